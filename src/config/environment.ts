@@ -1,0 +1,349 @@
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * The environment, parsed once into typed slices. Nothing below `config/` reads `process.env`; a part takes its slice
+ * from `ConfigService<Environment, true>`. A bad value stops the boot and the message names the variable.
+ */
+export interface Environment {
+  server: ServerConfig;
+  database: DatabaseConfig;
+  queue: QueueConfig;
+  storage: StorageConfig;
+  auth: AuthConfig;
+  tasks: TaskConfig;
+  auction: AuctionConfig;
+  sandbox: SandboxConfig;
+  validation: ValidationConfig;
+}
+
+export type Role = 'api' | 'worker';
+
+export interface ServerConfig {
+  host: string;
+  port: number;
+  roles: readonly Role[];
+  production: boolean;
+  /** Run one task at boot and show it. Never in production. */
+  demo: boolean;
+  /** Absolute. */
+  dataDir: string;
+  logLevel: 'fatal' | 'error' | 'warn' | 'log' | 'debug' | 'verbose';
+  corsOrigins: readonly string[];
+}
+
+export interface DatabaseConfig {
+  /** Unset: the embedded PostgreSQL under `dataDir`. */
+  url?: string;
+  /** Connections for everything that is not a micro-batched hot write. */
+  poolSize: number;
+}
+
+export interface QueueConfig {
+  /** Set: BullMQ on Redis and events over Redis pub/sub; unset: both on PostgreSQL. */
+  redisUrl?: string;
+  /** Namespace of the keys, so that several installations can share one Redis. */
+  prefix: string;
+  /** Tasks one worker process works on at a time. */
+  workerConcurrency: number;
+  /** How often the sweeper looks for tasks that the queue or a worker has lost, ms. */
+  sweepIntervalMs: number;
+}
+
+export interface StorageConfig {
+  driver: 'local';
+  /** Absolute folder of the local driver. */
+  dir: string;
+  maxBinaryBytes: number;
+  maxFormBytes: number;
+}
+
+export interface AuthConfig {
+  /** Unset outside production: generated once into `dataDir`. */
+  jwtSecret?: string;
+  /** Seconds. */
+  accessTokenTtl: number;
+  adminEmail: string;
+  /** Unset: generated and printed once. */
+  adminPassword?: string;
+}
+
+export interface TaskConfig {
+  maxInputBytes: number;
+  /** Wall time of one attempt when the task names none, ms. */
+  defaultTimeoutMs: number;
+  maxTimeoutMs: number;
+}
+
+export interface AuctionWeights {
+  price: number;
+  quality: number;
+  speed: number;
+  reputation: number;
+}
+
+export interface AuctionConfig {
+  /** Non-negative, sum 1. */
+  weights: AuctionWeights;
+  minAgents: number;
+  maxAgents: number;
+  /** Smoothed rating, 0–5, below which an agent is not invited. */
+  minRating: number;
+  ratingPriorMean: number;
+  /** How many votes the prior counts for. */
+  ratingPriorWeight: number;
+  enableFailover: boolean;
+  /** Attempts a task may take beyond the first. */
+  maxFailoverAgents: number;
+  /** Fewer than `minAgents` bids fail the task instead of being awarded with `competitive: false`. */
+  requireCompetition: boolean;
+  /** Keep one invited seat for the eligible agent that waited longest for an invitation. */
+  discoverySeat: boolean;
+}
+
+export interface SandboxConfig {
+  /** Child processes, each running one agent at a time. */
+  slots: number;
+  /** Linear memory one agent may have, in 64 KiB pages. */
+  maxMemoryPages: number;
+  /** Elements of one table. */
+  maxTableElements: number;
+  maxOutputBytes: number;
+  maxStderrBytes: number;
+  maxStderrLines: number;
+  /** Runs after which a child process is replaced. */
+  recycleAfterRuns: number;
+  /** Bytes of agent binaries a worker keeps in memory. */
+  binaryCacheBytes: number;
+}
+
+export interface ValidationConfig {
+  maxFunctions: number;
+  maxTableElements: number;
+  maxMemoryPages: number;
+  /** Wall time of the engine's own validation in its child process, ms. */
+  engineTimeoutMs: number;
+}
+
+/**
+ * @param source usually `process.env`
+ * @throws Error whose message has one line per offending variable
+ */
+export function parseEnvironment(source: NodeJS.ProcessEnv): Environment {
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = variables.safeParse(given);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || 'environment'}: ${issue.message}`);
+    throw new Error(`The configuration has mistakes:\n${lines.join('\n')}`);
+  }
+  return toSlices(parsed.data);
+}
+
+const integer = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+const number = (fallback: number, min: number, max: number) => z.coerce.number().min(min).max(max).default(fallback);
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false', '1', '0'], 'must be true or false')
+    .transform((value) => value === 'true' || value === '1')
+    .default(fallback);
+const url = (...protocols: string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+const list = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    );
+
+const MB = 1024 * 1024;
+
+/** Every variable the server reads, with its default, limits and meaning. */
+export const variables = z
+  .object({
+    NODE_ENV: z
+      .string()
+      .default('development')
+      .describe('`production` turns the safety catches of a real installation on'),
+    HOST: z.string().default('0.0.0.0').describe('Address the API listens on'),
+    PORT: integer(8080, 0, 65535).describe('TCP port of the API; 0 takes a free one'),
+    ROLES: list('api,worker')
+      .pipe(z.array(z.enum(['api', 'worker'])).min(1))
+      .describe('What this process does: `api`, `worker` or both'),
+    DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
+    DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
+    LOG_LEVEL: z
+      .enum(['fatal', 'error', 'warn', 'log', 'debug', 'verbose'])
+      .default('log')
+      .describe('Least severe level logged'),
+    CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
+
+    DATABASE_URL: url('postgres:', 'postgresql:')
+      .optional()
+      .describe('PostgreSQL 14 or newer; unset: the embedded one'),
+    DATABASE_POOL_SIZE: integer(10, 2, 200).describe('Connections per process beside those for micro-batched writes'),
+
+    REDIS_URL: url('redis:', 'rediss:')
+      .optional()
+      .describe('Redis 7 or Valkey for queue and events; unset: PostgreSQL'),
+    QUEUE_PREFIX: z
+      .string()
+      .regex(/^[\w-]{1,40}$/)
+      .default('zerostate')
+      .describe('Namespace of the queue and of its events'),
+    WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
+    SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
+
+    STORAGE_DRIVER: z
+      .enum(['local'], 'only `local` is built so far')
+      .default('local')
+      .describe('Where agent binaries live'),
+    MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
+    MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
+
+    JWT_SECRET: z
+      .string()
+      .min(32, 'must have at least 32 characters')
+      .optional()
+      .describe('Signs access tokens; required in production'),
+    ACCESS_TOKEN_TTL: integer(3600, 1).describe('Life of an access token, seconds'),
+    ADMIN_EMAIL: z
+      .email('must be an email address')
+      .default('admin@zerostate.local')
+      .describe('First admin, made when there is none'),
+    ADMIN_PASSWORD: z
+      .string()
+      .min(10, 'must have at least 10 characters')
+      .optional()
+      .describe('Its password; unset: generated and printed once'),
+
+    MAX_INPUT_BYTES: integer(MB, 1).describe('Largest task input, as JSON text'),
+    TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
+    MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
+
+    AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
+    AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),
+    AUCTION_WEIGHT_SPEED: number(0.2, 0, 1000).describe('Weight of the estimated duration'),
+    AUCTION_WEIGHT_REPUTATION: number(0.2, 0, 1000).describe('Weight of the completed tasks'),
+    MIN_AGENTS_FOR_AUCTION: integer(3, 1, 1000).describe('Bids from which an auction counts as competitive'),
+    MAX_AGENTS_FOR_AUCTION: integer(10, 1, 1000).describe('Agents invited to one auction'),
+    MIN_AGENT_RATING: number(3, 0, 5).describe('Smoothed rating below which an agent is not invited'),
+    RATING_PRIOR_MEAN: number(3.5, 0, 5).describe('Rating of an agent nobody has rated'),
+    RATING_PRIOR_WEIGHT: number(5, 0, 1000).describe('Votes this prior counts for'),
+    ENABLE_FAILOVER: flag(true).describe('Let the next-ranked agent try when one fails'),
+    MAX_FAILOVER_AGENTS: integer(3, 0, 100).describe('Further attempts a task may take'),
+    REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
+    AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
+
+    SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
+    SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
+    SANDBOX_TABLE_ELEMENTS: integer(100_000, 1, 10_000_000).describe('Elements of an agent table'),
+    SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
+    SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),
+    SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
+    SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
+    SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
+
+    VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
+    VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
+    VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
+    VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
+    path: ['JWT_SECRET'],
+    message: 'must be set when NODE_ENV=production (at least 32 random characters)',
+  })
+  .refine((env) => sumOfWeights(env) > 0, {
+    path: ['AUCTION_WEIGHT_*'],
+    message: 'at least one weight must be above 0',
+  })
+  .refine((env) => env.TASK_TIMEOUT_MS <= env.MAX_TASK_TIMEOUT_MS, {
+    path: ['TASK_TIMEOUT_MS'],
+    message: 'must not be above MAX_TASK_TIMEOUT_MS',
+  });
+
+type Variables = z.infer<typeof variables>;
+
+const sumOfWeights = (env: Record<`AUCTION_WEIGHT_${'PRICE' | 'QUALITY' | 'SPEED' | 'REPUTATION'}`, number>): number =>
+  env.AUCTION_WEIGHT_PRICE + env.AUCTION_WEIGHT_QUALITY + env.AUCTION_WEIGHT_SPEED + env.AUCTION_WEIGHT_REPUTATION;
+
+function toSlices(env: Variables): Environment {
+  const dataDir = resolve(env.DATA_DIR);
+  const production = env.NODE_ENV === 'production';
+  const weight = sumOfWeights(env);
+  return {
+    server: {
+      host: env.HOST,
+      port: env.PORT,
+      roles: [...new Set(env.ROLES)],
+      production,
+      demo: env.DEMO && !production,
+      dataDir,
+      logLevel: env.LOG_LEVEL,
+      corsOrigins: env.CORS_ORIGINS,
+    },
+    database: { url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE },
+    queue: {
+      redisUrl: env.REDIS_URL,
+      prefix: env.QUEUE_PREFIX,
+      workerConcurrency: env.WORKER_CONCURRENCY,
+      sweepIntervalMs: env.SWEEP_INTERVAL_MS,
+    },
+    storage: {
+      driver: env.STORAGE_DRIVER,
+      dir: join(dataDir, 'blobs'),
+      maxBinaryBytes: env.MAX_BINARY_BYTES,
+      maxFormBytes: env.MAX_FORM_BYTES,
+    },
+    auth: {
+      jwtSecret: env.JWT_SECRET,
+      accessTokenTtl: env.ACCESS_TOKEN_TTL,
+      adminEmail: env.ADMIN_EMAIL.toLowerCase(),
+      adminPassword: env.ADMIN_PASSWORD,
+    },
+    tasks: {
+      maxInputBytes: env.MAX_INPUT_BYTES,
+      defaultTimeoutMs: env.TASK_TIMEOUT_MS,
+      maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
+    },
+    auction: {
+      weights: {
+        price: env.AUCTION_WEIGHT_PRICE / weight,
+        quality: env.AUCTION_WEIGHT_QUALITY / weight,
+        speed: env.AUCTION_WEIGHT_SPEED / weight,
+        reputation: env.AUCTION_WEIGHT_REPUTATION / weight,
+      },
+      minAgents: env.MIN_AGENTS_FOR_AUCTION,
+      maxAgents: env.MAX_AGENTS_FOR_AUCTION,
+      minRating: env.MIN_AGENT_RATING,
+      ratingPriorMean: env.RATING_PRIOR_MEAN,
+      ratingPriorWeight: env.RATING_PRIOR_WEIGHT,
+      enableFailover: env.ENABLE_FAILOVER,
+      maxFailoverAgents: env.MAX_FAILOVER_AGENTS,
+      requireCompetition: env.REQUIRE_COMPETITION,
+      discoverySeat: env.AUCTION_DISCOVERY_SEAT,
+    },
+    sandbox: {
+      slots: env.SANDBOX_SLOTS,
+      maxMemoryPages: env.SANDBOX_MEMORY_PAGES,
+      maxTableElements: env.SANDBOX_TABLE_ELEMENTS,
+      maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
+      maxStderrBytes: env.SANDBOX_STDERR_BYTES,
+      maxStderrLines: env.SANDBOX_STDERR_LINES,
+      recycleAfterRuns: env.SANDBOX_RECYCLE_RUNS,
+      binaryCacheBytes: env.SANDBOX_CACHE_BYTES,
+    },
+    validation: {
+      maxFunctions: env.VALIDATION_MAX_FUNCTIONS,
+      maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,
+      maxMemoryPages: env.VALIDATION_MAX_MEMORY_PAGES,
+      engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+    },
+  };
+}
