@@ -10,6 +10,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testTimeout: 60_000,
+  // Most of the time goes into waiting for servers and databases, not into computing.
+  maxWorkers: '100%',
   collectCoverageFrom: ['src/**/*.js', '!src/main.js'],
   coverageProvider: 'v8',
 };

@@ -342,7 +342,8 @@ function toSlices(env: Variables): Environment {
     validation: {
       maxFunctions: env.VALIDATION_MAX_FUNCTIONS,
       maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,
-      maxMemoryPages: env.VALIDATION_MAX_MEMORY_PAGES,
+      // A module the sandbox could not give its first page would pass here only to fail at every run.
+      maxMemoryPages: Math.min(env.VALIDATION_MAX_MEMORY_PAGES, env.SANDBOX_MEMORY_PAGES),
       engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
     },
   };

@@ -1,0 +1,31 @@
+import { Column, Entity, ForeignKey, PrimaryColumn } from 'typeorm';
+import { Agent } from './agent.entity.js';
+
+/** What the server itself has seen of an agent. Written by settlements and ratings, read by auctions. */
+@Entity('agent_statistics')
+export class AgentStatistics {
+  @ForeignKey(() => Agent, { name: 'agent_statistics_agent_fkey' })
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_statistics_pkey' })
+  agentId: string;
+
+  @Column({ type: 'integer', default: 0 })
+  tasksCompleted: number;
+
+  /** Attempts that did not complete. */
+  @Column({ type: 'integer', default: 0 })
+  attemptsFailed: number;
+
+  /** Decayed 80th percentile of the wall time of completed runs, ms; null without history. */
+  @Column({ type: 'double precision', nullable: true })
+  durationP80Ms: number | null;
+
+  @Column({ type: 'integer', default: 0 })
+  ratingSum: number;
+
+  @Column({ type: 'integer', default: 0 })
+  ratingCount: number;
+
+  /** When it last had a seat in an auction that could not invite everyone. */
+  @Column({ type: 'timestamptz', nullable: true })
+  lastInvitedAt: Date | null;
+}

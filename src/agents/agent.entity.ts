@@ -1,0 +1,52 @@
+import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn, UpdateDateColumn } from 'typeorm';
+import { User } from '../auth/index.js';
+import { bigintColumn } from '../database/index.js';
+
+/** `active` agents bid; `paused` ones are kept out of auctions by their owner; `retired` ones are deleted but for their history. */
+export type AgentStatus = 'active' | 'paused' | 'retired';
+
+/** A registered, owned, priced service. It can bid once it has an active version. */
+@Entity('agents')
+@Index('agents_owner_slug_key', ['ownerId', 'slug'], { unique: true, where: `status <> 'retired'` })
+export class Agent {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agents_pkey' })
+  id: string;
+
+  @ForeignKey(() => User, { name: 'agents_owner_fkey' })
+  @Column('uuid')
+  ownerId: string;
+
+  /** The owner's name for it in addresses, unique among the owner's agents. */
+  @Column({ type: 'varchar', length: 64 })
+  slug: string;
+
+  @Column({ type: 'varchar', length: 120 })
+  name: string;
+
+  @Column({ type: 'varchar', length: 2000, default: '' })
+  description: string;
+
+  @Column({ type: 'text', array: true })
+  capabilities: string[];
+
+  /** What one task costs. */
+  @Column(bigintColumn)
+  priceMicro: bigint;
+
+  /** The owner's estimate of one run, used until there is history. */
+  @Column({ type: 'integer', nullable: true })
+  expectedDurationMs: number | null;
+
+  @Column({ type: 'varchar', length: 16, default: 'active' })
+  status: AgentStatus;
+
+  /** The version that bids; null until the first upload. */
+  @Column({ type: 'uuid', nullable: true })
+  activeBinaryId: string | null;
+
+  @CreateDateColumn({ type: 'timestamptz' })
+  createdAt: Date;
+
+  @UpdateDateColumn({ type: 'timestamptz' })
+  updatedAt: Date;
+}

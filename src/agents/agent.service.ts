@@ -1,0 +1,219 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
+import { type Caller, owns } from '../auth/index.js';
+import { AppError, notFound } from '../common/app-error.js';
+import { isId, newId } from '../common/ids.js';
+import { amountToWire, parseAmount } from '../common/money.js';
+import { type Page, toPage } from '../common/pagination.js';
+import { SLUG } from '../common/validators.js';
+import type { AuctionConfig, Environment } from '../config/index.js';
+import { EventLog, type EventType, type FeedNotice } from '../feed/index.js';
+import { AgentBinary } from './agent-binary.entity.js';
+import { AgentStatistics } from './agent-statistics.entity.js';
+import type { AgentCardDto, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
+import { Agent } from './agent.entity.js';
+import { estimateDurationMs, smoothedRating } from './statistics.js';
+
+/** The registry: who offers what at which price. Every change is told to the feed in its own transaction. */
+@Injectable()
+export class AgentService {
+  private readonly auction: AuctionConfig;
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly events: EventLog,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.auction = config.get('auction', { infer: true });
+  }
+
+  /** @throws AppError `conflict` `SLUG_TAKEN` */
+  async create(caller: Caller, dto: CreateAgentDto): Promise<Agent> {
+    return this.announced((transaction) => this.insert(transaction, caller.id, dto));
+  }
+
+  /** A page of the market, or of the caller's own agents. */
+  async list(caller: Caller, query: ListAgentsQuery): Promise<Page<AgentCardDto>> {
+    const agents = this.database
+      .getRepository(Agent)
+      .createQueryBuilder('agent')
+      .orderBy('agent.id', 'DESC')
+      .limit(query.limit + 1);
+    if (query.mine) agents.where(`agent.ownerId = :owner AND agent.status <> 'retired'`, { owner: caller.id });
+    else agents.where(`agent.status = 'active' AND agent.activeBinaryId IS NOT NULL`);
+    if (query.capability) agents.andWhere(':capability = ANY(agent.capabilities)', { capability: query.capability });
+    if (query.cursor) agents.andWhere('agent.id < :cursor', { cursor: query.cursor });
+    const page = toPage(await agents.getMany(), query.limit, (agent) => agent);
+    return { ...page, items: await this.cards(page.items) };
+  }
+
+  /** @param reference id, or slug of one of the caller's own agents @throws AppError `not_found` also for somebody else's */
+  async owned(caller: Caller, reference: string): Promise<Agent> {
+    const agent = await this.find(caller, reference);
+    if (!agent || !owns(caller, agent.ownerId)) throw notFound('agent');
+    return agent;
+  }
+
+  /** Like `owned`, but any caller may look at any agent that is on the market. */
+  async visible(caller: Caller, reference: string): Promise<Agent> {
+    const agent = await this.find(caller, reference);
+    const onTheMarket = agent?.status === 'active' && agent.activeBinaryId !== null;
+    if (!agent || !(onTheMarket || owns(caller, agent.ownerId))) throw notFound('agent');
+    return agent;
+  }
+
+  /** By id, or by slug among the caller's own; retired agents are gone. Says nothing about what the caller may do with it. */
+  async find(caller: Caller, reference: string): Promise<Agent | null> {
+    if (!isId(reference) && !SLUG.test(reference)) return null;
+    const where: FindOptionsWhere<Agent> = isId(reference)
+      ? { id: reference }
+      : { ownerId: caller.id, slug: reference };
+    const agents = await this.database.getRepository(Agent).find({ where, order: { id: 'DESC' } });
+    return agents.find((agent) => agent.status !== 'retired') ?? null;
+  }
+
+  async update(caller: Caller, reference: string, dto: UpdateAgentDto): Promise<Agent> {
+    const { id } = await this.owned(caller, reference);
+    return this.announced((transaction) => this.change(transaction, id, dto));
+  }
+
+  /** Takes an agent off the market for good; its past tasks keep their record. */
+  async retire(caller: Caller, reference: string): Promise<void> {
+    const agent = await this.owned(caller, reference);
+    await this.announced(async (transaction) => {
+      await transaction.update(Agent, agent.id, { status: 'retired' });
+      return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: 'retired' }) };
+    });
+  }
+
+  async card(agent: Agent): Promise<AgentCardDto> {
+    const [card] = await this.cards([agent]);
+    return card;
+  }
+
+  async present(agent: Agent): Promise<AgentDto> {
+    return {
+      ...(await this.card(agent)),
+      owner_id: agent.ownerId,
+      status: agent.status,
+      expected_duration_ms: agent.expectedDurationMs,
+      created_at: agent.createdAt.toISOString(),
+      updated_at: agent.updatedAt.toISOString(),
+    };
+  }
+
+  /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN` */
+  async insert(
+    transaction: EntityManager,
+    ownerId: string,
+    dto: CreateAgentDto,
+  ): Promise<{ subject: Agent; notice: FeedNotice }> {
+    const agent = transaction.create(Agent, {
+      id: newId(),
+      ownerId,
+      slug: dto.slug,
+      description: '',
+      status: 'active',
+      expectedDurationMs: null,
+      activeBinaryId: null,
+      ...changesOf(dto),
+    });
+    await transaction.insert(Agent, agent).catch((error: unknown) => {
+      if (error instanceof QueryFailedError && error.driverError.constraint === 'agents_owner_slug_key') {
+        throw new AppError('conflict', 'SLUG_TAKEN', `You already have an agent called ${dto.slug}.`);
+      }
+      throw error;
+    });
+    await transaction.insert(AgentStatistics, { agentId: agent.id });
+    return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, {}) };
+  }
+
+  /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. */
+  async change(
+    transaction: EntityManager,
+    id: string,
+    dto: UpdateAgentDto,
+  ): Promise<{ subject: Agent; notice: FeedNotice }> {
+    const agent = await transaction.findOne(Agent, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!agent || agent.status === 'retired') throw notFound('agent');
+    Object.assign(agent, changesOf(dto));
+    await transaction.save(agent);
+    return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: agent.status }) };
+  }
+
+  /** Appends an event about an agent in the caller's transaction. */
+  record(
+    transaction: EntityManager,
+    type: EventType,
+    agent: Agent,
+    data: Record<string, unknown>,
+  ): Promise<FeedNotice> {
+    return this.events.append(transaction, [
+      {
+        type,
+        task_id: null,
+        user_id: agent.ownerId,
+        agent_owner_id: agent.ownerId,
+        data: { agent_id: agent.id, slug: agent.slug, ...data },
+      },
+    ]);
+  }
+
+  /** Runs a transaction and rings the feed after its commit. */
+  async announced<T>(work: (transaction: EntityManager) => Promise<{ subject: T; notice?: FeedNotice }>): Promise<T> {
+    const { subject, notice } = await this.database.transaction(work);
+    if (notice) this.events.announce(notice);
+    return subject;
+  }
+
+  private async cards(agents: Agent[]): Promise<AgentCardDto[]> {
+    if (agents.length === 0) return [];
+    const statistics = await this.database
+      .getRepository(AgentStatistics)
+      .findBy(agents.map((agent) => ({ agentId: agent.id })));
+    const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
+    const binaries = await this.database.getRepository(AgentBinary).find({
+      where: activeIds.map((id) => ({ id })),
+      select: { id: true, version: true },
+    });
+    const statisticsOf = new Map(statistics.map((row) => [row.agentId, row]));
+    const versionOf = new Map(activeIds.length > 0 ? binaries.map((row) => [row.id, row.version]) : []);
+    return agents.map((agent) => {
+      const seen = statisticsOf.get(agent.id) as AgentStatistics;
+      return {
+        id: agent.id,
+        slug: agent.slug,
+        name: agent.name,
+        description: agent.description,
+        capabilities: agent.capabilities,
+        price: amountToWire(agent.priceMicro),
+        version: versionOf.get(agent.activeBinaryId ?? '') ?? null,
+        statistics: {
+          tasks_completed: seen.tasksCompleted,
+          attempts_failed: seen.attemptsFailed,
+          rating: smoothedRating(seen.ratingSum, seen.ratingCount, {
+            mean: this.auction.ratingPriorMean,
+            weight: this.auction.ratingPriorWeight,
+          }),
+          rating_count: seen.ratingCount,
+          estimated_ms: estimateDurationMs(seen.durationP80Ms, agent.expectedDurationMs),
+        },
+      };
+    });
+  }
+}
+
+/** The columns that a form names. */
+function changesOf(dto: Partial<CreateAgentDto> & Pick<UpdateAgentDto, 'status'>): Partial<Agent> {
+  const { name, description, capabilities, price, expected_duration_ms, status } = dto;
+  const changes = {
+    name,
+    description,
+    capabilities,
+    priceMicro: price === undefined ? undefined : parseAmount(price),
+    expectedDurationMs: expected_duration_ms,
+    status,
+  };
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/index.js';
+import { FeedModule } from '../feed/index.js';
+import { StorageModule } from '../storage/index.js';
+import { AgentCatalog } from './agent-catalog.js';
+import { AgentService } from './agent.service.js';
+import { AgentsController } from './agents.controller.js';
+import { StatisticsProjection } from './statistics-projection.js';
+import { VersionService } from './version.service.js';
+import { VersionsController } from './versions.controller.js';
+
+@Module({
+  imports: [AuthModule, FeedModule, StorageModule],
+  controllers: [AgentsController, VersionsController],
+  providers: [AgentService, VersionService, AgentCatalog, StatisticsProjection],
+  exports: [AgentService, VersionService, AgentCatalog],
+})
+export class AgentsModule {}

@@ -1,0 +1,39 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AgentsModule } from './agents/index.js';
+import { AuthModule } from './auth/index.js';
+import { DtoPipe } from './common/dto.pipe.js';
+import { ProblemFilter } from './common/problem.filter.js';
+import type { Environment } from './config/index.js';
+import { dataSourceOptions } from './data-source.js';
+import { databaseUrl } from './database/index.js';
+import { GatewayModule } from './gateway/index.js';
+import { ObservabilityModule } from './observability/index.js';
+import { OrchestrationModule } from './orchestration/index.js';
+import { TasksModule } from './tasks/index.js';
+import { UploadModule } from './upload/index.js';
+
+/** The composition root: which modules a process has follows from its roles. */
+@Module({})
+export class AppModule {
+  static forRoot(environment: Environment): DynamicModule {
+    const { roles } = environment.server;
+    return {
+      module: AppModule,
+      imports: [
+        // The environment is parsed once, before Nest; ConfigService only hands its slices out.
+        ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => environment] }),
+        TypeOrmModule.forRoot(dataSourceOptions(databaseUrl(environment.database), environment.database.poolSize)),
+        ObservabilityModule,
+        ...(roles.includes('api') ? [AuthModule, AgentsModule, UploadModule, TasksModule, GatewayModule] : []),
+        ...(roles.includes('worker') ? [OrchestrationModule] : []),
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_PIPE, useClass: DtoPipe },
+      ],
+    };
+  }
+}

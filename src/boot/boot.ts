@@ -1,0 +1,132 @@
+import { ConsoleLogger, type INestApplicationContext, Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from '../app.module.js';
+import type { Environment } from '../config/index.js';
+import { migrate } from '../data-source.js';
+import { startEmbeddedPostgres } from '../database/index.js';
+import { SandboxService } from '../execution/index.js';
+import { showMainJob } from './demo.js';
+import { provision } from './first-run.js';
+import { configureHttp } from './http.js';
+import { jwtSecret } from './secrets.js';
+
+const logger = new Logger('Boot');
+
+/**
+ * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. Ends the process
+ * after a drain on SIGINT or SIGTERM; a second signal ends it at once.
+ */
+export async function boot(environment: Environment): Promise<void> {
+  Logger.overrideLogger(consoleLogger(environment));
+  const { roles } = environment.server;
+  const ending: (() => Promise<void>)[] = [];
+  stopOnSignals(ending);
+  try {
+    const complete = await withDatabaseAndSecrets(environment, ending);
+    const app = await createApp(complete);
+    ending.unshift(() => app.close());
+    if (roles.includes('worker'))
+      for (const line of app.get(SandboxService, { strict: false }).describe()) logger.warn(line);
+    if (!isHttp(app)) {
+      logger.log('ready: waiting for tasks');
+      process.send?.({ type: 'ready' });
+      return;
+    }
+    const firstRun = await provision(app, complete);
+    await app.listen(complete.server.port, complete.server.host);
+    const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('0.0.0.0', 'localhost');
+    announce(url, firstRun.notices);
+    process.send?.({ type: 'listening', url });
+    if (complete.server.demo && roles.includes('worker')) await showMainJob(url, firstRun.adminToken);
+  } catch (error) {
+    for (const end of ending) await end().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */
+async function withDatabaseAndSecrets(environment: Environment, ending: (() => Promise<void>)[]): Promise<Environment> {
+  const { dataDir } = environment.server;
+  let url = environment.database.url;
+  if (!url) {
+    const postgres = await startEmbeddedPostgres({ dataDir, log: (line) => logger.log(line) });
+    ending.push(() => postgres.stop());
+    url = postgres.url;
+  }
+  for (const migration of await migrate(url)) logger.log(`migrated the database: ${migration}`);
+  return {
+    ...environment,
+    database: { ...environment.database, url },
+    auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(dataDir)) },
+  };
+}
+
+/** Without the role `api` there is no HTTP at all. */
+async function createApp(environment: Environment): Promise<INestApplicationContext> {
+  const module = AppModule.forRoot(environment);
+  if (!environment.server.roles.includes('api')) {
+    return NestFactory.createApplicationContext(module, { abortOnError: false });
+  }
+  const app = await NestFactory.create<NestExpressApplication>(module, {
+    bodyParser: false,
+    // Streams of events would otherwise hold a stop up for as long as their readers like.
+    forceCloseConnections: true,
+    abortOnError: false,
+  });
+  await configureHttp(app, environment);
+  return app.init();
+}
+
+const isHttp = (app: INestApplicationContext): app is NestExpressApplication => 'listen' in app;
+
+function announce(url: string, notices: string[]): void {
+  const lines = [
+    '',
+    `  ZeroState   ${url}/api/v1`,
+    `  Swagger     ${url}/docs`,
+    `  Health      ${url}/health/ready`,
+    ...notices.map((notice) => `  ${notice}`),
+    '',
+  ];
+  console.log(lines.join('\n'));
+}
+
+function stopOnSignals(ending: (() => Promise<void>)[]): void {
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.log(`${signal}: finishing what is under way; a second signal stops at once`);
+    try {
+      for (const end of ending) await end();
+      process.exit(0);
+    } catch (error) {
+      logger.error(`the stop was not clean: ${(error as Error).stack}`);
+      process.exit(1);
+    }
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+}
+
+/** Lines for people in a terminal, JSON for machines. */
+function consoleLogger({ server }: Environment): ConsoleLogger {
+  const levels = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+  const logLevels = levels.slice(0, levels.indexOf(server.logLevel) + 1);
+  const terminal = process.stdout.isTTY === true;
+  const framework = new Set([
+    'InstanceLoader',
+    'RoutesResolver',
+    'RouterExplorer',
+    'NestFactory',
+    'WebSocketsController',
+  ]);
+  const logger = new ConsoleLogger({ logLevels, json: !terminal, colors: terminal, prefix: 'ZeroState' });
+  // Nest tells of every module and route at every start: of interest only when asked for.
+  const log = logger.log.bind(logger);
+  logger.log = (message: unknown, ...rest: unknown[]) => {
+    if (server.logLevel === 'log' && framework.has(String(rest.at(-1)))) return;
+    log(message, ...rest);
+  };
+  return logger;
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { AccessTokens, AuthService, type Caller } from '../auth/index.js';
+import { AgentCatalog } from '../agents/index.js';
+import { AppError } from '../common/app-error.js';
+import type { Environment } from '../config/index.js';
+import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { UploadService } from '../upload/index.js';
+
+const EXAMPLES = fileURLToPath(new URL('../../../examples/agents', import.meta.url));
+const logger = new Logger('FirstRun');
+
+export interface FirstRun {
+  /** Lines for the operator, shown once. */
+  notices: string[];
+  /** Short-lived, for the demonstration. */
+  adminToken: string;
+}
+
+/** Leaves no installation without an admin and, outside production, no market without agents. Changes nothing that is there. */
+export async function provision(app: INestApplicationContext, environment: Environment): Promise<FirstRun> {
+  const { caller, notices } = await firstAdmin(app, environment);
+  const empty = (await app.get(AgentCatalog, { strict: false }).offering([])).length === 0;
+  if (empty && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
+  return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue(caller) };
+}
+
+async function firstAdmin(
+  app: INestApplicationContext,
+  { auth }: Environment,
+): Promise<{ caller: Caller; notices: string[] }> {
+  const accounts = app.get(AuthService, { strict: false });
+  const present = await accounts.firstAdmin();
+  if (present) return { caller: { id: present.id, role: 'admin' }, notices: [] };
+  const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
+  const admin = await accounts.register(auth.adminEmail, password, 'admin');
+  const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
+  return { caller: { id: admin.id, role: 'admin' }, notices: [`Admin       ${auth.adminEmail}, ${shown}`] };
+}
+
+/** Uploads each `examples/agents/<name>` the way an owner would: form, validation, storage, version. */
+async function registerExamples(app: INestApplicationContext, owner: Caller): Promise<string[]> {
+  const uploads = app.get(UploadService, { strict: false });
+  const blobs = app.get<BlobStore>(BLOB_STORE, { strict: false });
+  const registered: string[] = [];
+  for (const card of await exampleCards()) {
+    const { slug, binary, ...form } = card.form;
+    try {
+      const staged = await blobs.stage(createReadStream(join(card.folder, binary)), Number.MAX_SAFE_INTEGER);
+      await uploads.publish(owner, await uploads.target(owner, slug), slug, form, staged);
+      registered.push(slug);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      logger.warn(`the example agent ${slug} was not registered: ${error.code} ${error.message}`);
+    }
+  }
+  return registered.length > 0 ? [`Agents      ${registered.join(', ')}`] : [];
+}
+
+interface ExampleCard {
+  folder: string;
+  /** The upload form's fields, and the name of the file. */
+  form: { slug: string; binary: string } & Record<string, unknown>;
+}
+
+async function exampleCards(): Promise<ExampleCard[]> {
+  const entries = await readdir(EXAMPLES, { recursive: true }).catch(() => []);
+  const paths = entries.filter((entry) => entry.endsWith('agent.json')).map((entry) => join(EXAMPLES, entry));
+  return Promise.all(
+    paths.sort().map(async (path) => ({
+      folder: dirname(path),
+      form: JSON.parse(await readFile(path, 'utf8')) as ExampleCard['form'],
+    })),
+  );
+}

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { pathToFileURL } from 'node:url';
+import { confine, type Confinement } from './confinement.js';
+
+/** A child that reports what it can do; its second script is in a folder beside it. */
+const ENTRY = `
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
+import { PORT } from '../beside/port.js';
+const attempt = (act) => { try { act(); return 'done'; } catch (error) { return error.code ?? error.name; } };
+const report = {
+  environment: Object.keys(process.env),
+  uid: process.getuid?.(),
+  entry: process.argv[1],
+  read: attempt(() => readFileSync('/etc/hosts')),
+  write: attempt(() => writeFileSync('/tmp/zerostate-escape', '')),
+  evaluate: attempt(() => new Function('return 1')()),
+};
+const socket = connect(PORT, '127.0.0.1');
+const finish = (network) => { writeSync(1, JSON.stringify({ ...report, network })); process.exit(0); };
+socket.on('connect', () => finish('done'));
+socket.on('error', (error) => finish(error.code));
+`;
+
+const server = createServer();
+let sources: string;
+let confinement: Confinement;
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  sources = await mkdtemp(join(tmpdir(), 'confinement-spec-'));
+  const entry = join(sources, 'main', 'entry.js');
+  const beside = join(sources, 'beside', 'port.js');
+  await mkdir(dirname(entry));
+  await mkdir(dirname(beside));
+  await writeFile(entry, ENTRY);
+  await writeFile(beside, `export const PORT = ${(server.address() as AddressInfo).port};`);
+  confinement = await confine({
+    scripts: [entry, beside].map((path) => pathToFileURL(path)),
+    heapMb: 64,
+    memoryBytes: 384_000_000,
+    cpuSeconds: 10,
+  });
+});
+afterAll(async () => {
+  server.close();
+  await confinement.release();
+  await rm(sources, { recursive: true });
+});
+
+const without = (purpose: string): boolean => confinement.missing.some((line) => line.includes(purpose));
+
+async function report() {
+  const child = confinement.spawn(['ignore', 'pipe', 'inherit']);
+  return JSON.parse(await text(child.stdout!)) as Record<string, unknown>;
+}
+
+describe('a confined child', () => {
+  it('runs its scripts from their copies, with no environment, no files and no code from strings', async () => {
+    const { entry, ...rest } = await report();
+    expect(entry).toMatch(/zerostate-confined-.*main.entry\.js$/);
+    expect(rest).toMatchObject({
+      environment: [],
+      read: 'ERR_ACCESS_DENIED',
+      write: 'ERR_ACCESS_DENIED',
+      evaluate: 'EvalError',
+    });
+  });
+
+  it('has a user and a network of its own, or the confinement says that it has not', async () => {
+    const { uid, network } = await report();
+    expect(uid === process.getuid?.()).toBe(without('user of its own'));
+    expect(network === 'done').toBe(without('no network'));
+  });
+
+  it('cannot outgrow its CPU time', async () => {
+    const loop = join(sources, 'loop.js');
+    await writeFile(loop, 'for (;;);');
+    const limited = await confine({
+      scripts: [pathToFileURL(loop)],
+      heapMb: 64,
+      memoryBytes: 384_000_000,
+      cpuSeconds: 1,
+    });
+    const child = limited.spawn('ignore');
+    if (limited.missing.some((line) => line.includes('CPU time'))) child.kill('SIGKILL');
+    const signal = await new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)));
+    expect(['SIGXCPU', 'SIGKILL']).toContain(signal);
+    await limited.release();
+  });
+});
+
+describe('a confinement', () => {
+  it('removes the copies when it is released', async () => {
+    const { entry } = await report();
+    expect(existsSync(entry as string)).toBe(true);
+    await confinement.release();
+    expect(existsSync(entry as string)).toBe(false);
+  });
+
+  it('cannot be had for a script that does not parse', async () => {
+    const broken = join(sources, 'broken.js');
+    await writeFile(broken, 'const = ;');
+    const request = { scripts: [pathToFileURL(broken)], heapMb: 64, memoryBytes: 384_000_000, cpuSeconds: 1 };
+    await expect(confine(request)).rejects.toMatchObject({ kind: 'internal', code: 'CONFINEMENT_FAILED' });
+  });
+});

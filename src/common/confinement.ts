@@ -1,0 +1,244 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { constants, rmSync, statSync } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AppError } from './app-error.js';
+
+/**
+ * Starts Node.js child processes that handle hostile bytes, behind every wall this machine offers:
+ *
+ *   unshare …   no network (the permission model does not stop sockets), no System V IPC, own host name
+ *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors
+ *   setpriv …   nobody's user and group, no capabilities and none to be gained, dies with the server
+ *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
+ *
+ * Each line item is a *measure*. Which of them work depends on the machine (a container without CAP_SYS_ADMIN refuses
+ * `unshare`, an ordinary user cannot become another, macOS has none of the tools), so the launch line is tried once,
+ * with the real scripts, before anything relies on it. What does not work is left out and reported in `missing`.
+ *
+ * The scripts are copied into a fresh world-readable folder first: the user the child becomes may not be able to enter
+ * the server's own folder, and what the child may read is then its code and nothing else.
+ *
+ * A confined child writes no files, opens none but its scripts and sees an empty environment: bytes reach it through
+ * its standard streams, one of which may be a file that the server has opened.
+ *
+ * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure
+ */
+export async function confine(request: ConfinementRequest): Promise<Confinement> {
+  const staged = await stage(request.scripts);
+  const { possible, missing } = measuresFor(request, staged);
+  try {
+    if (!(await trial(staged, possible))) return new Confinement(staged, possible, missing);
+    const working: Measure[] = [];
+    const failure = await trial(staged, working);
+    if (failure) throw new AppError('internal', 'CONFINEMENT_FAILED', `A child process does not start: ${failure}.`);
+    for (const measure of possible) {
+      const reason = await trial(staged, [...working, measure]);
+      if (reason) missing.push(`${measure.purpose}: ${reason}`);
+      else working.push(measure);
+    }
+    return new Confinement(staged, working, missing);
+  } catch (error) {
+    await rm(staged.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+export interface ConfinementRequest {
+  /** Compiled ES modules the child needs, its entry first. They are copied with their places relative to each other. */
+  scripts: readonly URL[];
+  /** V8's old space, MiB; at least twice the wasm memory, or every `memory.grow` triggers a collection. */
+  heapMb: number;
+  /** Private writable memory, bytes; what the running version of V8 reserves without using it is added. */
+  memoryBytes: number;
+  /** CPU time of the whole life of one child, seconds. */
+  cpuSeconds: number;
+  /** Pages of 64 KiB one wasm memory may have; unset: V8's own maximum. */
+  wasmMaxMemoryPages?: number;
+  /** Elements one wasm table may have; unset: V8's own maximum. */
+  wasmMaxTableElements?: number;
+}
+
+/** A launch line that has been tried, and the folder with its scripts. */
+export class Confinement {
+  private readonly removeFolder = () => rmSync(this.staged.folder, { recursive: true, force: true });
+
+  constructor(
+    private readonly staged: StagedScripts,
+    private readonly measures: readonly Measure[],
+    /** One line per measure that is off on this machine, with the reason; empty when every wall stands. */
+    readonly missing: readonly string[],
+  ) {
+    process.once('exit', this.removeFolder);
+  }
+
+  /** Starts a child. Failure to start surfaces as the child's `error` event. */
+  spawn(stdio: StdioOptions): ChildProcess {
+    return launch(this.staged, this.measures, [], stdio);
+  }
+
+  /** Removes the folder with the scripts; no child can be started afterwards. */
+  async release(): Promise<void> {
+    process.off('exit', this.removeFolder);
+    await rm(this.staged.folder, { recursive: true, force: true });
+  }
+}
+
+interface Measure {
+  /** What is not guaranteed without it, for a person. */
+  purpose: string;
+  tool: Tool;
+  args: readonly string[];
+}
+
+/** In the order in which they stand on the launch line. */
+const TOOLS = ['unshare', 'prlimit', 'setpriv', 'node'] as const;
+type Tool = (typeof TOOLS)[number];
+
+interface StagedScripts {
+  folder: string;
+  /** Absolute path of the entry's copy. */
+  entry: string;
+  /** Absolute path of a Node.js binary that any user may execute, where there is one. */
+  node: string;
+}
+
+const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+/** Measures worth trying here, and the lines for those that cannot work. */
+function measuresFor(request: ConfinementRequest, staged: StagedScripts): { possible: Measure[]; missing: string[] } {
+  const node = nodeMeasures(request, staged.folder);
+  if (process.platform !== 'linux') {
+    return { possible: node, missing: ['no network, memory limit, user of its own: need Linux'] };
+  }
+  // Without root a network namespace needs a user namespace around it, which most distributions allow.
+  const namespace = isRoot ? ['--net'] : ['--user', '--map-current-user', '--net'];
+  const everywhere: Measure[] = [
+    { purpose: 'no network', tool: 'unshare', args: namespace },
+    { purpose: 'IPC and host name of its own', tool: 'unshare', args: ['--ipc', '--uts'] },
+    { purpose: 'memory limit', tool: 'prlimit', args: [`--data=${request.memoryBytes + reservedByEngine()}`] },
+    {
+      purpose: 'limits of CPU time, file size, core dumps and open files',
+      tool: 'prlimit',
+      args: [`--cpu=${request.cpuSeconds}`, '--fsize=0', '--core=0', '--nofile=64'],
+    },
+    {
+      purpose: 'no new privileges, end with the server',
+      tool: 'setpriv',
+      args: ['--no-new-privs', '--pdeathsig=KILL'],
+    },
+  ];
+  const asRoot: Measure[] = [
+    { purpose: 'user of its own', tool: 'setpriv', args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] },
+    { purpose: 'no capabilities', tool: 'setpriv', args: ['--bounding-set=-all', '--inh-caps=-all'] },
+  ];
+  return isRoot
+    ? { possible: [...everywhere, ...asRoot, ...node], missing: [] }
+    : { possible: [...everywhere, ...node], missing: ['user of its own: only root can start a child as another user'] };
+}
+
+function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
+  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  const caps = [
+    ...(request.wasmMaxMemoryPages ? [`--wasm-max-mem-pages=${request.wasmMaxMemoryPages}`] : []),
+    ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
+  ];
+  return [
+    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`] },
+    { purpose: 'no file access', tool: 'node', args: [permission, `--allow-fs-read=${join(folder, '*')}`] },
+    {
+      purpose: 'no add-ons and no code from strings',
+      tool: 'node',
+      args: ['--no-addons', '--disable-proto=delete', '--disallow-code-generation-from-strings'],
+    },
+    ...(caps.length > 0 ? [{ purpose: 'caps on wasm memory and tables', tool: 'node' as const, args: caps }] : []),
+  ];
+}
+
+/** From version 22 on V8 maps its code range writable up front (measured: 528 MB more than version 20). */
+const reservedByEngine = (): number => (Number.parseInt(process.versions.node, 10) >= 22 ? 528_000_000 : 0);
+
+/** Starts the entry behind `measures` as far as parsing it. @returns why that fails, or undefined */
+async function trial(staged: StagedScripts, measures: readonly Measure[]): Promise<string | undefined> {
+  const child = launch(staged, measures, ['--check'], ['ignore', 'ignore', 'pipe']);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), TRIAL_TIMEOUT_MS);
+  let complaint = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(0, 2000)));
+  return new Promise((resolve) => {
+    const settle = (failure?: string): void => {
+      clearTimeout(deadline);
+      resolve(failure);
+    };
+    child.once('error', (error) => settle(error.message));
+    child.once('close', (code, signal) => {
+      if (code === 0) return settle();
+      settle(complaint.split('\n').find((line) => /\w/.test(line)) ?? `it ends with ${signal ?? `exit code ${code}`}`);
+    });
+  });
+}
+
+const TRIAL_TIMEOUT_MS = 10_000;
+
+function launch(
+  staged: StagedScripts,
+  measures: readonly Measure[],
+  checkOnly: readonly ['--check'] | readonly [],
+  stdio: StdioOptions,
+): ChildProcess {
+  const line = TOOLS.flatMap((tool) => {
+    const args = measures.filter((measure) => measure.tool === tool).flatMap((measure) => measure.args);
+    if (tool === 'node') return [staged.node, ...args, '--no-warnings', ...checkOnly, staged.entry];
+    return args.length > 0 ? [toolPath(tool), ...args, '--'] : [];
+  });
+  // Detached: a Ctrl-C in the server's terminal must not reach the child while the server still drains.
+  return spawn(line[0], line.slice(1), { stdio, env: {}, cwd: '/', detached: true, windowsHide: true });
+}
+
+/** The child has no PATH to search. A tool that is in none of the usual places fails its trial by name. */
+const toolPath = (tool: Tool): string =>
+  ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
+    .map((folder) => join(folder, tool))
+    .find((path) => statSync(path, { throwIfNoEntry: false })) ?? tool;
+
+async function stage(scripts: readonly URL[]): Promise<StagedScripts> {
+  const sources = scripts.map((url) => fileURLToPath(url));
+  const root = commonFolder(sources);
+  const places = [...new Set([tmpdir(), '/tmp', '/var/tmp', '/dev/shm'])];
+  const folder = await mkdtemp(join(places.find(isOpenToAll) ?? tmpdir(), 'zerostate-confined-'));
+  await chmod(folder, 0o755);
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}', { mode: 0o644 });
+  const copies = sources.map((source) => join(folder, relative(root, source)));
+  for (const [index, copy] of copies.entries()) {
+    await mkdir(dirname(copy), { recursive: true });
+    await copyFile(sources[index], copy);
+    await chmod(copy, 0o644);
+  }
+  return { folder, entry: copies[0], node: await executableNode(folder) };
+}
+
+/** Root's own Node.js often lives where nobody else may go (`/root/.nvm`): a child that gives root up needs a copy. */
+async function executableNode(folder: string): Promise<string> {
+  if (!isRoot || isOpenToAll(process.execPath)) return process.execPath;
+  const copy = join(folder, 'node');
+  await copyFile(process.execPath, copy, constants.COPYFILE_FICLONE);
+  await chmod(copy, 0o755);
+  return copy;
+}
+
+/** Whether every user may enter (or execute) a path and all folders above it. */
+function isOpenToAll(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats || (stats.mode & 0o001) === 0) return false;
+  return path === dirname(path) || isOpenToAll(dirname(path));
+}
+
+function commonFolder(paths: readonly string[]): string {
+  let folder = dirname(paths[0]);
+  while (!paths.every((path) => path.startsWith(join(folder, '/')))) folder = dirname(folder);
+  return folder;
+}

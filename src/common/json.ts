@@ -1,0 +1,14 @@
+/**
+ * Whether a JSON value nests deeper than `limit` arrays and objects. Iterative: the values it is meant for would
+ * overflow the stack of anything recursive, `JSON.stringify` included.
+ */
+export function isDeeperThan(limit: number, value: unknown): boolean {
+  let level: object[] = isContainer(value) ? [value] : [];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= limit) return true;
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+  }
+  return false;
+}
+
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -1,0 +1,35 @@
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
+
+/**
+ * Keyset pagination over UUIDv7 ids, newest first: stable under inserts, the same cost on every page. The cursor is the
+ * id of the last item seen.
+ */
+export class PageQuery {
+  /** How many items to answer, at most 100. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  limit: number = 20;
+
+  /** `next_cursor` of the page before. */
+  @IsOptional()
+  @IsUUID()
+  cursor?: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+/** Makes a page of rows that were asked for with `limit + 1`, so that the extra row tells whether there are more. */
+export function toPage<Row extends { id: string }, T>(rows: Row[], limit: number, present: (row: Row) => T): Page<T> {
+  const items = rows.slice(0, limit);
+  return {
+    items: items.map(present),
+    next_cursor: rows.length > limit ? items[items.length - 1].id : null,
+  };
+}

@@ -1,0 +1,88 @@
+import { STATUS_CODES } from 'node:http';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
+import { newId } from './ids.js';
+import type { Problem } from './problem.js';
+
+/** The only place where an error's kind becomes an HTTP status. */
+const STATUS_OF_KIND: Record<AppErrorKind, number> = {
+  invalid: 400,
+  unauthorised: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  too_large: 413,
+  unsupported: 415,
+  unprocessable: 422,
+  exhausted: 429,
+  internal: 500,
+  unavailable: 503,
+};
+
+/** Codes for errors of the framework's own: bodies that do not parse, routes that do not exist. */
+const CODE_OF_STATUS: Record<number, string> = {
+  400: 'MALFORMED_REQUEST',
+  401: 'UNAUTHORISED',
+  403: 'FORBIDDEN',
+  404: 'NO_SUCH_ROUTE',
+  405: 'METHOD_NOT_ALLOWED',
+  413: 'BODY_TOO_LARGE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+};
+
+/** Answers every error as RFC 9457 problem document. Stacks, SQL and paths go to the log, never to the client. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request>();
+    const response = host.switchToHttp().getResponse<Response>();
+    const problem = toProblem(error);
+    if (problem.status >= 500) {
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.logger.error(`${request.method} ${request.path} failed, trace_id ${problem.trace_id}: ${stack}`);
+    }
+    if (response.headersSent) {
+      // Half an answer is out already: closing the connection is the only honest signal left.
+      response.destroy();
+      return;
+    }
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+    if (problem.status === 503) response.setHeader('Retry-After', '5');
+    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  }
+}
+
+export function toProblem(error: unknown): Problem & Record<string, unknown> {
+  if (error instanceof AppError) {
+    return problem(STATUS_OF_KIND[error.kind], error.code, error.message, error.errors, error.details);
+  }
+  if (error instanceof HttpException) return problem(error.getStatus(), undefined, error.message);
+  // Express and its body parsers mark client errors with a status and `expose`.
+  if (error instanceof Error && 'expose' in error && error.expose && 'status' in error) {
+    return problem(Number(error.status), undefined, error.message);
+  }
+  return problem(500, 'INTERNAL', 'Something went wrong on our side. The trace_id finds it in the server log.');
+}
+
+function problem(
+  status: number,
+  code: string | undefined,
+  detail: string,
+  errors?: FieldError[],
+  details?: Record<string, unknown>,
+): Problem & Record<string, unknown> {
+  const stableCode = code ?? CODE_OF_STATUS[status] ?? 'REQUEST_REFUSED';
+  return {
+    type: `urn:zerostate:problem:${stableCode.toLowerCase().replaceAll('_', '-')}`,
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail,
+    code: stableCode,
+    trace_id: newId(),
+    ...(errors && { errors }),
+    ...details,
+  };
+}

@@ -1,0 +1,49 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { ArrayMaxSize, ArrayUnique, IsArray, Matches, ValidateBy } from 'class-validator';
+import { isDecimalAmount } from './money.js';
+
+/** A lower-case tag that agents offer and tasks require. */
+export const CAPABILITY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** An agent's name in addresses. */
+export const SLUG = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+/** An array of at most 32 distinct capability tags. */
+export const IsCapabilities = () =>
+  applyDecorators(
+    IsArray(),
+    ArrayMaxSize(32),
+    ArrayUnique(),
+    Matches(CAPABILITY, {
+      each: true,
+      message: 'each capability must be 1 to 64 lower-case letters, digits, ".", "_" or "-"',
+    }),
+  );
+
+/** A number or decimal string, not negative, with at most six decimals. */
+export const IsAmount = (example: number) =>
+  applyDecorators(
+    ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example }),
+    ValidateBy({
+      name: 'isAmount',
+      validator: {
+        validate: isDecimalAmount,
+        defaultMessage: () => '$property must be an amount of 0 or more with at most six decimals',
+      },
+    }),
+  );
+
+/** Text that a database and a terminal can take: well-formed Unicode without control characters but tab and line breaks. */
+export const IsPlainText = () =>
+  ValidateBy({
+    name: 'isPlainText',
+    validator: {
+      validate: (value: unknown) =>
+        // eslint-disable-next-line no-control-regex
+        typeof value === 'string' &&
+        value.isWellFormed() &&
+        !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(value),
+      defaultMessage: () => '$property must be text without control characters',
+    },
+  });

@@ -1,0 +1,44 @@
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
+import { User } from './auth/index.js';
+import { SnakeNaming } from './database/index.js';
+import { FeedCursor, FeedEventRow } from './feed/index.js';
+import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
+
+/**
+ * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
+ * line (`DATABASE_URL=… npx typeorm migration:generate -d dist/src/data-source.js …`).
+ */
+export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions => ({
+  type: 'postgres',
+  url,
+  entities: [Agent, AgentBinary, AgentStatistics, AuctionRecord, FeedCursor, FeedEventRow, Task, TaskAttempt, User],
+  migrations: [Init1795449600000],
+  namingStrategy: new SnakeNaming(),
+  synchronize: false,
+  applicationName: 'zerostate',
+  poolSize,
+});
+
+/**
+ * Brings the schema up to date. Several processes may boot at once: an advisory lock lets one migrate and the others find it done.
+ * @returns names of the migrations that ran
+ */
+export async function migrate(url: string): Promise<string[]> {
+  const dataSource = await new DataSource(dataSourceOptions(url, 2)).initialize();
+  const guard = dataSource.createQueryRunner();
+  try {
+    await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const migrations = await dataSource.runMigrations({ transaction: 'each' });
+    await guard.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    return migrations.map((migration) => migration.name);
+  } finally {
+    await guard.release();
+    await dataSource.destroy();
+  }
+}
+
+const MIGRATION_LOCK = 7305449118;
+
+export default new DataSource(dataSourceOptions(process.env.DATABASE_URL ?? ''));

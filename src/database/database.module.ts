@@ -1,0 +1,39 @@
+import { Module, type OnApplicationShutdown } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Environment } from '../config/index.js';
+import { Health } from '../observability/index.js';
+import { Sql } from './sql.js';
+
+/**
+ * The connections of the hot statements. TypeORM's data source is made by the composition root, which alone knows all
+ * entities and migrations; modules take their repositories from `TypeOrmModule.forFeature`.
+ */
+@Module({
+  providers: [
+    {
+      provide: Sql,
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Environment, true>) =>
+        new Sql(databaseUrl(config.get('database', { infer: true }))),
+    },
+  ],
+  exports: [Sql],
+})
+export class DatabaseModule implements OnApplicationShutdown {
+  constructor(
+    private readonly sql: Sql,
+    health: Health,
+  ) {
+    health.register('database', () => sql.query('health', 'SELECT 1', []));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.sql.close();
+  }
+}
+
+/** By the time modules are built the boot has filled in the embedded database's address. */
+export function databaseUrl(database: Environment['database']): string {
+  if (!database.url) throw new Error('The database address is missing: the boot sets it before any module is built.');
+  return database.url;
+}

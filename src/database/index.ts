@@ -1,0 +1,6 @@
+export { bigintColumn } from './columns.js';
+export { DatabaseModule, databaseUrl } from './database.module.js';
+export { startEmbeddedPostgres } from './embedded-postgres.js';
+export { MicroBatcher } from './micro-batcher.js';
+export { SnakeNaming } from './snake-naming.js';
+export { Sql } from './sql.js';

@@ -1,0 +1,133 @@
+import type { RunOutcome } from './run.js';
+
+/**
+ * The protocol between the server and a sandbox process, over the process's standard input and output.
+ *
+ *   server → sandbox    load (module)      once: a process serves one agent version in its whole life
+ *                       run (input)        one at a time
+ *   sandbox → server    ready              once
+ *                       log                any number of times during a run
+ *                       report (output)    once per run
+ *
+ * A frame is `u32 length of the header, u32 length of the payload` (little-endian), the header as JSON, the payload as
+ * raw bytes. The sandbox side may be under an attacker's control, so the server bounds both lengths before it
+ * allocates and checks every header before it believes it.
+ *
+ * This module runs on both sides and imports nothing at run time.
+ */
+export type ToSandbox =
+  /** Payload: the module's bytes. */
+  | { kind: 'load' }
+  /** Payload: standard input. */
+  | { kind: 'run'; environment: Record<string, string>; timeoutMs: number; limits: RunLimits };
+
+export type FromSandbox =
+  | { kind: 'ready'; totalCpuMs: number }
+  | { kind: 'log'; lines: string[] }
+  /** Payload: the output when `outcome` is `completed`, else nothing. */
+  | { kind: 'report'; outcome: ReportedOutcome; usage: Usage };
+
+/** What the sandbox can say about a run itself; the other ends are the server's to see. */
+export type ReportedOutcome =
+  | { end: 'completed' }
+  | Extract<RunOutcome, { end: 'exited' | 'trapped' | 'output_too_large' | 'invalid_output' | 'refused' }>;
+
+export interface RunLimits {
+  maxOutputBytes: number;
+  maxStderrBytes: number;
+  maxStderrLines: number;
+}
+
+export interface Usage {
+  /** Of this run, ms. */
+  cpuMs: number;
+  /** Of the process since it started, ms. */
+  totalCpuMs: number;
+  peakMemoryBytes: number;
+  bytesOut: number;
+}
+
+export interface Frame {
+  header: unknown;
+  payload: Uint8Array;
+}
+
+export const PREFIX_BYTES = 8;
+
+/** Headers are small: the largest is a `log` with every kept line, each byte of which JSON may write as six. */
+export const maxHeaderBytes = (limits: RunLimits): number => 64 * 1024 + 6 * limits.maxStderrBytes;
+
+/** The frame as pieces to be written in order. */
+export function encodeFrame(header: ToSandbox | FromSandbox, payload: Uint8Array = EMPTY): Uint8Array[] {
+  const head = new TextEncoder().encode(JSON.stringify(header));
+  const start = new Uint8Array(PREFIX_BYTES + head.length);
+  const view = new DataView(start.buffer);
+  view.setUint32(0, head.length, true);
+  view.setUint32(4, payload.length, true);
+  start.set(head, PREFIX_BYTES);
+  return payload.length > 0 ? [start, payload] : [start];
+}
+
+/** @param prefix the first `PREFIX_BYTES` of a frame */
+export function frameLengths(prefix: Uint8Array): { header: number; payload: number } {
+  const view = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES);
+  return { header: view.getUint32(0, true), payload: view.getUint32(4, true) };
+}
+
+/** @throws SyntaxError when the header is not JSON */
+export function decodeFrame(header: Uint8Array, payload: Uint8Array): Frame {
+  return { header: JSON.parse(new TextDecoder().decode(header)), payload };
+}
+
+/** Cuts a stream of chunks into frames, refusing any that is longer than agreed before it is buffered. */
+export class FrameDecoder {
+  private chunks: Uint8Array[] = [];
+  private buffered = 0;
+
+  constructor(
+    private readonly maxHeaderBytes: number,
+    private readonly maxPayloadBytes: number,
+  ) {}
+
+  /**
+   * @returns the frames this chunk completes
+   * @throws RangeError when a frame is too long, SyntaxError when a header is not JSON
+   */
+  push(chunk: Uint8Array): Frame[] {
+    this.chunks.push(chunk);
+    this.buffered += chunk.length;
+    const frames: Frame[] = [];
+    for (let frame = this.next(); frame; frame = this.next()) frames.push(frame);
+    return frames;
+  }
+
+  private next(): Frame | undefined {
+    if (this.buffered < PREFIX_BYTES) return undefined;
+    if (this.chunks[0].length < PREFIX_BYTES) this.join();
+    const { header, payload } = frameLengths(this.chunks[0]);
+    if (header > this.maxHeaderBytes) throw new RangeError(`a header of ${header} bytes`);
+    if (payload > this.maxPayloadBytes) throw new RangeError(`a payload of ${payload} bytes`);
+    const body = PREFIX_BYTES + header;
+    const end = body + payload;
+    if (this.buffered < end) return undefined;
+    const bytes = this.join();
+    this.chunks = end < bytes.length ? [bytes.subarray(end)] : [];
+    this.buffered -= end;
+    return decodeFrame(bytes.subarray(PREFIX_BYTES, body), bytes.subarray(body, end));
+  }
+
+  private join(): Uint8Array {
+    if (this.chunks.length > 1) {
+      const joined = new Uint8Array(this.buffered);
+      let offset = 0;
+      for (const chunk of this.chunks) {
+        joined.set(chunk, offset);
+        offset += chunk.length;
+      }
+      this.chunks = [joined];
+    }
+    return this.chunks[0];
+  }
+}
+
+const EMPTY = new Uint8Array(0);

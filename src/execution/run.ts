@@ -1,0 +1,87 @@
+import type { BlobRef } from '../storage/index.js';
+
+/**
+ * Terms of the sandbox.
+ *
+ * - *run*: one execution of one agent version: a fresh instance, its input on standard input, its output from standard
+ *   output. An agent is a WASI preview 1 command: it exports `memory` and `_start`, and returns or exits with code 0.
+ * - *outcome*: how a run ended. Every way an agent can misbehave is an outcome, none is an exception.
+ * - *trap*: the engine stopped the agent at an instruction that has no result.
+ * - *metering*: what the run used.
+ */
+export interface RunRequest {
+  /** The version to run: lower-case hex SHA-256 of its bytes, and where they are. */
+  binary: { sha256: string; ref: BlobRef };
+  /** JSON text for standard input. */
+  input: string;
+  /** Wall time for handing over, compiling, instantiating and running, ms; waiting for a slot does not count. */
+  timeoutMs: number;
+  /** Environment variables the agent sees; names must match `ZEROSTATE_[A-Z0-9_]*`. */
+  environment?: Record<string, string>;
+  /** Called for each kept line of standard error, in order, while the agent runs; never after the report. */
+  onLog?: (line: string) => void;
+  /** Called when the wait for a slot is over; the run starts once it has settled, and not at all when it fails. */
+  onStart?: () => void | Promise<void>;
+  /** Aborting takes the run out of the queue or kills it. */
+  signal?: AbortSignal;
+}
+
+export interface RunReport {
+  outcome: RunOutcome;
+  metering: Metering;
+}
+
+export type RunOutcome =
+  /** `output` is JSON text that PostgreSQL's `jsonb` takes: see `sandbox/json-output.ts` for what that excludes. */
+  | { end: 'completed'; output: string }
+  /** `proc_exit` with a code other than 0. `stderrTail` is the end of standard error, at most 2 KiB. */
+  | { end: 'exited'; code: number; stderrTail: string }
+  | { end: 'trapped'; trap: TrapKind; stderrTail: string }
+  | { end: 'timed_out'; afterMs: number }
+  /** The sandbox process ran out of memory. Merely refused growth is the agent's to handle and shows as its own end. */
+  | { end: 'out_of_memory'; limitBytes: number }
+  | { end: 'output_too_large'; limitBytes: number }
+  | { end: 'invalid_output'; reason: string }
+  /** The module does not compile, link or fit the calling convention: no instruction of `_start` ran. */
+  | { end: 'refused'; reason: string }
+  /** The sandbox process itself died, or said something it must not say. */
+  | { end: 'crashed'; reason: string }
+  | { end: 'cancelled' };
+
+export const TRAP_KINDS = [
+  'unreachable',
+  'out_of_bounds_memory',
+  'out_of_bounds_table',
+  'unaligned_access',
+  'integer_divide_by_zero',
+  'integer_overflow',
+  'invalid_conversion_to_integer',
+  'indirect_call_mismatch',
+  'null_reference',
+  'stack_overflow',
+  'uncaught_exception',
+  /** AssemblyScript's `abort`; its message is the last line of standard error. */
+  'abort',
+  /** A host function imported with a wrong signature was called. */
+  'bad_host_call',
+  'other',
+] as const;
+export type TrapKind = (typeof TRAP_KINDS)[number];
+
+export interface Metering {
+  /** From handing over to the end, ms. */
+  wallMs: number;
+  /**
+   * Processor time of the sandbox process, all threads, ms. Of a killed run it is sampled just before the kill to 10 ms;
+   * where it cannot be read (no `/proc`, the process died by itself) the wall time stands in.
+   */
+  cpuMs: number;
+  /** Size of the linear memory at the end (it never shrinks); 0 when the run was killed or never started. */
+  peakMemoryBytes: number;
+  /** Standard input handed over, bytes. */
+  bytesIn: number;
+  /** Standard output written, bytes; 0 when the run was killed. */
+  bytesOut: number;
+}
+
+export const NO_USE: Metering = { wallMs: 0, cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };

@@ -1,0 +1,207 @@
+import { AppError } from '../common/app-error.js';
+import { NO_USE, type RunReport } from './run.js';
+import type { Job, SandboxProcess } from './sandbox-process.js';
+
+/**
+ * Sandbox processes and who runs in which.
+ *
+ * - *slot*: the right to run; `slots` runs go on at the same time, the others wait, first come first served.
+ * - *fresh*: a process that has not served any version yet; *bound*: one that has, and serves only that one.
+ * - *warm*: bound and idle. A run goes to the warm process of its version if there is one, else to a fresh one.
+ *
+ * No process serves two versions, so that an agent that breaks out of the engine meets nobody else's runs. Starting one
+ * takes some 60 ms, so it happens in the background: a few fresh ones are kept as spares, a killed one is replaced
+ * before anyone asks, and warm ones beyond the running are kept, least recently used ones going first.
+ *
+ * A run that has to wait for a fresh process lets later ones pass whose version is warm, but no later one gets a slot
+ * that it could use itself.
+ */
+export interface PoolSizes {
+  /** Runs at the same time. */
+  slots: number;
+  /** Warm processes kept beyond those that run. */
+  warm: number;
+  /** Fresh processes kept. */
+  spares: number;
+  /** Runs after which a process is replaced. */
+  recycleAfterRuns: number;
+}
+
+export class SandboxPool {
+  /** Every process that is not yet reaped. */
+  private readonly living = new Set<SandboxProcess>();
+  /** Least recently used first. */
+  private idle: SandboxProcess[] = [];
+  private waiting: Waiting[] = [];
+  private starting = 0;
+  private running = 0;
+  private closed = false;
+  /** Starts that have failed since the last that succeeded. */
+  private failedStarts = 0;
+  private pause?: NodeJS.Timeout;
+
+  constructor(
+    private readonly start: () => SandboxProcess,
+    private readonly sizes: PoolSizes,
+  ) {
+    this.replenish();
+  }
+
+  /**
+   * Waits for a slot, calls `onStart`, runs the job.
+   * @throws AppError `unavailable` `SANDBOX_UNAVAILABLE` when processes cannot be started or the pool is closed, and
+   *   whatever `onStart` throws
+   */
+  async run(job: Job, onStart?: () => void | Promise<void>): Promise<RunReport> {
+    const process = await this.acquire(job);
+    if (!process) return { outcome: { end: 'cancelled' }, metering: NO_USE };
+    try {
+      await onStart?.();
+      if (job.signal?.aborted) return { outcome: { end: 'cancelled' }, metering: NO_USE };
+      const report = await process.execute(job);
+      if (this.closed && report.outcome.end === 'crashed') throw unavailable(SHUTTING_DOWN);
+      return report;
+    } finally {
+      this.release(process);
+    }
+  }
+
+  /** Kills every process, whatever it does, and waits until all are reaped. Waiting runs are rejected. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.pause);
+    this.rejectWaiting(SHUTTING_DOWN);
+    for (const process of this.living) process.kill();
+    await Promise.all([...this.living].map((process) => process.gone));
+  }
+
+  /** @returns undefined when the job was cancelled before it got a slot */
+  private acquire({ sha256, signal }: Job): Promise<SandboxProcess | undefined> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return resolve(undefined);
+      if (this.closed) return reject(unavailable(SHUTTING_DOWN));
+      const leave = (): void => {
+        this.waiting = this.waiting.filter((other) => other !== entry);
+        signal?.removeEventListener('abort', cancel);
+      };
+      const cancel = (): void => {
+        leave();
+        resolve(undefined);
+      };
+      const entry: Waiting = {
+        sha256,
+        grant: (process) => {
+          leave();
+          resolve(process);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', cancel, { once: true });
+      this.waiting.push(entry);
+      this.dispatch();
+    });
+  }
+
+  private release(process: SandboxProcess): void {
+    this.running--;
+    if (process.usable && process.runs >= this.sizes.recycleAfterRuns) process.kill();
+    if (process.usable) this.idle.push(process);
+    this.dispatch();
+  }
+
+  /** Gives free slots to those who wait and can run now, then sees to it that the others soon can. */
+  private dispatch(): void {
+    if (this.closed) return;
+    for (const entry of [...this.waiting]) {
+      if (this.running >= this.sizes.slots) break;
+      const process = this.pick(entry.sha256);
+      if (!process) continue;
+      this.idle = this.idle.filter((other) => other !== process);
+      this.running++;
+      entry.grant(process);
+    }
+    this.replenish();
+  }
+
+  private pick(sha256: string): SandboxProcess | undefined {
+    return (
+      this.idle.findLast((process) => process.boundTo === sha256) ??
+      this.idle.find((process) => process.boundTo === undefined)
+    );
+  }
+
+  private replenish(): void {
+    if (this.closed || this.pause) return;
+    const { slots, warm, spares } = this.sizes;
+    const next = this.waiting.slice(0, slots).filter(({ sha256 }) => !this.isWarm(sha256));
+    const fresh = this.idle.filter((process) => process.boundTo === undefined).length + this.starting;
+    for (let missing = spares + next.length - fresh; missing > 0; missing--) this.startProcess();
+    const bound = this.idle.filter((process) => process.boundTo !== undefined);
+    const dropped = bound.slice(0, Math.max(0, bound.length - warm));
+    this.idle = this.idle.filter((process) => !dropped.includes(process));
+    for (const process of dropped) process.kill();
+  }
+
+  private isWarm(sha256: string): boolean {
+    return this.idle.some((process) => process.boundTo === sha256);
+  }
+
+  private startProcess(): void {
+    const process = this.start();
+    this.living.add(process);
+    this.starting++;
+    process.ready
+      .then(
+        () => {
+          this.failedStarts = 0;
+          this.idle.push(process);
+        },
+        (error: Error) => this.afterFailedStart(error),
+      )
+      .finally(() => {
+        this.starting--;
+        this.dispatch();
+      });
+    void process.gone.then(() => {
+      this.living.delete(process);
+      this.idle = this.idle.filter((other) => other !== process);
+      this.dispatch();
+    });
+  }
+
+  /** Not again at once: whatever is wrong (no memory, no process ids) will not be better in a millisecond. */
+  private afterFailedStart(error: Error): void {
+    if (this.closed) return;
+    this.failedStarts++;
+    if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) {
+      this.rejectWaiting('No sandbox process can be started; try again later.', error);
+    }
+    clearTimeout(this.pause);
+    const pauseMs = Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** this.failedStarts);
+    this.pause = setTimeout(() => {
+      this.pause = undefined;
+      this.dispatch();
+    }, pauseMs);
+  }
+
+  private rejectWaiting(message: string, cause?: Error): void {
+    for (const entry of this.waiting) entry.reject(unavailable(message, cause));
+  }
+}
+
+interface Waiting {
+  sha256: string;
+  grant: (process: SandboxProcess) => void;
+  reject: (error: AppError) => void;
+}
+
+const SHUTTING_DOWN = 'The sandbox is shutting down.';
+const STARTS_BEFORE_GIVING_UP = 4;
+const MIN_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 10_000;
+
+const unavailable = (message: string, cause?: Error): AppError =>
+  new AppError('unavailable', 'SANDBOX_UNAVAILABLE', message, { cause });

@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ConfigService } from '@nestjs/config';
+import { createHash } from 'node:crypto';
+import loadWabt from 'wabt';
+import { parseEnvironment, type Environment } from '../config/index.js';
+import type { BlobStore } from '../storage/index.js';
+import type { RunRequest } from './run.js';
+import { SandboxService } from './sandbox.service.js';
+
+const wabt = await loadWabt();
+const blobs = new Map<string, Buffer>();
+const store = { read: async (ref: string) => blobs.get(ref) } as BlobStore;
+
+const environment = parseEnvironment({ SANDBOX_OUTPUT_BYTES: '100000', SANDBOX_STDERR_LINES: '5' });
+const sandbox = new SandboxService(store, new ConfigService<Environment, true>({ ...environment }));
+
+beforeAll(() => sandbox.onModuleInit());
+afterAll(() => sandbox.onApplicationShutdown());
+
+/** Stores bytes as a version. */
+function stored(bytes: Uint8Array): RunRequest['binary'] {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  blobs.set(`test:${sha256}`, Buffer.from(bytes));
+  return { sha256, ref: `test:${sha256}` };
+}
+
+/** An agent whose `_start` is `body`. `$write (fd, address, length)` writes; `{"ok":true}` stands at address 16. */
+function agent(body: string, { imports = '', declarations = '', pages = '2' } = {}): RunRequest['binary'] {
+  const text = `(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
+    ${imports}
+    (memory (export "memory") ${pages})
+    (data (i32.const 16) "{\\"ok\\":true}")
+    ${declarations}
+    (func $write (param $fd i32) (param $at i32) (param $length i32)
+      (i32.store (i32.const 0) (local.get $at))
+      (i32.store (i32.const 4) (local.get $length))
+      (drop (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
+    (func $ok (call $write (i32.const 1) (i32.const 16) (i32.const 11)))
+    (func (export "_start") ${body}))`;
+  return stored(wabt.parseWat('agent.wat', text, { exceptions: true, tail_call: true }).toBinary({}).buffer);
+}
+
+const good = agent('(call $ok)');
+const run = (binary: RunRequest['binary'], more: Partial<RunRequest> = {}) =>
+  sandbox.run({ binary, input: '{}', timeoutMs: 20_000, ...more });
+const outcome = async (binary: RunRequest['binary'], more?: Partial<RunRequest>) => (await run(binary, more)).outcome;
+
+const OK = { end: 'completed', output: '{"ok":true}' };
+const FOREVER = '(loop (br 0))';
+
+describe('a well-behaved agent', () => {
+  it('gets its input and answers with its output, and what it used is metered', async () => {
+    const echo = agent(`(i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 65536))
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (call $write (i32.const 1) (i32.const 100) (i32.load (i32.const 8)))`);
+    const input = JSON.stringify({ text: 'grüße', list: Array(1000).fill(1) });
+    const report = await run(echo, { input });
+    expect(report.outcome).toEqual({ end: 'completed', output: input });
+    const bytes = Buffer.byteLength(input);
+    expect(report.metering).toMatchObject({ bytesIn: bytes, bytesOut: bytes, peakMemoryBytes: 2 * 65536 });
+    expect(report.metering.cpuMs).toBeGreaterThan(0);
+  });
+
+  it('may exit with code 0 instead of returning', async () => {
+    expect(await outcome(agent('(call $ok) (call $proc_exit (i32.const 0)) unreachable'))).toEqual(OK);
+  });
+
+  it('is heard on standard error while it runs, up to the limit', async () => {
+    const lines: string[] = [];
+    const binary = agent('(call $write (i32.const 2) (i32.const 100) (i32.const 18)) (call $ok)', {
+      declarations: String.raw`(data (i32.const 100) "a\nb\nc\nd\ne\nf\ng\nh\ni\n")`,
+    });
+    expect(await outcome(binary, { onLog: (line) => lines.push(line) })).toEqual(OK);
+    expect(lines).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+describe('a hostile or broken agent', () => {
+  it.each([
+    ['unreachable', '(unreachable)', ''],
+    ['integer_divide_by_zero', '(drop (i32.rem_u (i32.const 1) (i32.const 0)))', ''],
+    ['integer_overflow', '(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))', ''],
+    ['invalid_conversion_to_integer', '(drop (i32.trunc_f64_s (f64.const nan)))', ''],
+    ['out_of_bounds_memory', '(drop (i32.load (i32.const -4)))', ''],
+    ['out_of_bounds_memory', '', '(data (i32.const 131071) "ab")'],
+    ['out_of_bounds_table', '(call_indirect (i32.const 9))', '(table 1 funcref)'],
+    ['indirect_call_mismatch', '(call_indirect (i32.const 0))', '(table 1 funcref)'],
+    ['stack_overflow', '(call $deep)', '(func $deep (call $deep) (call $deep))'],
+    ['uncaught_exception', '(throw $e)', '(tag $e)'],
+    ['unreachable', '', '(func $boot unreachable) (start $boot)'],
+  ])('that traps is told its trap: %s', async (trap, body, declarations) => {
+    expect(await outcome(agent(body, { declarations }))).toMatchObject({ end: 'trapped', trap });
+  });
+
+  it('that imports a host function with a wrong signature fails when it calls it', async () => {
+    const imports = '(import "wasi_snapshot_preview1" "fd_tell" (func $forged (param i64) (result i64)))';
+    const binary = agent('(drop (call $forged (i64.const 1)))', { imports });
+    expect(await outcome(binary)).toMatchObject({ end: 'trapped', trap: 'bad_host_call' });
+  });
+
+  it.each([
+    ['loops', FOREVER, ''],
+    ['loops in its start function', '', `(func $boot ${FOREVER}) (start $boot)`],
+    ['calls its own tail', '(return_call $tail)', '(func $tail (return_call $tail))'],
+    [
+      'fills all its memory again and again',
+      '(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 131072)) (br 0))',
+      '',
+    ],
+    [
+      'sleeps',
+      '(i64.store (i32.const 224) (i64.const -1)) (drop (call $poll_oneoff (i32.const 200) (i32.const 300) (i32.const 1) (i32.const 8)))' +
+        FOREVER,
+      '',
+    ],
+    ['catches its own exit', '(loop (try (do (call $proc_exit (i32.const 1))) (catch_all)) (br 0))', ''],
+    ['floods standard error', '(loop (call $write (i32.const 2) (i32.const 0) (i32.const 131072)) (br 0))', ''],
+  ])('that %s for ever is killed at its deadline', async (_, body, declarations) => {
+    const { outcome, metering } = await run(agent(body, { declarations }), { timeoutMs: 300 });
+    expect(outcome).toEqual({ end: 'timed_out', afterMs: 300 });
+    expect(metering.wallMs).toBeGreaterThanOrEqual(299);
+    expect(await run(good)).toMatchObject({ outcome: OK });
+  });
+
+  it('that exits with another code than 0 is told it, with the end of its standard error', async () => {
+    const binary = agent('(call $write (i32.const 2) (i32.const 16) (i32.const 11)) (call $proc_exit (i32.const -1))');
+    expect(await outcome(binary)).toEqual({ end: 'exited', code: 4_294_967_295, stderrTail: '{"ok":true}' });
+  });
+
+  it('that floods standard output is stopped at the limit', async () => {
+    const flood = agent('(loop (call $write (i32.const 1) (i32.const 0) (i32.const 60000)) (br 0))');
+    const report = await run(flood);
+    expect(report.outcome).toEqual({ end: 'output_too_large', limitBytes: 100_000 });
+    expect(report.metering.bytesOut).toBe(60_000);
+  });
+
+  it('cannot grow its memory or its table beyond the caps', async () => {
+    const greedy = agent(
+      `(loop $memory (br_if $memory (i32.ne (memory.grow (i32.const 64)) (i32.const -1))))
+       (loop $table (br_if $table (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) (call $ok)`,
+      { declarations: '(table $t 1 funcref)' },
+    );
+    const report = await run(greedy);
+    expect(report.outcome).toEqual(OK);
+    expect(report.metering.peakMemoryBytes).toBeLessThanOrEqual(2048 * 65536);
+  });
+
+  it('that brings a thousand tables meets the memory limit of the process', async () => {
+    const bomb = agent('(call $ok)', { declarations: '(table 99999 funcref)'.repeat(1000) });
+    expect(await outcome(bomb)).toEqual({ end: 'out_of_memory', limitBytes: 2048 * 65536 });
+    expect(await outcome(good)).toEqual(OK);
+  });
+
+  it.each([
+    ['no output', '', 'there is no output'],
+    ['no JSON', '(call $write (i32.const 1) (i32.const 16) (i32.const 5))', 'not JSON'],
+    [
+      'no text',
+      '(i32.store8 (i32.const 99) (i32.const 255)) (call $write (i32.const 1) (i32.const 99) (i32.const 1))',
+      'not UTF-8',
+    ],
+  ])('that writes %s is told so', async (_, body, reason) => {
+    expect(await outcome(agent(body))).toEqual({ end: 'invalid_output', reason: expect.stringContaining(reason) });
+  });
+});
+
+describe('a binary that cannot be an agent', () => {
+  const wat = (text: string) => stored(wabt.parseWat('x.wat', text, { threads: true }).toBinary({}).buffer);
+
+  it.each([
+    ['garbage', stored(Buffer.from('no wasm')), 'expected magic word'],
+    ['a cut-off module', stored(blobs.get(good.ref)!.subarray(0, 60)), 'extends past end'],
+    ['a module without _start', wat('(module (memory (export "memory") 1))'), '`_start`'],
+    ['a module without memory', wat('(module (func (export "_start")))'), '`memory`'],
+    ['a function called memory', wat('(module (func (export "memory")) (func (export "_start")))'), '`memory`'],
+    [
+      'a _start with parameters',
+      wat('(module (memory (export "memory") 1) (func (export "_start") (param i32)))'),
+      'parameters',
+    ],
+    ['shared memory', wat('(module (memory (export "memory") 1 2 shared) (func (export "_start")))'), 'shared'],
+    ['a foreign function', agent('', { imports: '(import "env" "system" (func))' }), 'system'],
+    ['a function of the host language', agent('', { imports: '(import "env" "constructor" (func))' }), 'constructor'],
+    ['more memory than allowed', agent('(call $ok)', { pages: '2049' }), 'memory'],
+    ['more table than allowed', agent('(call $ok)', { declarations: '(table 100001 funcref)' }), 'table'],
+  ])('is refused with the reason: %s', async (_, binary, reason) => {
+    expect(await outcome(binary)).toEqual({ end: 'refused', reason: expect.stringContaining(reason) });
+  });
+});
+
+describe('between two runs of one version', () => {
+  it('nothing is handed on: memory, globals, descriptors and input start anew', async () => {
+    const counter = agent(
+      `(global.set $runs (i32.add (global.get $runs) (i32.const 1)))
+       (i32.store8 (i32.const 100) (i32.add (i32.const 48) (i32.add (global.get $runs) (i32.load (i32.const 60000)))))
+       (i32.store (i32.const 60000) (i32.const 5))
+       (drop (memory.grow (i32.const 10)))
+       (call $write (i32.const 1) (i32.const 100) (i32.const 1))
+       (drop (call $fd_close (i32.const 1)))`,
+      {
+        imports: '(import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))',
+        declarations: '(global $runs (mut i32) (i32.const 0))',
+      },
+    );
+    for (let count = 0; count < 5; count++) {
+      const report = await run(counter);
+      expect(report.outcome).toEqual({ end: 'completed', output: '1' });
+      expect(report.metering.peakMemoryBytes).toBe(12 * 65536);
+    }
+  });
+});
+
+describe('a run', () => {
+  it('is cancelled while it runs, while it waits, and before it begins', async () => {
+    const loop = agent(FOREVER);
+    const running = new AbortController();
+    const report = outcome(loop, { signal: running.signal, onStart: () => void setTimeout(() => running.abort(), 50) });
+    expect(await report).toEqual({ end: 'cancelled' });
+
+    const blockers = new AbortController();
+    const blocked = Array.from({ length: environment.sandbox.slots }, () => outcome(loop, { signal: blockers.signal }));
+    const waiting = new AbortController();
+    let started = false;
+    const waiter = outcome(good, { signal: waiting.signal, onStart: () => void (started = true) });
+    setTimeout(() => waiting.abort(), 50);
+    expect(await waiter).toEqual({ end: 'cancelled' });
+    expect(started).toBe(false);
+    blockers.abort();
+    expect(await Promise.all(blocked)).toEqual(blocked.map(() => ({ end: 'cancelled' })));
+
+    expect(await outcome(good, { signal: AbortSignal.abort() })).toEqual({ end: 'cancelled' });
+    expect(await outcome(good)).toEqual(OK);
+  });
+
+  it('does not begin when its start cannot be announced, and gives its slot back', async () => {
+    for (let index = 0; index < 2 * environment.sandbox.slots; index++) {
+      await expect(run(good, { onStart: () => Promise.reject(new Error('no')) })).rejects.toThrow('no');
+    }
+    expect(await outcome(good)).toEqual(OK);
+  });
+
+  it('shows the agent only environment variables of its own kind', async () => {
+    await expect(run(good, { environment: { PATH: '/bin' } })).rejects.toMatchObject({ code: 'BAD_AGENT_ENVIRONMENT' });
+    expect(await outcome(good, { environment: { ZEROSTATE_TASK_ID: '1' } })).toEqual(OK);
+  });
+
+  it('never uses bytes that are not what the version was', async () => {
+    const { ref } = agent(FOREVER);
+    const sha256 = '0'.repeat(64);
+    await expect(run({ sha256, ref })).rejects.toMatchObject({ kind: 'internal', code: 'BLOB_CORRUPT' });
+  });
+});

@@ -1,0 +1,81 @@
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { AppError } from '../common/app-error.js';
+import type { Confinement } from '../common/confinement.js';
+import type { Environment } from '../config/index.js';
+import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { BinaryCache } from './binary-cache.js';
+import type { RunReport, RunRequest } from './run.js';
+import { confineSandbox } from './sandbox-confinement.js';
+import { SandboxPool } from './sandbox-pool.js';
+import { SandboxProcess } from './sandbox-process.js';
+
+/** Runs agents: hostile WebAssembly, in confined processes, under limits of time, memory and output. */
+@Injectable()
+export class SandboxService implements OnModuleInit, OnApplicationShutdown {
+  private readonly binaries: BinaryCache;
+  private confinement: Confinement;
+  private pool: SandboxPool;
+
+  constructor(
+    @Inject(BLOB_STORE) store: BlobStore,
+    private readonly config: ConfigService<Environment, true>,
+  ) {
+    this.binaries = new BinaryCache(store, this.sandbox.binaryCacheBytes);
+  }
+
+  /** Tries what the machine offers and starts the first processes in the background. */
+  async onModuleInit(): Promise<void> {
+    const { slots, recycleAfterRuns } = this.sandbox;
+    this.confinement = await confineSandbox(this.sandbox, this.config.get('tasks', { infer: true }).maxTimeoutMs);
+    this.pool = new SandboxPool(() => new SandboxProcess(this.confinement, this.sandbox), {
+      slots,
+      warm: slots * WARM_PER_SLOT,
+      spares: Math.min(slots, MAX_SPARES),
+      recycleAfterRuns,
+    });
+  }
+
+  /** After the drain: whoever runs agents has closed in `beforeApplicationShutdown`. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool?.close();
+    await this.confinement?.release();
+  }
+
+  /**
+   * Runs an agent version once and says how it ended and what it used. Whatever the agent does is an outcome.
+   *
+   * @throws AppError `not_found` `BLOB_NOT_FOUND`, `internal` `BLOB_CORRUPT`, `unavailable` `SANDBOX_UNAVAILABLE`,
+   *   `internal` `BAD_AGENT_ENVIRONMENT`, and whatever `onStart` throws
+   */
+  async run(request: RunRequest): Promise<RunReport> {
+    const { binary, input, timeoutMs, environment = {}, onLog, onStart, signal } = request;
+    assertEnvironment(environment);
+    const module = await this.binaries.get(binary);
+    const job = { sha256: binary.sha256, module, input: Buffer.from(input), environment, timeoutMs, onLog, signal };
+    return this.pool.run(job, onStart);
+  }
+
+  /** One line per wall that does not stand on this machine, with the reason; empty when all do. */
+  describe(): string[] {
+    return this.confinement.missing.map((line) => `The sandbox runs without: ${line}`);
+  }
+
+  private get sandbox() {
+    return this.config.get('sandbox', { infer: true });
+  }
+}
+
+/** An idle process costs 11–20 MB; a version that has none costs its next run a start. */
+const WARM_PER_SLOT = 4;
+const MAX_SPARES = 2;
+
+const ENVIRONMENT_NAME = /^ZEROSTATE_[A-Z0-9_]*$/;
+
+function assertEnvironment(environment: Record<string, string>): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (!ENVIRONMENT_NAME.test(name) || value.includes('\0')) {
+      throw new AppError('internal', 'BAD_AGENT_ENVIRONMENT', `${name} cannot be in the environment of an agent.`);
+    }
+  }
+}

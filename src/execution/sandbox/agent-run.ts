@@ -1,0 +1,94 @@
+import type { ReportedOutcome, RunLimits } from '../frames.js';
+import type { TrapKind } from '../run.js';
+import { engine, type CompiledModule, type LinearMemory } from './engine.js';
+import { readJsonOutput } from './json-output.js';
+import { RunEnded } from './run-ended.js';
+import { trapKind } from './traps.js';
+import { WasiHost } from './wasi-host.js';
+
+export interface AgentRun {
+  module: CompiledModule;
+  /** Standard input. */
+  input: Uint8Array;
+  environment: Record<string, string>;
+  timeoutMs: number;
+  limits: RunLimits;
+  onLog: (lines: string[]) => void;
+}
+
+export interface AgentResult {
+  outcome: ReportedOutcome;
+  /** UTF-8 JSON text when completed. */
+  output?: Uint8Array;
+  peakMemoryBytes: number;
+  bytesOut: number;
+}
+
+/**
+ * Runs an agent once, as a WASI command: instantiate, call `_start`, read what it wrote. Synchronous from end to end:
+ * nothing of the module is ever awaited or returned, so an export named `then` is only an export.
+ */
+export function runAgent(run: AgentRun): AgentResult {
+  const host = new WasiHost(run.input, run.environment, run.timeoutMs, run.limits, run.onLog);
+  const ending = start(run.module, host);
+  host.stderr.finish();
+  const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length };
+  if (ending.end !== 'exited' || ending.code !== 0) return { outcome: ending, ...usage };
+  const read = readJsonOutput(host.stdout);
+  if ('fault' in read) return { outcome: { end: 'invalid_output', reason: read.fault }, ...usage };
+  return { outcome: { end: 'completed' }, output: new TextEncoder().encode(read.text), ...usage };
+}
+
+/** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */
+function start(module: CompiledModule, host: WasiHost): ReportedOutcome {
+  const misfit = conventionFault(module);
+  if (misfit) return { end: 'refused', reason: misfit };
+  try {
+    const { exports } = new engine.Instance(module, host.imports());
+    const command = exports['_start'] as () => void;
+    if (command.length > 0) return { end: 'refused', reason: '`_start` takes parameters' };
+    const memory = exports['memory'] as LinearMemory;
+    if ((memory.buffer as unknown) instanceof SharedArrayBuffer)
+      return { end: 'refused', reason: 'its memory is shared' };
+    host.memory.attach(memory);
+    command();
+    return host.ended ? outcomeOf(host.ended, host) : { end: 'exited', code: 0, stderrTail: '' };
+  } catch (error) {
+    return outcomeOf(host.ended ?? error, host);
+  }
+}
+
+/** What of the calling convention the module's exports do not meet. Told before a start function could run. */
+function conventionFault(module: CompiledModule): string | undefined {
+  const kinds = new Map(engine.Module.exports(module).map(({ name, kind }) => [name, kind]));
+  if (kinds.get('_start') !== 'function') return 'it exports no function `_start`';
+  if (kinds.get('memory') !== 'memory') return 'it exports no memory `memory`';
+  return undefined;
+}
+
+function outcomeOf(error: unknown, host: WasiHost): ReportedOutcome {
+  const stderrTail = host.stderr.tail;
+  if (error instanceof RunEnded) {
+    switch (error.how.end) {
+      case 'exit':
+        return { end: 'exited', code: error.how.code, stderrTail };
+      case 'abort':
+        return { end: 'trapped', trap: 'abort' satisfies TrapKind, stderrTail };
+      case 'output_too_large':
+        return error.how;
+    }
+  }
+  const refusal = linkFault(error);
+  return refusal ? { end: 'refused', reason: refusal } : { end: 'trapped', trap: trapKind(error), stderrTail };
+}
+
+/** What is wrong with a module that cannot be instantiated. V8 marks its complaints about imports and memories by text. */
+function linkFault(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const text = /^WebAssembly\.Instance\(\): (.*)$/s.exec(error.message)?.[1];
+  if (!text || error instanceof engine.RuntimeError) return undefined;
+  return printable(text);
+}
+
+/** A message of V8 may quote names of the module's own choosing. */
+export const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?').slice(0, 300);

@@ -1,0 +1,82 @@
+import { readSync, writeSync } from 'node:fs';
+import {
+  decodeFrame,
+  encodeFrame,
+  frameLengths,
+  PREFIX_BYTES,
+  type Frame,
+  type FromSandbox,
+  type ToSandbox,
+} from '../frames.js';
+import { printable, runAgent, type AgentResult } from './agent-run.js';
+import { engine, type CompiledModule } from './engine.js';
+
+const STDIN = 0;
+const STDOUT = 1;
+
+/**
+ * The sandbox process: serves one agent version, one run after the other, as the frames on standard input say, until
+ * that ends. Everything blocks, on purpose: the process has nothing else to do, and the server kills it at the deadline.
+ */
+let loaded: Loaded = { refusal: 'no module was loaded' };
+let cpuBefore = totalCpuMs();
+send({ kind: 'ready', totalCpuMs: cpuBefore });
+for (let frame = receive(); frame; frame = receive()) {
+  const message = frame.header as ToSandbox;
+  if (message.kind === 'load') {
+    loaded = compile(frame.payload);
+  } else {
+    const { outcome, output, ...use } = run(message, frame.payload);
+    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs() };
+    send({ kind: 'report', outcome, usage }, output);
+    cpuBefore = totalCpuMs();
+  }
+}
+
+type Loaded = { module: CompiledModule } | { refusal: string };
+
+function compile(bytes: Uint8Array): Loaded {
+  try {
+    return { module: new engine.Module(bytes) };
+  } catch (error) {
+    return { refusal: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
+  }
+}
+
+function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): AgentResult {
+  if ('refusal' in loaded) {
+    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0 };
+  }
+  return runAgent({ ...message, module: loaded.module, input, onLog: (lines) => send({ kind: 'log', lines }) });
+}
+
+function totalCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** The next frame, or undefined when the server has closed the stream. */
+function receive(): Frame | undefined {
+  const prefix = read(PREFIX_BYTES);
+  if (!prefix) return undefined;
+  const lengths = frameLengths(prefix);
+  const header = read(lengths.header);
+  const payload = read(lengths.payload);
+  return header && payload && decodeFrame(header, payload);
+}
+
+function read(length: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(length);
+  for (let filled = 0; filled < length;) {
+    const count = readSync(STDIN, bytes, filled, length - filled, null);
+    if (count === 0) return undefined;
+    filled += count;
+  }
+  return bytes;
+}
+
+function send(message: FromSandbox, payload?: Uint8Array): void {
+  for (const piece of encodeFrame(message, payload)) {
+    for (let written = 0; written < piece.length;) written += writeSync(STDOUT, piece, written);
+  }
+}

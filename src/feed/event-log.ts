@@ -1,0 +1,138 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { MicroBatcher, Sql } from '../database/index.js';
+import { EVENT_STREAM, type EventStream, type FeedNotice, type FeedSignal, MAX_SIGNALS } from './event-stream.js';
+import type { FeedEvent, NewFeedEvent } from './feed-event.js';
+
+/**
+ * The feed: an append-only table that WebSocket, SSE, a task's history and the statistics all read by `seq`.
+ *
+ * `seq` follows the order of commits: a trigger takes one advisory lock per writing transaction before its first
+ * number is drawn, so no reader that has seen N can later find a smaller number it has not seen. Without that, "everything after
+ * N" would lose events whose transaction drew its number early and committed late. Batched writers make the lock cheap:
+ * it is taken once per flush, and the commits it serialises are few.
+ *
+ * Writers append inside their own transaction and announce after its commit, never before.
+ */
+@Injectable()
+export class EventLog {
+  private readonly logger = new Logger('Feed');
+  private pending: FeedNotice | null = null;
+  private announcing = false;
+  private readonly posts = new MicroBatcher<NewFeedEvent, void>(
+    async (events) => {
+      const rows = await this.sql.query<{ seq: string }>('feed-append', APPEND, [toBatch(events)]);
+      this.announce({ seq: Number(rows[rows.length - 1].seq), signals: [] });
+      return [];
+    },
+    {
+      maxItems: 200,
+      maxBytes: 4 * 1024 * 1024,
+      bytesOf: (event) => JSON.stringify(event.data).length,
+      keyOf: (event) => event.task_id ?? '',
+    },
+  );
+
+  constructor(
+    private readonly sql: Sql,
+    @Inject(EVENT_STREAM) private readonly stream: EventStream,
+  ) {}
+
+  /** Appends events in the caller's transaction; `announce` what it answers once that has committed. */
+  async append(transaction: EntityManager, events: NewFeedEvent[]): Promise<FeedNotice> {
+    const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events)]);
+    const signals = events.map((event) => ({ type: event.type, id: subjectOf(event) }));
+    return { seq: Number(rows[rows.length - 1].seq), signals };
+  }
+
+  /** Records an event that belongs to no transaction; concurrent ones share a statement. Resolves after the commit. */
+  async post(event: NewFeedEvent): Promise<void> {
+    await this.posts.add(event);
+  }
+
+  /** Rings the other processes. Returns at once; a ring that fails is made up for by the readers' slow clock. */
+  announce(notice: FeedNotice): void {
+    this.pending = {
+      seq: Math.max(notice.seq, this.pending?.seq ?? 0),
+      signals: [...(this.pending?.signals ?? []), ...notice.signals],
+    };
+    if (!this.announcing) void this.publishPending();
+  }
+
+  /** The end of the feed. */
+  async lastSeq(): Promise<number> {
+    const [row] = await this.sql.query<{ seq: string }>(
+      'feed-last',
+      'SELECT coalesce(max(seq), 0) AS seq FROM task_events',
+      [],
+    );
+    return Number(row.seq);
+  }
+
+  /** All events after `seq`, oldest first. */
+  async readAfter(seq: number, limit: number): Promise<FeedEvent[]> {
+    return toEvents(
+      await this.sql.query<Row>('feed-after', `${SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2`, [seq, limit]),
+    );
+  }
+
+  /** A task's events after `seq`, oldest first. */
+  async readTask(taskId: string, seq: number, limit: number): Promise<FeedEvent[]> {
+    const where = 'WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
+    return toEvents(await this.sql.query<Row>('feed-task', `${SELECT} ${where}`, [taskId, seq, limit]));
+  }
+
+  /** A user's events after `seq` (own tasks and own agents), oldest first. */
+  async readUser(userId: string, seq: number, limit: number): Promise<FeedEvent[]> {
+    const where = 'WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
+    return toEvents(await this.sql.query<Row>('feed-user', `${SELECT} ${where}`, [userId, seq, limit]));
+  }
+
+  /** One publication at a time; what is announced meanwhile shares the next. */
+  private async publishPending(): Promise<void> {
+    this.announcing = true;
+    while (this.pending) {
+      const { seq, signals } = this.pending;
+      this.pending = null;
+      for (const chunk of chunks(signals)) {
+        await this.stream
+          .publish({ seq, signals: chunk })
+          .catch((error: Error) => this.logger.warn(`could not ring the other processes: ${error.message}`));
+      }
+    }
+    this.announcing = false;
+  }
+}
+
+/** The first statement of a hot transaction that also changes other rows: takes the feed's lock before any row's. */
+export const LOCK_FEED = 'lock_feed()';
+
+const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at FROM task_events';
+
+const APPEND = `
+  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, data)
+  SELECT type, task_id, user_id, agent_owner_id, data::json
+    FROM json_to_recordset($1::json)
+      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, data text)
+  RETURNING seq`;
+
+/** `data` travels as text: nested, it would be decoded with the batch, where a `\u0000` from one agent fails them all. */
+const toBatch = (events: NewFeedEvent[]): string =>
+  JSON.stringify(events.map((event) => ({ ...event, data: JSON.stringify(event.data) })));
+
+interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
+  seq: string;
+  at: Date;
+}
+
+const toEvents = (rows: Row[]): FeedEvent[] =>
+  rows.map((row) => ({ ...row, seq: Number(row.seq), at: row.at.toISOString() }));
+
+const subjectOf = (event: NewFeedEvent): string => event.task_id ?? String(event.data.agent_id ?? '');
+
+function chunks(signals: FeedSignal[]): FeedSignal[][] {
+  if (signals.length === 0) return [[]];
+  return Array.from({ length: Math.ceil(signals.length / MAX_SIGNALS) }, (_, index) =>
+    signals.slice(index * MAX_SIGNALS, (index + 1) * MAX_SIGNALS),
+  );
+}

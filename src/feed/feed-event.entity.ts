@@ -1,0 +1,35 @@
+import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+
+/**
+ * The one feed's table; see `event-log.ts` for who writes and reads it, and for why `seq` follows the order of commits.
+ * No foreign keys: it is an append-only log that outlives what it speaks of.
+ */
+@Entity('task_events')
+@Index('task_events_task_idx', ['taskId', 'seq'], { where: 'task_id IS NOT NULL' })
+@Index('task_events_user_idx', ['userId', 'seq'], { where: 'user_id IS NOT NULL' })
+export class FeedEventRow {
+  @PrimaryGeneratedColumn('identity', {
+    type: 'bigint',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'task_events_pkey',
+  })
+  seq: string;
+
+  @Column({ type: 'uuid', nullable: true })
+  taskId: string | null;
+
+  @Column({ type: 'uuid', nullable: true })
+  userId: string | null;
+
+  @Column({ type: 'uuid', nullable: true })
+  agentOwnerId: string | null;
+
+  @Column({ type: 'varchar', length: 40 })
+  type: string;
+
+  @Column({ type: 'json' })
+  data: object;
+
+  @Column({ type: 'timestamptz', default: () => 'clock_timestamp()' })
+  at: Date;
+}

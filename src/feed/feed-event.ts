@@ -1,0 +1,37 @@
+/** Everything that happens and that somebody may follow. Named `<subject>.<what happened>`. */
+export const EVENT_TYPES = [
+  'task.queued',
+  'task.assigned',
+  'task.running',
+  'task.log',
+  'task.failover',
+  'task.completed',
+  'task.failed',
+  'task.cancelled',
+  'task.rated',
+  'agent.created',
+  'agent.updated',
+  'agent.version_uploaded',
+  'agent.version_activated',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** One event as subscribers receive it, over WebSocket, SSE and REST alike. */
+export class FeedEvent {
+  /** Position in the feed; grows in the order of commits. The cursor to resume after. */
+  seq: number;
+  type: EventType;
+  /** The task it is about, if it is about one. */
+  task_id: string | null;
+  /** Whose task or agent it is. */
+  user_id: string | null;
+  /** Owner of the agent at work, once one is. */
+  agent_owner_id: string | null;
+  /** What happened, by type. */
+  data: Record<string, unknown>;
+  /** RFC 3339, UTC. */
+  at: string;
+}
+
+/** An event about to be recorded: it has no place in the feed yet. */
+export type NewFeedEvent = Omit<FeedEvent, 'seq' | 'at'>;

@@ -1,0 +1,79 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { EventLog } from './event-log.js';
+import { EVENT_STREAM, type EventStream } from './event-stream.js';
+import type { FeedEvent } from './feed-event.js';
+
+const BATCH = 1000;
+/** How long an event may stay unseen when its ring was lost, ms. */
+const POLL_MS = 1000;
+
+/**
+ * Follows the end of the feed for this process: each event once, in order, to every listener. Reads the table when the
+ * doorbell rings, and once a second in case it did not. Idle until the first listener comes.
+ */
+@Injectable()
+export class FeedTail implements OnApplicationShutdown {
+  private readonly logger = new Logger('Feed');
+  private readonly listeners = new Set<(events: FeedEvent[]) => void>();
+  private cursor = 0;
+  private started: Promise<void> | null = null;
+  private reading = false;
+  private rung = false;
+  private stop: () => void = () => undefined;
+
+  constructor(
+    private readonly log: EventLog,
+    @Inject(EVENT_STREAM) private readonly stream: EventStream,
+  ) {}
+
+  /** Resolves once every later event will reach the listener. */
+  async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
+    this.listeners.add(listener);
+    await (this.started ??= this.start());
+  }
+
+  /** Everything up to here has been handed to the listeners. */
+  get position(): number {
+    return this.cursor;
+  }
+
+  onApplicationShutdown(): void {
+    this.stop();
+  }
+
+  private async start(): Promise<void> {
+    this.cursor = await this.log.lastSeq();
+    const unsubscribe = this.stream.subscribe((notice) => {
+      if (notice.seq > this.cursor) this.ring();
+    });
+    const clock = setInterval(() => this.ring(), POLL_MS);
+    this.stop = () => {
+      clearInterval(clock);
+      unsubscribe();
+      this.listeners.clear();
+    };
+  }
+
+  private ring(): void {
+    this.rung = true;
+    if (!this.reading) void this.readOn();
+  }
+
+  private async readOn(): Promise<void> {
+    this.reading = true;
+    try {
+      while (this.rung && this.listeners.size > 0) {
+        this.rung = false;
+        const events = await this.log.readAfter(this.cursor, BATCH);
+        if (events.length === 0) continue;
+        this.cursor = events[events.length - 1].seq;
+        for (const listener of this.listeners) listener(events);
+        if (events.length === BATCH) this.rung = true;
+      }
+    } catch (error) {
+      this.logger.warn(`could not read the feed, trying again: ${(error as Error).message}`);
+    } finally {
+      this.reading = false;
+    }
+  }
+}

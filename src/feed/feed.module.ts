@@ -1,0 +1,36 @@
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Environment } from '../config/index.js';
+import { DatabaseModule, Sql, databaseUrl } from '../database/index.js';
+import { PostgresEventStream } from './drivers/postgres-event-stream.js';
+import { RedisEventStream } from './drivers/redis-event-stream.js';
+import { EventLog } from './event-log.js';
+import { EVENT_STREAM, type EventStream } from './event-stream.js';
+import { FeedTail } from './feed-tail.js';
+import { Projector } from './projector.js';
+
+@Module({
+  imports: [DatabaseModule],
+  providers: [
+    { provide: EVENT_STREAM, inject: [ConfigService, Sql], useFactory: chooseEventStream },
+    EventLog,
+    FeedTail,
+    Projector,
+  ],
+  exports: [EVENT_STREAM, EventLog, FeedTail, Projector],
+})
+export class FeedModule implements OnApplicationShutdown {
+  constructor(@Inject(EVENT_STREAM) private readonly stream: EventStream) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.stream.close();
+  }
+}
+
+/** Follows the queue: Redis where there is one, else the database that is there anyway. */
+function chooseEventStream(config: ConfigService<Environment, true>, sql: Sql): EventStream {
+  const { redisUrl, prefix } = config.get('queue', { infer: true });
+  const channel = `${prefix}:events`;
+  if (redisUrl) return new RedisEventStream(redisUrl, channel);
+  return new PostgresEventStream(databaseUrl(config.get('database', { infer: true })), channel, sql);
+}

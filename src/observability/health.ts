@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+
+/** How long a dependency may take to answer before it counts as away, ms. */
+const TIMEOUT_MS = 2000;
+
+export class DependencyHealth {
+  status: 'up' | 'down';
+  /** How long the check took, ms. */
+  ms: number;
+  /** Why it is down. */
+  reason?: string;
+}
+
+/** What must answer for this process to be of use. Each module registers the checks of what it owns. */
+@Injectable()
+export class Health {
+  private readonly checks = new Map<string, () => Promise<unknown>>();
+
+  register(name: string, check: () => Promise<unknown>): void {
+    this.checks.set(name, check);
+  }
+
+  async check(): Promise<Record<string, DependencyHealth>> {
+    const results = [...this.checks].map(async ([name, check]) => [name, await run(check)] as const);
+    return Object.fromEntries(await Promise.all(results));
+  }
+}
+
+async function run(check: () => Promise<unknown>): Promise<DependencyHealth> {
+  const begun = performance.now();
+  const ms = () => Math.round(performance.now() - begun);
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([check(), timeout]);
+    return { status: 'up', ms: ms() };
+  } catch (error) {
+    // Client libraries put addresses into their messages; the code says enough.
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { status: 'down', ms: ms(), reason: code ?? message };
+  } finally {
+    clearTimeout(timer);
+  }
+}

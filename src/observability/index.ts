@@ -1,0 +1,2 @@
+export { Health } from './health.js';
+export { ObservabilityModule } from './observability.module.js';

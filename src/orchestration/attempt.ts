@@ -1,0 +1,138 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Candidate } from '../agents/index.js';
+import { AppError } from '../common/app-error.js';
+import { type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
+import {
+  type AttemptEnd,
+  type AttemptMetering,
+  type TaskError,
+  TaskStore,
+  type UnfinishedTask,
+} from '../tasks/index.js';
+import { AttemptLog } from './attempt-log.js';
+
+/** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
+export const LEASE_MARGIN_MS = 30_000;
+
+export type AttemptResult =
+  | { end: 'completed'; outputText: string; metering: AttemptMetering }
+  | { end: 'failed'; error: TaskError; record: AttemptEnd }
+  /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
+  | { end: 'overtaken' };
+
+/** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
+@Injectable()
+export class AttemptRunner implements OnApplicationShutdown {
+  private readonly running = new Map<string, AbortController>();
+  private readonly unsubscribe: () => void;
+
+  constructor(
+    private readonly sandbox: SandboxService,
+    private readonly store: TaskStore,
+    private readonly events: EventLog,
+    @Inject(EVENT_STREAM) stream: EventStream,
+  ) {
+    this.unsubscribe = stream.subscribe(({ signals }) => {
+      for (const { type, id } of signals) if (type === 'task.cancelled') this.running.get(id)?.abort();
+    });
+  }
+
+  async run(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
+    const abort = new AbortController();
+    const log = new AttemptLog(this.events, task, agent, ordinal);
+    let started: Promise<boolean> | undefined;
+    this.running.set(task.id, abort);
+    try {
+      const report = await this.sandbox.run({
+        binary: { sha256: agent.sha256, ref: agent.storageRef },
+        input: task.inputText,
+        timeoutMs: task.timeoutMs,
+        environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
+        signal: abort.signal,
+        onLog: (line) => log.add(line),
+        // The agent does not wait for the commit that says it runs; its settlement does.
+        onStart: () => {
+          started = this.enterRunning(task, agent, ordinal);
+          started.then(
+            (entered) => entered || abort.abort(),
+            () => abort.abort(),
+          );
+        },
+      });
+      if (started && !(await started)) return { end: 'overtaken' };
+      return toResult(report);
+    } catch (error) {
+      // A binary that is missing or corrupt is this agent's failure, and another agent may still do the task.
+      if (error instanceof AppError && error.code.startsWith('BLOB_'))
+        return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
+      throw error;
+    } finally {
+      this.running.delete(task.id);
+      await log.close();
+    }
+  }
+
+  onApplicationShutdown(): void {
+    this.unsubscribe();
+  }
+
+  private enterRunning(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<boolean> {
+    return this.store.transition({
+      taskId: task.id,
+      to: 'running',
+      attempt: ordinal,
+      leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
+      event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
+    });
+  }
+}
+
+function toResult({ outcome, metering }: RunReport): AttemptResult {
+  const measured: AttemptMetering = {
+    wall_ms: metering.wallMs,
+    cpu_ms: metering.cpuMs,
+    peak_memory_bytes: metering.peakMemoryBytes,
+    bytes_in: metering.bytesIn,
+    bytes_out: metering.bytesOut,
+  };
+  if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured };
+  if (outcome.end === 'cancelled') return { end: 'overtaken' };
+  return failed(errorOf(outcome), outcome.end, measured);
+}
+
+const failed = (error: TaskError, outcome: string, metering: AttemptMetering | null): AttemptResult => ({
+  end: 'failed',
+  error,
+  record: { outcome, error, metering },
+});
+
+type Failure = Exclude<RunOutcome, { end: 'completed' | 'cancelled' }>;
+
+/** What the submitter and the agent's owner read. */
+function errorOf(outcome: Failure): TaskError {
+  switch (outcome.end) {
+    case 'exited':
+      return {
+        code: 'AGENT_EXITED',
+        message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
+      };
+    case 'trapped':
+      return { code: 'AGENT_TRAPPED', message: `The agent trapped: ${outcome.trap}.` };
+    case 'timed_out':
+      return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
+    case 'out_of_memory':
+      return { code: 'AGENT_OUT_OF_MEMORY', message: 'The agent wanted more memory than it may have.' };
+    case 'output_too_large':
+      return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
+    case 'invalid_output':
+      return {
+        code: 'AGENT_OUTPUT_INVALID',
+        message: `The agent's output is not one JSON document: ${outcome.reason}`,
+      };
+    case 'refused':
+      return { code: 'AGENT_NOT_RUNNABLE', message: `The binary cannot be run: ${outcome.reason}` };
+    case 'crashed':
+      return { code: 'SANDBOX_CRASHED', message: `The sandbox process died: ${outcome.reason}` };
+  }
+}

@@ -1,0 +1,96 @@
+import type { AuctionWeights } from '../../config/index.js';
+import { amountToWire } from '../../common/money.js';
+import type { BoundsDto, ScoredBidDto } from '../../tasks/index.js';
+
+/** What an agent asks for a task, and what is known of it. */
+export interface Bid {
+  agentId: string;
+  agentName: string;
+  version: string;
+  priceMicro: bigint;
+  /** 0–5 */
+  rating: number;
+  estimatedMs: number;
+  tasksCompleted: number;
+  /** |required ∩ offered| / |required|, 1 when nothing is required. */
+  capabilityMatch: number;
+  discovery: boolean;
+}
+
+/**
+ * Scores and ranks the bids of one auction:
+ *
+ *     price      = 1 - (bid.price - minPrice) / (maxPrice - minPrice)      1 when all prices are equal
+ *     quality    = rating / 5
+ *     speed      = 1 - (bid.estimatedMs - minMs) / (maxMs - minMs)         1 when all are equal
+ *     reputation = tasksCompleted / maxTasksCompleted                      0 when nobody has completed one
+ *     total      = (weights · terms) · capabilityMatch
+ *
+ * Minima and maxima range over these bids. Ties go to the lower price, then the higher rating, then the smaller id.
+ *
+ * @param weights non-negative, sum 1
+ * @returns best first, with ranks from 1; `bounds` is null without bids
+ */
+export function scoreBids(
+  bids: readonly Bid[],
+  weights: AuctionWeights,
+): { bounds: BoundsDto | null; ranking: ScoredBidDto[] } {
+  if (bids.length === 0) return { bounds: null, ranking: [] };
+  const bounds = boundsOf(bids);
+  const ranking = bids
+    .map((bid) => ({ bid, scored: score(bid, bounds, weights) }))
+    .sort((a, b) => compare(a.bid, a.scored.total, b.bid, b.scored.total))
+    .map(({ scored }, index) => ({ ...scored, rank: index + 1 }));
+  return { bounds, ranking };
+}
+
+function boundsOf(bids: readonly Bid[]): BoundsDto {
+  const prices = bids.map((bid) => amountToWire(bid.priceMicro));
+  const durations = bids.map((bid) => bid.estimatedMs);
+  return {
+    min_price: Math.min(...prices),
+    max_price: Math.max(...prices),
+    min_ms: Math.min(...durations),
+    max_ms: Math.max(...durations),
+    max_tasks_completed: Math.max(...bids.map((bid) => bid.tasksCompleted)),
+  };
+}
+
+function score(bid: Bid, bounds: BoundsDto, weights: AuctionWeights): ScoredBidDto {
+  const price = amountToWire(bid.priceMicro);
+  const terms = {
+    price: nearnessToMinimum(price, bounds.min_price, bounds.max_price),
+    quality: bid.rating / 5,
+    speed: nearnessToMinimum(bid.estimatedMs, bounds.min_ms, bounds.max_ms),
+    reputation: bounds.max_tasks_completed === 0 ? 0 : bid.tasksCompleted / bounds.max_tasks_completed,
+  };
+  const weighted =
+    weights.price * terms.price +
+    weights.quality * terms.quality +
+    weights.speed * terms.speed +
+    weights.reputation * terms.reputation;
+  return {
+    rank: 0,
+    agent_id: bid.agentId,
+    agent_name: bid.agentName,
+    version: bid.version,
+    price,
+    rating: bid.rating,
+    estimated_ms: bid.estimatedMs,
+    tasks_completed: bid.tasksCompleted,
+    capability_match: bid.capabilityMatch,
+    terms,
+    total: weighted * bid.capabilityMatch,
+    discovery: bid.discovery,
+  };
+}
+
+const nearnessToMinimum = (value: number, min: number, max: number): number =>
+  max === min ? 1 : 1 - (value - min) / (max - min);
+
+function compare(a: Bid, totalOfA: number, b: Bid, totalOfB: number): number {
+  if (totalOfA !== totalOfB) return totalOfB - totalOfA;
+  if (a.priceMicro !== b.priceMicro) return a.priceMicro < b.priceMicro ? -1 : 1;
+  if (a.rating !== b.rating) return b.rating - a.rating;
+  return a.agentId < b.agentId ? -1 : 1;
+}

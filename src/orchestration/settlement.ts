@@ -1,0 +1,43 @@
+import type { Candidate } from '../agents/index.js';
+import { amountToWire } from '../common/money.js';
+import type { AttemptMetering, TaskError } from '../tasks/index.js';
+
+/** What the events and errors of awards and settlements say. */
+
+/** Results up to this size travel in the event; a larger one is fetched from the task. Characters. */
+const MAX_RESULT_IN_EVENT = 64 * 1024;
+
+export const presentAward = (agent: Candidate, ordinal: number) => ({
+  status: 'assigned',
+  attempt: ordinal,
+  agent_id: agent.agentId,
+  agent_name: agent.name,
+  version: agent.version,
+  price: amountToWire(agent.priceMicro),
+});
+
+export function completion(
+  agent: Candidate,
+  ordinal: number,
+  result: { outputText: string; metering: AttemptMetering },
+) {
+  return {
+    status: 'completed',
+    attempt: ordinal,
+    agent_id: agent.agentId,
+    cost: amountToWire(agent.priceMicro),
+    wall_ms: result.metering.wall_ms,
+    cpu_ms: result.metering.cpu_ms,
+    ...(result.outputText.length <= MAX_RESULT_IN_EVENT
+      ? { result: JSON.parse(result.outputText) as unknown }
+      : { result_omitted: 'too large for an event: GET the task' }),
+  };
+}
+
+/** Why a task has failed: the one agent's error, or everyone's. */
+export function failure(failures: { agent: Candidate; error: TaskError }[]): TaskError {
+  if (failures.length === 0) return { code: 'ALL_AGENTS_FAILED', message: 'Every agent that may try has failed.' };
+  if (failures.length === 1) return failures[0].error;
+  const reasons = failures.map(({ agent, error }) => `${agent.name}: ${error.code} (${error.message})`);
+  return { code: 'ALL_AGENTS_FAILED', message: `${failures.length} agents tried and failed. ${reasons.join(' ')}` };
+}

@@ -1,0 +1,45 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { TaskLookup, TaskService } from '../tasks/index.js';
+
+/** A task younger than this may still be on its way into the queue, ms. */
+const GRACE_MS = 5_000;
+const MAX_PER_SWEEP = 1000;
+
+/**
+ * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
+ * entry, and queues them again. Adding an entry that is still there changes nothing, so the sweeper may be wrong.
+ */
+@Injectable()
+export class Sweeper {
+  private readonly logger = new Logger('Sweeper');
+  private clock: NodeJS.Timeout | undefined;
+  private sweeping: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly tasks: TaskService,
+    private readonly lookup: TaskLookup,
+    @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
+  ) {}
+
+  start(intervalMs: number): void {
+    this.clock = setInterval(() => {
+      this.sweeping = this.sweep().catch((error: Error) => this.logger.warn(`sweep put off: ${error.message}`));
+    }, intervalMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.clock);
+    await this.sweeping;
+  }
+
+  private async sweep(): Promise<void> {
+    const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
+    // As many entries as tasks: nothing is lost, and a long queue need not be read.
+    if (unfinished <= counts.waiting + counts.active + counts.delayed) return;
+    const abandoned = await this.lookup.abandoned(GRACE_MS, MAX_PER_SWEEP);
+    if (abandoned.length === 0) return;
+    this.logger.log(`queueing ${abandoned.length} tasks again`);
+    this.tasks.requeue(abandoned);
+  }
+}

@@ -1,0 +1,3 @@
+export { QueueModule } from './queue.module.js';
+export { TASK_PRIORITIES, type TaskPriority } from './task-priority.js';
+export { TASK_QUEUE, type QueueCounts, type QueueEntry, type TaskQueue } from './task-queue.js';

@@ -1,0 +1,34 @@
+import { BullModule } from '@nestjs/bullmq';
+import { Inject, Module } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Environment } from '../config/index.js';
+import { databaseUrl } from '../database/index.js';
+import { Health } from '../observability/index.js';
+import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
+import { BullmqTaskQueue } from './drivers/bullmq-task-queue.js';
+import { postgresConnection } from './drivers/postgres/connection.js';
+import { redisConnection } from './drivers/redis/connection.js';
+import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
+
+@Module({
+  imports: [
+    BullModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Environment, true>) => {
+        const { redisUrl, prefix } = config.get('queue', { infer: true });
+        const connection = redisUrl
+          ? redisConnection(redisUrl)
+          : postgresConnection(databaseUrl(config.get('database', { infer: true })));
+        return { connection, prefix };
+      },
+    }),
+    BullModule.registerQueue({ name: TASKS }),
+  ],
+  providers: [BullmqConsumer, { provide: TASK_QUEUE, useClass: BullmqTaskQueue }],
+  exports: [TASK_QUEUE],
+})
+export class QueueModule {
+  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health) {
+    health.register('queue', () => queue.counts());
+  }
+}

@@ -1,0 +1,2 @@
+export { BLOB_STORE, type BlobRef, type BlobStore, type StagedBlob } from './blob-store.js';
+export { StorageModule } from './storage.module.js';

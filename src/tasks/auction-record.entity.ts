@@ -1,0 +1,17 @@
+import { Column, Entity, ForeignKey, PrimaryColumn } from 'typeorm';
+import type { ScoreboardDto } from './scoreboard.dto.js';
+import { Task } from './task.entity.js';
+
+/** An auction as it was decided: the scoreboard, kept so that the decision can be explained to the last decimal. */
+@Entity('auctions')
+export class AuctionRecord {
+  @ForeignKey(() => Task, { name: 'auctions_task_fkey' })
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'auctions_pkey' })
+  taskId: string;
+
+  @Column({ type: 'json' })
+  scoreboard: ScoreboardDto;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  createdAt: Date;
+}

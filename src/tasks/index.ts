@@ -1,0 +1,16 @@
+export { AuctionRecord } from './auction-record.entity.js';
+export {
+  type BoundsDto,
+  type ExclusionDto,
+  type ExclusionReason,
+  type ScoreboardDto,
+  type ScoredBidDto,
+} from './scoreboard.dto.js';
+export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
+export { LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
+export { Task } from './task.entity.js';
+export { TaskService } from './task.service.js';
+export type { TaskDto } from './task.dto.js';
+export { isTerminal, type TaskStatus } from './task-state.js';
+export { type AttemptEnd, type TaskError, TaskStore } from './task-store.js';
+export { TasksModule } from './tasks.module.js';

@@ -1,0 +1,70 @@
+import { ApiProperty } from '@nestjs/swagger';
+
+export class ScoreWeightsDto {
+  price: number;
+  quality: number;
+  speed: number;
+  reputation: number;
+}
+
+/** The extremes among this auction's bids, which the terms are relative to. */
+export class BoundsDto {
+  /** Credits. */
+  min_price: number;
+  /** Credits. */
+  max_price: number;
+  min_ms: number;
+  max_ms: number;
+  max_tasks_completed: number;
+}
+
+/** One bid with what it was scored on and how. */
+export class ScoredBidDto {
+  /** 1 for the winner; failover goes on with 2. */
+  rank: number;
+  agent_id: string;
+  agent_name: string;
+  version: string;
+  /** Credits. */
+  price: number;
+  /** Smoothed, 0–5. */
+  rating: number;
+  estimated_ms: number;
+  tasks_completed: number;
+  /** Share of the required capabilities that the agent offers. */
+  capability_match: number;
+  /** Each term between 0 and 1, before its weight. */
+  terms: ScoreWeightsDto;
+  /** Weighted sum of the terms, times the capability match. */
+  total: number;
+  /** Invited to the seat kept for the agent that had waited longest. */
+  discovery: boolean;
+}
+
+export const EXCLUSION_REASONS = ['over_budget', 'rating_too_low', 'no_seat'] as const;
+export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
+
+/** An agent that offers a required capability and yet did not bid. */
+export class ExclusionDto {
+  agent_id: string;
+  agent_name: string;
+  @ApiProperty({ enum: EXCLUSION_REASONS })
+  reason: ExclusionReason;
+  /** One sentence with the figures. */
+  detail: string;
+}
+
+/** An auction as it was decided. */
+export class ScoreboardDto {
+  weights: ScoreWeightsDto;
+  /** Null when nobody bid. */
+  bounds: BoundsDto | null;
+  /** Whether enough agents bid for it to count as a competition. */
+  competitive: boolean;
+  /** Best first. */
+  bids: ScoredBidDto[];
+  /** At most 100 of them. */
+  excluded: ExclusionDto[];
+  /** How many there were. */
+  excluded_count: number;
+}

@@ -1,0 +1,254 @@
+import { Injectable } from '@nestjs/common';
+import { MicroBatcher, Sql } from '../database/index.js';
+import { EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
+import type { TaskPriority } from '../queue/index.js';
+import type { ScoreboardDto } from './scoreboard.dto.js';
+import type { AttemptMetering } from './task-attempt.entity.js';
+import { type TaskStatus, statesBefore } from './task-state.js';
+
+/**
+ * The hot writes: submissions and changes of state. Each is one SQL statement that changes the task, its attempt, its
+ * scoreboard and its event together, shared by all tasks that change at the same moment (see `MicroBatcher`), and
+ * announced after the commit.
+ *
+ * `transition` is the only writer of a task's status. It is guarded: it names the states it may leave (from the
+ * transition table) and the attempt it speaks for, so a late or duplicate worker changes nothing and is told so.
+ */
+@Injectable()
+export class TaskStore {
+  private readonly submissions: MicroBatcher<NewTask, Date>;
+  private readonly transitions: MicroBatcher<TaskChange, boolean>;
+
+  constructor(
+    private readonly sql: Sql,
+    private readonly events: EventLog,
+  ) {
+    this.submissions = new MicroBatcher((tasks) => this.insert(tasks), {
+      ...BATCH,
+      keyOf: (task) => task.id,
+      bytesOf: (task) => task.inputText.length,
+    });
+    this.transitions = new MicroBatcher((changes) => this.change(changes), {
+      ...BATCH,
+      keyOf: (change) => change.taskId,
+      bytesOf: (change) => change.resultText?.length ?? 0,
+    });
+  }
+
+  /** Writes the task and its `task.queued`. @returns when it was created */
+  submit(task: NewTask): Promise<Date> {
+    return this.submissions.add(task);
+  }
+
+  /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
+  transition(change: TaskChange): Promise<boolean> {
+    return this.transitions.add(change);
+  }
+
+  /** Resolves when every change handed in so far is written. */
+  async drain(): Promise<void> {
+    await Promise.all([this.submissions.drain(), this.transitions.drain()]);
+  }
+
+  private async insert(tasks: NewTask[]): Promise<Date[]> {
+    const rows = await this.sql.query<{ id: string; created_at: Date; seq: string }>('task-submit', SUBMIT, [
+      JSON.stringify(tasks.map(toTaskRow)),
+    ]);
+    this.events.announce({ seq: highest(rows), signals: [] });
+    const created = new Map(rows.map((row) => [row.id, row.created_at]));
+    return tasks.map((task) => created.get(task.id) as Date);
+  }
+
+  private async change(changes: TaskChange[]): Promise<boolean[]> {
+    const rows = await this.sql.query<{ id: string; seq: string }>('task-transition', TRANSITION, [
+      JSON.stringify(changes.map(toChangeRow)),
+    ]);
+    const changed = new Set(rows.map((row) => row.id));
+    if (changed.size > 0) {
+      // Only cancellations need other processes to act at once: whoever runs the task kills its sandbox.
+      const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
+      const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
+      this.events.announce({ seq: highest(rows), signals });
+    }
+    return changes.map((change) => changed.has(change.taskId));
+  }
+}
+
+export interface NewTask {
+  id: string;
+  userId: string;
+  priority: TaskPriority;
+  description: string | null;
+  requiredCapabilities: string[];
+  budgetMicro: bigint;
+  /** JSON text. */
+  inputText: string;
+  weights: object | null;
+  timeoutMs: number;
+}
+
+/** A change of one task's state with everything that is written together with it. */
+export interface TaskChange {
+  taskId: string;
+  to: TaskStatus;
+  /** Ordinal of the attempt the caller holds (0 before the first); the change is refused when the task has moved on. Unset: any. */
+  attempt?: number;
+  /** Begins attempt `ordinal`. */
+  award?: Award;
+  /** Ends the attempt that the task was in. */
+  ended?: AttemptEnd;
+  /** From now on, how long the worker may take before the task counts as abandoned, ms. */
+  leaseMs?: number;
+  scoreboard?: ScoreboardDto;
+  /** JSON text of the agent's answer. */
+  resultText?: string;
+  error?: TaskError;
+  costMicro?: bigint;
+  event: { type: EventType; data: Record<string, unknown> };
+}
+
+export interface Award {
+  ordinal: number;
+  agentId: string;
+  agentOwnerId: string;
+  version: string;
+  priceMicro: bigint;
+}
+
+export interface AttemptEnd {
+  outcome: string;
+  error: TaskError | null;
+  metering: AttemptMetering | null;
+}
+
+export interface TaskError {
+  code: string;
+  message: string;
+}
+
+const BATCH = { maxItems: 200, maxBytes: 8 * 1024 * 1024 };
+
+const highest = (rows: { seq: string }[]): number => rows.reduce((max, row) => Math.max(max, Number(row.seq)), 0);
+
+/**
+ * Documents from outside travel as text inside the batch and are cast to `json` one by one. As nested JSON they would be
+ * decoded with the whole batch, where one task's `\u0000` or lone surrogate fails everybody's.
+ */
+const asText = (document: object | null | undefined): string | null => (document ? JSON.stringify(document) : null);
+
+const toTaskRow = (task: NewTask) => ({
+  id: task.id,
+  user_id: task.userId,
+  priority: task.priority,
+  description: task.description,
+  required_capabilities: task.requiredCapabilities,
+  budget_micro: task.budgetMicro.toString(),
+  input: task.inputText,
+  weights: asText(task.weights),
+  timeout_ms: task.timeoutMs,
+});
+
+const SUBMIT = `
+  WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
+  new_task AS (
+    SELECT new_task.*
+      FROM feed, json_to_recordset($1::json)
+        AS new_task(id uuid, user_id uuid, priority text, description text, required_capabilities text[],
+                    budget_micro bigint, input text, weights text, timeout_ms int)
+  ),
+  task AS (
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights, timeout_ms)
+    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
+           weights::json, timeout_ms
+      FROM new_task
+    RETURNING id, user_id, priority, budget_micro, required_capabilities, created_at
+  ),
+  event AS (
+    INSERT INTO task_events (type, task_id, user_id, data)
+    SELECT 'task.queued', id, user_id,
+           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities)
+      FROM task
+    RETURNING task_id, seq
+  )
+  SELECT task.id, task.created_at, event.seq FROM task JOIN event ON event.task_id = task.id`;
+
+const toChangeRow = (change: TaskChange) => ({
+  id: change.taskId,
+  to_status: change.to,
+  from_statuses: statesBefore(change.to),
+  held_attempt: change.attempt ?? null,
+  new_attempt: change.award?.ordinal ?? null,
+  agent_id: change.award?.agentId ?? null,
+  agent_owner_id: change.award?.agentOwnerId ?? null,
+  version: change.award?.version ?? null,
+  price_micro: change.award?.priceMicro.toString() ?? null,
+  lease_ms: change.leaseMs ?? null,
+  ended_outcome: change.ended?.outcome ?? null,
+  ended_error: asText(change.ended?.error),
+  metering: asText(change.ended?.metering),
+  scoreboard: asText(change.scoreboard),
+  result: change.resultText ?? null,
+  error: asText(change.error),
+  cost_micro: change.costMicro?.toString() ?? null,
+  event_type: change.event.type,
+  event_data: JSON.stringify(change.event.data),
+});
+
+/**
+ * `feed` comes first so that every batch takes the feed's lock before it locks rows: two batches with tasks in common
+ * then wait for each other in one place and cannot deadlock.
+ */
+const TRANSITION = `
+  WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
+  change AS MATERIALIZED (
+    SELECT change.*
+      FROM feed, json_to_recordset($1::json)
+        AS change(id uuid, to_status text, from_statuses text[], held_attempt int, new_attempt int, agent_id uuid,
+                  agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
+                  ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
+                  event_type text, event_data text)
+  ),
+  moved AS (
+    UPDATE tasks
+       SET status = to_status,
+           attempt = coalesce(new_attempt, attempt),
+           agent_id = coalesce(change.agent_id, tasks.agent_id),
+           version = coalesce(change.version, tasks.version),
+           lease_until = CASE
+             WHEN to_status IN ('completed', 'failed', 'cancelled') THEN NULL
+             WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'
+             ELSE lease_until END,
+           result = coalesce(change.result::json, tasks.result),
+           error = coalesce(change.error::json, tasks.error),
+           cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
+           started_at = CASE WHEN to_status = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,
+           completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
+      FROM change
+     WHERE tasks.id = change.id
+       AND tasks.status = ANY (from_statuses)
+       AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
+    RETURNING tasks.id, tasks.user_id, tasks.status, change.held_attempt, change.new_attempt, change.agent_id,
+              change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
+              change.metering, change.scoreboard, change.event_type, change.event_data
+  ),
+  ended_attempt AS (
+    UPDATE task_attempts
+       SET outcome = ended_outcome, error = ended_error::json, metering = moved.metering::json, ended_at = clock_timestamp()
+      FROM moved
+     WHERE ended_outcome IS NOT NULL AND task_attempts.task_id = moved.id AND task_attempts.ordinal = moved.held_attempt
+  ),
+  new_attempt AS (
+    INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
+    SELECT id, new_attempt, agent_id, version, price_micro, clock_timestamp() FROM moved WHERE new_attempt IS NOT NULL
+  ),
+  auction AS (
+    INSERT INTO auctions (task_id, scoreboard)
+    SELECT id, scoreboard::json FROM moved WHERE scoreboard IS NOT NULL
+    ON CONFLICT (task_id) DO UPDATE SET scoreboard = excluded.scoreboard, created_at = now()
+  ),
+  event AS (
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, data)
+    SELECT event_type, id, user_id, agent_owner_id, event_data::json FROM moved
+    RETURNING task_id, seq
+  )
+  SELECT task_id AS id, seq FROM event`;

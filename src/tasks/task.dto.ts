@@ -1,0 +1,182 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  IsDefined,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsObject,
+  IsOptional,
+  Max,
+  MaxLength,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+import { Opaque } from '../common/dto.pipe.js';
+import { type Page, PageQuery } from '../common/pagination.js';
+import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
+import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
+import { TASK_STATUSES, type TaskStatus } from './task-state.js';
+
+/** What this task values in its auction: relative weights, of which at least one is above 0. */
+export class WeightsDto {
+  @IsNumber()
+  @Min(0)
+  @Max(1000)
+  price: number = 0;
+
+  @IsNumber()
+  @Min(0)
+  @Max(1000)
+  quality: number = 0;
+
+  @IsNumber()
+  @Min(0)
+  @Max(1000)
+  speed: number = 0;
+
+  @IsNumber()
+  @Min(0)
+  @Max(1000)
+  reputation: number = 0;
+}
+
+export class SubmitTaskDto {
+  /**
+   * Capabilities the agent should offer. Agents with only some of them may bid, and score accordingly; with none
+   * required, every agent may.
+   * @example ["summarise"]
+   */
+  @IsCapabilities()
+  required_capabilities: string[];
+
+  /** The most you pay, in credits. */
+  @IsAmount(1.5)
+  budget: number | string;
+
+  /** Any JSON value; the agent reads it from its standard input. */
+  @ApiProperty({ example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' } })
+  @IsDefined({ message: 'input is required; use {} where there is nothing to say' })
+  @Opaque()
+  input: unknown;
+
+  /** For people. */
+  @IsOptional()
+  @MaxLength(2000)
+  @IsPlainText()
+  description?: string;
+
+  @ApiPropertyOptional({ enum: TASK_PRIORITIES, default: 'normal' })
+  @IsOptional()
+  @IsIn(TASK_PRIORITIES)
+  priority?: TaskPriority;
+
+  /** Wall time of one attempt, ms; the server has a default and a maximum. */
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  timeout_ms?: number;
+
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => WeightsDto)
+  weights?: WeightsDto;
+}
+
+export class ListTasksQuery extends PageQuery {
+  /** Only tasks in this state. */
+  @ApiPropertyOptional({ enum: TASK_STATUSES })
+  @IsOptional()
+  @IsIn(TASK_STATUSES)
+  status?: TaskStatus;
+}
+
+export class RateTaskDto {
+  /** 1 (useless) to 5 (perfect). */
+  @IsInt()
+  @Min(1)
+  @Max(5)
+  rating: number;
+}
+
+export class TaskErrorDto {
+  /** Stable, SCREAMING_SNAKE. */
+  code: string;
+  message: string;
+}
+
+export class MeteringDto {
+  wall_ms: number;
+  cpu_ms: number;
+  peak_memory_bytes: number;
+  bytes_in: number;
+  bytes_out: number;
+}
+
+/** One run of one agent for the task. */
+export class AttemptDto {
+  /** 1 for the first. */
+  ordinal: number;
+  agent_id: string;
+  version: string;
+  /** The winning bid, credits. */
+  price: number;
+  /** How it ended; null while it goes on. */
+  outcome: string | null;
+  error: TaskErrorDto | null;
+  metering: MeteringDto | null;
+  started_at: string;
+  ended_at: string | null;
+}
+
+/** A task without its documents, as lists show it. */
+export class TaskSummaryDto {
+  id: string;
+  @ApiProperty({ enum: TASK_STATUSES })
+  status: TaskStatus;
+  required_capabilities: string[];
+  /** Credits. */
+  budget: number;
+  @ApiProperty({ enum: TASK_PRIORITIES })
+  priority: TaskPriority;
+  description: string | null;
+  timeout_ms: number;
+  /** The agent at work, or that did it; null until the award. */
+  agent_id: string | null;
+  /** Its version. */
+  version: string | null;
+  error: TaskErrorDto | null;
+  /** What the task cost, credits; null unless completed. */
+  cost: number | null;
+  /** Your verdict, 1–5. */
+  rating: number | null;
+  /** RFC 3339, UTC. */
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+}
+
+export class TaskDto extends TaskSummaryDto {
+  @ApiProperty({ description: 'As submitted.', type: Object })
+  input: unknown;
+  attempts: AttemptDto[];
+  @ApiProperty({ description: 'The answer of the agent; null unless completed.', type: Object, nullable: true })
+  result: unknown;
+}
+
+export class TaskResultDto {
+  id: string;
+  @ApiProperty({ enum: TASK_STATUSES })
+  status: TaskStatus;
+  @ApiProperty({ description: 'The answer of the agent; null unless completed.', type: Object, nullable: true })
+  result: unknown;
+  error: TaskErrorDto | null;
+  /** Credits; null unless completed. */
+  cost: number | null;
+}
+
+export class TaskPage implements Page<TaskSummaryDto> {
+  items: TaskSummaryDto[];
+  next_cursor: string | null;
+}

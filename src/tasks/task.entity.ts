@@ -1,0 +1,83 @@
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { User } from '../auth/index.js';
+import type { AuctionWeights } from '../config/index.js';
+import { bigintColumn } from '../database/index.js';
+import type { TaskPriority } from '../queue/index.js';
+import type { TaskStatus } from './task-state.js';
+
+/** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
+@Entity('tasks')
+@Index('tasks_user_idx', ['userId', 'id'])
+@Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
+export class Task {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'tasks_pkey' })
+  id: string;
+
+  @ForeignKey(() => User, { name: 'tasks_user_fkey' })
+  @Column('uuid')
+  userId: string;
+
+  @Column({ type: 'varchar', length: 16 })
+  status: TaskStatus;
+
+  @Column({ type: 'varchar', length: 16 })
+  priority: TaskPriority;
+
+  @Column({ type: 'varchar', length: 2000, nullable: true })
+  description: string | null;
+
+  @Column({ type: 'text', array: true })
+  requiredCapabilities: string[];
+
+  /** The most the submitter pays. */
+  @Column(bigintColumn)
+  budgetMicro: bigint;
+
+  /** Any JSON value, handed to the agent as it is. */
+  @Column({ type: 'json' })
+  input: unknown;
+
+  /** The task's own auction weights. */
+  @Column({ type: 'json', nullable: true })
+  weights: AuctionWeights | null;
+
+  /** Wall time of one attempt. */
+  @Column('integer')
+  timeoutMs: number;
+
+  /** Ordinal of the attempt that speaks for the task, 0 before the first: the fencing token of every change. */
+  @Column({ type: 'integer', default: 0 })
+  attempt: number;
+
+  @Column({ type: 'uuid', nullable: true })
+  agentId: string | null;
+
+  @Column({ type: 'varchar', length: 64, nullable: true })
+  version: string | null;
+
+  /** Until when the worker that holds it must have settled it; past that the sweeper hands it to another. */
+  @Column({ type: 'timestamptz', nullable: true })
+  leaseUntil: Date | null;
+
+  @Column({ type: 'json', nullable: true })
+  result: unknown;
+
+  @Column({ type: 'json', nullable: true })
+  error: { code: string; message: string } | null;
+
+  @Column({ ...bigintColumn, nullable: true })
+  costMicro: bigint | null;
+
+  /** The submitter's verdict, 1–5. */
+  @Column({ type: 'smallint', nullable: true })
+  rating: number | null;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  createdAt: Date;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  startedAt: Date | null;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  completedAt: Date | null;
+}

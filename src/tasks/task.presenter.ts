@@ -1,0 +1,65 @@
+import { amountToWire } from '../common/money.js';
+import type { AttemptDto, TaskDto, TaskSummaryDto } from './task.dto.js';
+import type { TaskAttempt } from './task-attempt.entity.js';
+import type { Task } from './task.entity.js';
+import type { NewTask } from './task-store.js';
+
+/** Rows as the wire shows them. */
+export const presentTask = (task: Task, attempts: TaskAttempt[]): TaskDto => ({
+  ...presentSummary(task),
+  input: task.input,
+  attempts: attempts.map(presentAttempt),
+  result: task.result,
+});
+
+export const presentSummary = (task: Task): TaskSummaryDto => ({
+  id: task.id,
+  status: task.status,
+  required_capabilities: task.requiredCapabilities,
+  budget: amountToWire(task.budgetMicro),
+  priority: task.priority,
+  description: task.description,
+  timeout_ms: task.timeoutMs,
+  agent_id: task.agentId,
+  version: task.version,
+  error: task.error,
+  cost: task.costMicro === null ? null : amountToWire(task.costMicro),
+  rating: task.rating,
+  created_at: task.createdAt.toISOString(),
+  started_at: task.startedAt?.toISOString() ?? null,
+  completed_at: task.completedAt?.toISOString() ?? null,
+});
+
+/** A task at the moment of its submission, without reading it back. */
+export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): TaskDto => ({
+  id: task.id,
+  status: 'queued',
+  required_capabilities: task.requiredCapabilities,
+  budget: amountToWire(task.budgetMicro),
+  priority: task.priority,
+  description: task.description,
+  timeout_ms: task.timeoutMs,
+  agent_id: null,
+  version: null,
+  error: null,
+  cost: null,
+  rating: null,
+  created_at: createdAt.toISOString(),
+  started_at: null,
+  completed_at: null,
+  input,
+  attempts: [],
+  result: null,
+});
+
+const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({
+  ordinal: attempt.ordinal,
+  agent_id: attempt.agentId,
+  version: attempt.version,
+  price: amountToWire(attempt.priceMicro),
+  outcome: attempt.outcome,
+  error: attempt.error,
+  metering: attempt.metering,
+  started_at: attempt.startedAt.toISOString(),
+  ended_at: attempt.endedAt?.toISOString() ?? null,
+});

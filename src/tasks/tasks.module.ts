@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/index.js';
+import { DatabaseModule } from '../database/index.js';
+import { FeedModule } from '../feed/index.js';
+import { QueueModule } from '../queue/index.js';
+import { TaskLookup } from './task-lookup.js';
+import { TaskService } from './task.service.js';
+import { TaskStore } from './task-store.js';
+import { TasksController } from './tasks.controller.js';
+
+@Module({
+  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
+  controllers: [TasksController],
+  providers: [TaskService, TaskStore, TaskLookup],
+  exports: [TaskService, TaskStore, TaskLookup],
+})
+export class TasksModule {}

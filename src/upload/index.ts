@@ -1,0 +1,2 @@
+export { UploadModule } from './upload.module.js';
+export { UploadService } from './upload.service.js';

@@ -1,0 +1,105 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import type { Request } from 'express';
+import { AppError } from '../common/app-error.js';
+import { malformed } from '../common/dto.pipe.js';
+import type { StorageConfig } from '../config/index.js';
+import type { BlobStore, StagedBlob } from '../storage/index.js';
+
+const FILE_FIELD = 'wasm_binary';
+
+/** A multipart body as it was read: its text fields, and its file in the blob store's staging area. */
+export interface UploadForm {
+  /** A field that came several times is an array. */
+  fields: Record<string, string | string[]>;
+  staged: StagedBlob;
+}
+
+/**
+ * Reads a multipart body in one pass: the file is staged (counted, hashed, written) while it arrives, before, between
+ * or after the other fields. When it fails for any reason, nothing stays behind.
+ *
+ * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also when the client breaks off
+ */
+export async function readUploadForm(request: Request, blobs: BlobStore, limits: StorageConfig): Promise<UploadForm> {
+  const contentType = request.headers['content-type'] ?? '';
+  if (!contentType.startsWith('multipart/form-data')) {
+    throw new AppError('unsupported', 'MULTIPART_EXPECTED', 'Send the form as multipart/form-data, as `curl -F` does.');
+  }
+  if (Number(request.headers['content-length'] ?? 0) > limits.maxFormBytes) throw formTooLarge(limits);
+
+  const fields: UploadForm['fields'] = Object.create(null);
+  let file: { stream: Readable; staged: Promise<StagedBlob> } | undefined;
+  const parser = openParser(contentType, limits);
+  const stop = (reason: Error): void => void parser.destroy(reason);
+  parser.on('field', (name, value, nameTruncated, valueTruncated) => {
+    if (nameTruncated || valueTruncated) return stop(malformed([{ field: name, message: 'is too long' }]));
+    const before = fields[name];
+    fields[name] = before === undefined ? value : [before, value].flat();
+  });
+  parser.on('file', (name, stream) => {
+    if (name !== FILE_FIELD || file) {
+      stream.resume();
+      const message = name === FILE_FIELD ? 'must come once' : `is not a file of this form; send ${FILE_FIELD}`;
+      return stop(malformed([{ field: name, message }]));
+    }
+    const staged = blobs.stage(stream, limits.maxBinaryBytes);
+    staged.catch(stop);
+    file = { stream, staged };
+  });
+  for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const) {
+    parser.on(limit, () => stop(malformed([{ field: '', message: 'the form has too many parts' }])));
+  }
+
+  try {
+    await pipeline(request, counted(limits), parser);
+    if (!file)
+      throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
+    return { fields, staged: await file.staged };
+  } catch (error) {
+    file?.stream.destroy(error as Error);
+    await file?.staged.then((staged) => blobs.discard(staged)).catch(() => undefined);
+    throw asClientError(error);
+  }
+}
+
+function openParser(contentType: string, limits: StorageConfig): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { 'content-type': contentType },
+      limits: {
+        fieldNameSize: 100,
+        fieldSize: 64 * 1024,
+        fields: 50,
+        files: 2,
+        parts: 60,
+        fileSize: limits.maxFormBytes,
+      },
+    });
+  } catch (error) {
+    throw asClientError(error);
+  }
+}
+
+/** Bodies of unknown length are cut off where the form's limit is. */
+const counted = (limits: StorageConfig) =>
+  async function* (chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    let bytes = 0;
+    for await (const chunk of chunks) {
+      bytes += chunk.length;
+      if (bytes > limits.maxFormBytes) throw formTooLarge(limits);
+      yield chunk;
+    }
+  };
+
+const formTooLarge = (limits: StorageConfig): AppError =>
+  new AppError('too_large', 'FORM_TOO_LARGE', `The form is larger than ${limits.maxFormBytes} bytes.`);
+
+/** Faults of storage are ours; everything else that ends a multipart stream early is the body's. */
+function asClientError(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code && /^E[A-Z]+$/.test(code) && code !== 'ECONNRESET') return error;
+  return new AppError('invalid', 'MALFORMED_REQUEST', `The multipart body cannot be read: ${message}`);
+}

@@ -1,0 +1,73 @@
+import { Controller, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { ApiBody, ApiConsumes, ApiCreatedResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { type Caller, CurrentCaller } from '../auth/index.js';
+import { ApiProblems } from '../common/api-problems.js';
+import type { Environment, StorageConfig } from '../config/index.js';
+import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { UploadedDto } from './upload.dto.js';
+import { readUploadForm } from './upload-form.js';
+import { UploadService } from './upload.service.js';
+
+@ApiTags('binaries')
+@Controller('agents/:id/binary')
+export class UploadController {
+  private readonly limits: StorageConfig;
+
+  constructor(
+    private readonly uploads: UploadService,
+    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.limits = config.get('storage', { infer: true });
+  }
+
+  /**
+   * Uploads a binary as the next version of one of your agents and activates it. A slug you have not used yet becomes a new agent,
+   * described by the form. The same bytes as the same version again change nothing and answer 200.
+   */
+  @Post()
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({
+    schema: {
+      type: 'object',
+      required: ['wasm_binary'],
+      properties: {
+        wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
+        name: { type: 'string', example: 'MyAgent' },
+        description: { type: 'string', example: 'AI agent for data processing' },
+        version: { type: 'string', example: '1.0.0', description: 'semver; unset: the next patch.' },
+        capabilities: { type: 'string', example: 'data-processing,machine-learning' },
+        price: { type: 'string', example: '0.50', description: 'Credits for one task.' },
+        expected_duration_ms: { type: 'integer', example: 40 },
+      },
+    },
+  })
+  @ApiCreatedResponse({ type: UploadedDto })
+  @ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' })
+  @ApiProblems(400, 401, 404, 409, 413, 415, 422)
+  async upload(
+    @CurrentCaller() caller: Caller,
+    @Param('id') reference: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<UploadedDto> {
+    const target = await this.uploads.target(caller, reference);
+    const { fields, staged } = await readUploadForm(request, this.blobs, this.limits);
+    const { agent, binary, added, report } = await this.uploads.publish(caller, target, reference, fields, staged);
+    response.status(added ? 201 : 200);
+    return {
+      agent_id: agent.id,
+      binary_url: `/api/v1/agents/${agent.id}/binary?version=${encodeURIComponent(binary.version)}`,
+      binary_hash: binary.sha256,
+      binary_size: binary.size,
+      status: added ? 'uploaded' : 'unchanged',
+      message: added
+        ? `Version ${binary.version} is active: the agent bids for tasks.`
+        : `These bytes were version ${binary.version} already; nothing has changed.`,
+      version: binary.version,
+      validation: report,
+    };
+  }
+}

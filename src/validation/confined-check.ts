@@ -1,0 +1,124 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { FileHandle } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
+import { AppError } from '../common/app-error.js';
+import { confine, type Confinement } from '../common/confinement.js';
+import type { CheckAnswer } from './check/exchange.js';
+import type { ModuleLimits } from './wasm/limits.js';
+
+/** How the check of one module ended. The last two are the module's doing, not the server's. */
+export type CheckOutcome =
+  | { end: 'answered'; answer: CheckAnswer }
+  | { end: 'timed_out'; afterMs: number }
+  /** `how` is for the log. */
+  | { end: 'crashed'; how: string };
+
+/** The checking process and everything it imports. */
+const SCRIPTS = [
+  './check/runner.js',
+  './check/engine.js',
+  './check/exchange.js',
+  './wasm/byte-reader.js',
+  './wasm/constant-expression.js',
+  './wasm/refusal.js',
+  './wasm/section-walker.js',
+  './wasm/sections.js',
+  './wasm/types.js',
+  './wasm/walked-module.js',
+].map((path) => new URL(path, import.meta.url));
+
+const HEAP_MB = 256;
+const MEMORY_BYTES = 384_000_000;
+/** The limits on names and counts keep an answer below half of it. */
+const LONGEST_ANSWER = 12_000_000;
+const KEPT_STDERR = 8000;
+
+/** Checks modules in confined child processes, one process each. */
+export class ConfinedCheck {
+  private constructor(
+    private readonly confinement: Confinement,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /**
+   * @param timeoutMs wall time of one check, start of the process included
+   * @param cores how many of them the engine may keep busy meanwhile
+   * @throws AppError `internal` `CONFINEMENT_FAILED`
+   */
+  static async prepare(timeoutMs: number, cores: number): Promise<ConfinedCheck> {
+    // A second line behind the deadline, for a server too busy to keep it.
+    const cpuSeconds = (Math.ceil(timeoutMs / 1000) + 1) * cores;
+    const confinement = await confine({ scripts: SCRIPTS, heapMb: HEAP_MB, memoryBytes: MEMORY_BYTES, cpuSeconds });
+    return new ConfinedCheck(confinement, timeoutMs);
+  }
+
+  /** Measures of confinement this machine does not offer, a line each. */
+  get missing(): readonly string[] {
+    return this.confinement.missing;
+  }
+
+  /**
+   * @param binary open for reading; the child reads it itself, so its bytes never pass through the server
+   * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE` when no process can be started
+   */
+  async run(binary: FileHandle, limits: ModuleLimits): Promise<CheckOutcome> {
+    const child = this.confinement.spawn([binary.fd, 'pipe', 'pipe', 'pipe']);
+    if (child.pid === undefined) throw await unavailable(child);
+    let timedOut = false;
+    const deadline = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, this.timeoutMs);
+    try {
+      const output = collect(child.stdout!, LONGEST_ANSWER, () => child.kill('SIGKILL'));
+      const complaint = collect(child.stderr!, KEPT_STDERR);
+      const request = child.stdio[3] as Writable;
+      request.on('error', () => {}); // A child that died before reading it shows in how it ended.
+      request.end(JSON.stringify(limits));
+      const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+      if (timedOut) return { end: 'timed_out', afterMs: this.timeoutMs };
+      const answer = code === 0 ? parseAnswer(output()) : undefined;
+      if (answer) return { end: 'answered', answer };
+      return { end: 'crashed', how: `${signal ?? `exit code ${code}`}, ${gist(complaint())}` };
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** No check can run afterwards. */
+  release(): Promise<void> {
+    return this.confinement.release();
+  }
+}
+
+/** Keeps the first `limit` bytes of a stream, drains the rest, and answers what was kept as text. */
+function collect(stream: Readable, limit: number, onExcess = () => {}): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => {
+    if (size < limit) chunks.push(chunk.subarray(0, limit - size));
+    size += chunk.length;
+    if (size > limit) onExcess();
+  });
+  return () => Buffer.concat(chunks).toString();
+}
+
+/** The line of a crash report that names the error. */
+const gist = (report: string): string => /^.*error.*$/im.exec(report)?.[0] ?? 'nothing on standard error';
+
+/** The machine is out of processes or descriptors, which is not the module's doing. */
+async function unavailable(child: ChildProcess): Promise<AppError> {
+  const [cause] = (await once(child, 'error')) as [Error];
+  return new AppError('unavailable', 'VALIDATOR_UNAVAILABLE', 'Binaries cannot be validated now: try again later.', {
+    cause,
+  });
+}
+
+function parseAnswer(line: string): CheckAnswer | undefined {
+  try {
+    return JSON.parse(line) as CheckAnswer;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,3 @@
+export { ValidationModule } from './validation.module.js';
+export { ValidationReport } from './validation-report.dto.js';
+export { WasmValidator } from './wasm-validator.js';

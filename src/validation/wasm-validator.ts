@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { pipeline } from 'node:stream/promises';
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Environment, ValidationConfig } from '../config/environment.js';
+import { ConfinedCheck, type CheckOutcome } from './confined-check.js';
+import { Gate } from './gate.js';
+import { policyRefusal } from './policy.js';
+import type { ValidationReport } from './validation-report.dto.js';
+import { FIXED_LIMITS, type ModuleLimits } from './wasm/limits.js';
+import type { Refusal } from './wasm/refusal.js';
+import { blankModule, type WalkedModule } from './wasm/walked-module.js';
+
+/**
+ * Decides whether an uploaded binary may become a version of an agent. Three judges, the first refusal counts:
+ *
+ *   1. the section walker (`wasm/`): is it well-formed, and small enough in every respect to be looked at?
+ *   2. the engine (`check/engine.ts`): is it valid, instructions included?
+ *   3. the policy (`policy.ts`): does it offer what an agent offers, and ask for nothing the host does not provide?
+ *
+ * The first two read hostile bytes and run in a confined process of their own, which is ended when it takes too long;
+ * whatever happens to it is the binary's fault and a refusal like any other.
+ */
+@Injectable()
+export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
+  private readonly logger = new Logger(WasmValidator.name);
+  private readonly config: ValidationConfig;
+  private readonly limits: ModuleLimits;
+  /** Each process may take hundreds of megabytes and keep a core busy. */
+  private readonly gate = new Gate(availableParallelism());
+  private confinedCheck: ConfinedCheck;
+
+  constructor(config: ConfigService<Environment, true>) {
+    this.config = config.get('validation', { infer: true });
+    this.limits = {
+      ...FIXED_LIMITS,
+      functions: this.config.maxFunctions,
+      tableElements: this.config.maxTableElements,
+      memoryPages: this.config.maxMemoryPages,
+    };
+  }
+
+  async onModuleInit(): Promise<void> {
+    this.confinedCheck = await ConfinedCheck.prepare(this.config.engineTimeoutMs, availableParallelism());
+    for (const measure of this.confinedCheck.missing) this.logger.warn(`Binaries are checked without: ${measure}`);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.confinedCheck?.release();
+  }
+
+  /**
+   * @param path a local file that does not change meanwhile
+   * @returns a report; a binary that is refused is an expected outcome and throws nothing
+   */
+  async validate(path: string): Promise<ValidationReport> {
+    const binary = await open(path);
+    try {
+      const { size } = await binary.stat();
+      const sha256 = await hash(binary);
+      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, this.limits));
+      if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
+      const { module, refusal } = verdict(outcome);
+      return { is_valid: refusal === null, error: refusal, ...description(module), size, sha256 };
+    } finally {
+      await binary.close();
+    }
+  }
+}
+
+function verdict(outcome: CheckOutcome): { module: WalkedModule; refusal: Refusal | null } {
+  switch (outcome.end) {
+    case 'answered': {
+      const { module, refusal } = outcome.answer;
+      return { module, refusal: refusal ?? policyRefusal(module) };
+    }
+    case 'timed_out':
+      return {
+        module: blankModule(),
+        refusal: {
+          code: 'VALIDATION_TIMED_OUT',
+          message: `The module was still being checked after ${outcome.afterMs} ms. Split its largest functions, or try again when the server is less busy.`,
+          offset: null,
+        },
+      };
+    case 'crashed':
+      return {
+        module: blankModule(),
+        refusal: {
+          code: 'VALIDATION_CRASHED',
+          message:
+            'The check of the module ran out of memory or broke down. Build a smaller module with a released toolchain.',
+          offset: null,
+        },
+      };
+  }
+}
+
+const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 'error' | 'size' | 'sha256'> => ({
+  wasm_version: module.version,
+  imports: module.imports,
+  imported_modules: [...new Set(module.imports.map((imported) => imported.module))],
+  exports: module.exports.map(({ name, kind }) => ({ name, kind })),
+  exported_functions: module.exports.filter(({ kind }) => kind === 'function').map(({ name }) => name),
+  memory: module.memory && {
+    min_pages: module.memory.minPages,
+    max_pages: module.memory.maxPages,
+    shared: module.memory.shared,
+    is_64: module.memory.is64,
+  },
+  table_size: module.tableElements,
+  globals_count: module.globals,
+  functions_count: module.functions,
+  data_segments: module.dataSegments,
+  custom_sections: module.customSections,
+  start_function: module.startFunction,
+});
+
+/** Reads by position, which leaves the file's own position, shared with the child, at the start. */
+async function hash(binary: FileHandle): Promise<string> {
+  const sha256 = createHash('sha256');
+  await pipeline(binary.createReadStream({ start: 0, autoClose: false, highWaterMark: HASHED_AT_ONCE }), sha256);
+  return sha256.digest('hex');
+}
+
+const HASHED_AT_ONCE = 256 * 1024;

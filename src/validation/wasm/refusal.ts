@@ -1,0 +1,76 @@
+/**
+ * Why the section walker refuses a module. Each reason has a stable code, which clients switch on, and an advice that
+ * says how to mend the module; the place that refuses adds what it saw.
+ */
+export const ADVICE = {
+  // The file is not a core module.
+  EMPTY_FILE: 'Upload the compiled .wasm file.',
+  NOT_WASM: 'Upload a binary that starts with the bytes 00 61 73 6d ("\\0asm").',
+  COMPONENT_BINARY:
+    'Build a core module for WASI preview 1 instead, for example with the target wasm32-wasip1, and skip the componentize step.',
+  UNSUPPORTED_WASM_VERSION: 'Build a core module of version 1, which every current toolchain emits.',
+
+  // The file is damaged, or no toolchain wrote it.
+  TRUNCATED_MODULE: 'Part of the file is missing: build it again and upload the whole file.',
+  UNKNOWN_SECTION: 'Build with released features of WebAssembly only.',
+  SECTION_OUT_OF_ORDER: 'Build the module again with an unmodified toolchain.',
+  DUPLICATE_SECTION: 'Build the module again with an unmodified toolchain.',
+  SECTION_SIZE_MISMATCH: 'The file is damaged: build the module again.',
+  INVALID_LEB128: 'The file is damaged: build the module again.',
+  INVALID_NAME: 'Rename it in the source: names are UTF-8.',
+  INVALID_TYPE: 'The file is damaged, or uses a proposal that has not been released: build with default features.',
+  INVALID_FLAGS: 'The file is damaged, or uses a proposal that has not been released: build with default features.',
+  INVALID_INDEX: 'The file is damaged: build the module again.',
+  INVALID_CONSTANT_EXPRESSION: 'The file is damaged: build the module again.',
+  COUNT_MISMATCH: 'The file is damaged: build the module again.',
+  DUPLICATE_EXPORT: 'Give every export a name of its own.',
+
+  // The module is in order, but uses what agents may not use.
+  MEMORY64_NOT_SUPPORTED: 'Build for wasm32, without the memory64 feature.',
+  SHARED_MEMORY_NOT_SUPPORTED: 'Build without threads: no --shared-memory, no -pthread, no atomics feature.',
+  GC_TYPES_NOT_SUPPORTED:
+    'Build for linear memory: without the garbage collection and typed function reference features.',
+  CONTROL_CHARACTER_IN_NAME: 'Rename it in the source.',
+
+  // The module is larger than anything that needs to be built.
+  TOO_MANY_TYPES: 'Remove unused code, for example with wasm-opt --remove-unused-module-elements.',
+  TOO_MANY_PARAMETERS: 'Pass a pointer to a structure instead.',
+  TOO_MANY_IMPORTS: 'Remove unused imports, for example with wasm-opt --remove-unused-module-elements.',
+  TOO_MANY_FUNCTIONS: 'Remove unused code (link with --gc-sections, optimise for size) or split the agent.',
+  TOO_MANY_TABLES: 'Use one table.',
+  TABLE_TOO_LARGE: 'Remove indirectly called functions that are not needed, or split the agent.',
+  TOO_MANY_MEMORIES: 'Use one memory.',
+  MEMORY_TOO_LARGE: 'Lower the initial memory, for example with -Wl,--initial-memory, and let the agent grow it.',
+  TOO_MANY_TAGS: 'Use fewer kinds of exceptions.',
+  TOO_MANY_GLOBALS: 'Keep constants in memory instead.',
+  TOO_MANY_EXPORTS: 'Export what is called from outside only: no --export-all.',
+  TOO_MANY_ELEMENT_SEGMENTS: 'Join the element segments into one.',
+  TOO_MANY_DATA_SEGMENTS: 'Join the data segments, for example with wasm-opt --memory-packing.',
+  TOO_MANY_CUSTOM_SECTIONS: 'Strip the module, for example with wasm-strip.',
+  TOO_MANY_LOCALS: 'Split the function, or optimise the module so that locals are shared.',
+  FUNCTION_TOO_LARGE: 'Split the function, or tell the compiler to inline less.',
+  NAME_TOO_LONG: 'Shorten the name.',
+  NAMES_TOO_LONG: 'Export fewer names, or shorter ones.',
+} as const;
+
+export type WalkRefusalCode = keyof typeof ADVICE;
+
+export interface Refusal<Code extends string = string> {
+  code: Code;
+  /** What is wrong and how to mend it, in a sentence or two. */
+  message: string;
+  /** Byte of the file at which it was seen; null when it is no single place. */
+  offset: number | null;
+}
+
+/** Carries a refusal from deep inside the walk to its door, which turns it into a value. */
+export class RefusalSignal extends Error {
+  constructor(readonly refusal: Refusal<WalkRefusalCode>) {
+    super(refusal.message);
+  }
+}
+
+/** @throws RefusalSignal always */
+export function refuse(code: WalkRefusalCode, seen: string, offset: number | null): never {
+  throw new RefusalSignal({ code, message: `${seen} ${ADVICE[code]}`, offset });
+}

@@ -1,0 +1,66 @@
+import type { ByteReader } from './byte-reader.js';
+import type { ModuleLimits } from './limits.js';
+
+/** What a module imports or exports; the position of a kind is its number in the binary format. */
+export const EXTERNAL_KINDS = ['function', 'table', 'memory', 'global', 'tag'] as const;
+export type ExternalKind = (typeof EXTERNAL_KINDS)[number];
+
+/** A module's description, as far as it was read. Types are text: see `types.ts`. */
+export interface WalkedModule {
+  /** Of the binary format; null when the file has no header of a core module. */
+  version: number | null;
+  imports: { module: string; name: string; kind: ExternalKind; type: string }[];
+  exports: { name: string; kind: ExternalKind; type: string }[];
+  /** The first memory, imported or defined. */
+  memory: MemoryShape | null;
+  /** Initial elements of all tables together. */
+  tableElements: number;
+  /** Functions, and globals, the module defines; imported ones are not counted. */
+  functions: number;
+  globals: number;
+  dataSegments: number;
+  /** `size` is in bytes and does not count the name. */
+  customSections: { name: string; size: number }[];
+  /** Index of the function that runs at instantiation. */
+  startFunction: number | null;
+}
+
+/** Sizes are pages of 64 KiB. */
+export interface MemoryShape {
+  minPages: number;
+  maxPages: number | null;
+  shared: boolean;
+  is64: boolean;
+}
+
+/** The description of a module of which nothing is known. */
+export const blankModule = (): WalkedModule => ({
+  version: null,
+  imports: [],
+  exports: [],
+  memory: null,
+  tableElements: 0,
+  functions: 0,
+  globals: 0,
+  dataSegments: 0,
+  customSections: [],
+  startFunction: null,
+});
+
+/** Everything a walk carries from section to section. */
+export interface WalkState {
+  readonly reader: ByteReader;
+  readonly limits: ModuleLimits;
+  readonly module: WalkedModule;
+  /** Signature of each function type, by type index. */
+  readonly types: string[];
+  /** Type of each function, table, … by its index: imported ones first, then those the module defines. */
+  readonly spaces: Record<ExternalKind, string[]>;
+  /** Function bodies the code section held; null before it was read. */
+  bodies: number | null;
+  /** Segments the data count section announced; null without one. */
+  announcedDataSegments: number | null;
+  locals: number;
+  elements: number;
+  nameBytes: number;
+}
