@@ -94,7 +94,7 @@ function announce(url: string, notices: string[]): void {
 
 function stopOnSignals(ending: (() => Promise<void>)[]): void {
   let stopping = false;
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+  const stop = async (signal: NodeJS.Signals | 'disconnect'): Promise<void> => {
     if (stopping) process.exit(1);
     stopping = true;
     logger.log(`${signal}: finishing what is under way; a second signal stops at once`);
@@ -107,6 +107,8 @@ function stopOnSignals(ending: (() => Promise<void>)[]): void {
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+  // Started by a program over IPC: without it there is nobody left to serve or to stop us.
+  if (process.send) process.on('disconnect', () => void stop('disconnect'));
 }
 
 /** Lines for people in a terminal, JSON for machines. */

@@ -40,9 +40,9 @@ export const IsPlainText = () =>
     name: 'isPlainText',
     validator: {
       validate: (value: unknown) =>
-        // eslint-disable-next-line no-control-regex
         typeof value === 'string' &&
         value.isWellFormed() &&
+        // oxlint-disable-next-line no-control-regex
         !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(value),
       defaultMessage: () => '$property must be text without control characters',
     },

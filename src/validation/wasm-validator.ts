@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment, ValidationConfig } from '../config/environment.js';
+import type { Environment, ValidationConfig } from '../config/index.js';
 import { ConfinedCheck, type CheckOutcome } from './confined-check.js';
 import { Gate } from './gate.js';
 import { policyRefusal } from './policy.js';

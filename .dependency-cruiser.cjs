@@ -1,0 +1,121 @@
+/**
+ * Who may import whom, as `depcruise src migrations --config .dependency-cruiser.cjs` checks it.
+ *
+ * A module is a folder of `src/`; its door is its `index.ts`. `common` needs none: each of  * Specs may look behind doors.
+ */
+
+/** What each module may import, besides itself and the FOUNDATION. */
+const MAY_IMPORT = {
+  database: [],
+  storage: [],
+  validation: [],
+  feed: ['database'],
+  queue: ['database'],
+  auth: ['database', 'feed'],
+  agents: ['auth', 'database', 'storage', 'feed'],
+  upload: ['auth', 'agents', 'storage', 'validation', 'database', 'feed'],
+  tasks: ['auth', 'database', 'queue', 'feed'],
+  execution: ['storage'],
+  orchestration: ['queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
+  gateway: ['auth', 'queue', 'tasks', 'feed'],
+};
+
+/** What every module may import, and what these may import of each other. */
+const FOUNDATION = { common: [], config: ['common'], observability: ['common', 'config'] };
+
+/** The only folders that may import a vendor's package, so that it can be replaced there. */
+const VENDORS = {
+  bullmq: '^src/queue/',
+  '@nestjs/bullmq': '^src/queue/',
+  ioredis: '^src/(queue|feed)/drivers/',
+  '@fastify/busboy': '^src/upload/',
+  'socket.io': '^src/gateway/',
+  argon2: '^src/auth/',
+  pg: '^src/(database/|[^/]+/drivers/postgres)',
+};
+
+const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;
+const DOOR = '^src/([^/]+/index[.]ts$|common/)';
+const ROOT = '^src/([^/]+[.]ts$|boot/)';
+const modules = [...Object.keys(FOUNDATION), ...Object.keys(MAY_IMPORT)];
+
+const imports = [
+  ...Object.entries(FOUNDATION),
+  ...Object.entries(MAY_IMPORT).map(([name, others]) => [name, [...Object.keys(FOUNDATION), ...others]]),
+].map(([name, others]) => ({
+  name: `${name}-imports`,
+  severity: 'error',
+  comment: `${name} may import ${others.join(', ') || 'nothing'} of src.`,
+  from: { path: `^src/${name}/`, pathNot: SPEC },
+  to: { path: '^(src|migrations)/', pathNot: `^src/(${[name, ...others].join('|')})/` },
+}));
+
+const vendors = Object.entries(VENDORS).map(([name, owners]) => ({
+  name: `${name}-owner`,
+  severity: 'error',
+  comment: `${name} is imported only in ${owners}.`,
+  from: { path: '^src/', pathNot: [owners, SPEC] },
+  to: { path: `(^|/)node_modules/(@types/)?${name.replace('.', '[.]')}/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...imports,
+    ...vendors,
+    {
+      name: 'unknown-module',
+      severity: 'error',
+      comment: 'A new module needs a row in MAY_IMPORT.',
+      from: { path: '^src/' },
+      to: { path: '^src/[^/]+/', pathNot: [ROOT, `^src/(${modules.join('|')})/`] },
+    },
+    {
+      name: 'doors',
+      severity: 'error',
+      comment: 'Another module is imported through its index.ts only; what it does not export is its own affair.',
+      from: { path: '^src/([^/]+)/', pathNot: [ROOT, SPEC] },
+      to: { path: '^src/[^/]+/', pathNot: ['^src/$1/', DOOR] },
+    },
+    {
+      name: 'doors-of-the-composition-root',
+      severity: 'error',
+      comment: 'The composition root, too, knows modules by their doors.',
+      from: { path: ROOT, pathNot: SPEC },
+      to: { path: '^src/[^/]+/', pathNot: [DOOR, ROOT] },
+    },
+    {
+      name: 'drivers',
+      severity: 'error',
+      comment: 'A driver is picked once, at boot, by its module; all others know its port.',
+      from: { path: '^src/', pathNot: ['^src/[^/]+/[^/]+[.]module[.]ts$', '^src/[^/]+/drivers/', SPEC] },
+      to: { path: '^src/[^/]+/drivers/' },
+    },
+    {
+      name: 'migrations',
+      severity: 'error',
+      comment: 'A migration describes the schema of its day; code that changes later would change it.',
+      from: { path: '^migrations/' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle crashes at load or hides in which order things load; type-only imports do neither.',
+      from: { path: '^src/' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      comment: 'An import that cannot be found would escape every other rule.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+/** The migrated, empty database that every test database is a copy of. */
+export const TEMPLATE = 'zerostate_template';
+
+export interface TestDatabase {
+  url: string;
+  /** Removes it, cutting off whoever is still connected. */
+  drop(): Promise<void>;
+}
+
+/** A database of a suite's own, migrated and empty. */
+export const createTestDatabase = (): Promise<TestDatabase> => create(`TEMPLATE ${TEMPLATE}`);
+
+/** A database without any table, for suites about the migrations themselves. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => create('');
+
+async function create(clause: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await administer(`CREATE DATABASE ${name} ${clause}`);
+  return {
+    url: urlOfDatabase(postgresUrl(), name),
+    drop: () => administer(`DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+/** The same server and user, another database. */
+export function urlOfDatabase(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
+}
+
+async function administer(statement: string): Promise<void> {
+  const client = new pg.Client(postgresUrl());
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+function postgresUrl(): string {
+  const url = process.env.TEST_POSTGRES_URL;
+  if (!url)
+    throw new Error('TEST_POSTGRES_URL is not set: run the tests through `npm test`, whose setup starts PostgreSQL');
+  return url;
+}
