@@ -84,14 +84,15 @@ export class AttemptRunner implements OnApplicationShutdown {
       attempt: ordinal,
       leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
       event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
+      agentOwnerId: agent.ownerId,
     });
   }
 }
 
 function toResult({ outcome, metering }: RunReport): AttemptResult {
   const measured: AttemptMetering = {
-    wall_ms: metering.wallMs,
-    cpu_ms: metering.cpuMs,
+    wall_ms: toMicroseconds(metering.wallMs),
+    cpu_ms: toMicroseconds(metering.cpuMs),
     peak_memory_bytes: metering.peakMemoryBytes,
     bytes_in: metering.bytesIn,
     bytes_out: metering.bytesOut,
@@ -100,6 +101,9 @@ function toResult({ outcome, metering }: RunReport): AttemptResult {
   if (outcome.end === 'cancelled') return { end: 'overtaken' };
   return failed(errorOf(outcome), outcome.end, measured);
 }
+
+/** Clocks are not better than that. */
+const toMicroseconds = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 const failed = (error: TaskError, outcome: string, metering: AttemptMetering | null): AttemptResult => ({
   end: 'failed',

@@ -8,12 +8,18 @@ import type { AttemptMetering, TaskError } from '../tasks/index.js';
 const MAX_RESULT_IN_EVENT = 64 * 1024;
 
 export const presentAward = (agent: Candidate, ordinal: number) => ({
-  status: 'assigned',
   attempt: ordinal,
   agent_id: agent.agentId,
   agent_name: agent.name,
   version: agent.version,
   price: amountToWire(agent.priceMicro),
+});
+
+export const presentFailure = ({ agent, error }: { agent: Candidate; error: TaskError }, ordinal: number) => ({
+  attempt: ordinal,
+  agent_id: agent.agentId,
+  agent_name: agent.name,
+  error,
 });
 
 export function completion(

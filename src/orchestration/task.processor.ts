@@ -3,7 +3,7 @@ import type { Candidate } from '../agents/index.js';
 import { type AttemptEnd, LOST, type TaskError, TaskLookup, TaskStore, type UnfinishedTask } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction } from './auction/auction.js';
-import { completion, failure, presentAward } from './settlement.js';
+import { completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
 
 /** Workers that may die over one task before it counts as their killer. */
@@ -54,6 +54,7 @@ export class TaskProcessor {
     failed: Failure | undefined,
   ): Promise<boolean> {
     const award = presentAward(agent, ordinal);
+    const competitive = auction.scoreboard.competitive;
     return this.store.transition({
       taskId: task.id,
       to: 'assigned',
@@ -62,18 +63,15 @@ export class TaskProcessor {
       award: {
         ordinal,
         agentId: agent.agentId,
-        agentOwnerId: agent.ownerId,
         version: agent.version,
         priceMicro: agent.priceMicro,
       },
       ended: failed?.record ?? (task.attempt > 0 ? LOST_ATTEMPT : undefined),
       scoreboard: failed ? undefined : auction.scoreboard,
       event: failed
-        ? {
-            type: 'task.failover',
-            data: { ...award, agent_id: failed.agent.agentId, error: failed.error, next: award },
-          }
-        : { type: 'task.assigned', data: { ...award, competitive: auction.scoreboard.competitive } },
+        ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
+        : { type: 'task.assigned', data: { status: 'assigned', ...award, competitive } },
+      agentOwnerId: (failed?.agent ?? agent).ownerId,
     });
   }
 
@@ -91,6 +89,7 @@ export class TaskProcessor {
       resultText: result.outputText,
       costMicro: agent.priceMicro,
       event: { type: 'task.completed', data: completion(agent, ordinal, result) },
+      agentOwnerId: agent.ownerId,
     });
     if (!settled) this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
   }
@@ -110,7 +109,8 @@ export class TaskProcessor {
       ended: last?.record ?? lost,
       scoreboard: auction?.scoreboard,
       error,
-      event: { type: 'task.failed', data: { status: 'failed', agent_id: last?.agent.agentId ?? null, attempt, error } },
+      event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
+      agentOwnerId: last?.agent.ownerId,
     });
   }
 

@@ -105,12 +105,13 @@ export interface TaskChange {
   error?: TaskError;
   costMicro?: bigint;
   event: { type: EventType; data: Record<string, unknown> };
+  /** Owner of the agent the event is about. */
+  agentOwnerId?: string;
 }
 
 export interface Award {
   ordinal: number;
   agentId: string;
-  agentOwnerId: string;
   version: string;
   priceMicro: bigint;
 }
@@ -179,7 +180,7 @@ const toChangeRow = (change: TaskChange) => ({
   held_attempt: change.attempt ?? null,
   new_attempt: change.award?.ordinal ?? null,
   agent_id: change.award?.agentId ?? null,
-  agent_owner_id: change.award?.agentOwnerId ?? null,
+  agent_owner_id: change.agentOwnerId ?? null,
   version: change.award?.version ?? null,
   price_micro: change.award?.priceMicro.toString() ?? null,
   lease_ms: change.leaseMs ?? null,
@@ -227,7 +228,7 @@ const TRANSITION = `
      WHERE tasks.id = change.id
        AND tasks.status = ANY (from_statuses)
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
-    RETURNING tasks.id, tasks.user_id, tasks.status, change.held_attempt, change.new_attempt, change.agent_id,
+    RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
               change.metering, change.scoreboard, change.event_type, change.event_data
   ),
@@ -235,7 +236,9 @@ const TRANSITION = `
     UPDATE task_attempts
        SET outcome = ended_outcome, error = ended_error::json, metering = moved.metering::json, ended_at = clock_timestamp()
       FROM moved
-     WHERE ended_outcome IS NOT NULL AND task_attempts.task_id = moved.id AND task_attempts.ordinal = moved.held_attempt
+     WHERE ended_outcome IS NOT NULL AND task_attempts.task_id = moved.id
+       -- An award has moved the task on to the attempt after the one that ended.
+       AND task_attempts.ordinal = coalesce(moved.new_attempt - 1, moved.attempt)
   ),
   new_attempt AS (
     INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)

@@ -96,6 +96,7 @@ export class TaskService implements BeforeApplicationShutdown {
     const cancelled = await this.store.transition({
       taskId: id,
       to: 'cancelled',
+      ended: { outcome: 'cancelled', error: null, metering: null },
       error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
       event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: task.agentId } },
     });
