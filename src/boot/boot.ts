@@ -35,7 +35,7 @@ export async function boot(environment: Environment): Promise<void> {
     }
     const firstRun = await provision(app, complete);
     await app.listen(complete.server.port, complete.server.host);
-    const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('0.0.0.0', 'localhost');
+    const url = (await app.getUrl()).replace('0.0.0.0', 'localhost').replace('[::]', 'localhost');
     announce(url, firstRun.notices);
     process.send?.({ type: 'listening', url });
     if (complete.server.demo && roles.includes('worker')) await showMainJob(url, firstRun.adminToken);

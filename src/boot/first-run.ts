@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { AccessTokens, AuthService, type Caller } from '../auth/index.js';
@@ -67,13 +67,14 @@ interface ExampleCard {
   form: { slug: string; binary: string } & Record<string, unknown>;
 }
 
+/** One folder an agent, with its card in `agent.json`. */
 async function exampleCards(): Promise<ExampleCard[]> {
-  const entries = await readdir(EXAMPLES, { recursive: true }).catch(() => []);
-  const paths = entries.filter((entry) => entry.endsWith('agent.json')).map((entry) => join(EXAMPLES, entry));
-  return Promise.all(
-    paths.sort().map(async (path) => ({
-      folder: dirname(path),
-      form: JSON.parse(await readFile(path, 'utf8')) as ExampleCard['form'],
-    })),
-  );
+  const entries = await readdir(EXAMPLES, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => join(EXAMPLES, entry.name));
+  const cards: ExampleCard[] = [];
+  for (const folder of folders.sort()) {
+    const text = await readFile(join(folder, 'agent.json'), 'utf8').catch(() => null);
+    if (text !== null) cards.push({ folder, form: JSON.parse(text) as ExampleCard['form'] });
+  }
+  return cards;
 }

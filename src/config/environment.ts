@@ -145,8 +145,8 @@ const number = (fallback: number, min: number, max: number) => z.coerce.number()
 const flag = (fallback: boolean) =>
   z
     .enum(['true', 'false', '1', '0'], 'must be true or false')
-    .transform((value) => value === 'true' || value === '1')
-    .default(fallback);
+    .default(fallback ? 'true' : 'false')
+    .transform((value) => value === 'true' || value === '1');
 const url = (...protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
@@ -171,7 +171,7 @@ export const variables = z
       .string()
       .default('development')
       .describe('`production` turns the safety catches of a real installation on'),
-    HOST: z.string().default('0.0.0.0').describe('Address the API listens on'),
+    HOST: z.string().default('127.0.0.1').describe('Address the API listens on; `0.0.0.0` for all of them'),
     PORT: integer(8080, 0, 65535).describe('TCP port of the API; 0 takes a free one'),
     ROLES: list('api,worker')
       .pipe(z.array(z.enum(['api', 'worker'])).min(1))
