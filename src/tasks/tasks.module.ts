@@ -3,6 +3,7 @@ import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
+import { QueueController } from './queue.controller.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
@@ -10,7 +11,7 @@ import { TasksController } from './tasks.controller.js';
 
 @Module({
   imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
-  controllers: [TasksController],
+  controllers: [TasksController, QueueController],
   providers: [TaskService, TaskStore, TaskLookup],
   exports: [TaskService, TaskStore, TaskLookup],
 })
