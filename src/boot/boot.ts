@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { ConsoleLogger, type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -6,12 +7,16 @@ import type { Environment } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { startEmbeddedPostgres } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
+import { Worker } from '../orchestration/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
-import { configureHttp } from './http.js';
+import { answerTheRest, configureHttp } from './http.js';
 import { jwtSecret } from './secrets.js';
 
 const logger = new Logger('Boot');
+
+/** Enough to end connections that answer, ms. */
+const CLOSE_MS = 10_000;
 
 /**
  * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. Ends the process
@@ -25,7 +30,7 @@ export async function boot(environment: Environment): Promise<void> {
   try {
     const complete = await withDatabaseAndSecrets(environment, ending);
     const app = await createApp(complete);
-    ending.unshift(() => app.close());
+    ending.unshift(() => close(app, environment));
     if (roles.includes('worker'))
       for (const line of app.get(SandboxService, { strict: false }).describe()) logger.warn(line);
     if (!isHttp(app)) {
@@ -54,12 +59,21 @@ async function withDatabaseAndSecrets(environment: Environment, ending: (() => P
     ending.push(() => postgres.stop());
     url = postgres.url;
   }
-  for (const migration of await migrate(url)) logger.log(`migrated the database: ${migration}`);
+  const migrations = await migrate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
+  for (const migration of migrations) logger.log(`migrated the database: ${migration}`);
   return {
     ...environment,
     database: { ...environment.database, url },
     auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(dataDir)) },
   };
+}
+
+/** An address that does not answer is the operator's to mend, and its message alone does not say which address it was. */
+function explained(error: Error, { database }: Environment): Error {
+  const { code } = error as NodeJS.ErrnoException;
+  if (!database.url || !code) return error;
+  const { host } = new URL(database.url);
+  return new Error(`The database at ${host} (DATABASE_URL) refuses: ${error.message || code}.`, { cause: error });
 }
 
 /** Without the role `api` there is no HTTP at all. */
@@ -75,7 +89,9 @@ async function createApp(environment: Environment): Promise<INestApplicationCont
     abortOnError: false,
   });
   await configureHttp(app, environment);
-  return app.init();
+  await app.init();
+  answerTheRest(app);
+  return app;
 }
 
 const isHttp = (app: INestApplicationContext): app is NestExpressApplication => 'listen' in app;
@@ -90,6 +106,12 @@ function announce(url: string, notices: string[]): void {
     '',
   ];
   console.log(lines.join('\n'));
+}
+
+/** After the tasks under way nothing is left to lose: a backend that is away must not hold the stop up. */
+async function close(app: INestApplicationContext, { server }: Environment): Promise<void> {
+  if (server.roles.includes('worker')) await app.get(Worker, { strict: false }).drain();
+  await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }
 
 function stopOnSignals(ending: (() => Promise<void>)[]): void {

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { MicroBatcher, Sql } from '../database/index.js';
+import { outageLog } from '../observability/index.js';
 import { EVENT_STREAM, type EventStream, type FeedNotice, type FeedSignal, MAX_SIGNALS } from './event-stream.js';
 import type { FeedEvent, NewFeedEvent } from './feed-event.js';
 
@@ -16,7 +17,7 @@ import type { FeedEvent, NewFeedEvent } from './feed-event.js';
  */
 @Injectable()
 export class EventLog {
-  private readonly logger = new Logger('Feed');
+  private readonly warnOfOutage = outageLog(new Logger('Feed'), 'other processes have to poll, the doorbell is silent');
   private pending: FeedNotice | null = null;
   private announcing = false;
   private readonly posts = new MicroBatcher<NewFeedEvent, void>(
@@ -95,9 +96,7 @@ export class EventLog {
       const { seq, signals } = this.pending;
       this.pending = null;
       for (const chunk of chunks(signals)) {
-        await this.stream
-          .publish({ seq, signals: chunk })
-          .catch((error: Error) => this.logger.warn(`could not ring the other processes: ${error.message}`));
+        await this.stream.publish({ seq, signals: chunk }).catch(this.warnOfOutage);
       }
     }
     this.announcing = false;

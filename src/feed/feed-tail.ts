@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { outageLog } from '../observability/index.js';
 import { EventLog } from './event-log.js';
 import { EVENT_STREAM, type EventStream } from './event-stream.js';
 import type { FeedEvent } from './feed-event.js';
@@ -13,7 +14,7 @@ const POLL_MS = 1000;
  */
 @Injectable()
 export class FeedTail implements OnApplicationShutdown {
-  private readonly logger = new Logger('Feed');
+  private readonly warnOfOutage = outageLog(new Logger('Feed'), 'the feed cannot be read');
   private readonly listeners = new Set<(events: FeedEvent[]) => void>();
   private cursor = 0;
   private started: Promise<void> | null = null;
@@ -71,7 +72,7 @@ export class FeedTail implements OnApplicationShutdown {
         if (events.length === BATCH) this.rung = true;
       }
     } catch (error) {
-      this.logger.warn(`could not read the feed, trying again: ${(error as Error).message}`);
+      this.warnOfOutage(error as Error);
     } finally {
       this.reading = false;
     }

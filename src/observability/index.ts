@@ -1,2 +1,3 @@
 export { Health } from './health.js';
 export { ObservabilityModule } from './observability.module.js';
+export { outageLog } from './outage-log.js';

@@ -1,1 +1,2 @@
 export { OrchestrationModule } from './orchestration.module.js';
+export { Worker } from './worker.js';

@@ -1,4 +1,4 @@
-import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
@@ -7,7 +7,7 @@ import { TaskProcessor } from './task.processor.js';
 
 /** The worker role: takes tasks from the queue while the process lives, and finishes those it holds before it stops. */
 @Injectable()
-export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class Worker implements OnApplicationBootstrap {
   private readonly config: QueueConfig;
 
   constructor(
@@ -19,12 +19,13 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.config = config.get('queue', { infer: true });
   }
 
-  async onApplicationBootstrap(): Promise<void> {
-    await this.queue.consume((taskId) => this.processor.process(taskId), this.config.workerConcurrency);
+  onApplicationBootstrap(): void {
+    this.queue.consume((taskId) => this.processor.process(taskId), this.config.workerConcurrency);
     this.sweeper.start(this.config.sweepIntervalMs);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Takes no more tasks and finishes those it holds. To be called before the application is closed. */
+  async drain(): Promise<void> {
     await this.sweeper.stop();
     await this.queue.stopConsuming();
   }

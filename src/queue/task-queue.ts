@@ -19,8 +19,8 @@ export interface TaskQueue {
   /** Takes a waiting entry out. An entry that a worker holds, or none at all, is left as it is. */
   remove(taskId: string): Promise<void>;
 
-  /** Starts handing entries to `handler`, at most `concurrency` at a time. Once per process. */
-  consume(handler: (taskId: string) => Promise<void>, concurrency: number): Promise<void>;
+  /** Starts handing entries to `handler`, at most `concurrency` at a time, as soon as the backend answers. Once per process. */
+  consume(handler: (taskId: string) => Promise<void>, concurrency: number): void;
 
   /** Stops taking entries and waits for the handlers under way. */
   stopConsuming(): Promise<void>;

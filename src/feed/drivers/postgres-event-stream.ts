@@ -2,13 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import type { Sql } from '../../database/index.js';
+import { outageLog } from '../../observability/index.js';
 import type { EventStream, FeedNotice } from '../event-stream.js';
 
 const RECONNECT_MS = 1000;
 
 /** Rings over LISTEN/NOTIFY: one connection listens and is opened again when it breaks; rings go out over the hot pool. */
 export class PostgresEventStream implements EventStream {
-  private readonly logger = new Logger('Feed');
+  private readonly warnOfOutage = outageLog(
+    new Logger('Feed'),
+    'events are only polled, PostgreSQL does not let us listen',
+  );
   private readonly listeners = new Set<(notice: FeedNotice) => void>();
   private readonly listening: Promise<void>;
   private client: pg.Client | null = null;
@@ -53,11 +57,12 @@ export class PostgresEventStream implements EventStream {
       try {
         await client.connect();
         await client.query(`LISTEN ${client.escapeIdentifier(this.channel)}`);
+        if (this.closed) return await client.end();
         this.client = client;
         client.once('end', () => void this.listen());
         return;
       } catch (error) {
-        this.logger.warn(`cannot listen for events, trying again: ${(error as Error).message}`);
+        this.warnOfOutage(error as Error);
         await client.end().catch(() => undefined);
         await sleep(RECONNECT_MS);
       }

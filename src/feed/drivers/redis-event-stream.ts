@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
+import { outageLog } from '../../observability/index.js';
 import type { EventStream, FeedNotice } from '../event-stream.js';
 
 /** Rings over Redis pub/sub. ioredis reconnects and subscribes again by itself; rings lost meanwhile are covered by polling. */
 export class RedisEventStream implements EventStream {
-  private readonly logger = new Logger('Feed');
   private readonly listeners = new Set<(notice: FeedNotice) => void>();
   private readonly publisher: Redis;
   private readonly subscriber: Redis;
@@ -17,15 +17,16 @@ export class RedisEventStream implements EventStream {
     // A publisher without an offline queue fails at once while Redis is away, instead of hoarding rings.
     this.publisher = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, lazyConnect: true });
     this.subscriber = new Redis(url, { maxRetriesPerRequest: null });
-    for (const connection of [this.publisher, this.subscriber]) {
-      connection.on('error', (error: Error) => this.logger.warn(`Redis: ${error.message}`));
-    }
+    const warnOfOutage = outageLog(new Logger('Feed'), 'events are only polled, Redis is away');
+    for (const connection of [this.publisher, this.subscriber]) connection.on('error', warnOfOutage);
     this.publisher.connect().catch(() => undefined);
     this.subscriber.on('message', (_channel, text: string) => {
       const notice = JSON.parse(text) as FeedNotice;
       for (const listener of this.listeners) listener(notice);
     });
     this.subscribed = this.subscriber.subscribe(channel);
+    // Fails only when the stream is closed before Redis has answered; `ready` passes that on to whoever waits.
+    this.subscribed.catch(() => undefined);
   }
 
   async publish(notice: FeedNotice): Promise<void> {

@@ -1,9 +1,14 @@
+import { setTimeout } from 'node:timers/promises';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Logger } from '@nestjs/common';
 import type { Job } from 'bullmq';
+import { outageLog } from '../../observability/index.js';
 
 /** The one BullMQ queue. */
 export const TASKS = 'tasks';
+
+/** How long a stop waits for the backend after the last handler, ms. */
+const FAREWELL_MS = 5000;
 
 /**
  * BullMQ's worker. It exists in every process that has the queue, and runs only where `consume` starts it.
@@ -14,22 +19,33 @@ export const TASKS = 'tasks';
 @Processor(TASKS, { autorun: false, lockDuration: 15_000, stalledInterval: 5_000, maxStalledCount: 10 })
 export class BullmqConsumer extends WorkerHost {
   private readonly logger = new Logger('Queue');
+  private readonly warnOfOutage = outageLog(this.logger, 'no tasks from the queue');
+  private readonly underWay = new Set<Promise<void>>();
   private handler: ((taskId: string) => Promise<void>) | null = null;
 
-  async start(handler: (taskId: string) => Promise<void>, concurrency: number): Promise<void> {
+  /** Does not wait for the backend: while it is away the worker keeps trying, and the process serves what it can. */
+  start(handler: (taskId: string) => Promise<void>, concurrency: number): void {
     this.handler = handler;
     this.worker.concurrency = concurrency;
-    await this.worker.waitUntilReady();
-    void this.worker.run();
+    this.worker.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
   }
 
+  /**
+   * Takes no more entries and waits for the handlers under way. The backend is told that they are done if it answers;
+   * while it is away it finds out by itself, when their locks run out.
+   */
   async stop(): Promise<void> {
-    if (this.handler) await this.worker.close();
+    if (!this.handler) return;
+    const closing = this.worker.close();
+    await Promise.allSettled(this.underWay);
+    await Promise.race([closing, setTimeout(FAREWELL_MS, undefined, { ref: false })]);
   }
 
   async process(job: Job): Promise<void> {
     if (!this.handler || !job.id) throw new Error('an entry was taken before anyone consumes the queue');
-    await this.handler(job.id);
+    const work = this.handler(job.id);
+    this.underWay.add(work);
+    await work.finally(() => this.underWay.delete(work));
   }
 
   @OnWorkerEvent('failed')
@@ -39,6 +55,6 @@ export class BullmqConsumer extends WorkerHost {
 
   @OnWorkerEvent('error')
   onError(error: Error): void {
-    this.logger.warn(`the queue's backend has a problem: ${error.message}`);
+    this.warnOfOutage(error);
   }
 }

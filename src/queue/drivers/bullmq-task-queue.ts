@@ -1,6 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import { InjectQueue } from '@nestjs/bullmq';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { JobsOptions, Queue } from 'bullmq';
+import { AppError } from '../../common/app-error.js';
+import { outageLog } from '../../observability/index.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
 import type { TaskPriority } from '../task-priority.js';
 import type { QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
@@ -22,24 +25,28 @@ export class BullmqTaskQueue implements TaskQueue {
   constructor(
     @InjectQueue(TASKS) private readonly queue: Queue,
     private readonly consumer: BullmqConsumer,
-  ) {}
+  ) {
+    queue.on('error', outageLog(new Logger('Queue'), 'the queue is away'));
+  }
 
   async add(entries: readonly QueueEntry[]): Promise<void> {
-    await this.queue.addBulk(
-      entries.map(({ taskId, priority }) => ({
-        name: 'task',
-        data: null,
-        opts: { ...JOB, jobId: taskId, priority: PRIORITY[priority] },
-      })),
+    await answered(
+      this.queue.addBulk(
+        entries.map(({ taskId, priority }) => ({
+          name: 'task',
+          data: null,
+          opts: { ...JOB, jobId: taskId, priority: PRIORITY[priority] },
+        })),
+      ),
     );
   }
 
   async remove(taskId: string): Promise<void> {
-    await this.queue.remove(taskId);
+    await answered(this.queue.remove(taskId));
   }
 
-  consume(handler: (taskId: string) => Promise<void>, concurrency: number): Promise<void> {
-    return this.consumer.start(handler, concurrency);
+  consume(handler: (taskId: string) => Promise<void>, concurrency: number): void {
+    this.consumer.start(handler, concurrency);
   }
 
   stopConsuming(): Promise<void> {
@@ -47,7 +54,28 @@ export class BullmqTaskQueue implements TaskQueue {
   }
 
   async counts(): Promise<QueueCounts> {
-    const counts = await this.queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed');
+    const counts = await answered(this.queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed'));
     return { waiting: counts.waiting + counts.prioritized, active: counts.active, delayed: counts.delayed };
+  }
+}
+
+/** How long a command may wait for a backend that is away, ms. */
+const COMMAND_TIMEOUT_MS = 5000;
+
+/**
+ * The clients hold commands back until their server is there again, for ever if need be: right for a worker, but a
+ * caller must hear of it. The command itself may still come through later, which idempotent entries allow.
+ */
+async function answered<T>(command: Promise<T>): Promise<T> {
+  const abandoned = new AbortController();
+  const timeout = setTimeout(COMMAND_TIMEOUT_MS, undefined, { signal: abandoned.signal, ref: false }).then(() => {
+    throw new AppError('unavailable', 'QUEUE_AWAY', 'The queue does not answer.');
+  });
+  try {
+    return await Promise.race([command, timeout]);
+  } finally {
+    abandoned.abort();
+    timeout.catch(() => undefined);
+    command.catch(() => undefined);
   }
 }
