@@ -1,6 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { Transform } from 'class-transformer';
+import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import { CAPABILITY, IsAmount, IsCapabilities, IsPlainText, SLUG } from '../common/validators.js';
 
@@ -17,7 +18,10 @@ export class CreateAgentDto {
   @IsPlainText()
   name: string;
 
-  /** What it does, for people. */
+  /**
+   * What it does, for people.
+   * @example "Sums a text up in a few of its own sentences."
+   */
   @IsOptional()
   @MaxLength(2000)
   @IsPlainText()
@@ -34,7 +38,11 @@ export class CreateAgentDto {
   @IsAmount(0.5)
   price: number | string;
 
-  /** Your estimate of one run, ms; used until the server has seen some. */
+  /**
+   * Your estimate of one run, ms; used until the server has seen some.
+   * @example 40
+   */
+  @ApiInteger({ required: false })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -43,25 +51,31 @@ export class CreateAgentDto {
 }
 
 export class UpdateAgentDto {
+  /** @example "My better agent" */
   @IsOptional()
   @Length(1, 120)
   @IsPlainText()
   name?: string;
 
+  /** @example "Sums a text up in a few of its own sentences." */
   @IsOptional()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
 
+  /** @example ["summarise", "keywords"] */
   @IsOptional()
   @IsCapabilities()
   capabilities?: string[];
 
+  /** Counts for auctions from now on. */
   @ApiPropertyOptional()
   @IsOptional()
   @IsAmount(0.5)
   price?: number | string;
 
+  /** @example 40 */
+  @ApiInteger({ required: false })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -90,24 +104,40 @@ export class ListAgentsQuery extends PageQuery {
 
 /** The public description of an agent. */
 export class AgentCardDto {
+  @ApiId()
   id: string;
+  /** @example "my-agent" */
   slug: string;
+  /** @example "My agent" */
   name: string;
   description: string;
+  /** @example ["summarise"] */
   capabilities: string[];
-  /** Credits for one task. */
+  /**
+   * Credits for one task.
+   * @example 0.5
+   */
   price: number;
-  /** The version that bids; null until the first upload. */
+  /**
+   * The version that bids; null until the first upload.
+   * @example "1.0.0"
+   */
   version: string | null;
   statistics: AgentStatisticsDto;
 }
 
 export class AgentStatisticsDto {
+  @ApiInteger()
   tasks_completed: number;
   /** Attempts that did not complete. */
+  @ApiInteger()
   attempts_failed: number;
-  /** Smoothed mean of the votes, 0–5. */
+  /**
+   * Smoothed mean of the votes, 0–5.
+   * @example 3.5
+   */
   rating: number;
+  @ApiInteger()
   rating_count: number;
   /** What an auction expects a run to take, ms. */
   estimated_ms: number;
@@ -115,16 +145,22 @@ export class AgentStatisticsDto {
 
 /** An agent as its owner sees it. */
 export class AgentDto extends AgentCardDto {
+  /** User id. */
+  @ApiId()
   owner_id: string;
   status: 'active' | 'paused' | 'retired';
+  /** The owner's estimate of one run, ms. */
+  @ApiInteger()
   expected_duration_ms: number | null;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   created_at: string;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   updated_at: string;
 }
 
 export class AgentCardPage implements Page<AgentCardDto> {
   items: AgentCardDto[];
+  /** `cursor` of the next page; null on the last. */
+  @ApiId()
   next_cursor: string | null;
 }

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
-import { type Caller, owns } from '../auth/index.js';
+import { accountGone, type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
 import { amountToWire, parseAmount } from '../common/money.js';
@@ -120,24 +121,29 @@ export class AgentService {
       ...changesOf(dto),
     });
     await transaction.insert(Agent, agent).catch((error: unknown) => {
-      if (error instanceof QueryFailedError && error.driverError.constraint === 'agents_owner_slug_key') {
+      const constraint: unknown = error instanceof QueryFailedError && error.driverError.constraint;
+      if (constraint === 'agents_owner_slug_key') {
         throw new AppError('conflict', 'SLUG_TAKEN', `You already have an agent called ${dto.slug}.`);
       }
+      if (constraint === 'agents_owner_fkey') throw accountGone();
       throw error;
     });
     await transaction.insert(AgentStatistics, { agentId: agent.id });
     return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, {}) };
   }
 
-  /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. */
+  /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. Says nothing where nothing changes. */
   async change(
     transaction: EntityManager,
     id: string,
     dto: UpdateAgentDto,
-  ): Promise<{ subject: Agent; notice: FeedNotice }> {
+  ): Promise<{ subject: Agent; notice?: FeedNotice }> {
     const agent = await transaction.findOne(Agent, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!agent || agent.status === 'retired') throw notFound('agent');
-    Object.assign(agent, changesOf(dto));
+    const changes = changesOf(dto);
+    const columns = Object.keys(changes) as (keyof Agent)[];
+    if (columns.every((column) => isDeepStrictEqual(agent[column], changes[column]))) return { subject: agent };
+    Object.assign(agent, changes);
     await transaction.save(agent);
     return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: agent.status }) };
   }

@@ -1,8 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
-import { ApiProblems } from '../common/api-problems.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AgentCardDto, AgentCardPage, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { AgentService } from './agent.service.js';
 
@@ -13,7 +13,18 @@ export class AgentsController {
 
   /** Registers an agent. It bids for tasks once it has a binary. */
   @Post()
-  @ApiProblems(400, 401, 409)
+  @ApiOperation({ operationId: 'createAgent' })
+  @ApiCreatedResponse({
+    type: AgentDto,
+    description: 'The agent; `Location` is its address.',
+    headers: { Location: { schema: { type: 'string' } } },
+  })
+  @ApiProblems(400, 401, 413, 415)
+  @ApiProblem(409, {
+    meaning: 'You have an agent with this slug.',
+    code: 'SLUG_TAKEN',
+    detail: 'You already have an agent called my-agent.',
+  })
   async create(
     @CurrentCaller() caller: Caller,
     @Body() dto: CreateAgentDto,
@@ -24,30 +35,50 @@ export class AgentsController {
     return this.agents.present(await this.agents.owned(caller, agent.id));
   }
 
-  /** The market: agents that bid for tasks, newest first; with `mine=true` all of your own. */
+  /**
+   * The market: agents that bid for tasks, newest first.
+   * @remarks With `mine=true` all of your own instead.
+   */
   @Get()
+  @ApiOperation({ operationId: 'listAgents' })
+  @ApiOkResponse({ type: AgentCardPage, description: 'A page of cards.' })
   @ApiProblems(400, 401)
   list(@CurrentCaller() caller: Caller, @Query() query: ListAgentsQuery): Promise<AgentCardPage> {
     return this.agents.list(caller, query);
   }
 
-  /** One of your own agents, by id or slug. */
+  /**
+   * One of your own agents.
+   * @param id UUID of the agent, or your slug for it
+   */
   @Get(':id')
+  @ApiOperation({ operationId: 'getAgent' })
+  @ApiOkResponse({ type: AgentDto, description: 'The agent as its owner sees it.' })
   @ApiProblems(401, 404)
   async get(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentDto> {
     return this.agents.present(await this.agents.owned(caller, id));
   }
 
-  /** The public card of any agent on the market. */
+  /**
+   * The public card of any agent on the market.
+   * @param id UUID of the agent; for your own also its slug
+   */
   @Get(':id/card')
+  @ApiOperation({ operationId: 'getAgentCard' })
+  @ApiOkResponse({ type: AgentCardDto, description: 'What everybody may know of it.' })
   @ApiProblems(401, 404)
   async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentCardDto> {
     return this.agents.card(await this.agents.visible(caller, id));
   }
 
-  /** Changes what the body names; the rest stays. */
+  /**
+   * Changes what the body names; the rest stays.
+   * @param id UUID of the agent, or your slug for it
+   */
   @Patch(':id')
-  @ApiProblems(400, 401, 404)
+  @ApiOperation({ operationId: 'updateAgent' })
+  @ApiOkResponse({ type: AgentDto, description: 'The agent after the change.' })
+  @ApiProblems(400, 401, 404, 413, 415)
   async update(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -56,9 +87,15 @@ export class AgentsController {
     return this.agents.present(await this.agents.update(caller, id, dto));
   }
 
-  /** Takes an agent off the market for good. */
+  /**
+   * Takes an agent off the market for good.
+   * @remarks Its past tasks keep their record, and its slug is free again.
+   * @param id UUID of the agent, or your slug for it
+   */
   @Delete(':id')
   @HttpCode(204)
+  @ApiOperation({ operationId: 'deleteAgent' })
+  @ApiNoContentResponse({ description: 'It is off the market.' })
   @ApiProblems(401, 404)
   async retire(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.agents.retire(caller, id);

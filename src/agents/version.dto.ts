@@ -1,18 +1,43 @@
+import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
+import { IsOptional, IsSemVer, MaxLength } from 'class-validator';
+import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+
+export class BinaryQuery {
+  /**
+   * Unset: the active version.
+   * @example "1.0.0"
+   */
+  @IsOptional()
+  @IsSemVer()
+  @MaxLength(64)
+  version?: string;
+}
+
 /** One uploaded binary of an agent. */
 export class VersionDto {
-  /** semver */
+  /**
+   * semver
+   * @example "1.0.0"
+   */
   version: string;
-  /** SHA-256 of the binary, lower-case hex. */
+  /**
+   * SHA-256 of the binary, lower-case hex.
+   * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
+   */
   binary_hash: string;
   /** Bytes. */
+  @ApiInteger()
   binary_size: number;
   /** Whether this is the version that bids. */
   active: boolean;
   /** The validation report of the upload. */
+  // By name: the report belongs to the module that validates, which agents know nothing of.
+  @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ValidationReport' }] } as ApiPropertyOptions)
   validation: Record<string, unknown>;
   /** User id. */
+  @ApiId()
   uploaded_by: string;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   created_at: string;
 }
 

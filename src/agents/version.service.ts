@@ -4,6 +4,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import type { Caller } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import type { FeedNotice } from '../feed/index.js';
 import type { BlobRef } from '../storage/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
@@ -50,7 +51,7 @@ export class VersionService {
     store: () => Promise<BlobRef>,
   ): Promise<AddedVersion> {
     return this.agents.announced<AddedVersion>(async (transaction) => {
-      const agent = await this.lockedOrNew(transaction, caller, target);
+      const { subject: agent, notice: changed } = await this.lockedOrNew(transaction, caller, target);
       const existing = await transaction.findBy(AgentBinary, { agentId: agent.id });
       const version = upload.version ?? nextVersion(existing);
       const same = existing.find((binary) => binary.version === version);
@@ -61,7 +62,7 @@ export class VersionService {
           `Version ${version} exists with other bytes: choose a higher one.`,
         );
       }
-      if (same) return { subject: { agent, binary: same, added: false } };
+      if (same) return { subject: { agent, binary: same, added: false }, notice: changed };
       const binary = await this.insert(transaction, caller, agent, version, upload, store);
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
       const notice = await this.agents.record(transaction, 'agent.version_uploaded', agent, {
@@ -98,9 +99,13 @@ export class VersionService {
   }
 
   /** Holds the agent's row, so that concurrent uploads see each other's versions. */
-  private async lockedOrNew(transaction: EntityManager, caller: Caller, target: UploadTarget): Promise<Agent> {
-    if ('create' in target) return (await this.agents.insert(transaction, caller.id, target.create)).subject;
-    return (await this.agents.change(transaction, target.agent.id, target.changes)).subject;
+  private lockedOrNew(
+    transaction: EntityManager,
+    caller: Caller,
+    target: UploadTarget,
+  ): Promise<{ subject: Agent; notice?: FeedNotice }> {
+    if ('create' in target) return this.agents.insert(transaction, caller.id, target.create);
+    return this.agents.change(transaction, target.agent.id, target.changes);
   }
 
   private async insert(

@@ -1,21 +1,12 @@
 import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
-import { ApiOkResponse, ApiProduces, ApiTags } from '@nestjs/swagger';
-import { IsOptional, IsSemVer, MaxLength } from 'class-validator';
+import { ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { AgentService } from './agent.service.js';
-import { VersionListDto } from './version.dto.js';
+import { BinaryQuery, VersionListDto } from './version.dto.js';
 import { VersionService } from './version.service.js';
-
-class BinaryQuery {
-  /** Unset: the active version. */
-  @IsOptional()
-  @IsSemVer()
-  @MaxLength(64)
-  version?: string;
-}
 
 @ApiTags('binaries')
 @Controller('agents/:id')
@@ -26,17 +17,30 @@ export class VersionsController {
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
   ) {}
 
-  /** All versions of one of your own agents, with their validation reports. */
+  /**
+   * All versions of one of your own agents, with their validation reports.
+   * @param id UUID of the agent, or your slug for it
+   */
   @Get('versions')
+  @ApiOperation({ operationId: 'listVersions' })
+  @ApiOkResponse({ type: VersionListDto, description: 'Every version there is.' })
   @ApiProblems(401, 404)
   async list(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<VersionListDto> {
     return { items: await this.versions.list(await this.agents.owned(caller, id)) };
   }
 
-  /** Downloads a binary of one of your own agents: the bytes as they were uploaded. */
+  /**
+   * Downloads a binary of one of your own agents: the bytes as they were uploaded.
+   * @param id UUID of the agent, or your slug for it
+   */
   @Get('binary')
+  @ApiOperation({ operationId: 'downloadBinary' })
   @ApiProduces('application/wasm')
-  @ApiOkResponse({ content: { 'application/wasm': { schema: { type: 'string', format: 'binary' } } } })
+  @ApiOkResponse({
+    description: 'The bytes; `ETag` is their SHA-256.',
+    headers: { ETag: { schema: { type: 'string' } } },
+    content: { 'application/wasm': { schema: { type: 'string', format: 'binary' } } },
+  })
   @ApiProblems(400, 401, 404)
   async download(
     @CurrentCaller() caller: Caller,

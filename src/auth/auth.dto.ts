@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
 import { IsEmail, IsString, MaxLength, MinLength } from 'class-validator';
+import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { User, UserRole } from './user.entity.js';
 
 /** Emails are compared, and kept, in lower case. */
@@ -35,18 +36,30 @@ export class LoginDto {
 }
 
 export class UserDto {
+  @ApiId()
   id: string;
+  /**
+   * Lower case.
+   * @example "ada@example.org"
+   */
   email: string;
   role: UserRole;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   created_at: string;
 }
 
 export class SessionDto {
-  /** JWT for `Authorization: Bearer`. */
+  /**
+   * JWT for `Authorization: Bearer`.
+   * @example "eyJhbGciOiJIUzI1NiIs…"
+   */
   access_token: string;
   token_type: 'Bearer';
-  /** Seconds until the token expires. */
+  /**
+   * Seconds until the token expires.
+   * @example 3600
+   */
+  @ApiInteger()
   expires_in: number;
   user: UserDto;
 }

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { QueryFailedError, type Repository } from 'typeorm';
-import { AppError, notFound } from '../common/app-error.js';
+import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import { accountGone } from './caller.js';
 import { hashPassword, verifyNothing, verifyPassword } from './password.js';
 import { User, type UserRole } from './user.entity.js';
 
@@ -32,9 +33,10 @@ export class AuthService {
     throw new AppError('unauthorised', 'WRONG_CREDENTIALS', 'Email or password is wrong.');
   }
 
+  /** @throws AppError `unauthorised` `ACCOUNT_GONE` */
   async byId(id: string): Promise<User> {
     const user = await this.users.findOneBy({ id });
-    if (!user) throw notFound('user');
+    if (!user) throw accountGone();
     return user;
   }
 

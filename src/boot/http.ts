@@ -2,6 +2,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import helmet from 'helmet';
 import { AppError } from '../common/app-error.js';
+import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { setUpSwagger } from './swagger.js';
@@ -13,7 +14,8 @@ const BODY_MARGIN = 64 * 1024;
 export async function configureHttp(app: NestExpressApplication, { server, tasks }: Environment): Promise<void> {
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
   app.disable('x-powered-by');
-  app.use(helmet());
+  // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   if (server.corsOrigins.length > 0) app.enableCors({ origin: [...server.corsOrigins] });
   app.use(refuseOtherBodies);
   app.useBodyParser('json', { limit: tasks.maxInputBytes + BODY_MARGIN });
@@ -21,9 +23,24 @@ export async function configureHttp(app: NestExpressApplication, { server, tasks
   setUpSwagger(app);
 }
 
-/** A body no parser reads would reach its route as if it were empty. Multipart bodies are read by the upload itself. */
+/**
+ * Answers what no route does, and errors on the way to one. Under the prefix Nest does; elsewhere Express would, in HTML
+ * and with the stack. Comes after the routes: once the application is initialised.
+ */
+export function answerTheRest(app: NestExpressApplication): void {
+  const problems = new ProblemFilter();
+  app.use((request: Request, _response: Response, next: NextFunction) =>
+    next(new AppError('not_found', 'NO_SUCH_ROUTE', `Cannot ${request.method} ${request.path}`)),
+  );
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    problems.answer(error, request, response),
+  );
+}
+
+/** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */
 function refuseOtherBodies(request: Request, _response: Response, next: NextFunction): void {
-  // `is` answers null for a request without a body.
-  if (request.is(['json', 'multipart/form-data']) !== false) return next();
+  // `is` answers null for a request without a body, but takes `Content-Length: 0`, as browsers send it, for one.
+  const readable = request.path.endsWith('/binary') ? ['json', 'multipart/form-data'] : ['json'];
+  if (request.headers['content-length'] === '0' || request.is(readable) !== false) return next();
   next(new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.'));
 }

@@ -1,30 +1,91 @@
+import { STATUS_CODES } from 'node:http';
 import { applyDecorators } from '@nestjs/common';
 import { ApiBearerAuth, ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import { Problem } from './problem.js';
 
-const MEANING: Record<number, string> = {
-  400: 'The request is malformed; `errors` names the fields.',
-  401: 'The access token is missing, expired or wrong.',
-  403: 'The role does not allow this.',
-  404: 'There is no such thing, or it is not yours.',
-  409: 'The present state does not allow this.',
-  413: 'The body is larger than its limit.',
-  415: 'The body has a media type that this route does not read.',
-  422: 'Well-formed, but refused for what it says.',
-  503: 'A part this needs is away: try again after `Retry-After` seconds.',
+/** What a status usually means, with the code and the sentence it usually comes with. */
+const USUAL: Record<number, { meaning: string; code: string; detail: string; errors?: Problem['errors'] }> = {
+  400: {
+    meaning: 'The request is malformed; `errors` names the fields.',
+    code: 'VALIDATION_FAILED',
+    detail: 'The request has mistakes; `errors` says where.',
+    errors: [{ field: 'limit', message: 'limit must not be greater than 100' }],
+  },
+  401: {
+    meaning: 'The access token is missing, expired or wrong.',
+    code: 'TOKEN_EXPIRED',
+    detail: 'The access token has expired: log in again.',
+  },
+  403: { meaning: 'The role does not allow this.', code: 'ROLE_REQUIRED', detail: 'This needs the role admin.' },
+  404: {
+    meaning: 'There is no such thing, or it is not yours.',
+    code: 'NOT_FOUND',
+    detail: 'There is no such task, or it is not yours.',
+  },
+  409: {
+    meaning: 'The present state does not allow this.',
+    code: 'CONFLICT',
+    detail: 'The present state does not allow this.',
+  },
+  413: {
+    meaning: 'The body is larger than its limit.',
+    code: 'BODY_TOO_LARGE',
+    detail: 'request entity too large',
+  },
+  415: {
+    meaning: 'The body has a media type that this route does not read.',
+    code: 'UNSUPPORTED_MEDIA_TYPE',
+    detail: 'Send JSON with `Content-Type: application/json`.',
+  },
+  422: {
+    meaning: 'Well-formed, but refused for what it says.',
+    code: 'UNPROCESSABLE',
+    detail: 'Well-formed, but refused for what it says.',
+  },
 };
 
-/** Documents the error answers of a route; 401 also marks it as one that takes the bearer token. */
-export function ApiProblems(...statuses: number[]) {
+export interface DocumentedProblem {
+  /** When the answer comes. */
+  meaning: string;
+  code: string;
+  detail: string;
+  errors?: Problem['errors'];
+  /** Schemas of members that this problem has beside the usual ones. */
+  members?: Record<string, { $ref: string }>;
+}
+
+/**
+ * Documents the usual error answers of a route; 401 also marks it as one that takes the bearer token. A route that
+ * reads a body names 413 and 415 too.
+ */
+export const ApiProblems = (...statuses: number[]) =>
+  applyDecorators(
+    ...(statuses.includes(401) ? [ApiBearerAuth()] : []),
+    ...statuses.map((status) => ApiProblem(status, USUAL[status])),
+  );
+
+/** Documents one error answer that says something of its own. */
+export function ApiProblem(status: number, { meaning, code, detail, errors, members }: DocumentedProblem) {
+  const problem = { $ref: getSchemaPath(Problem) };
   return applyDecorators(
     ApiExtraModels(Problem),
-    ...(statuses.includes(401) ? [ApiBearerAuth()] : []),
-    ...statuses.map((status) =>
-      ApiResponse({
-        status,
-        description: MEANING[status],
-        content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
-      }),
-    ),
+    ApiResponse({
+      status,
+      description: meaning,
+      content: {
+        'application/problem+json': {
+          schema: members ? { allOf: [problem, { type: 'object', properties: members }] } : problem,
+          example: {
+            type: `urn:zerostate:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+            title: STATUS_CODES[status],
+            status,
+            detail,
+            code,
+            trace_id: '01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f',
+            ...(errors && { errors }),
+          },
+        },
+      },
+    }),
   );
 }

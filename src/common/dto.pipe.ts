@@ -2,6 +2,7 @@ import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/c
 import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { AppError, type FieldError } from './app-error.js';
+import { isDeeperThan } from './json.js';
 
 type DtoClass<T extends object = object> = new () => T;
 
@@ -26,11 +27,34 @@ export function checkedDto<T extends object>(dto: DtoClass<T>, value: unknown): 
   }
   const opaque = opaqueFields(dto).filter((field) => Object.hasOwn(value, field));
   const checked = Object.fromEntries(Object.entries(value).filter(([field]) => !opaque.includes(field)));
+  refuseWhatCannotBeCopied(checked);
   const instance = plainToInstance(dto, checked, { exposeDefaultValues: true });
   for (const field of opaque) Object.assign(instance, { [field]: (value as Record<string, unknown>)[field] });
   const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: false });
   if (errors.length > 0) throw malformed(errors.flatMap((error) => fieldErrors(error, '')));
   return instance;
+}
+
+/** No DTO nests deeper; what does would overflow the stack of the copy. */
+const MAX_DEPTH = 32;
+function refuseWhatCannotBeCopied(value: object): void {
+  if (isDeeperThan(MAX_DEPTH, value)) {
+    throw malformed([{ field: '', message: `members must not nest deeper than ${MAX_DEPTH} levels` }]);
+  }
+  const errors = hostileMembers(value, '');
+  if (errors.length > 0) throw malformed(errors);
+}
+
+/** Names that every object inherits, which the copy leaves out without a word; halves of characters, at which validators throw. */
+function hostileMembers(value: object, parent: string): FieldError[] {
+  return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
+    const field = parent + name;
+    if (name in Object.prototype) return [{ field, message: `property ${name} should not exist` }];
+    if (typeof member === 'string' && !member.isWellFormed()) {
+      return [{ field, message: `${name} must be well-formed Unicode` }];
+    }
+    return typeof member === 'object' && member !== null ? hostileMembers(member, `${field}.`) : [];
+  });
 }
 
 export const malformed = (errors: FieldError[]): AppError =>

@@ -1,5 +1,6 @@
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
+import { ApiId, ApiInteger } from './api-schema.js';
 
 /**
  * Keyset pagination over UUIDv7 ids, newest first: stable under inserts, the same cost on every page. The cursor is the
@@ -7,6 +8,7 @@ import { IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
  */
 export class PageQuery {
   /** How many items to answer, at most 100. */
+  @ApiInteger({ required: false })
   @IsOptional()
   @Type(() => Number)
   @IsInt()
@@ -15,6 +17,7 @@ export class PageQuery {
   limit: number = 20;
 
   /** `next_cursor` of the page before. */
+  @ApiId({ required: false })
   @IsOptional()
   @IsUUID()
   cursor?: string;

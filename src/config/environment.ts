@@ -162,6 +162,12 @@ const list = (fallback: string) =>
         .filter(Boolean),
     );
 
+/** A rule between variables holds as soon as these are good by themselves, so that mistakes elsewhere do not hide it. */
+const accepted =
+  (...names: string[]) =>
+  ({ issues }: z.core.ParsePayload): boolean =>
+    !issues.some(({ path }) => names.includes(String(path?.[0])));
+
 const MB = 1024 * 1024;
 
 /** Every variable the server reads, with its default, limits and meaning. */
@@ -194,7 +200,7 @@ export const variables = z
       .describe('Redis 7 or Valkey for queue and events; unset: PostgreSQL'),
     QUEUE_PREFIX: z
       .string()
-      .regex(/^[\w-]{1,40}$/)
+      .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
       .default('zerostate')
       .describe('Namespace of the queue and of its events'),
     WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
@@ -258,14 +264,22 @@ export const variables = z
   .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
     path: ['JWT_SECRET'],
     message: 'must be set when NODE_ENV=production (at least 32 random characters)',
+    when: accepted('NODE_ENV', 'JWT_SECRET'),
   })
   .refine((env) => sumOfWeights(env) > 0, {
     path: ['AUCTION_WEIGHT_*'],
     message: 'at least one weight must be above 0',
+    when: accepted(
+      'AUCTION_WEIGHT_PRICE',
+      'AUCTION_WEIGHT_QUALITY',
+      'AUCTION_WEIGHT_SPEED',
+      'AUCTION_WEIGHT_REPUTATION',
+    ),
   })
   .refine((env) => env.TASK_TIMEOUT_MS <= env.MAX_TASK_TIMEOUT_MS, {
     path: ['TASK_TIMEOUT_MS'],
     message: 'must not be above MAX_TASK_TIMEOUT_MS',
+    when: accepted('TASK_TIMEOUT_MS', 'MAX_TASK_TIMEOUT_MS'),
   });
 
 type Variables = z.infer<typeof variables>;

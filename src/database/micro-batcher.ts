@@ -18,7 +18,9 @@ export class MicroBatcher<Item, Outcome> {
 
   add(item: Item): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ item, resolve, reject });
+      // Here, so that an item which cannot be measured is refused by itself.
+      const { keyOf, bytesOf } = this.limits;
+      this.waiting.push({ item, key: keyOf?.(item), bytes: bytesOf(item), resolve, reject });
       // Starting on the next turn lets all items of this turn share the first flush.
       this.flushing ??= new Promise<void>((done) => setImmediate(() => void this.run().then(done)));
     });
@@ -43,22 +45,22 @@ export class MicroBatcher<Item, Outcome> {
   }
 
   private takeBatch(): Entry<Item, Outcome>[] {
-    const { maxItems, maxBytes, keyOf, bytesOf } = this.limits;
+    const { maxItems, maxBytes } = this.limits;
     const keys = new Set<string>();
     const batch: Entry<Item, Outcome>[] = [];
     const later: Entry<Item, Outcome>[] = [];
     let bytes = 0;
     for (const entry of this.waiting) {
-      const key = keyOf(entry.item);
-      const fits = batch.length === 0 || (batch.length < maxItems && bytes + bytesOf(entry.item) <= maxBytes);
-      if (fits && !keys.has(key)) {
+      const fits = batch.length === 0 || (batch.length < maxItems && bytes + entry.bytes <= maxBytes);
+      const isTurn = entry.key === undefined || !keys.has(entry.key);
+      if (fits && isTurn) {
         batch.push(entry);
-        bytes += bytesOf(entry.item);
+        bytes += entry.bytes;
       } else {
         later.push(entry);
       }
       // A key stays taken even by an entry that was put off, or a third one would overtake it.
-      keys.add(key);
+      if (entry.key !== undefined) keys.add(entry.key);
     }
     this.waiting = later;
     return batch;
@@ -70,12 +72,14 @@ export interface BatchLimits<Item> {
   /** A flush stays below this, unless a single item is larger. */
   maxBytes: number;
   bytesOf: (item: Item) => number;
-  /** Items of one key never share a flush: the second waits for the next, so that each sees the other's effect. */
-  keyOf: (item: Item) => string;
+  /** Items of one key never share a flush: the second waits for the next, so that each sees the other's effect. Unset: all may. */
+  keyOf?: (item: Item) => string;
 }
 
 interface Entry<Item, Outcome> {
   item: Item;
+  key: string | undefined;
+  bytes: number;
   resolve: (outcome: Outcome) => void;
   reject: (error: unknown) => void;
 }

@@ -30,7 +30,6 @@ export class EventLog {
       maxItems: 200,
       maxBytes: 4 * 1024 * 1024,
       bytesOf: (event) => JSON.stringify(event.data).length,
-      keyOf: (event) => event.task_id ?? '',
     },
   );
 

@@ -1,3 +1,5 @@
+import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+
 /** Everything that happens and that somebody may follow. Named `<subject>.<what happened>`. */
 export const EVENT_TYPES = [
   'task.queued',
@@ -19,17 +21,21 @@ export type EventType = (typeof EVENT_TYPES)[number];
 /** One event as subscribers receive it, over WebSocket, SSE and REST alike. */
 export class FeedEvent {
   /** Position in the feed; grows in the order of commits. The cursor to resume after. */
+  @ApiInteger()
   seq: number;
   type: EventType;
   /** The task it is about, if it is about one. */
+  @ApiId()
   task_id: string | null;
   /** Whose task or agent it is. */
+  @ApiId()
   user_id: string | null;
   /** Owner of the agent at work, once one is. */
+  @ApiId()
   agent_owner_id: string | null;
   /** What happened, by type. */
   data: Record<string, unknown>;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   at: string;
 }
 

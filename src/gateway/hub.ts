@@ -52,20 +52,21 @@ export class Hub implements OnApplicationBootstrap {
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
   ): Promise<void> {
-    const subscription: Subscription = { gathered: [] };
+    const subscription: Subscription = { gathered: [], replayedTo: afterSeq ?? 0 };
     this.register(topic, subscriber, subscription);
     try {
       const past = afterSeq === undefined ? [] : await this.read(topic, afterSeq);
-      if (past.length === MAX_REPLAY) {
-        this.unsubscribe(topic, subscriber);
-        return replay({ events: past, complete: false });
-      }
       const last = past.at(-1)?.seq ?? afterSeq ?? 0;
+      if (past.length === MAX_REPLAY) {
+        replay({ events: past, complete: false });
+        return this.giveUp(topic, subscriber, subscription, last);
+      }
       const meanwhile = (subscription.gathered ?? []).filter((event) => event.seq > last);
       subscription.gathered = null;
+      subscription.replayedTo = last;
       replay({ events: [...past, ...meanwhile], complete: true });
     } catch (error) {
-      this.unsubscribe(topic, subscriber);
+      this.giveUp(topic, subscriber, subscription, 0);
       throw error;
     }
   }
@@ -75,6 +76,12 @@ export class Hub implements OnApplicationBootstrap {
     const subscriptions = this.topics.get(key);
     subscriptions?.delete(subscriber);
     if (subscriptions?.size === 0) this.topics.delete(key);
+  }
+
+  /** What was gathered for a replay that does not come is still owed to the subscriber's other topics. */
+  private giveUp(topic: Topic, subscriber: Subscriber, { gathered }: Subscription, replayedTo: number): void {
+    this.unsubscribe(topic, subscriber);
+    for (const event of gathered ?? []) if (event.seq > replayedTo) this.hand(event, subscriber);
   }
 
   private register(topic: Topic, subscriber: Subscriber, subscription: Subscription): void {
@@ -99,22 +106,26 @@ export class Hub implements OnApplicationBootstrap {
 
   private dispatch(events: FeedEvent[]): void {
     for (const event of events) {
-      // A subscriber of both the user and the task gets the event once.
-      const receivers = new Set<Subscriber>();
-      for (const topic of topicsOf(event)) {
-        for (const [subscriber, subscription] of this.topics.get(topic) ?? []) {
-          if (subscription.gathered) subscription.gathered.push(event);
-          else receivers.add(subscriber);
-        }
-      }
-      for (const subscriber of receivers) subscriber.deliver(event);
+      const followers = topicsOf(event).flatMap((topic) => [...(this.topics.get(topic)?.keys() ?? [])]);
+      for (const subscriber of new Set(followers)) this.hand(event, subscriber);
     }
+  }
+
+  /** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
+  private hand(event: FeedEvent, subscriber: Subscriber): void {
+    const subscriptions = topicsOf(event).flatMap((topic) => this.topics.get(topic)?.get(subscriber) ?? []);
+    const gathering = subscriptions.filter(({ gathered }) => gathered);
+    for (const { gathered } of gathering) gathered?.push(event);
+    const due = subscriptions.length > 0 && gathering.length === 0;
+    if (due && subscriptions.every(({ replayedTo }) => event.seq > replayedTo)) subscriber.deliver(event);
   }
 }
 
 interface Subscription {
   /** Live events that came while the past was read; null once it is live. */
   gathered: FeedEvent[] | null;
+  /** The replay carried everything up to here: the table may be ahead of the live feed of this process. */
+  replayedTo: number;
 }
 
 const keyOf = ({ kind, id }: Topic): string => `${kind}:${id}`;

@@ -1,37 +1,22 @@
 import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiProduces, ApiTags, getSchemaPath, ApiExtraModels } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import {
+  ApiExtraModels,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProduces,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { ApiProblems } from '../common/api-problems.js';
-import { EventLog, FeedEvent } from '../feed/index.js';
+import { EventLog } from '../feed/index.js';
 import { isTerminal, TaskService } from '../tasks/index.js';
+import { EventPage, EventsQuery } from './event.dto.js';
 import { EventStreamResponse } from './event-stream-response.js';
 import { Hub } from './hub.js';
-
-class EventsQuery {
-  /** Only events after this `seq`. */
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(0)
-  @Max(Number.MAX_SAFE_INTEGER)
-  after_seq: number = 0;
-
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  limit: number = 100;
-}
-
-class EventPage {
-  items: FeedEvent[];
-  /** `after_seq` of the next page; null when there is none yet. */
-  next_cursor: number | null;
-}
 
 @ApiTags('tasks')
 @Controller('tasks/:id/events')
@@ -43,19 +28,24 @@ export class TaskEventsController {
   ) {}
 
   /**
-   * The history of a task; with `Accept: text/event-stream` also its future, as server-sent events until it has ended.
+   * The history of a task; as server-sent events also its future.
+   * @remarks With `Accept: text/event-stream` the past comes first and the stream goes on until the task has ended.
    * `Last-Event-ID` (or `after_seq`) resumes without gap or double.
+   * @param id UUID of the task
    */
   @Get()
+  @ApiOperation({ operationId: 'getTaskEvents' })
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'SSE: resume after this `seq`.' })
   @ApiExtraModels(EventPage)
   @ApiProduces('application/json', 'text/event-stream')
   @ApiOkResponse({
+    description: 'A page of events, or the stream of them.',
     content: {
       'application/json': { schema: { $ref: getSchemaPath(EventPage) } },
       'text/event-stream': { schema: { type: 'string' }, example: 'id: 7\nevent: task.running\ndata: {"seq":7,…}\n\n' },
     },
   })
+  @ApiNoContentResponse({ description: 'SSE: the task has ended, and there is nothing after the cursor.' })
   @ApiProblems(400, 401, 404)
   async events(
     @CurrentCaller() caller: Caller,

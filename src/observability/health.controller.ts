@@ -1,17 +1,9 @@
 import { Controller, Get, Res, SetMetadata } from '@nestjs/common';
-import { ApiTags, ApiResponse } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { PUBLIC } from '../common/access.js';
-import { DependencyHealth, Health } from './health.js';
-
-class LiveDto {
-  status: 'ok';
-}
-
-class ReadyDto {
-  status: 'ready' | 'not_ready';
-  dependencies: Record<string, DependencyHealth>;
-}
+import { LiveDto, ReadyDto } from './health.dto.js';
+import { Health } from './health.js';
 
 @ApiTags('operations')
 @SetMetadata(PUBLIC, true)
@@ -21,13 +13,21 @@ export class HealthController {
 
   /** The process answers. */
   @Get('live')
+  @ApiOperation({ operationId: 'getLiveness' })
+  @ApiOkResponse({ type: LiveDto, description: 'It does.' })
   live(): LiveDto {
     return { status: 'ok' };
   }
 
-  /** Everything this process depends on answers; 503 when something does not. */
+  /** Everything this process depends on answers. */
   @Get('ready')
-  @ApiResponse({ status: 503, description: 'A dependency is away.', type: ReadyDto })
+  @ApiOperation({ operationId: 'getReadiness' })
+  @ApiOkResponse({ type: ReadyDto, description: 'Everything answers.' })
+  @ApiServiceUnavailableResponse({
+    description: 'Something is away.',
+    type: ReadyDto,
+    example: { status: 'not_ready', dependencies: { database: { status: 'down', ms: 3, reason: 'ECONNREFUSED' } } },
+  })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadyDto> {
     const dependencies = await this.health.check();
     const ready = Object.values(dependencies).every(({ status }) => status === 'up');

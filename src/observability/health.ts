@@ -1,15 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { DependencyHealth } from './health.dto.js';
 
 /** How long a dependency may take to answer before it counts as away, ms. */
 const TIMEOUT_MS = 2000;
-
-export class DependencyHealth {
-  status: 'up' | 'down';
-  /** How long the check took, ms. */
-  ms: number;
-  /** Why it is down. */
-  reason?: string;
-}
 
 /** What must answer for this process to be of use. Each module registers the checks of what it owns. */
 @Injectable()

@@ -18,7 +18,7 @@ import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
         const { redisUrl, prefix } = config.get('queue', { infer: true });
         const connection = redisUrl
           ? redisConnection(redisUrl)
-          : postgresConnection(databaseUrl(config.get('database', { infer: true })));
+          : postgresConnection(databaseUrl(config.get('database', { infer: true })), prefix);
         return { connection, prefix };
       },
     }),

@@ -1,17 +1,9 @@
 import { Controller, Get, Inject } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequireRole } from '../auth/index.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-
-class QueueStatsDto {
-  /** Tasks no worker has taken yet. */
-  waiting: number;
-  /** Tasks a worker holds. */
-  active: number;
-  /** Tasks that wait for another try after a fault of the server's. */
-  delayed: number;
-}
+import { QueueStatsDto } from './queue.dto.js';
 
 @ApiTags('queue')
 @RequireRole('admin')
@@ -21,6 +13,8 @@ export class QueueController {
 
   /** How much waits and how much is under way, over all workers. */
   @Get('stats')
+  @ApiOperation({ operationId: 'getQueueStats' })
+  @ApiOkResponse({ type: QueueStatsDto, description: 'The counts at this moment.' })
   @ApiProblems(401, 403)
   stats(): Promise<QueueStatsDto> {
     return this.queue.counts();

@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { ApiId, ApiInteger } from '../common/api-schema.js';
 
 export class ScoreWeightsDto {
   price: number;
@@ -13,15 +14,20 @@ export class BoundsDto {
   min_price: number;
   /** Credits. */
   max_price: number;
+  @ApiInteger()
   min_ms: number;
+  @ApiInteger()
   max_ms: number;
+  @ApiInteger()
   max_tasks_completed: number;
 }
 
 /** One bid with what it was scored on and how. */
 export class ScoredBidDto {
   /** 1 for the winner; failover goes on with 2. */
+  @ApiInteger()
   rank: number;
+  @ApiId()
   agent_id: string;
   agent_name: string;
   version: string;
@@ -29,7 +35,9 @@ export class ScoredBidDto {
   price: number;
   /** Smoothed, 0–5. */
   rating: number;
+  @ApiInteger()
   estimated_ms: number;
+  @ApiInteger()
   tasks_completed: number;
   /** Share of the required capabilities that the agent offers. */
   capability_match: number;
@@ -46,6 +54,7 @@ export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 
 /** An agent that offers a required capability and yet did not bid. */
 export class ExclusionDto {
+  @ApiId()
   agent_id: string;
   agent_name: string;
   @ApiProperty({ enum: EXCLUSION_REASONS })
@@ -66,5 +75,6 @@ export class ScoreboardDto {
   /** At most 100 of them. */
   excluded: ExclusionDto[];
   /** How many there were. */
+  @ApiInteger()
   excluded_count: number;
 }

@@ -16,7 +16,7 @@ import { type TaskStatus, statesBefore } from './task-state.js';
  */
 @Injectable()
 export class TaskStore {
-  private readonly submissions: MicroBatcher<NewTask, Date>;
+  private readonly submissions: MicroBatcher<NewTask, Date | null>;
   private readonly transitions: MicroBatcher<TaskChange, boolean>;
 
   constructor(
@@ -25,7 +25,6 @@ export class TaskStore {
   ) {
     this.submissions = new MicroBatcher((tasks) => this.insert(tasks), {
       ...BATCH,
-      keyOf: (task) => task.id,
       bytesOf: (task) => task.inputText.length,
     });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
@@ -35,8 +34,8 @@ export class TaskStore {
     });
   }
 
-  /** Writes the task and its `task.queued`. @returns when it was created */
-  submit(task: NewTask): Promise<Date> {
+  /** Writes the task and its `task.queued`. @returns when it was created; null when its user is gone, and nothing was written */
+  submit(task: NewTask): Promise<Date | null> {
     return this.submissions.add(task);
   }
 
@@ -50,13 +49,13 @@ export class TaskStore {
     await Promise.all([this.submissions.drain(), this.transitions.drain()]);
   }
 
-  private async insert(tasks: NewTask[]): Promise<Date[]> {
+  private async insert(tasks: NewTask[]): Promise<(Date | null)[]> {
     const rows = await this.sql.query<{ id: string; created_at: Date; seq: string }>('task-submit', SUBMIT, [
       JSON.stringify(tasks.map(toTaskRow)),
     ]);
-    this.events.announce({ seq: highest(rows), signals: [] });
+    if (rows.length > 0) this.events.announce({ seq: highest(rows), signals: [] });
     const created = new Map(rows.map((row) => [row.id, row.created_at]));
-    return tasks.map((task) => created.get(task.id) as Date);
+    return tasks.map((task) => created.get(task.id) ?? null);
   }
 
   private async change(changes: TaskChange[]): Promise<boolean[]> {
@@ -156,6 +155,8 @@ const SUBMIT = `
       FROM feed, json_to_recordset($1::json)
         AS new_task(id uuid, user_id uuid, priority text, description text, required_capabilities text[],
                     budget_micro bigint, input text, weights text, timeout_ms int)
+     -- The foreign key would refuse the whole batch.
+     WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights, timeout_ms)

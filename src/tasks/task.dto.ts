@@ -12,6 +12,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
@@ -20,21 +21,25 @@ import { TASK_STATUSES, type TaskStatus } from './task-state.js';
 
 /** What this task values in its auction: relative weights, of which at least one is above 0. */
 export class WeightsDto {
+  @ApiPropertyOptional({ example: 1 })
   @IsNumber()
   @Min(0)
   @Max(1000)
   price: number = 0;
 
+  @ApiPropertyOptional({ example: 2 })
   @IsNumber()
   @Min(0)
   @Max(1000)
   quality: number = 0;
 
+  @ApiPropertyOptional({ example: 0 })
   @IsNumber()
   @Min(0)
   @Max(1000)
   speed: number = 0;
 
+  @ApiPropertyOptional({ example: 1 })
   @IsNumber()
   @Min(0)
   @Max(1000)
@@ -54,13 +59,16 @@ export class SubmitTaskDto {
   @IsAmount(1.5)
   budget: number | string;
 
-  /** Any JSON value; the agent reads it from its standard input. */
-  @ApiProperty({ example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' } })
+  /** Any JSON value but null; the agent reads it from its standard input. */
+  @ApiJson({ example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' } })
   @IsDefined({ message: 'input is required; use {} where there is nothing to say' })
   @Opaque()
   input: unknown;
 
-  /** For people. */
+  /**
+   * For people.
+   * @example "Summary for the front page"
+   */
   @IsOptional()
   @MaxLength(2000)
   @IsPlainText()
@@ -71,7 +79,11 @@ export class SubmitTaskDto {
   @IsIn(TASK_PRIORITIES)
   priority?: TaskPriority;
 
-  /** Wall time of one attempt, ms; the server has a default and a maximum. */
+  /**
+   * Wall time of one attempt, ms; the server has a default and a maximum.
+   * @example 5000
+   */
+  @ApiInteger({ required: false })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -93,7 +105,11 @@ export class ListTasksQuery extends PageQuery {
 }
 
 export class RateTaskDto {
-  /** 1 (useless) to 5 (perfect). */
+  /**
+   * 1 (useless) to 5 (perfect).
+   * @example 5
+   */
+  @ApiInteger()
   @IsInt()
   @Min(1)
   @Max(5)
@@ -101,23 +117,35 @@ export class RateTaskDto {
 }
 
 export class TaskErrorDto {
-  /** Stable, SCREAMING_SNAKE. */
+  /**
+   * Stable, SCREAMING_SNAKE.
+   * @example "AGENT_TRAPPED"
+   */
   code: string;
   message: string;
 }
 
 export class MeteringDto {
+  /** From handing over to the end. */
   wall_ms: number;
+  /** Processor time. */
   cpu_ms: number;
+  @ApiInteger()
   peak_memory_bytes: number;
+  /** Standard input. */
+  @ApiInteger()
   bytes_in: number;
+  /** Standard output. */
+  @ApiInteger()
   bytes_out: number;
 }
 
 /** One run of one agent for the task. */
 export class AttemptDto {
   /** 1 for the first. */
+  @ApiInteger()
   ordinal: number;
+  @ApiId()
   agent_id: string;
   version: string;
   /** The winning bid, credits. */
@@ -126,12 +154,15 @@ export class AttemptDto {
   outcome: string | null;
   error: TaskErrorDto | null;
   metering: MeteringDto | null;
+  @ApiTime()
   started_at: string;
+  @ApiTime()
   ended_at: string | null;
 }
 
 /** A task without its documents, as lists show it. */
 export class TaskSummaryDto {
+  @ApiId()
   id: string;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
@@ -141,8 +172,11 @@ export class TaskSummaryDto {
   @ApiProperty({ enum: TASK_PRIORITIES })
   priority: TaskPriority;
   description: string | null;
+  /** Wall time of one attempt. */
+  @ApiInteger()
   timeout_ms: number;
   /** The agent at work, or that did it; null until the award. */
+  @ApiId()
   agent_id: string | null;
   /** Its version. */
   version: string | null;
@@ -150,26 +184,33 @@ export class TaskSummaryDto {
   /** What the task cost, credits; null unless completed. */
   cost: number | null;
   /** Your verdict, 1–5. */
+  @ApiInteger()
   rating: number | null;
-  /** RFC 3339, UTC. */
+  @ApiTime()
   created_at: string;
+  @ApiTime()
   started_at: string | null;
+  @ApiTime()
   completed_at: string | null;
 }
 
 export class TaskDto extends TaskSummaryDto {
-  @ApiProperty({ description: 'As submitted.', type: Object })
+  /** As submitted. */
+  @ApiJson()
   input: unknown;
   attempts: AttemptDto[];
-  @ApiProperty({ description: 'The answer of the agent; null unless completed.', type: Object, nullable: true })
+  /** The answer of the agent; null unless completed. */
+  @ApiJson({ nullable: true })
   result: unknown;
 }
 
 export class TaskResultDto {
+  @ApiId()
   id: string;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
-  @ApiProperty({ description: 'The answer of the agent; null unless completed.', type: Object, nullable: true })
+  /** The answer of the agent; null unless completed. */
+  @ApiJson({ nullable: true })
   result: unknown;
   error: TaskErrorDto | null;
   /** Credits; null unless completed. */
@@ -178,5 +219,7 @@ export class TaskResultDto {
 
 export class TaskPage implements Page<TaskSummaryDto> {
   items: TaskSummaryDto[];
+  /** `cursor` of the next page; null on the last. */
+  @ApiId()
   next_cursor: string | null;
 }

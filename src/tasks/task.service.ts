@@ -1,11 +1,11 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type FindOptionsWhere, LessThan } from 'typeorm';
-import { type Caller, owns } from '../auth/index.js';
+import { accountGone, type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
-import { isDeeperThan } from '../common/json.js';
+import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
 import type { Environment, TaskConfig } from '../config/index.js';
@@ -40,14 +40,15 @@ export class TaskService implements BeforeApplicationShutdown {
         await queue.add(entries);
         return [];
       },
-      { maxItems: 200, maxBytes: Infinity, bytesOf: () => 0, keyOf: (entry) => entry.taskId },
+      { maxItems: 200, maxBytes: Infinity, bytesOf: () => 0 },
     );
   }
 
-  /** Writes the task, then queues it. The answer comes after the commit. */
+  /** Writes the task, then queues it. The answer comes after the commit. @throws AppError `unauthorised` `ACCOUNT_GONE` */
   async submit(caller: Caller, dto: SubmitTaskDto): Promise<TaskDto> {
     const task = this.toNewTask(caller, dto);
     const createdAt = await this.store.submit(task);
+    if (!createdAt) throw accountGone();
     this.enqueue({ taskId: task.id, priority: task.priority });
     return presentNewTask(task, dto.input, createdAt);
   }
@@ -156,6 +157,7 @@ export class TaskService implements BeforeApplicationShutdown {
     if (isDeeperThan(MAX_INPUT_DEPTH, dto.input)) {
       throw malformed([{ field: 'input', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
     }
+    if (hasInfinity(dto.input)) throw malformed([{ field: 'input', message: 'a number is out of range' }]);
     const inputText = JSON.stringify(dto.input);
     if (Buffer.byteLength(inputText) > maxInputBytes) {
       throw new AppError('too_large', 'INPUT_TOO_LARGE', `The input is larger than ${maxInputBytes} bytes of JSON.`);

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import type { Request } from 'express';
 import { AppError } from '../common/app-error.js';
@@ -18,7 +18,8 @@ export interface UploadForm {
 
 /**
  * Reads a multipart body in one pass: the file is staged (counted, hashed, written) while it arrives, before, between
- * or after the other fields. When it fails for any reason, nothing stays behind.
+ * or after the other fields. When it fails for any reason, nothing stays behind, and the rest of the body is read and
+ * thrown away: a client reads the answer once it has sent everything.
  *
  * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also when the client breaks off
  */
@@ -39,6 +40,8 @@ export async function readUploadForm(request: Request, blobs: BlobStore, limits:
     fields[name] = before === undefined ? value : [before, value].flat();
   });
   parser.on('file', (name, stream) => {
+    // A file that ends early fails, also one that nobody reads any more: unheard, that would end the process.
+    stream.on('error', () => undefined);
     if (name !== FILE_FIELD || file) {
       stream.resume();
       const message = name === FILE_FIELD ? 'must come once' : `is not a file of this form; send ${FILE_FIELD}`;
@@ -53,11 +56,13 @@ export async function readUploadForm(request: Request, blobs: BlobStore, limits:
   }
 
   try {
-    await pipeline(request, counted(limits), parser);
+    await feed(request, parser, limits);
     if (!file)
       throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
     return { fields, staged: await file.staged };
   } catch (error) {
+    request.unpipe(parser);
+    request.resume();
     file?.stream.destroy(error as Error);
     await file?.staged.then((staged) => blobs.discard(staged)).catch(() => undefined);
     throw asClientError(error);
@@ -82,16 +87,18 @@ function openParser(contentType: string, limits: StorageConfig): BusboyInstance 
   }
 }
 
-/** Bodies of unknown length are cut off where the form's limit is. */
-const counted = (limits: StorageConfig) =>
-  async function* (chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    let bytes = 0;
-    for await (const chunk of chunks) {
-      bytes += chunk.length;
-      if (bytes > limits.maxFormBytes) throw formTooLarge(limits);
-      yield chunk;
-    }
-  };
+/** A pipeline would destroy the request when the parser fails, and the connection with it. */
+async function feed(request: Request, parser: BusboyInstance, limits: StorageConfig): Promise<void> {
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    // Bodies of unknown length end where the form's limit is.
+    if (bytes > limits.maxFormBytes) parser.destroy(formTooLarge(limits));
+  });
+  request.on('error', (error) => parser.destroy(error));
+  request.pipe(parser);
+  await finished(parser);
+}
 
 const formTooLarge = (limits: StorageConfig): AppError =>
   new AppError('too_large', 'FORM_TOO_LARGE', `The form is larger than ${limits.maxFormBytes} bytes.`);

@@ -1,11 +1,20 @@
 import { Controller, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { ApiBody, ApiConsumes, ApiCreatedResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiConsumes,
+  ApiCreatedResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
-import { ApiProblems } from '../common/api-problems.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import type { Environment, StorageConfig } from '../config/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { ValidationReport } from '../validation/index.js';
 import { UploadedDto } from './upload.dto.js';
 import { readUploadForm } from './upload-form.js';
 import { UploadService } from './upload.service.js';
@@ -24,10 +33,14 @@ export class UploadController {
   }
 
   /**
-   * Uploads a binary as the next version of one of your agents and activates it. A slug you have not used yet becomes a new agent,
-   * described by the form. The same bytes as the same version again change nothing and answer 200.
+   * Uploads a binary as the next version of one of your agents and activates it.
+   * @remarks A slug you have not used yet becomes a new agent, described by the form. For an agent that exists, what the
+   * form names changes and the rest stays. The file may come before or after the other fields. The same bytes as the same
+   * version again change nothing and answer 200.
+   * @param reference UUID of the agent, or your slug for it; a slug you have not used yet names a new agent
    */
   @Post()
+  @ApiOperation({ operationId: 'uploadBinary' })
   @ApiConsumes('multipart/form-data')
   @ApiBody({
     schema: {
@@ -35,18 +48,43 @@ export class UploadController {
       required: ['wasm_binary'],
       properties: {
         wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
-        name: { type: 'string', example: 'MyAgent' },
-        description: { type: 'string', example: 'AI agent for data processing' },
+        name: { type: 'string', maxLength: 120, example: 'MyAgent' },
+        description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },
         version: { type: 'string', example: '1.0.0', description: 'semver; unset: the next patch.' },
-        capabilities: { type: 'string', example: 'data-processing,machine-learning' },
-        price: { type: 'string', example: '0.50', description: 'Credits for one task.' },
-        expected_duration_ms: { type: 'integer', example: 40 },
+        capabilities: {
+          type: 'string',
+          example: 'data-processing,machine-learning',
+          description: '`a,b`, a repeated field, or a JSON array. A new agent needs them.',
+        },
+        price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
+        expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
       },
     },
   })
-  @ApiCreatedResponse({ type: UploadedDto })
+  @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
   @ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' })
-  @ApiProblems(400, 401, 404, 409, 413, 415, 422)
+  @ApiProblems(400, 401, 404)
+  @ApiProblem(409, {
+    meaning: 'The version exists with other bytes.',
+    code: 'VERSION_TAKEN',
+    detail: 'Version 1.0.0 exists with other bytes: choose a higher one.',
+  })
+  @ApiProblem(413, {
+    meaning: 'The binary or the form is larger than its limit.',
+    code: 'BLOB_TOO_LARGE',
+    detail: 'The binary is larger than 52428800 bytes.',
+  })
+  @ApiProblem(415, {
+    meaning: 'The body is no form.',
+    code: 'MULTIPART_EXPECTED',
+    detail: 'Send the form as multipart/form-data, as `curl -F` does.',
+  })
+  @ApiProblem(422, {
+    meaning: 'The binary can be no agent; `validation` says why.',
+    code: 'ENTRY_POINT_MISSING',
+    detail: 'The module exports no function "_start". Build a command with a main function, not a library or reactor.',
+    members: { validation: { $ref: getSchemaPath(ValidationReport) } },
+  })
   async upload(
     @CurrentCaller() caller: Caller,
     @Param('id') reference: string,

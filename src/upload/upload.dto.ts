@@ -1,5 +1,6 @@
 import { Transform, Type } from 'class-transformer';
 import { IsInt, IsOptional, IsSemVer, Length, Max, MaxLength, Min } from 'class-validator';
+import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
 import { ValidationReport } from '../validation/index.js';
 
@@ -41,17 +42,26 @@ export class UploadFormDto {
 }
 
 export class UploadedDto {
+  @ApiId()
   agent_id: string;
   /** Where the binary can be downloaded. */
   binary_url: string;
-  /** SHA-256, lower-case hex. */
+  /**
+   * SHA-256, lower-case hex.
+   * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
+   */
   binary_hash: string;
   /** Bytes. */
+  @ApiInteger()
   binary_size: number;
   /** `unchanged`: these bytes were this version already. */
   status: 'uploaded' | 'unchanged';
+  /** @example "Version 1.0.0 is active: the agent bids for tasks." */
   message: string;
-  /** semver */
+  /**
+   * semver
+   * @example "1.0.0"
+   */
   version: string;
   validation: ValidationReport;
 }

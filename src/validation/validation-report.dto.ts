@@ -1,3 +1,4 @@
+import { ApiInteger } from '../common/api-schema.js';
 import type { ExternalKind } from './wasm/walked-module.js';
 
 /** Why a binary was refused. */
@@ -12,6 +13,7 @@ export class ValidationRefusal {
   message: string;
 
   /** Byte of the file at which it was seen; null when it is no single place. */
+  @ApiInteger()
   offset: number | null;
 }
 
@@ -45,9 +47,11 @@ export class WasmExport {
 /** The linear memory of a binary; sizes are pages of 64 KiB. */
 export class WasmMemory {
   /** Pages it starts with. */
+  @ApiInteger()
   min_pages: number;
 
   /** Pages it may grow to; null without a bound of its own. */
+  @ApiInteger()
   max_pages: number | null;
 
   /** Whether threads could share it; such binaries are refused. */
@@ -63,6 +67,7 @@ export class WasmCustomSection {
   name: string;
 
   /** Bytes, its name not counted. */
+  @ApiInteger()
   size: number;
 }
 
@@ -78,6 +83,7 @@ export class ValidationReport {
   error: ValidationRefusal | null;
 
   /** Version of the binary format; null when the file is no core module. */
+  @ApiInteger()
   wasm_version: number | null;
 
   /** What it asks the host for. */
@@ -102,24 +108,30 @@ export class ValidationReport {
   memory: WasmMemory | null;
 
   /** Initial elements of its tables together. */
+  @ApiInteger()
   table_size: number;
 
   /** Globals it defines. */
+  @ApiInteger()
   globals_count: number;
 
   /** Functions it defines. */
+  @ApiInteger()
   functions_count: number;
 
   /** Segments of initial data. */
+  @ApiInteger()
   data_segments: number;
 
   /** Its custom sections, in order; names may repeat. */
   custom_sections: WasmCustomSection[];
 
   /** Index of the function that runs at instantiation; null without one. */
+  @ApiInteger()
   start_function: number | null;
 
   /** Bytes. */
+  @ApiInteger()
   size: number;
 
   /** Of the whole file, lower-case hex. */

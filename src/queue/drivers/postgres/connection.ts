@@ -1,17 +1,19 @@
 import { type ConnectionOptions, createPostgresBackend, setDefaultBackendFactory } from 'bullmq';
 
 /**
- * BullMQ's own backend on PostgreSQL, in its schema `bullmq`, which it migrates itself under an advisory lock.
+ * BullMQ's own backend on PostgreSQL, in a schema named after the prefix, which it migrates itself under an advisory
+ * lock.
  *
  * The Nest integration builds queues and workers without naming a backend, so it is set as the process's default: a
  * process has one queue backend.
  */
-export function postgresConnection(connectionString: string): ConnectionOptions {
+export function postgresConnection(connectionString: string, prefix: string): ConnectionOptions {
   setDefaultBackendFactory(createPostgresBackend as unknown as Parameters<typeof setDefaultBackendFactory>[0]);
   // The Nest integration types connections for Redis alone; the backend above reads this shape.
   return {
     connectionString,
     max: 4,
+    schema: `${prefix.replaceAll('-', '_')}_queue`,
     migrate: true,
     application_name: 'zerostate-queue',
   } as unknown as ConnectionOptions;

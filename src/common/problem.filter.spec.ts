@@ -1,0 +1,119 @@
+import { type ArgumentsHost, ForbiddenException, Logger, NotFoundException } from '@nestjs/common';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { AppError, type AppErrorKind, notFound } from './app-error.js';
+import { isId } from './ids.js';
+import { ProblemFilter, toProblem } from './problem.filter.js';
+
+const SECRET = 'relation "tasks" at /srv/zerostate/src/secret.ts';
+
+describe('a problem document', () => {
+  it.each<[AppErrorKind, number, string]>([
+    ['invalid', 400, 'Bad Request'],
+    ['unauthorised', 401, 'Unauthorized'],
+    ['forbidden', 403, 'Forbidden'],
+    ['not_found', 404, 'Not Found'],
+    ['conflict', 409, 'Conflict'],
+    ['too_large', 413, 'Payload Too Large'],
+    ['unsupported', 415, 'Unsupported Media Type'],
+    ['unprocessable', 422, 'Unprocessable Entity'],
+    ['exhausted', 429, 'Too Many Requests'],
+    ['internal', 500, 'Internal Server Error'],
+    ['unavailable', 503, 'Service Unavailable'],
+  ])('answers an error of kind %s with status %i', (kind, status, title) => {
+    expect(toProblem(new AppError(kind, 'SOME_CODE', 'What to do.'))).toEqual({
+      type: 'urn:zerostate:problem:some-code',
+      title,
+      status,
+      detail: 'What to do.',
+      code: 'SOME_CODE',
+      trace_id: expect.any(String),
+    });
+  });
+
+  it('carries the offending fields and the details, but not the cause', () => {
+    const error = new AppError('invalid', 'VALIDATION_FAILED', 'Mistakes.', {
+      errors: [{ field: 'weights.price', message: 'must be a number' }],
+      details: { limit: 5 },
+      cause: new Error(SECRET),
+    });
+    const problem = toProblem(error);
+    expect(problem).toMatchObject({ errors: [{ field: 'weights.price', message: 'must be a number' }], limit: 5 });
+    expect(JSON.stringify(problem)).not.toContain(SECRET);
+  });
+
+  it('gives every request a trace id of its own', () => {
+    const [one, other] = [toProblem(notFound('task')), toProblem(notFound('task'))];
+    expect(isId(one.trace_id) && isId(other.trace_id)).toBe(true);
+    expect(one.trace_id).not.toBe(other.trace_id);
+  });
+
+  it('says nothing of a fault of our own', () => {
+    for (const fault of [new TypeError(SECRET), SECRET, { status: 404, message: SECRET }, null, undefined]) {
+      const problem = toProblem(fault);
+      expect(problem).toMatchObject({ status: 500, code: 'INTERNAL' });
+      expect(JSON.stringify(problem)).not.toContain(SECRET);
+    }
+  });
+
+  it('translates what the framework and its body parsers refuse', () => {
+    const parser = (status: number, expose: boolean) => Object.assign(new Error(SECRET), { status, expose });
+    expect(toProblem(new NotFoundException())).toMatchObject({ status: 404, code: 'NO_SUCH_ROUTE' });
+    expect(toProblem(new ForbiddenException())).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+    expect(toProblem(parser(413, true))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
+    expect(toProblem(parser(418, true))).toMatchObject({ status: 418, code: 'REQUEST_REFUSED' });
+    expect(toProblem(parser(413, false))).toMatchObject({ status: 500, code: 'INTERNAL' });
+  });
+});
+
+describe('the problem filter', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('answers as application/problem+json and tells the client when to come again', () => {
+    const answer = respond(new AppError('unavailable', 'AWAY', 'Later.'));
+    expect(answer.sent).toMatchObject({ status: 503, code: 'AWAY' });
+    expect(answer).toMatchObject({ status: 503, type: 'application/problem+json', headers: { 'Retry-After': '5' } });
+    expect(respond(new AppError('unauthorised', 'TOKEN_EXPIRED', 'Log in.')).headers).toEqual({
+      'WWW-Authenticate': 'Bearer',
+    });
+  });
+
+  it('logs a fault with its stack under the trace id the client got, and an error of the client’s not at all', () => {
+    const log = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    respond(notFound('task'));
+    expect(log).not.toHaveBeenCalled();
+    const { sent } = respond(new TypeError(SECRET));
+    expect(log.mock.calls.flat().join()).toContain(SECRET);
+    expect(log.mock.calls.flat().join()).toContain(sent?.trace_id);
+  });
+
+  it('cuts the connection when half an answer is out already', () => {
+    expect(respond(notFound('task'), true)).toMatchObject({ destroyed: true, sent: null });
+  });
+});
+
+interface Answer {
+  status: number;
+  type: string;
+  headers: Record<string, string>;
+  sent: { trace_id: string } | null;
+  destroyed: boolean;
+}
+
+/** Hands the error to the filter with just as much of Express as it uses. */
+function respond(error: unknown, headersSent = false): Answer {
+  if (!jest.isMockFunction(Logger.prototype.error)) jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+  const answer: Answer = { status: 0, type: '', headers: {}, sent: null, destroyed: false };
+  const response = {
+    headersSent,
+    destroy: () => void (answer.destroyed = true),
+    setHeader: (name: string, value: string) => void (answer.headers[name] = value),
+    status: (status: number) => ((answer.status = status), response),
+    type: (type: string) => ((answer.type = type), response),
+    send: (text: string) => void (answer.sent = JSON.parse(text) as Answer['sent']),
+  };
+  const http = { getRequest: () => ({ method: 'GET', path: '/' }), getResponse: () => response };
+  new ProblemFilter().catch(error, { switchToHttp: () => http } as unknown as ArgumentsHost);
+  return answer;
+}

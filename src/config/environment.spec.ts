@@ -1,0 +1,117 @@
+import { isAbsolute } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parseEnvironment } from './environment.js';
+
+describe('the environment', () => {
+  it('is complete without a single variable', () => {
+    const environment = parseEnvironment({});
+    expect(environment.server).toMatchObject({ port: 8080, host: '127.0.0.1', roles: ['api', 'worker'], demo: true });
+    expect(environment.database.url).toBeUndefined();
+    expect(environment.queue.redisUrl).toBeUndefined();
+    expect(environment.auction).toEqual({
+      weights: { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 },
+      minAgents: 3,
+      maxAgents: 10,
+      minRating: 3,
+      ratingPriorMean: 3.5,
+      ratingPriorWeight: 5,
+      enableFailover: true,
+      maxFailoverAgents: 3,
+      requireCompetition: false,
+      discoverySeat: true,
+    });
+    expect(isAbsolute(environment.server.dataDir) && isAbsolute(environment.storage.dir)).toBe(true);
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(parseEnvironment({ PORT: '', REDIS_URL: '', ROLES: '', DEMO: '', JWT_SECRET: '' })).toEqual(
+      parseEnvironment({}),
+    );
+  });
+
+  it.each([
+    ['PORT', 'http'],
+    ['PORT', '65536'],
+    ['PORT', '80.5'],
+    ['ROLES', 'api,cook'],
+    ['ROLES', ','],
+    ['DEMO', 'yes'],
+    ['LOG_LEVEL', 'loud'],
+    ['DATABASE_URL', 'localhost'],
+    ['DATABASE_URL', 'mysql://localhost/zerostate'],
+    ['REDIS_URL', 'localhost:6379'],
+    ['QUEUE_PREFIX', 'a:b'],
+    ['WORKER_CONCURRENCY', '0'],
+    ['STORAGE_DRIVER', 'floppy'],
+    ['JWT_SECRET', 'short'],
+    ['ADMIN_EMAIL', 'nobody'],
+    ['ADMIN_PASSWORD', 'short'],
+    ['MAX_BINARY_BYTES', '-1'],
+    ['TASK_TIMEOUT_MS', '300001'],
+    ['AUCTION_WEIGHT_PRICE', '-0.1'],
+    ['AUCTION_WEIGHT_PRICE', 'NaN'],
+    ['AUCTION_WEIGHT_PRICE', 'Infinity'],
+    ['MIN_AGENT_RATING', '5.1'],
+    ['SANDBOX_SLOTS', '0'],
+  ])('refuses %s=%s and names the variable', (name, value) => {
+    const [heading, ...mistakes] = mistakesOf({ [name]: value });
+    expect(heading).toBe('The configuration has mistakes:');
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatch(new RegExp(`^  ${name}\\b.*: .`));
+  });
+
+  it('tells all mistakes at once', () => {
+    const text = mistakesOf({ PORT: 'x', REDIS_URL: 'x', ADMIN_EMAIL: 'x', SANDBOX_SLOTS: 'x' }).join('\n');
+    for (const name of ['PORT', 'REDIS_URL', 'ADMIN_EMAIL', 'SANDBOX_SLOTS']) expect(text).toContain(`  ${name}: `);
+  });
+
+  it('tells mistakes between variables together with those of single ones', () => {
+    const text = mistakesOf({ NODE_ENV: 'production', PORT: 'x' }).join('\n');
+    expect(text).toContain('  PORT: ');
+    expect(text).toContain('  JWT_SECRET: ');
+  });
+
+  it('normalises weights to a sum of 1', () => {
+    const { weights } = parseEnvironment({
+      AUCTION_WEIGHT_PRICE: '6',
+      AUCTION_WEIGHT_QUALITY: '0',
+      AUCTION_WEIGHT_SPEED: '1',
+      AUCTION_WEIGHT_REPUTATION: '1',
+    }).auction;
+    expect(weights).toEqual({ price: 0.75, quality: 0, speed: 0.125, reputation: 0.125 });
+  });
+
+  it('refuses weights that are all zero', () => {
+    const zero = { PRICE: '0', QUALITY: '0', SPEED: '0', REPUTATION: '0' };
+    const variables = Object.entries(zero).map(([term, weight]) => [`AUCTION_WEIGHT_${term}`, weight]);
+    expect(mistakesOf(Object.fromEntries(variables) as NodeJS.ProcessEnv).join('\n')).toContain('AUCTION_WEIGHT_');
+  });
+
+  it('wants a signing secret in production, and shows no demo there', () => {
+    expect(mistakesOf({ NODE_ENV: 'production' }).join('\n')).toContain('  JWT_SECRET: ');
+    const secret = 'x'.repeat(32);
+    const { auth, server } = parseEnvironment({ NODE_ENV: 'production', JWT_SECRET: secret, DEMO: 'true' });
+    expect(auth.jwtSecret).toBe(secret);
+    expect(server).toMatchObject({ production: true, demo: false });
+  });
+
+  it('reads lists with spaces, and a role that is named twice once', () => {
+    const { server } = parseEnvironment({ ROLES: ' worker , worker', CORS_ORIGINS: 'https://a.test, https://b.test,' });
+    expect(server.roles).toEqual(['worker']);
+    expect(server.corsOrigins).toEqual(['https://a.test', 'https://b.test']);
+  });
+
+  it('lets no binary pass validation that the sandbox has no memory for', () => {
+    expect(parseEnvironment({ SANDBOX_MEMORY_PAGES: '16' }).validation.maxMemoryPages).toBe(16);
+  });
+});
+
+/** The lines of the error, of which the first is its heading; fails when there is none. */
+function mistakesOf(source: NodeJS.ProcessEnv): string[] {
+  try {
+    parseEnvironment(source);
+  } catch (error) {
+    return (error as Error).message.split('\n');
+  }
+  throw new Error(`accepted ${JSON.stringify(source)}`);
+}

@@ -1,0 +1,32 @@
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { ApiInteger } from '../common/api-schema.js';
+import { FeedEvent } from '../feed/index.js';
+
+export class EventsQuery {
+  /** Only events after this `seq`. */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(0)
+  @Max(Number.MAX_SAFE_INTEGER)
+  after_seq: number = 0;
+
+  /** How many events to answer, at most 100. */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  limit: number = 100;
+}
+
+export class EventPage {
+  /** Oldest first. */
+  items: FeedEvent[];
+  /** `after_seq` of the next page; null when there is none yet. */
+  @ApiInteger()
+  next_cursor: number | null;
+}

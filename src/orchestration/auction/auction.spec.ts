@@ -1,0 +1,186 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Candidate } from '../../agents/index.js';
+import { type AuctionConfig, parseEnvironment } from '../../config/index.js';
+import { type AuctionRequest, holdAuction } from './auction.js';
+
+const RULES = parseEnvironment({}).auction;
+
+describe('an auction', () => {
+  it('excludes who is rated too low or too dear, with the figures', () => {
+    const { ranking, scoreboard } = hold([
+      candidate('fits', { priceMicro: 1_000_000n, rating: 3 }),
+      candidate('dear', { priceMicro: 1_000_001n }),
+      candidate('poor', { rating: 2.999 }),
+    ]);
+    expect(ranking.map(({ agentId }) => agentId)).toEqual(['fits']);
+    expect(scoreboard.excluded_count).toBe(2);
+    expect(scoreboard.excluded).toEqual([
+      {
+        agent_id: 'dear',
+        agent_name: 'dear',
+        reason: 'over_budget',
+        detail: 'It asks 1.000001, the budget is 1.',
+      },
+      {
+        agent_id: 'poor',
+        agent_name: 'poor',
+        reason: 'rating_too_low',
+        detail: expect.stringMatching(/is below 3\.$/),
+      },
+    ]);
+  });
+
+  it('ranks the candidates as it ranks their bids, with the share of the capabilities each offers', () => {
+    const { ranking, scoreboard } = hold(
+      [
+        candidate('half', { capabilities: new Set(['a', 'z']) }),
+        candidate('whole', { capabilities: new Set(['a', 'b']) }),
+      ],
+      { requiredCapabilities: ['a', 'b'] },
+    );
+    expect(ranking.map(({ agentId }) => agentId)).toEqual(['whole', 'half']);
+    expect(scoreboard.bids.map((bid) => [bid.agent_id, bid.capability_match, bid.rank])).toEqual([
+      ['whole', 1, 1],
+      ['half', 0.5, 2],
+    ]);
+  });
+
+  it('asks nothing of anybody when no capability is required', () => {
+    const { scoreboard } = hold([candidate('any', { capabilities: new Set() })], { requiredCapabilities: [] });
+    expect(scoreboard.bids[0].capability_match).toBe(1);
+  });
+
+  it('lets the task’s own weights decide, whatever their sum', () => {
+    const cheapOrFast = [
+      candidate('cheap', { priceMicro: 1n, estimatedMs: 9000 }),
+      candidate('fast', { priceMicro: 900_000n, estimatedMs: 1 }),
+    ];
+    const weights = { price: 0, quality: 0, speed: 8, reputation: 2 };
+    expect(hold(cheapOrFast).ranking[0].agentId).toBe('cheap');
+    const { ranking, scoreboard } = hold(cheapOrFast, { weights });
+    expect(ranking[0].agentId).toBe('fast');
+    expect(scoreboard.weights).toEqual({ price: 0, quality: 0, speed: 0.8, reputation: 0.2 });
+  });
+
+  it('is the same however often it is held', () => {
+    const many = crowd(30);
+    expect(hold([...many].reverse())).toEqual(hold(many));
+  });
+});
+
+describe('the seats of an auction', () => {
+  it('are for everyone while there are enough', () => {
+    const { scoreboard, invited } = hold(crowd(10));
+    expect(scoreboard.bids).toHaveLength(10);
+    expect(scoreboard.bids.some((bid) => bid.discovery)).toBe(false);
+    expect(invited).toEqual([]);
+  });
+
+  it('go to the best, but for one that is kept for who waited longest', () => {
+    // The better rated were invited before, the last but one never.
+    const many = crowd(15).map((one, index) => ({ ...one, lastInvitedAt: index === 13 ? 0 : 1000 + index }));
+    const { scoreboard, invited } = hold(many);
+    const best = many.slice(0, 9).map(({ agentId }) => agentId);
+    expect([...invited].sort()).toEqual([...best, many[13].agentId].sort());
+    expect(scoreboard.bids.filter((bid) => bid.discovery).map((bid) => bid.agent_id)).toEqual([many[13].agentId]);
+    expect(scoreboard.excluded.map(({ reason }) => reason)).toEqual(Array(5).fill('no_seat'));
+  });
+
+  it('all go to the best when the discovery seat is switched off', () => {
+    const many = crowd(15).map((one, index) => ({ ...one, lastInvitedAt: 15 - index }));
+    const { scoreboard, invited } = hold(many, {}, { discoverySeat: false });
+    expect(new Set(invited)).toEqual(new Set(many.slice(0, 10).map(({ agentId }) => agentId)));
+    expect(scoreboard.bids.some((bid) => bid.discovery)).toBe(false);
+  });
+
+  it('put the capability match before the rating, then experience, then price', () => {
+    const rules = { maxAgents: 1, discoverySeat: false };
+    const seatOf = (...candidates: Candidate[]) => hold(candidates, {}, rules).invited;
+    const partial = candidate('partial', { rating: 5, capabilities: new Set() });
+    expect(seatOf(partial, candidate('whole'))).toEqual(['whole']);
+    expect(seatOf(candidate('a', { rating: 3.5 }), candidate('b', { rating: 4 }))).toEqual(['b']);
+    expect(seatOf(candidate('a'), candidate('b', { tasksCompleted: 1 }))).toEqual(['b']);
+    expect(seatOf(candidate('a', { priceMicro: 2n }), candidate('b', { priceMicro: 1n }))).toEqual(['b']);
+    expect(seatOf(candidate('b'), candidate('a'))).toEqual(['a']);
+  });
+
+  it('still rotate when there is only one', () => {
+    const both = [candidate('veteran', { rating: 5, lastInvitedAt: 2 }), candidate('newcomer', { lastInvitedAt: 1 })];
+    expect(hold(both, {}, { maxAgents: 1 }).invited).toEqual(['newcomer']);
+  });
+
+  it('leave a bounded list of those who got none, and their number', () => {
+    const { scoreboard } = hold(crowd(250));
+    expect(scoreboard.excluded).toHaveLength(100);
+    expect(scoreboard.excluded_count).toBe(240);
+  });
+});
+
+describe('an auction with too few bids', () => {
+  it('is awarded, and marked as no competition', () => {
+    const { ranking, scoreboard, failure } = hold(crowd(2));
+    expect(ranking).toHaveLength(2);
+    expect(failure).toBeNull();
+    expect(scoreboard.competitive).toBe(false);
+    expect(hold(crowd(3)).scoreboard.competitive).toBe(true);
+  });
+
+  it('fails where competition is required', () => {
+    expect(hold(crowd(2), {}, { requireCompetition: true }).failure).toMatchObject({ code: 'NOT_COMPETITIVE' });
+    expect(hold(crowd(3), {}, { requireCompetition: true }).failure).toBeNull();
+  });
+
+  it('names the lowest price when the budget was too low for everyone', () => {
+    const { failure, scoreboard } = hold([
+      candidate('a', { priceMicro: 3_000_000n }),
+      candidate('b', { priceMicro: 2_500_000n }),
+      candidate('c', { rating: 1 }),
+    ]);
+    expect(failure).toEqual({ code: 'BUDGET_TOO_LOW', message: 'The lowest bid is 2.5: raise the budget.' });
+    expect(scoreboard).toMatchObject({ bounds: null, bids: [], competitive: false, excluded_count: 3 });
+  });
+
+  it('does not ask for more money when the dear ones were the least of it', () => {
+    const dearAndPoor = candidate('a', { rating: 1, priceMicro: 9_000_000n });
+    expect(hold([dearAndPoor]).failure).toMatchObject({ code: 'NO_ELIGIBLE_AGENT' });
+  });
+
+  it('names the capabilities that nobody offers', () => {
+    const { failure } = hold([], { requiredCapabilities: ['teleport', 'levitate'] });
+    expect(failure).toEqual({
+      code: 'NO_AGENT_AVAILABLE',
+      message: 'No active agent offers teleport, levitate.',
+    });
+  });
+});
+
+const hold = (candidates: Candidate[], request: Partial<AuctionRequest> = {}, rules: Partial<AuctionConfig> = {}) =>
+  holdAuction(
+    candidates,
+    { requiredCapabilities: ['work'], budgetMicro: 1_000_000n, weights: null, ...request },
+    { ...RULES, ...rules },
+  );
+
+/** So many candidates, the best rated first, that were all invited at the same time. */
+const crowd = (size: number): Candidate[] =>
+  Array.from({ length: size }, (_, index) =>
+    candidate(`agent-${String(index).padStart(3, '0')}`, { rating: 5 - index / size, lastInvitedAt: 1 }),
+  );
+
+function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate {
+  return {
+    agentId,
+    ownerId: 'owner',
+    name: agentId,
+    capabilities: new Set(['work']),
+    priceMicro: 500_000n,
+    rating: 3.5,
+    tasksCompleted: 0,
+    estimatedMs: 5000,
+    lastInvitedAt: 0,
+    version: '1.0.0',
+    sha256: '0'.repeat(64),
+    storageRef: `local:${'0'.repeat(64)}`,
+    ...changes,
+  };
+}

@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { TASK_STATUSES, TRANSITIONS, isTerminal, statesBefore } from './task-state.js';
+
+describe('the life of a task', () => {
+  it('ends in exactly three ways', () => {
+    expect(TASK_STATUSES.filter(isTerminal)).toEqual(['completed', 'failed', 'cancelled']);
+  });
+
+  it('can be cut short by its submitter at any time before', () => {
+    expect(statesBefore('cancelled')).toEqual(['queued', 'assigned', 'running']);
+  });
+
+  it('is completed only by a run', () => {
+    expect(statesBefore('completed')).toEqual(['running']);
+    expect(statesBefore('running')).toEqual(['assigned']);
+  });
+
+  it('never returns to the queue’s state', () => {
+    expect(statesBefore('queued')).toEqual([]);
+  });
+
+  it('reaches every state from the first', () => {
+    const reached = new Set(['queued']);
+    for (const from of reached) for (const to of TRANSITIONS[from as keyof typeof TRANSITIONS]) reached.add(to);
+    expect([...reached].sort()).toEqual([...TASK_STATUSES].sort());
+  });
+});

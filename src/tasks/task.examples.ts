@@ -1,0 +1,70 @@
+import type { TaskDto } from './task.dto.js';
+
+/** What the API's documentation shows of tasks. */
+
+const TEXT = 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.';
+const AGENT_ID = '01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e';
+
+export const SUBMISSION_EXAMPLES = {
+  summary: {
+    summary: 'Summarise a text',
+    value: { required_capabilities: ['summarise'], budget: 1.5, input: { text: TEXT } },
+  },
+  everything: {
+    summary: 'Every member',
+    value: {
+      required_capabilities: ['summarise'],
+      budget: '0.75',
+      input: { text: TEXT },
+      description: 'Summary for the front page',
+      priority: 'high',
+      timeout_ms: 5000,
+      weights: { price: 1, quality: 2, speed: 0, reputation: 1 },
+    },
+  },
+};
+
+export const QUEUED_TASK: TaskDto = {
+  id: '01993c5e-7d2f-7b11-9a0c-4e5f60718293',
+  status: 'queued',
+  required_capabilities: ['summarise'],
+  budget: 1.5,
+  priority: 'normal',
+  description: null,
+  timeout_ms: 30_000,
+  agent_id: null,
+  version: null,
+  error: null,
+  cost: null,
+  rating: null,
+  created_at: '2026-11-24T09:30:00.000Z',
+  started_at: null,
+  completed_at: null,
+  input: { text: TEXT },
+  attempts: [],
+  result: null,
+};
+
+export const COMPLETED_TASK: TaskDto = {
+  ...QUEUED_TASK,
+  status: 'completed',
+  agent_id: AGENT_ID,
+  version: '1.0.0',
+  cost: 0.5,
+  started_at: '2026-11-24T09:30:00.012Z',
+  completed_at: '2026-11-24T09:30:00.015Z',
+  attempts: [
+    {
+      ordinal: 1,
+      agent_id: AGENT_ID,
+      version: '1.0.0',
+      price: 0.5,
+      outcome: 'completed',
+      error: null,
+      metering: { wall_ms: 1.38, cpu_ms: 1.21, peak_memory_bytes: 1_114_112, bytes_in: 87, bytes_out: 52 },
+      started_at: '2026-11-24T09:30:00.010Z',
+      ended_at: '2026-11-24T09:30:00.015Z',
+    },
+  ],
+  result: { summary: 'ZeroState is a market of agents.' },
+};

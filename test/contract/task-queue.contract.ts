@@ -1,0 +1,289 @@
+import { Logger } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { newId } from '../../src/common/ids.js';
+import { parseEnvironment } from '../../src/config/index.js';
+import { ObservabilityModule } from '../../src/observability/index.js';
+import { QueueModule, TASK_QUEUE, type TaskPriority, type TaskQueue } from '../../src/queue/index.js';
+import { until } from '../e2e/until.js';
+
+/** Where an empty queue of a test's own lives. */
+export interface QueueBackend {
+  /** Environment variables of every process that is to share this queue. */
+  variables: Record<string, string>;
+  /** Removes it. */
+  drop(): Promise<void>;
+}
+
+/** The contract of the port `TaskQueue`, for one backend. `start` is called before each test. */
+export function describeTaskQueue(name: string, start: () => Promise<QueueBackend>): void {
+  describe(`a task queue on ${name}`, () => {
+    let backend: QueueBackend;
+    let processes: TestingModule[];
+
+    beforeAll(() => Logger.overrideLogger(false));
+    afterAll(() => Logger.overrideLogger(['error', 'warn', 'log']));
+
+    beforeEach(async () => {
+      backend = await start();
+      processes = [];
+    });
+
+    afterEach(async () => {
+      for (const process of processes) await process.close();
+      await backend.drop();
+    });
+
+    /** The queue as one more process of the installation has it. */
+    async function open(): Promise<TaskQueue & { exit(): Promise<void> }> {
+      const environment = parseEnvironment(backend.variables);
+      const process = await Test.createTestingModule({
+        imports: [
+          ConfigModule.forRoot({
+            isGlobal: true,
+            ignoreEnvFile: true,
+            skipProcessEnv: true,
+            load: [() => environment],
+          }),
+          ObservabilityModule,
+          QueueModule,
+        ],
+      }).compile();
+      await process.init();
+      processes.push(process);
+      const queue: TaskQueue = process.get(TASK_QUEUE);
+      const exit = async (): Promise<void> => {
+        processes = processes.filter((other) => other !== process);
+        await queue.stopConsuming();
+        await process.close();
+      };
+      return Object.assign(queue, { exit });
+    }
+
+    it('hands each entry to one worker, once', async () => {
+      const [one, other] = [await open(), await open()];
+      const ids = newIds(100);
+      const handled: string[] = [];
+      const handler = async (taskId: string): Promise<void> => void handled.push(taskId);
+      await one.consume(handler, 4);
+      await other.consume(handler, 4);
+      await one.add(ids.map(normal));
+      await drained(one);
+      expect(handled.sort()).toEqual(ids);
+    });
+
+    it('takes a thousand entries in one add', async () => {
+      const queue = await open();
+      const ids = newIds(1000);
+      await queue.add(ids.map(normal));
+      expect(await queue.counts()).toEqual({ waiting: 1000, active: 0, delayed: 0 });
+      const handled: string[] = [];
+      await queue.consume(async (taskId) => void handled.push(taskId), 50);
+      await drained(queue);
+      expect(handled.sort()).toEqual(ids);
+    });
+
+    it('takes nothing in an add of nothing', async () => {
+      const queue = await open();
+      await queue.add([]);
+      expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    });
+
+    it('ignores an entry that waits already', async () => {
+      const queue = await open();
+      const [twice, last] = newIds(2);
+      await queue.add([normal(twice), normal(twice)]);
+      await queue.add([{ taskId: twice, priority: 'low' }]);
+      await queue.add([normal(last)]);
+      expect(await queue.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
+      const worker = await work(queue);
+      await until('the last entry was handed out', () => worker.begun.includes(last));
+      expect(worker.begun).toEqual([twice, last]);
+    });
+
+    it('ignores an entry that a worker holds, and takes it again once that is done', async () => {
+      const queue = await open();
+      const [id, next] = newIds(2);
+      const worker = await work(queue, { hold: true });
+      await queue.add([normal(id)]);
+      await until('a worker holds the entry', () => worker.begun.length === 1);
+      await queue.add([normal(id), normal(next)]);
+      worker.release();
+      await drained(queue);
+      expect(worker.begun).toEqual([id, next]);
+
+      await queue.add([normal(id)]);
+      await drained(queue);
+      expect(worker.begun).toEqual([id, next, id]);
+    });
+
+    it('hands out the higher priority first, and the older first inside one', async () => {
+      const queue = await open();
+      const arrivals: TaskPriority[] = ['normal', 'low', 'critical', 'high', 'low', 'critical', 'normal', 'high'];
+      const entries = arrivals.map((priority) => ({ taskId: newId(), priority }));
+      await queue.add(entries.slice(0, 3));
+      for (const entry of entries.slice(3)) await queue.add([entry]);
+      const worker = await work(queue);
+      await drained(queue);
+      const expected = (['critical', 'high', 'normal', 'low'] as const).flatMap((priority) =>
+        entries.filter((entry) => entry.priority === priority),
+      );
+      expect(worker.begun).toEqual(expected.map((entry) => entry.taskId));
+    });
+
+    it('lets a critical entry overtake those that wait while a worker is busy', async () => {
+      const queue = await open();
+      const [busy, waiting, urgent] = newIds(3);
+      const worker = await work(queue, { hold: true });
+      await queue.add([normal(busy)]);
+      await until('the worker is busy', () => worker.begun.length === 1);
+      await queue.add([normal(waiting)]);
+      await queue.add([{ taskId: urgent, priority: 'critical' }]);
+      worker.release();
+      await drained(queue);
+      expect(worker.begun).toEqual([busy, urgent, waiting]);
+    });
+
+    it('works on as many entries at a time as it was told, and no more', async () => {
+      const queue = await open();
+      const worker = await work(queue, { hold: true, concurrency: 3 });
+      await queue.add(newIds(12).map(normal));
+      await until('three are under way', () => worker.begun.length === 3);
+      await until('the queue says so', async () => (await queue.counts()).active === 3);
+      expect(await queue.counts()).toEqual({ waiting: 9, active: 3, delayed: 0 });
+      worker.release();
+      await drained(queue);
+      expect(worker.begun).toHaveLength(12);
+      expect(worker.mostAtOnce).toBe(3);
+    });
+
+    it('tries an entry again whose handler threw', async () => {
+      const queue = await open();
+      const [id] = newIds(1);
+      let tries = 0;
+      await queue.consume(async () => {
+        if (++tries === 1) throw new Error('not this time');
+      }, 1);
+      await queue.add([normal(id)]);
+      await until('it was tried again', () => tries === 2);
+      await drained(queue);
+      expect(tries).toBe(2);
+    });
+
+    it('drops an entry whose handler keeps throwing, so that it can be added again', async () => {
+      const queue = await open();
+      const [id] = newIds(1);
+      let tries = 0;
+      await queue.consume(async () => {
+        tries++;
+        throw new Error('never');
+      }, 1);
+      await queue.add([normal(id)]);
+      await until('it waits for another try', async () => (await queue.counts()).delayed === 1);
+      await drained(queue, 50_000);
+      const triesBefore = tries;
+      expect(triesBefore).toBeGreaterThan(1);
+      await queue.add([normal(id)]);
+      await until('it was tried once more', () => tries > triesBefore);
+    });
+
+    it('does not hand out an entry that was removed while it waited', async () => {
+      const [submitter, queue] = [await open(), await open()];
+      const [removed, kept] = newIds(2);
+      await submitter.add([normal(removed), { taskId: kept, priority: 'low' }]);
+      await submitter.remove(removed);
+      expect(await submitter.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+      const worker = await work(queue);
+      await drained(queue);
+      expect(worker.begun).toEqual([kept]);
+    });
+
+    it('leaves an entry that a worker holds to it, when it is removed', async () => {
+      const [submitter, queue] = [await open(), await open()];
+      const [held, next] = newIds(2);
+      const worker = await work(queue, { hold: true });
+      await submitter.add([normal(held), normal(next)]);
+      await until('a worker holds it', () => worker.begun.length === 1);
+      await submitter.remove(held);
+      expect(await submitter.counts()).toEqual({ waiting: 1, active: 1, delayed: 0 });
+      worker.release();
+      await drained(queue);
+      expect(worker.ended).toEqual([held, next]);
+    });
+
+    it('removes nothing where there is nothing', async () => {
+      const queue = await open();
+      await queue.remove(newId());
+      await queue.remove(newId());
+      expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    });
+
+    it('waits for the handlers under way when it stops consuming, and takes no more', async () => {
+      const [submitter, queue] = [await open(), await open()];
+      const [underway, left] = newIds(2);
+      const worker = await work(queue, { hold: true });
+      await submitter.add([normal(underway), normal(left)]);
+      await until('it is under way', () => worker.begun.length === 1);
+      let stopped = false;
+      const stopping = queue.stopConsuming().then(() => (stopped = true));
+      await submitter.counts();
+      expect(stopped).toBe(false);
+      worker.release();
+      await stopping;
+      expect(worker.ended).toEqual([underway]);
+      expect(await submitter.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+    });
+
+    it('need not have begun to consume in order to stop', async () => {
+      const queue = await open();
+      await queue.stopConsuming();
+      await queue.add([normal(newId())]);
+      expect((await queue.counts()).waiting).toBe(1);
+    });
+
+    it('keeps its entries and their order when every process ends', async () => {
+      const first = await open();
+      const [done, kept, urgent] = newIds(3);
+      const before = await work(first);
+      await first.add([normal(done)]);
+      await until('one is done', () => before.ended.length === 1);
+      await first.stopConsuming();
+      await first.add([normal(kept), { taskId: urgent, priority: 'high' }]);
+      await first.exit();
+
+      const second = await open();
+      const after = await work(second);
+      await drained(second);
+      expect(after.begun).toEqual([urgent, kept]);
+    });
+  });
+}
+
+const normal = (taskId: string) => ({ taskId, priority: 'normal' as const });
+
+const newIds = (count: number): string[] => Array.from({ length: count }, newId);
+
+const drained = (queue: TaskQueue, timeoutMs?: number): Promise<true> =>
+  until(
+    'the queue is empty',
+    async () => {
+      const { waiting, active, delayed } = await queue.counts();
+      return waiting + active + delayed === 0;
+    },
+    timeoutMs,
+  );
+
+/** Consumes a queue and keeps a record; with `hold`, handlers end no sooner than `release` is called. */
+async function work(queue: TaskQueue, { hold = false, concurrency = 1 } = {}) {
+  let release: () => void = () => undefined;
+  const released = hold ? new Promise<void>((resolve) => (release = resolve)) : Promise.resolve();
+  const worker = { begun: [] as string[], ended: [] as string[], mostAtOnce: 0, release: () => release() };
+  await queue.consume(async (taskId) => {
+    worker.begun.push(taskId);
+    worker.mostAtOnce = Math.max(worker.mostAtOnce, worker.begun.length - worker.ended.length);
+    await released;
+    worker.ended.push(taskId);
+  }, concurrency);
+  return worker;
+}

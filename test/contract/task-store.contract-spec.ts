@@ -1,0 +1,394 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { newId } from '../../src/common/ids.js';
+import { Sql } from '../../src/database/index.js';
+import { EventLog, type EventStream, type FeedNotice } from '../../src/feed/index.js';
+import { type NewTask, type TaskChange, TaskStore } from '../../src/tasks/task-store.js';
+import { TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
+import { type TestDatabase, createTestDatabase } from '../support/database.js';
+
+/** What `JSON.parse` lets in and PostgreSQL's `jsonb` and `text` do not take. */
+const POISON = { zero: 'a\u0000b', loneSurrogate: 'a\ud800b', ['key\u0000\udfff']: [1e308, -0] };
+
+/** Of the test for deadlocks. */
+const ROUNDS = 5;
+const SLOW_UPDATES = `
+  CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END $$`;
+
+const EMPTY_SCOREBOARD = {
+  weights: { price: 1, quality: 0, speed: 0, reputation: 0 },
+  bounds: null,
+  competitive: false,
+  bids: [],
+  excluded: [],
+  excluded_count: 0,
+};
+
+describe('the store of tasks', () => {
+  const userId = newId();
+  let database: TestDatabase;
+  let sql: Sql;
+  let worker: Process;
+  let otherWorker: Process;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    sql = new Sql(database.url, 1);
+    worker = openProcess(database.url);
+    otherWorker = openProcess(database.url);
+    await sql.query('user', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
+      userId,
+    ]);
+  });
+
+  afterAll(async () => {
+    await Promise.all([worker.close(), otherWorker.close(), sql.close()]);
+    await database.drop();
+  });
+
+  describe('on a submission', () => {
+    it('writes the task and its event, and rings afterwards', async () => {
+      const task = newTask({ requiredCapabilities: ['a', 'b'], weights: { price: 1 }, budgetMicro: 2n ** 60n });
+      const createdAt = await worker.store.submit(task);
+      const { row, events } = await snapshot(task.id);
+      expect(row).toMatchObject({
+        status: 'queued',
+        attempt: 0,
+        required_capabilities: ['a', 'b'],
+        budget_micro: String(2n ** 60n),
+        input: { text: 'hello' },
+        weights: { price: 1 },
+        created_at: createdAt,
+      });
+      expect(events.map(({ type, user_id }) => [type, user_id])).toEqual([['task.queued', userId]]);
+      expect(worker.rung()).toBeGreaterThanOrEqual(Number(events[0].seq));
+    });
+
+    it('answers each of many at once for itself', async () => {
+      const tasks = Array.from({ length: 450 }, () => newTask());
+      const created = await Promise.all(tasks.map((task) => worker.store.submit(task)));
+      expect(created.every((at) => at instanceof Date)).toBe(true);
+      expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'queued'));
+    });
+
+    it('lets no document from outside fail those beside it', async () => {
+      const [before, poisoned, after] = [newTask(), newTask({ inputText: JSON.stringify(POISON) }), newTask()];
+      await Promise.all([before, poisoned, after].map((task) => worker.store.submit(task)));
+      expect((await snapshot(poisoned.id)).row.input).toEqual(JSON.parse(JSON.stringify(POISON)));
+    });
+  });
+
+  describe('on a submission of somebody who is gone', () => {
+    it('writes nothing and says so, and writes those beside it', async () => {
+      const [before, orphan, after] = [newTask(), newTask({ userId: newId() }), newTask()];
+      const created = await Promise.all([before, orphan, after].map((task) => worker.store.submit(task)));
+      expect(created).toEqual([expect.any(Date), null, expect.any(Date)]);
+      expect(await snapshot(orphan.id)).toMatchObject({ row: undefined, events: [] });
+    });
+  });
+
+  describe('on a change of state', () => {
+    const pairs = TASK_STATUSES.flatMap((from) => TASK_STATUSES.map((to) => ({ from, to })));
+    const allowed = pairs.filter(({ from, to }) => TRANSITIONS[from].includes(to));
+    const forbidden = pairs.filter(({ from, to }) => !TRANSITIONS[from].includes(to));
+
+    it.each(allowed)('lets $from become $to, and writes state, attempt and event together', async ({ from, to }) => {
+      const id = await taskIn(from);
+      const before = await snapshot(id);
+      expect(await worker.store.transition(fullChange(id, to))).toBe(true);
+
+      const { row, attempts, auction, events } = await snapshot(id);
+      const final = TRANSITIONS[to].length === 0;
+      expect(row).toMatchObject({
+        status: to,
+        attempt: 2,
+        version: '2.0.0',
+        result: ['result'],
+        error: { code: 'CODE', message: 'message' },
+        cost_micro: '7',
+        lease_until: final ? null : expect.any(Date),
+        started_at: to === 'running' ? expect.any(Date) : null,
+        completed_at: final ? expect.any(Date) : null,
+      });
+      expect(attempts).toMatchObject([
+        { ordinal: 1, outcome: 'trapped', error: { code: 'TRAP' }, ended_at: expect.any(Date) },
+        { ordinal: 2, outcome: null, version: '2.0.0', price_micro: '5', ended_at: null },
+      ]);
+      expect(auction).toEqual(EMPTY_SCOREBOARD);
+      expect(events.slice(before.events.length)).toMatchObject([
+        { type: 'task.log', user_id: userId, agent_owner_id: OWNER, data: { to } },
+      ]);
+    });
+
+    it.each(forbidden)('does not let $from become $to, and writes nothing', async ({ from, to }) => {
+      const id = await taskIn(from);
+      const before = await snapshot(id);
+      expect(await worker.store.transition(fullChange(id, to))).toBe(false);
+      expect(await snapshot(id)).toEqual(before);
+    });
+
+    it('refuses who speaks for an attempt that the task is no longer in', async () => {
+      const id = await taskIn('running');
+      for (const attempt of [0, 2]) {
+        const before = await snapshot(id);
+        expect(await worker.store.transition({ ...change(id, 'completed'), attempt })).toBe(false);
+        expect(await snapshot(id)).toEqual(before);
+      }
+      expect(await worker.store.transition({ ...change(id, 'completed'), attempt: 1 })).toBe(true);
+    });
+
+    it('lets a worker that lost its task to another write nothing more', async () => {
+      const id = await taskIn('running');
+      const takeOver = { ...change(id, 'assigned'), attempt: 1, award: award(2), ended: ended('lost') };
+      expect(await otherWorker.store.transition(takeOver)).toBe(true);
+      expect(await otherWorker.store.transition({ ...change(id, 'running'), attempt: 2 })).toBe(true);
+      const late = { ...change(id, 'completed'), attempt: 1, resultText: '"late"' };
+      expect(await worker.store.transition(late)).toBe(false);
+      expect((await snapshot(id)).row).toMatchObject({ status: 'running', attempt: 2, result: null });
+    });
+
+    it('knows nothing of a task that does not exist', async () => {
+      expect(await worker.store.transition(change(newId(), 'cancelled'))).toBe(false);
+    });
+
+    it('ends the attempt that is under way when a task is settled', async () => {
+      const id = await taskIn('running');
+      await worker.store.transition({ ...change(id, 'completed'), attempt: 1, ended: ended('completed') });
+      expect((await snapshot(id)).attempts).toMatchObject([
+        { ordinal: 1, outcome: 'completed', ended_at: expect.any(Date) },
+      ]);
+    });
+
+    it('keeps a lease while nothing is said of it, and sets it anew when something is', async () => {
+      const id = await taskIn('assigned');
+      const { lease_until: lease } = (await snapshot(id)).row;
+      await worker.store.transition(change(id, 'running'));
+      expect((await snapshot(id)).row.lease_until).toEqual(lease);
+      await worker.store.transition({ ...change(id, 'assigned'), leaseMs: 3_600_000 });
+      expect((await snapshot(id)).row.lease_until.getTime()).toBeGreaterThan(lease.getTime());
+    });
+
+    it('rings for a cancellation that happened, and not for one that did not', async () => {
+      const [running, done] = [await taskIn('running'), await taskIn('completed')];
+      const cancel = (id: string) => ({
+        ...change(id, 'cancelled'),
+        event: { type: 'task.cancelled' as const, data: {} },
+      });
+      expect(await Promise.all([running, done].map((id) => worker.store.transition(cancel(id))))).toEqual([
+        true,
+        false,
+      ]);
+      const signals = worker.notices.flatMap((notice) => notice.signals);
+      expect(signals).toContainEqual({ type: 'task.cancelled', id: running });
+      expect(signals.some(({ id }) => id === done)).toBe(false);
+    });
+
+    it('lets no document from outside fail those beside it', async () => {
+      const [before, poisoned, after] = [await taskIn('running'), await taskIn('running'), await taskIn('running')];
+      const text = 'a\u0000b\ud800c';
+      const poisonedChange: TaskChange = {
+        ...change(poisoned, 'failed'),
+        error: { code: 'TRAPPED', message: text },
+        ended: { outcome: 'trapped', error: { code: 'TRAPPED', message: text }, metering: null },
+        resultText: JSON.stringify(POISON),
+        scoreboard: {
+          ...EMPTY_SCOREBOARD,
+          excluded: [{ agent_id: newId(), agent_name: text, reason: 'no_seat', detail: text }],
+        },
+        event: { type: 'task.failed', data: { message: text } },
+      };
+      const changes = [change(before, 'completed'), poisonedChange, change(after, 'completed')];
+      expect(await Promise.all(changes.map((one) => worker.store.transition(one)))).toEqual([true, true, true]);
+
+      const { row, attempts, auction, events } = await snapshot(poisoned);
+      expect(row).toMatchObject({ error: { message: text }, result: JSON.parse(JSON.stringify(POISON)) });
+      expect(attempts[0].error).toEqual({ code: 'TRAPPED', message: text });
+      expect(auction).toMatchObject({ excluded: [{ agent_name: text }] });
+      expect(events.at(-1)).toMatchObject({ type: 'task.failed', data: { message: text } });
+    });
+  });
+
+  describe('under concurrency', () => {
+    it('lets exactly one of two settlements win, with one event', async () => {
+      const ids = await Promise.all(Array.from({ length: 60 }, () => taskIn('running')));
+      const outcomes = await Promise.all(
+        ids.map(async (id) => {
+          const settle = ({ store }: Process, to: TaskStatus, by: string) =>
+            store.transition({ ...change(id, to), attempt: 1, resultText: JSON.stringify(by) });
+          return {
+            id,
+            // Two processes, and one of them twice in one turn.
+            won: await Promise.all([
+              settle(worker, 'completed', 'one'),
+              settle(otherWorker, 'failed', 'other'),
+              settle(worker, 'cancelled', 'one again'),
+            ]),
+          };
+        }),
+      );
+      for (const { id, won } of outcomes) {
+        expect(won.filter(Boolean)).toHaveLength(1);
+        const winner = won.indexOf(true);
+        const { row, events } = await snapshot(id);
+        expect(row).toMatchObject({
+          status: (['completed', 'failed', 'cancelled'] as const)[winner],
+          result: ['one', 'other', 'one again'][winner],
+        });
+        expect(events.map(({ type }) => type)).toEqual(['task.queued', 'task.log']);
+      }
+    });
+
+    it('never deadlocks two processes that change the same tasks in opposite order', async () => {
+      const ids = await Promise.all(Array.from({ length: 20 }, () => taskIn('assigned')));
+      const backwards = [...ids].reverse();
+      // Rows are to be locked one by one in the order of the batch, as in a large table, and slowly enough to meet.
+      const url = new URL(database.url);
+      url.searchParams.set('options', '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off');
+      const [one, other] = [openProcess(url.href), openProcess(url.href)];
+      await sql.query('slow', SLOW_UPDATES, []);
+      await sql.query(
+        'slow-trigger',
+        'CREATE TRIGGER slow BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION slow()',
+        [],
+      );
+      try {
+        for (let round = 0; round < ROUNDS; round++) {
+          const outcomes = await Promise.all([
+            ...ids.map((id) => one.store.transition(change(id, 'assigned'))),
+            ...backwards.map((id) => other.store.transition(change(id, 'assigned'))),
+          ]);
+          expect(outcomes.every(Boolean)).toBe(true);
+        }
+      } finally {
+        await sql.query('no-slow', 'DROP TRIGGER slow ON tasks', []);
+        await Promise.all([one.close(), other.close()]);
+      }
+      const [{ count }] = await sql.query<{ count: number }>(
+        'count',
+        `SELECT count(*)::int AS count FROM task_events WHERE type = 'task.log' AND task_id = ANY ($1)`,
+        [ids],
+      );
+      expect(count).toBe(ROUNDS * 2 * ids.length);
+    });
+
+    it('has written everything that was handed in when it has drained', async () => {
+      const tasks = Array.from({ length: 300 }, () => newTask());
+      for (const task of tasks) void worker.store.submit(task);
+      await worker.store.drain();
+      expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'queued'));
+    });
+  });
+
+  const newTask = (changes: Partial<NewTask> = {}): NewTask => ({
+    id: newId(),
+    userId,
+    priority: 'normal',
+    description: null,
+    requiredCapabilities: [],
+    budgetMicro: 1_000_000n,
+    inputText: '{"text":"hello"}',
+    weights: null,
+    timeoutMs: 1000,
+    ...changes,
+  });
+
+  /** A task in this state and in its first attempt, however it may have got there. */
+  async function taskIn(status: TaskStatus): Promise<string> {
+    const task = newTask();
+    await worker.store.submit(task);
+    await sql.query(
+      'put',
+      `WITH attempt AS (
+         INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
+         VALUES ($1, 1, $3, '1.0.0', 3, now())
+       )
+       UPDATE tasks SET status = $2::text, attempt = 1, agent_id = $3, version = '1.0.0',
+              lease_until = CASE WHEN $2::text IN ('assigned', 'running') THEN now() + interval '1 second' END
+        WHERE id = $1`,
+      [task.id, status, AGENT],
+    );
+    return task.id;
+  }
+
+  async function statusesOf(tasks: NewTask[]): Promise<TaskStatus[]> {
+    const rows = await sql.query<{ id: string; status: TaskStatus }>(
+      'statuses',
+      'SELECT id, status FROM tasks WHERE id = ANY ($1)',
+      [tasks.map(({ id }) => id)],
+    );
+    const statuses = new Map(rows.map((row) => [row.id, row.status]));
+    return tasks.map(({ id }) => statuses.get(id) as TaskStatus);
+  }
+
+  /** Everything the database knows of a task. */
+  async function snapshot(id: string) {
+    const rows = (name: string, text: string) => sql.query<Row>(name, text, [id]);
+    const [row] = await rows('row', 'SELECT * FROM tasks WHERE id = $1');
+    const [auction] = await rows('auction', 'SELECT scoreboard FROM auctions WHERE task_id = $1');
+    return {
+      row,
+      attempts: await rows('attempts', 'SELECT * FROM task_attempts WHERE task_id = $1 ORDER BY ordinal'),
+      auction: auction?.scoreboard,
+      events: await rows('events', 'SELECT * FROM task_events WHERE task_id = $1 ORDER BY seq'),
+    };
+  }
+});
+
+/** A row as `pg` answers it; tests name the columns they look at. */
+type Row = Record<string, any>;
+
+const AGENT = newId();
+const OWNER = newId();
+
+const change = (taskId: string, to: TaskStatus): TaskChange => ({
+  taskId,
+  to,
+  event: { type: 'task.log', data: { to } },
+});
+
+const award = (ordinal: number) => ({ ordinal, agentId: newId(), version: '2.0.0', priceMicro: 5n });
+
+const ended = (outcome: string) => ({
+  outcome,
+  error: outcome === 'trapped' ? { code: 'TRAP', message: 'unreachable' } : null,
+  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1 },
+});
+
+/** A change that writes everything a change can write. */
+const fullChange = (taskId: string, to: TaskStatus): TaskChange => ({
+  ...change(taskId, to),
+  attempt: 1,
+  award: award(2),
+  ended: ended('trapped'),
+  leaseMs: 60_000,
+  scoreboard: EMPTY_SCOREBOARD,
+  resultText: '["result"]',
+  error: { code: 'CODE', message: 'message' },
+  costMicro: 7n,
+  agentOwnerId: OWNER,
+});
+
+interface Process {
+  store: TaskStore;
+  notices: FeedNotice[];
+  /** The highest `seq` it has rung for. */
+  rung(): number;
+  close(): Promise<void>;
+}
+
+/** What one process of the server has: connections of its own, its batchers, and a doorbell that only remembers. */
+function openProcess(url: string): Process {
+  const sql = new Sql(url);
+  const notices: FeedNotice[] = [];
+  const stream: EventStream = {
+    publish: async (notice) => void notices.push(notice),
+    subscribe: () => () => undefined,
+    ready: async () => undefined,
+    close: async () => undefined,
+  };
+  return {
+    store: new TaskStore(sql, new EventLog(sql, stream)),
+    notices,
+    rung: () => Math.max(...notices.map(({ seq }) => seq)),
+    close: () => sql.close(),
+  };
+}
