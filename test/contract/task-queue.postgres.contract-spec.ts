@@ -4,6 +4,7 @@ import { type TestDatabase, createTestDatabase } from '../support/database.js';
 import { describeTaskQueue } from './task-queue.contract.js';
 
 let database: TestDatabase;
+let queues = 0;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -11,13 +12,16 @@ beforeAll(async () => {
 
 afterAll(() => database.drop());
 
-describeTaskQueue('PostgreSQL', async () => ({
-  variables: { DATABASE_URL: database.url },
-  /** The first process to come makes the schema anew. */
-  async drop() {
-    const client = new pg.Client(database.url);
-    await client.connect();
-    await client.query('DROP SCHEMA bullmq CASCADE');
-    await client.end();
-  },
-}));
+/** All queues are in one database, kept apart by their prefix alone. */
+describeTaskQueue('PostgreSQL', async () => {
+  const name = `queue-${++queues}`;
+  return {
+    variables: { DATABASE_URL: database.url, QUEUE_PREFIX: name },
+    async drop() {
+      const client = new pg.Client(database.url);
+      await client.connect();
+      await client.query(`DROP SCHEMA ${name.replace('-', '_')}_queue CASCADE`);
+      await client.end();
+    },
+  };
+});
