@@ -12,6 +12,8 @@ export class Sql {
     this.pool = new pg.Pool({ connectionString, max, application_name: 'zerostate-hot' });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.pool.on('error', () => undefined);
+    // Queued before the connection's first statement; should it fail, so does that one.
+    this.pool.on('connect', (client) => void client.query(BY_KEY).catch(() => undefined));
   }
 
   /** @param name identifies the statement's text: one name, one text */
@@ -24,3 +26,10 @@ export class Sql {
     await this.pool.end();
   }
 }
+
+/**
+ * Every hot statement finds its rows by key, a few at a time, however large the table. Left to its estimates, PostgreSQL
+ * joins a batch (which it takes for 100 rows) with a table that is still small by reading all of it, and a named statement
+ * keeps that plan while the table grows.
+ */
+const BY_KEY = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off';

@@ -172,7 +172,7 @@ const SUBMIT = `
       FROM task
     RETURNING task_id, seq
   )
-  SELECT task.id, task.created_at, event.seq FROM task JOIN event ON event.task_id = task.id`;
+  SELECT id, created_at, (SELECT max(seq) FROM event) AS seq FROM task`;
 
 const toChangeRow = (change: TaskChange) => ({
   id: change.taskId,

@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ADMIN, api, expectStatus, loginAdmin, registerUser, waitForTask, type TestUser } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { good, publish, submit } from './agents.js';
+import { faultOf, read } from './problems.js';
+import { ask, contentOf } from './rows.js';
+import { forgeToken, inSeconds } from './tokens.js';
+import { until } from './until.js';
+
+const JWT_SECRET = 'a secret of the tests, long enough to sign';
+const PASSWORD = 'ten or more characters';
+const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
+
+describe('accounts', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET } });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  describe('registering', () => {
+    it('opens an account and logs it in', async () => {
+      const { body } = await register('ada@example.test', PASSWORD, 201);
+      expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 3600, user: { role: 'user' } });
+      const me = expectStatus(await api(server.url).get('/auth/me', { token: body.access_token }), 200).body;
+      expect(me).toEqual(body.user);
+      expect(me).toEqual({
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        email: 'ada@example.test',
+        role: 'user',
+        created_at: expect.stringMatching(/^\d{4}-.+Z$/),
+      });
+    });
+
+    it('is refused for an email there is, however it is written', async () => {
+      await register('grace@example.test', PASSWORD, 201);
+      for (const email of ['grace@example.test', 'GRACE@example.test', ' Grace@Example.TEST ']) {
+        expect((await register(email, PASSWORD, 409)).body.code).toBe('EMAIL_TAKEN');
+      }
+    });
+
+    it('gives an email to one of those who ask for it at once', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 6 }, () =>
+          api(server.url).post('/auth/register', { email: 'popular@example.test', password: PASSWORD }),
+        ),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409, 409]);
+    });
+
+    it.each([
+      ['a short password', 'new@example.test', 'ninechars', 'password'],
+      ['an endless password', 'new@example.test', 'x'.repeat(201), 'password'],
+      ['no email', 'new.example.test', PASSWORD, 'email'],
+      ['an endless email', `${'x'.repeat(300)}@example.test`, PASSWORD, 'email'],
+    ])('is refused with %s', async (_, email, password, name) => {
+      const { body } = await register(email, password, 400);
+      expect(body.code).toBe('VALIDATION_FAILED');
+      expect(new Set(body.errors.map(({ field }: { field: string }) => field))).toEqual(new Set([name]));
+    });
+
+    it('keeps passwords as argon2id hashes only', async () => {
+      const rows = await ask<{ row: string; hash: string }>(
+        database.url,
+        'SELECT users::text AS row, password_hash AS hash FROM users',
+      );
+      expect(rows.length).toBeGreaterThan(2);
+      for (const { row, hash } of rows) {
+        expect(hash).toMatch(/^\$argon2id\$v=19\$m=\d+,[^$]+\$[^$]{20,}\$[^$]{40,}$/);
+        expect(row).not.toContain(PASSWORD);
+        expect(row).not.toContain(ADMIN.password);
+      }
+      expect(new Set(rows.map(({ hash }) => hash)).size).toBe(rows.length);
+      expect(server.stdout()).not.toContain(PASSWORD);
+    });
+  });
+
+  describe('logging in', () => {
+    it('takes the email in any case', async () => {
+      await register('Barbara@Example.test', PASSWORD, 201);
+      for (const email of ['barbara@example.test', 'BARBARA@EXAMPLE.TEST', ' Barbara@example.test']) {
+        const { body } = expectStatus(await api(server.url).post('/auth/login', { email, password: PASSWORD }), 200);
+        expect(body.user.email).toBe('barbara@example.test');
+      }
+    });
+
+    it('tells nobody whether it was the email or the password', async () => {
+      await register('edsger@example.test', PASSWORD, 201);
+      const attempts = [
+        ['edsger@example.test', `${PASSWORD}!`],
+        ['edsger@example.test', PASSWORD.toUpperCase()],
+        ['edsger@example.test', ''],
+        ['nobody@example.test', PASSWORD],
+      ];
+      for (const [email, password] of attempts) {
+        const answer = await api(server.url).post('/auth/login', { email, password });
+        expect({ status: answer.status, body: { ...answer.body, trace_id: '' } }).toEqual({
+          status: 401,
+          body: {
+            type: 'urn:zerostate:problem:wrong-credentials',
+            title: 'Unauthorized',
+            status: 401,
+            detail: 'Email or password is wrong.',
+            code: 'WRONG_CREDENTIALS',
+            trace_id: '',
+          },
+        });
+      }
+    });
+  });
+
+  describe('an access token', () => {
+    it('expires, and is good on every process that has the secret until then', async () => {
+      const shortLived = await startServer({
+        env: { DATABASE_URL: database.url, JWT_SECRET, ACCESS_TOKEN_TTL: '1' },
+        roles: ['api'],
+      });
+      try {
+        const { access_token: lasting } = (await register('here@example.test', PASSWORD, 201)).body;
+        expect((await api(shortLived.url).get('/auth/me', { token: lasting })).status).toBe(200);
+
+        const credentials = { email: 'here@example.test', password: PASSWORD };
+        const { body } = expectStatus(await api(shortLived.url).post('/auth/login', credentials), 200);
+        expect(body.expires_in).toBe(1);
+        const refusal = await until('the token has expired', async () => {
+          const answer = await api(shortLived.url).get('/auth/me', { token: body.access_token });
+          return answer.status !== 200 && answer;
+        });
+        expect(refusal).toMatchObject({ status: 401, body: { code: 'TOKEN_EXPIRED' } });
+        const elsewhere = await api(server.url).get('/auth/me', { token: body.access_token });
+        expect(elsewhere).toMatchObject({ status: 401, body: { code: 'TOKEN_EXPIRED' } });
+      } finally {
+        await shortLived.stop();
+      }
+    });
+
+    it('is refused when another key signed it, or none', async () => {
+      const { user } = (await register('forged@example.test', PASSWORD, 201)).body;
+      const claims = { sub: user.id, role: 'admin', iat: inSeconds(0), exp: inSeconds(60) };
+      const forged = [
+        forgeToken(claims, randomBytes(32).toString('hex')),
+        forgeToken(claims, null),
+        forgeToken(claims, JWT_SECRET, { alg: 'none' }),
+        forgeToken(claims, JWT_SECRET, { alg: 'RS256' }),
+        forgeToken(claims, ''),
+      ];
+      for (const token of forged) {
+        const answer = await api(server.url).get('/auth/me', { token });
+        expect(answer).toMatchObject({ status: 401, body: { code: 'TOKEN_INVALID' } });
+      }
+      // So that it is the signature they were refused for.
+      expect((await api(server.url).get('/auth/me', { token: forgeToken(claims, JWT_SECRET) })).status).toBe(200);
+    });
+
+    it('is asked for in words that say where to get one', async () => {
+      const { status, body, headers } = await api(server.url).get('/auth/me');
+      expect({ status, code: body.code }).toEqual({ status: 401, code: 'TOKEN_MISSING' });
+      expect(headers.get('www-authenticate')).toBe('Bearer');
+      expect(body.detail).toContain('/api/v1/auth/login');
+    });
+  });
+
+  describe("somebody else's", () => {
+    let owner: TestUser;
+    let stranger: TestUser;
+    let agentId: string;
+    let hiddenAgentId: string;
+    let taskId: string;
+
+    beforeAll(async () => {
+      [owner, stranger] = [await registerUser(server.url), await registerUser(server.url)];
+      agentId = await publish(server.url, owner.token, 'theirs', await good(), { capabilities: ['theirs'] });
+      const card = { slug: 'hidden', name: 'Hidden', capabilities: ['hidden'], price: 1 };
+      hiddenAgentId = expectStatus(await api(server.url).post('/agents', card, { token: owner.token }), 201).body.id;
+      taskId = await submit(server.url, owner.token, 'theirs');
+      await waitForTask(server.url, owner.token, taskId, 'completed');
+    });
+
+    type Route = [method: string, path: string, body?: object];
+    const ROUTES: Route[] = [
+      ['GET', '/tasks/{task}'],
+      ['GET', '/tasks/{task}/result'],
+      ['GET', '/tasks/{task}/events'],
+      ['GET', '/tasks/{task}/auction'],
+      ['POST', '/tasks/{task}/cancel'],
+      ['POST', '/tasks/{task}/rating', { rating: 1 }],
+      ['GET', '/agents/{agent}'],
+      ['PATCH', '/agents/{agent}', { price: 0 }],
+      ['DELETE', '/agents/{agent}'],
+      ['GET', '/agents/{agent}/versions'],
+      ['GET', '/agents/{agent}/binary'],
+      ['GET', '/agents/{agent}/binary?version=1.0.0'],
+      ['GET', '/agents/{hidden}/card'],
+    ];
+
+    it.each(ROUTES)('is not there for a stranger: %s %s', async (...[method, path, body]: Route) => {
+      const before = await contentOf(database.url);
+      for (const accept of ['application/json', 'text/event-stream']) {
+        const theirs = await call(stranger.token, method, existing(path), body, accept);
+        const unknown = await call(stranger.token, method, path.replace(/\{\w+\}/, UNKNOWN_ID), body, accept);
+        expect(faultOf(theirs, [404])).toBeUndefined();
+        expect(withoutTrace(theirs.text)).toEqual(withoutTrace(unknown.text));
+        expect([...theirs.headers.keys()]).toEqual([...unknown.headers.keys()]);
+      }
+      expect(await contentOf(database.url)).toEqual(before);
+    });
+
+    it('is not there by its slug either, but its card is for everybody while it is on the market', async () => {
+      for (const path of [
+        '/agents/theirs',
+        '/agents/theirs/card',
+        '/agents/theirs/versions',
+        '/agents/theirs/binary',
+      ]) {
+        expect((await call(stranger.token, 'GET', path)).status).toBe(404);
+      }
+      const card = JSON.parse((await call(stranger.token, 'GET', `/agents/${agentId}/card`)).text);
+      expect(card).toMatchObject({ id: agentId, slug: 'theirs' });
+      expect(card).not.toHaveProperty('owner_id');
+    });
+
+    it('is in no list of a stranger', async () => {
+      expect(JSON.parse((await call(stranger.token, 'GET', '/tasks')).text).items).toEqual([]);
+      expect(JSON.parse((await call(stranger.token, 'GET', '/agents?mine=true')).text).items).toEqual([]);
+      const market = JSON.parse((await call(stranger.token, 'GET', '/agents?limit=100')).text).items;
+      const ids = market.map(({ id }: { id: string }) => id);
+      expect([ids.includes(agentId), ids.includes(hiddenAgentId)]).toEqual([true, false]);
+    });
+
+    it('is open to an admin', async () => {
+      const admin = await loginAdmin(server.url);
+      for (const [method, path] of ROUTES.filter(([verb]) => verb === 'GET')) {
+        expect([method, path, (await call(admin, method, existing(path))).status]).toEqual([method, path, 200]);
+      }
+      expect((await call(admin, 'POST', `/tasks/${taskId}/cancel`)).status).toBe(409);
+      const changed = await call(admin, 'PATCH', `/agents/${hiddenAgentId}`, { name: 'Renamed' });
+      expect(JSON.parse(changed.text)).toMatchObject({ name: 'Renamed' });
+    });
+
+    const existing = (path: string): string =>
+      path.replace('{task}', taskId).replace('{agent}', agentId).replace('{hidden}', hiddenAgentId);
+  });
+
+  const register = async (email: string, password: string, status: number) =>
+    expectStatus(await api(server.url).post('/auth/register', { email, password }), status);
+
+  const call = async (token: string, method: string, path: string, body?: object, accept = 'application/json') =>
+    read(
+      await fetch(`${server.url}/api/v1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, accept, ...(body && { 'content-type': 'application/json' }) },
+        body: body && JSON.stringify(body),
+      }),
+    );
+});
+
+const withoutTrace = (text: string): object => ({ ...(JSON.parse(text) as object), trace_id: '' });

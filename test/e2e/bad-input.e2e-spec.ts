@@ -1,0 +1,585 @@
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { api, login, loginAdmin, registerUser, waitForTask, type TestUser } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { agent, publish, submit } from './agents.js';
+import { faultOf, read, type RawAnswer } from './problems.js';
+import { ask, contentOf } from './rows.js';
+import { forgeToken, inSeconds } from './tokens.js';
+
+const JWT_SECRET = 'a secret of the tests, long enough to sign';
+const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
+/** Requests under way at a time. */
+const WIDTH = 8;
+
+/** One route as the server's own OpenAPI document describes it. */
+interface Operation {
+  id: string;
+  method: string;
+  path: string;
+  bearer: boolean;
+  /** Media type of the body it reads. */
+  reads?: string;
+  schema?: Schema;
+  query: string[];
+}
+
+interface Schema {
+  $ref?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  example?: unknown;
+  enum?: unknown[];
+}
+
+interface Attack {
+  operation: Operation;
+  /** Shown when the answer is wrong. */
+  what: string;
+  /** Instead of the operation's path with ids that exist. */
+  path?: string;
+  headers?: Record<string, string>;
+  body?: RequestInit['body'];
+  expected: number[];
+}
+
+/** Everything below is refused on every route it applies to, by the rule the OpenAPI document gives for that route. */
+describe('bad input', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let user: TestUser;
+  let adminToken: string;
+  let userId: string;
+  let agentId: string;
+  let taskId: string;
+  let operations: Operation[];
+  let schemas: Record<string, Schema>;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET } });
+    user = await registerUser(server.url);
+    adminToken = await loginAdmin(server.url);
+    userId = (await api(server.url).get('/auth/me', { token: user.token })).body.id;
+    agentId = await publish(server.url, user.token, 'hex', await hexOfInput(), { capabilities: ['hex'] });
+    taskId = await submit(server.url, user.token, 'hex');
+    await waitForTask(server.url, user.token, taskId, 'completed');
+    const document: any = await (await fetch(`${server.url}/docs-json`)).json();
+    schemas = document.components.schemas;
+    operations = operationsOf(document);
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  describe('is refused, and changes nothing:', () => {
+    let before: Record<string, string>;
+
+    beforeEach(async () => {
+      before = await contentOf(database.url);
+    });
+
+    afterEach(async () => {
+      expect(await contentOf(database.url)).toEqual(before);
+    });
+
+    it('a token that is missing, expired, forged or garbage', async () => {
+      const claims = { sub: userId, role: 'user', iat: inSeconds(-60) };
+      const valid = forgeToken({ ...claims, exp: inSeconds(60) }, JWT_SECRET);
+      const [header, , signature] = valid.split('.');
+      const admin = Buffer.from(JSON.stringify({ ...claims, role: 'admin', exp: inSeconds(60) })).toString('base64url');
+      const credentials: Record<string, string | undefined> = {
+        none: undefined,
+        empty: '',
+        'another scheme': `Basic ${Buffer.from('a:b').toString('base64')}`,
+        'no token': 'Bearer ',
+        garbage: 'Bearer garbage',
+        'three dots': 'Bearer ...',
+        'not only a token': `Bearer ${valid} ${valid}`,
+        expired: `Bearer ${forgeToken({ ...claims, exp: inSeconds(-1) }, JWT_SECRET)}`,
+        'not valid yet': `Bearer ${forgeToken({ ...claims, nbf: inSeconds(3600), exp: inSeconds(7200) }, JWT_SECRET)}`,
+        "another server's": `Bearer ${forgeToken({ ...claims, exp: inSeconds(60) }, 'x'.repeat(40))}`,
+        'not signed': `Bearer ${forgeToken({ ...claims, exp: inSeconds(60) }, null)}x`,
+        'not signed at all': `Bearer ${forgeToken({ ...claims, exp: inSeconds(60) }, null)}`,
+        'a higher role': `Bearer ${header}.${admin}.${signature}`,
+        'no subject': `Bearer ${forgeToken({ role: 'admin', exp: inSeconds(60) }, JWT_SECRET)}`,
+        'an odd subject': `Bearer ${forgeToken({ ...claims, sub: `' OR 1=1`, exp: inSeconds(60) }, JWT_SECRET)}`,
+        'an odd role': `Bearer ${forgeToken({ ...claims, role: 'root', exp: inSeconds(60) }, JWT_SECRET)}`,
+        'very long': `Bearer ${'a'.repeat(8000)}`,
+      };
+      const closed = operations.filter(({ bearer }) => bearer);
+      await refused(
+        closed.flatMap((operation) =>
+          Object.entries(credentials).map(([what, authorization]) => ({
+            operation,
+            what,
+            headers: { authorization: authorization as string },
+            body: validBody(operation),
+            expected: [401],
+          })),
+        ),
+      );
+    });
+
+    it('an id that is unknown, malformed, hostile or endless', async () => {
+      const ids = [
+        UNKNOWN_ID,
+        UNKNOWN_ID.replaceAll('0', 'z'),
+        'nope-nope',
+        '%00',
+        `${UNKNOWN_ID}%00`,
+        encodeURIComponent(`' OR '1'='1`),
+        encodeURIComponent(`'; DROP TABLE tasks; --`),
+        encodeURIComponent('../../../etc/passwd'),
+        encodeURIComponent('${jndi:ldap://x}'),
+        '💩',
+        '%ED%A0%80',
+        '%zz',
+        '-1',
+        'null',
+        '__proto__',
+        'constructor',
+        'a'.repeat(7000),
+      ];
+      const addressed = operations.filter(({ path }) => path.includes('{'));
+      expect(addressed.length).toBeGreaterThan(0);
+      await refused(
+        addressed.flatMap((operation) =>
+          ids.map((id) => ({
+            operation,
+            what: id.slice(0, 50),
+            path: operation.path.replace(/\{\w+\}/, id),
+            body: validBody(operation),
+            expected: [404, 400],
+          })),
+        ),
+      );
+    });
+
+    it('a body that is not JSON', async () => {
+      const bodies: (string | Uint8Array)[] = [
+        '{',
+        '}',
+        '{"a":',
+        '{"a":1}}',
+        '[1,2',
+        '{a:1}',
+        "{'a':1}",
+        '{"a":1,}',
+        'undefined',
+        'NaN',
+        '\u0000',
+        '{"a":"\u0000"}',
+        Uint8Array.of(0x7b, 0xff, 0xfe, 0x7d),
+      ];
+      const written = operations.filter(({ method }) => method !== 'GET');
+      await refused(written.flatMap((operation) => bodies.map((body) => attack(operation, 'not JSON', body, [400]))));
+    });
+
+    it('a body that is JSON but no object', async () => {
+      const bodies = ['null', 'true', '7', '"text"', '[]', '[{}]', `${'['.repeat(100_000)}${']'.repeat(100_000)}`];
+      await refused(
+        readingJson().flatMap((operation) => bodies.map((body) => attack(operation, 'no object', body, [400]))),
+      );
+    });
+
+    it('a member of the wrong type', async () => {
+      // None of them is right for any member of any body, but for the task's input, which may be anything.
+      const wrong = [
+        'true',
+        '-1',
+        '1e999',
+        '-1e999',
+        '123456789012345678901234567890',
+        '{}',
+        '[[]]',
+        '[{}]',
+        '[null]',
+        '{"$gt":""}',
+        '{"length":1e9}',
+        String.raw`"\u0000"`,
+        String.raw`"\ud800"`,
+        JSON.stringify('x'.repeat(5000)),
+        `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+        `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+      ];
+      await refused(
+        readingJson().flatMap((operation) =>
+          membersOf(operation)
+            .filter((member) => member !== 'input')
+            .flatMap((member) =>
+              wrong.map((value) =>
+                // Any text is a password to try.
+                attack(operation, `a wrong ${member}`, withMember(operation, member, value), [
+                  400,
+                  ...(operation.id === 'login' && member === 'password' ? [401] : []),
+                ]),
+              ),
+            ),
+        ),
+      );
+    });
+
+    it('a member that is missing', async () => {
+      await refused(
+        readingJson().flatMap((operation) =>
+          (resolved(operation.schema).required ?? []).map((member) => {
+            const { [member]: _, ...rest } = validMembers(operation);
+            return attack(operation, `no ${member}`, JSON.stringify(rest), [400]);
+          }),
+        ),
+      );
+    });
+
+    it('a member that nobody knows, named in the answer', async () => {
+      const names = ['surplus', 'id', 'role', 'user_id', '__proto__', 'constructor', 'prototype', 'hasOwnProperty', ''];
+      const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+      const attacks = readingJson().flatMap((operation) => [
+        ...names.map((name) => attack(operation, name, withMember(operation, name, '{"admin":true}'), [400])),
+        attack(operation, 'deep', withMember(operation, 'deep', deep), [400]),
+      ]);
+      const answers = await refused(attacks);
+      const unnamed = answers.filter(({ what, answer }) => {
+        const errors = (JSON.parse(answer.text).errors ?? []) as { field: string }[];
+        return what !== 'deep' && !errors.some(({ field }) => field === what);
+      });
+      expect(unnamed.map(({ what, answer }) => `${what}: ${answer.text}`)).toEqual([]);
+    });
+
+    it('a body of another media type, charset or encoding', async () => {
+      const types: Record<string, string>[] = [
+        { 'content-type': 'text/plain' },
+        { 'content-type': 'application/x-www-form-urlencoded' },
+        { 'content-type': 'application/xml' },
+        { 'content-type': 'application/octet-stream' },
+        { 'content-type': 'garbage' },
+        { 'content-type': 'application/json', 'content-encoding': 'garbage' },
+      ];
+      const written = operations.filter(({ method }) => method !== 'GET');
+      await refused([
+        ...written.flatMap((operation) =>
+          types.map((headers) => ({
+            ...attack(operation, JSON.stringify(headers), 'a=b', [415]),
+            headers,
+          })),
+        ),
+        ...readingJson().map((operation) => ({
+          ...attack(operation, 'a form', undefined, [415]),
+          body: form(validMembers(operation)),
+          headers: {},
+        })),
+        ...written
+          .filter(({ reads }) => reads === 'multipart/form-data')
+          .map((operation) => attack(operation, 'JSON', '{}', [415])),
+        ...readingJson().map((operation) => ({
+          ...attack(operation, 'not gzip', 'a=b', [400]),
+          headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        })),
+      ]);
+    });
+
+    it('a body that is too large, also when it is so only once it is unpacked', async () => {
+      const large = JSON.stringify({ surplus: 'x'.repeat(2 * 1024 * 1024) });
+      const bomb = gzipSync(JSON.stringify({ surplus: 'x'.repeat(50 * 1024 * 1024) }));
+      const written = operations.filter(({ method }) => method !== 'GET');
+      await refused(
+        written.flatMap((operation) => [
+          attack(operation, 'large', large, [413]),
+          {
+            ...attack(operation, 'bomb', bomb, [413]),
+            headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+          },
+        ]),
+      );
+      const [submission] = operations.filter(({ id }) => id === 'submitTask');
+      const input = JSON.stringify('x'.repeat(1024 * 1024));
+      await refused([attack(submission, 'an input', withMember(submission, 'input', input), [413])]);
+    });
+
+    it('a query that is malformed', async () => {
+      const wrong: Record<string, string[]> = {
+        limit: ['0', '-1', '101', '1.5', 'abc', '', '1e400', 'limit', '%00', `1'--`],
+        cursor: ['nope', '%00', `'`, `${UNKNOWN_ID}%00`, '', '%zz'],
+        status: ['nope', '%00', '', 'QUEUED', '__proto__'],
+        capability: ['%00', '', 'Nope', `'`, 'a'.repeat(100)],
+        mine: ['nope', '1', '%00'],
+        after_seq: ['-1', '1.5', 'abc', '1e400', '99999999999999999999', '%00'],
+        version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
+      };
+      const asked = operations.filter(({ query }) => query.length > 0);
+      await refused(
+        asked.flatMap((operation) => [
+          ...operation.query.flatMap((name) => [
+            ...wrong[name].map((value) => query(operation, `${name}=${value}`)),
+            query(operation, `${name}[a]=1`),
+            query(operation, `${name}=x&${name}=y`),
+          ]),
+          query(operation, 'surplus=1'),
+          query(operation, 'constructor=1'),
+        ]),
+      );
+    });
+
+    it('an act that needs another role', async () => {
+      const admins = operations.filter(({ path }) => path.startsWith('/api/v1/queue'));
+      expect(admins.length).toBeGreaterThan(0);
+      await refused(
+        admins.map((operation) => ({ operation, what: 'a user', body: validBody(operation), expected: [403] })),
+        user.token,
+      );
+    });
+
+    it('a route or method there is not', async () => {
+      const nowhere: [string, string][] = [
+        ['GET', '/nope'],
+        ['GET', '/api/v1'],
+        ['GET', '/api/v1/nope'],
+        ['PUT', '/api/v1/tasks'],
+        ['DELETE', `/api/v1/tasks/${taskId}`],
+        ['PATCH', `/api/v1/tasks/${taskId}`],
+        ['POST', '/api/v1/tasks/batch/more'],
+        ['GET', '/api/v1/%zz'],
+        ['GET', '/api/v1/agents/x/y/z'],
+        ['GET', '/health'],
+        ['GET', '/%2e%2e/%2e%2e/etc/passwd'],
+        ['GET', '/docs/..%2f..%2fpackage.json'],
+      ];
+      const [operation] = operations;
+      const attacks = nowhere.map(([method, path]) => ({
+        operation: { ...operation, method, path },
+        what: 'nowhere',
+        path,
+        expected: [404, 400],
+      }));
+      await refused(attacks);
+      await refused(
+        attacks.map((one) => ({
+          ...one,
+          operation: { ...one.operation, method: 'POST' },
+          headers: { 'content-type': 'text/plain' },
+          body: 'text',
+          expected: [404, 415],
+        })),
+      );
+    });
+  });
+
+  describe('that is legal JSON, though odd,', () => {
+    /** In the form in which it is written again: the agent is to see exactly this. */
+    const odd = [
+      String.raw`{"text":"\u0000"}`,
+      String.raw`{"\u0000":1}`,
+      String.raw`"\ud800"`,
+      String.raw`{"\udc00\ud800":["\udfff"]}`,
+      '{"constructor":{"prototype":{"admin":true}}}',
+      '{"__proto__":{"admin":true}}',
+      '{"toString":null,"hasOwnProperty":1,"toJSON":"x","then":{}}',
+      '{"":""}',
+      '{"input":{"input":{"budget":"x"}}}',
+      '[]',
+      '[[[[[[[[[[[[]]]]]]]]]]]]',
+      '"text"',
+      '0',
+      'false',
+      '-1.7976931348623157e+308',
+      '5e-324',
+      String.raw`"\\u0000 ' \" $1 $$ {} %s \b\f\n\r\t"`,
+      '"\u007f\u0085\u2028\u2029\ufeff\uffff💩"',
+      `${'['.repeat(199)}${']'.repeat(199)}`,
+      JSON.stringify('x'.repeat(20_000)),
+    ];
+
+    it('reaches the agent unchanged, and harms nothing that is written together with it', async () => {
+      const goods = Array.from({ length: 50 }, (_, index) => JSON.stringify({ good: index }));
+      const refusedOnes = ['{"n":1e999}', '[-1e999]', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'null'];
+      const [submission] = operations.filter(({ id }) => id === 'submitTask');
+      const bodyWith = (input: string) =>
+        `{"required_capabilities":["hex"],"budget":1,"description":"odd","input":${input}}`;
+      // Interleaved, and all at once: they share the statements that write them.
+      const inputs = goods.flatMap((good, index) => [
+        good,
+        ...odd.slice(index, index + 1),
+        ...refusedOnes.slice(index, index + 1),
+      ]);
+      const answers = await Promise.all(
+        inputs.map(async (input) => ({
+          input,
+          answer: await send(attack(submission, input, bodyWith(input), []), user.token),
+        })),
+      );
+      const faults = answers
+        .filter(({ input }) => refusedOnes.includes(input))
+        .map(({ answer }) => faultOf(answer, [400]));
+      expect(faults).toEqual(refusedOnes.map(() => undefined));
+
+      const accepted = answers.filter(({ input }) => !refusedOnes.includes(input));
+      expect(accepted.map(({ answer }) => answer.status)).toEqual(accepted.map(() => 202));
+      for (const { input, answer } of accepted) {
+        const { id } = JSON.parse(answer.text) as { id: string };
+        const task = await waitForTask(server.url, user.token, id, 'completed', 60_000);
+        expect(Buffer.from(task.result as string, 'hex').toString()).toBe(input);
+        // What reads of the task, and of its events, shows it again.
+        expect(JSON.stringify(task.input)).toBe(input);
+      }
+      expect(({} as { admin?: unknown }).admin).toBeUndefined();
+    });
+
+    it('leaves a server that works', async () => {
+      const id = await submit(server.url, user.token, 'hex');
+      await waitForTask(server.url, user.token, id, 'completed');
+      expect(server.stdout()).not.toMatch(/"level":"(error|fatal)"/);
+      expect((await fetch(`${server.url}/health/ready`)).status).toBe(200);
+    });
+  });
+
+  it('from an account that is gone fails that account alone', async () => {
+    const gone = await registerUser(server.url);
+    await ask(database.url, 'DELETE FROM users WHERE email = $1', [gone.email]);
+    const task = { required_capabilities: ['hex'], budget: 1, input: {} };
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        api(server.url).post('/tasks', task, { token: index % 3 === 0 ? gone.token : user.token }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map((_, index) => (index % 3 === 0 ? 401 : 202)));
+    const card = { slug: 'orphan', name: 'Orphan', capabilities: [], price: 1 };
+    expect((await api(server.url).post('/agents', card, { token: gone.token })).body.code).toBe('ACCOUNT_GONE');
+    expect((await api(server.url).get('/auth/me', { token: gone.token })).body.code).toBe('ACCOUNT_GONE');
+    await expect(login(server.url, gone)).rejects.toThrow('WRONG_CREDENTIALS');
+  });
+
+  const readingJson = (): Operation[] => operations.filter(({ reads }) => reads === 'application/json');
+
+  const resolved = (schema: Schema = {}): Schema =>
+    schema.$ref ? resolved(schemas[schema.$ref.split('/').at(-1) as string]) : schema;
+
+  const membersOf = (operation: Operation): string[] => Object.keys(resolved(operation.schema).properties ?? {});
+
+  /** The example of each member. */
+  function validMembers(operation: Operation): Record<string, unknown> {
+    const example = (schema: Schema): unknown => {
+      const { properties, example: given, enum: choices } = resolved(schema);
+      if (given !== undefined) return given;
+      if (choices) return choices[0];
+      return Object.fromEntries(Object.entries(properties ?? {}).map(([name, member]) => [name, example(member)]));
+    };
+    return example(operation.schema ?? {}) as Record<string, unknown>;
+  }
+
+  /** The valid body with one member in addition, or instead of the one there was. `value` is JSON text of any depth. */
+  function withMember(operation: Operation, name: string, value: string): string {
+    const others = Object.entries(validMembers(operation)).filter(([member]) => member !== name);
+    const members = others.map(([member, other]) => `${JSON.stringify(member)}:${JSON.stringify(other)}`);
+    return `{${[...members, `${JSON.stringify(name)}:${value}`].join(',')}}`;
+  }
+
+  function validBody(operation: Operation): Attack['body'] {
+    if (operation.reads === 'application/json') return JSON.stringify(validMembers(operation));
+    // Without the file, so that an upload which is let through still adds no version.
+    return operation.reads ? form({ name: 'nobody' }) : undefined;
+  }
+
+  const attack = (operation: Operation, what: string, body: Attack['body'], expected: number[]): Attack => ({
+    operation,
+    what,
+    headers: { 'content-type': 'application/json' },
+    body,
+    expected,
+  });
+
+  const query = (operation: Operation, search: string): Attack => ({
+    operation,
+    what: search,
+    path: `${operation.path}?${search}`,
+    expected: [400],
+  });
+
+  async function send({ operation, path = operation.path, headers, body }: Attack, token?: string): Promise<RawAnswer> {
+    const real = path.replace('{id}', path.includes('/agents/') ? agentId : taskId);
+    const authorization = token ?? (path.startsWith('/api/v1/queue') ? adminToken : user.token);
+    const all = { authorization: `Bearer ${authorization}`, ...contentTypeOf(body), ...headers };
+    return read(
+      await fetch(server.url + real, {
+        method: operation.method,
+        headers: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+        body: operation.method === 'GET' ? undefined : body,
+      }),
+    );
+  }
+
+  /** Sends every attack; each has to be answered by a problem document of an expected status. */
+  async function refused(attacks: Attack[], token?: string): Promise<{ what: string; answer: RawAnswer }[]> {
+    expect(attacks.length).toBeGreaterThan(0);
+    const waiting = attacks.entries();
+    const answers: { what: string; answer: RawAnswer }[] = [];
+    const faults: string[] = [];
+    const worker = async (): Promise<void> => {
+      for (const [index, one] of waiting) {
+        const answer = await send(one, token);
+        answers[index] = { what: one.what, answer };
+        const fault = faultOf(answer, one.expected);
+        if (fault)
+          faults.push(`${one.operation.method} ${one.operation.id} ← ${one.what} ${shown(one.body)}: ${fault}`);
+      }
+    };
+    await Promise.all(Array.from({ length: WIDTH }, worker));
+    expect(faults).toEqual([]);
+    return answers;
+  }
+});
+
+/** An agent that answers the bytes of its input, at most 30,000, as hexadecimal text. */
+const hexOfInput = (): Promise<Buffer> =>
+  agent(
+    `(local $from i32) (local $to i32) (local $end i32)
+    (i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 30000))
+    (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (local.set $from (i32.const 1024))
+    (local.set $end (i32.add (i32.const 1024) (i32.load (i32.const 8))))
+    (i32.store8 (i32.const 65536) (i32.const 34))
+    (local.set $to (i32.const 65537))
+    (loop $next
+      (i32.store8 (local.get $to) (call $digit (i32.shr_u (i32.load8_u (local.get $from)) (i32.const 4))))
+      (i32.store8 offset=1 (local.get $to) (call $digit (i32.and (i32.load8_u (local.get $from)) (i32.const 15))))
+      (local.set $to (i32.add (local.get $to) (i32.const 2)))
+      (local.set $from (i32.add (local.get $from) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $from) (local.get $end))))
+    (i32.store8 (local.get $to) (i32.const 34))
+    (call $write (i32.const 1) (i32.const 65536) (i32.sub (local.get $to) (i32.const 65535)))`,
+    `(func $digit (param $value i32) (result i32)
+      (i32.add (local.get $value)
+        (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $value) (i32.const 10)))))`,
+  );
+
+function operationsOf(document: any): Operation[] {
+  return Object.entries<Record<string, any>>(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const [reads, content] = Object.entries<any>(operation.requestBody?.content ?? {})[0] ?? [];
+      return {
+        id: operation.operationId,
+        method: method.toUpperCase(),
+        path,
+        bearer: operation.security !== undefined,
+        reads,
+        schema: content?.schema,
+        query: operation.parameters.filter((it: any) => it.in === 'query').map((it: any) => it.name),
+      };
+    }),
+  );
+}
+
+function form(fields: Record<string, unknown>): FormData {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) data.set(name, String(value));
+  return data;
+}
+
+/** A form brings its own. */
+const contentTypeOf = (body: Attack['body']): Record<string, string> =>
+  typeof body === 'string' ? { 'content-type': 'application/json' } : {};
+
+const shown = (body: Attack['body']): string => (typeof body === 'string' ? body.slice(0, 100) : typeof body);

@@ -1,0 +1,78 @@
+import { io, type Socket } from 'socket.io-client';
+import type { FeedEvent } from './agents.js';
+
+export type Acknowledgement =
+  { ok: true; events: FeedEvent[]; complete: boolean } | { ok: false; code: string; message: string };
+
+/** A connection to the feed that keeps what it receives. */
+export class FeedSocket {
+  /** In the order of their arrival. */
+  readonly received: FeedEvent[] = [];
+
+  private constructor(private readonly socket: Socket) {
+    socket.on('event', (event: FeedEvent) => this.received.push(event));
+  }
+
+  /** @throws Error as the server refused the handshake: `message` and `data.code` */
+  static connect(url: string, auth: Record<string, unknown>): Promise<FeedSocket> {
+    const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false });
+    const feed = new FeedSocket(socket);
+    return new Promise((resolve, reject) => {
+      socket.once('connect', () => resolve(feed));
+      socket.once('connect_error', (error) => {
+        socket.close();
+        reject(error);
+      });
+    });
+  }
+
+  ask(message: 'subscribe' | 'unsubscribe', body: unknown): Promise<Acknowledgement> {
+    return this.socket.timeout(10_000).emitWithAck(message, body);
+  }
+
+  /**
+   * Follows a task, or everything of a user, from a cursor on.
+   * @returns a list that begins with what the acknowledgement carries and grows with what comes after it
+   */
+  follow(kind: 'task' | 'user', id: string, afterSeq: number): Promise<FeedEvent[]> {
+    return new Promise((resolve, reject) => {
+      this.socket.emit('subscribe', { topic: `${kind}:${id}`, after_seq: afterSeq }, (answer: Acknowledgement) => {
+        if (!answer.ok) return reject(new Error(`${kind}:${id} was refused: ${answer.code}`));
+        const followed = [...answer.events];
+        this.socket.on('event', (event: FeedEvent) => {
+          if (event[`${kind}_id`] === id) followed.push(event);
+        });
+        resolve(followed);
+      });
+    });
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+/** A task's events as a stream of server-sent events. */
+export const openEventStream = (url: string, token: string, taskId: string, headers: Record<string, string> = {}) =>
+  fetch(`${url}/api/v1/tasks/${taskId}/events`, {
+    headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream', ...headers },
+  });
+
+/** Reads the events of a stream until it ends, or its reader leaves. */
+export async function* serverSentEvents(response: Response): AsyncGenerator<FeedEvent> {
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const block = text.slice(0, end);
+      text = text.slice(end + 2);
+      const fields = new Map(block.split('\n').map((line) => line.split(/: (.*)/s, 2) as [string, string]));
+      if (!fields.has('data')) continue;
+      const event = JSON.parse(fields.get('data')!) as FeedEvent;
+      if (fields.get('id') !== String(event.seq) || fields.get('event') !== event.type) {
+        throw new Error(`the fields of an event contradict each other:\n${block}`);
+      }
+      yield event;
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { expectStatus, registerUser, uploadAgent, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { agent, FOREVER, good, publish, submit } from './agents.js';
+
+const OUTPUT_LIMIT = 200_000;
+const MEMORY_LIMIT = 256 * 65_536;
+
+describe('a server with one sandbox slot', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let token: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const limits = { SANDBOX_SLOTS: '1', SANDBOX_OUTPUT_BYTES: String(OUTPUT_LIMIT), SANDBOX_MEMORY_PAGES: '256' };
+    server = await startServer({ env: { DATABASE_URL: database.url, ...limits } });
+    token = (await registerUser(server.url)).token;
+    await publish(server.url, token, 'good', await good(), { capabilities: ['good'] });
+  });
+
+  afterAll(async () => {
+    await server.stop();
+    await database.drop();
+  });
+
+  const expectGoodTaskToComplete = async (): Promise<void> => {
+    const { result } = await waitForTask(server.url, token, await submit(server.url, token, 'good'), 'completed');
+    expect(result).toEqual({ ok: true });
+  };
+
+  const growUntilRefused = (growth: string): string => `(loop $more (br_if $more (i32.ne ${growth} (i32.const -1))))`;
+
+  it.each([
+    ['loops for ever', FOREVER, '', 'AGENT_TIMED_OUT', 'The agent was stopped after 700 ms.'],
+    ['loops in its start function', '', `(func $boot ${FOREVER}) (start $boot)`, 'AGENT_TIMED_OUT', 'after 700 ms'],
+    [
+      'fills its memory for ever',
+      '(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 131072)) (br 0))',
+      '',
+      'AGENT_TIMED_OUT',
+      'after 700 ms',
+    ],
+    ['calls itself without end', '(call $deep)', '(func $deep (call $deep) (call $deep))', 'AGENT_TRAPPED', 'stack'],
+    [
+      'takes all the memory it gets and uses more',
+      `${growUntilRefused('(memory.grow (i32.const 16))')} (i32.store (i32.const ${MEMORY_LIMIT}) (i32.const 1))`,
+      '',
+      'AGENT_TRAPPED',
+      'The agent trapped: out_of_bounds_memory.',
+    ],
+    [
+      'takes all the table entries it gets and uses more',
+      `${growUntilRefused('(table.grow $t (ref.null func) (i32.const 5000))')}
+       (table.set $t (i32.const 100000) (ref.null func))`,
+      '(table $t 1 funcref)',
+      'AGENT_TRAPPED',
+      'The agent trapped: out_of_bounds_table.',
+    ],
+    ['reaches the unreachable', 'unreachable', '', 'AGENT_TRAPPED', 'The agent trapped: unreachable.'],
+    ['exits with code 3', '(call $ok) (call $proc_exit (i32.const 3))', '', 'AGENT_EXITED', 'exited with code 3'],
+    [
+      'floods its output',
+      '(loop (call $write (i32.const 1) (i32.const 1024) (i32.const 60000)) (br 0))',
+      '',
+      'AGENT_OUTPUT_TOO_LARGE',
+      `more than ${OUTPUT_LIMIT} bytes`,
+    ],
+    [
+      'answers what is not JSON',
+      '(call $write (i32.const 1) (i32.const 16) (i32.const 5))',
+      '',
+      'AGENT_OUTPUT_INVALID',
+      'not JSON',
+    ],
+    ['answers nothing', '', '', 'AGENT_OUTPUT_INVALID', 'there is no output'],
+  ])('says why an agent failed that %s, and does the next task', async (deed, body, declarations, code, message) => {
+    const slug = deed.toLowerCase().replaceAll(' ', '-');
+    await publish(server.url, token, slug, await agent(body, declarations), { capabilities: [slug] });
+    // Only who is to meet the deadline gets one: the others would on a busy machine.
+    const deadline = code === 'AGENT_TIMED_OUT' ? { timeout_ms: 700 } : {};
+    const taskId = await submit(server.url, token, slug, deadline);
+    const task = await waitForTask(server.url, token, taskId, 'failed');
+
+    expect(task.error).toEqual({ code, message: expect.stringContaining(message) });
+    expect(task).toMatchObject({ result: null, cost: null, attempts: [{ error: task.error }] });
+    expect(task.attempts).toHaveLength(1);
+    expect(task.attempts[0].metering.peak_memory_bytes).toBeLessThanOrEqual(MEMORY_LIMIT);
+    await expectGoodTaskToComplete();
+  });
+
+  it('refuses the upload of a binary that declares a thousand tables', async () => {
+    const bomb = await agent('(call $ok)', '(table 9 funcref)'.repeat(1000));
+    const refusal = await uploadAgent(server.url, token, 'bomb', bomb, { capabilities: ['bomb'] });
+    expect(expectStatus(refusal, 422).body).toMatchObject({ code: 'TOO_MANY_TABLES' });
+    await expectGoodTaskToComplete();
+  });
+});

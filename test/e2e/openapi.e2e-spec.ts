@@ -1,0 +1,207 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+
+const SNAPSHOT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
+
+/** Routes that need no token. */
+const PUBLIC = ['getLiveness', 'getReadiness', 'register', 'login'];
+
+type Loose = any;
+
+interface Operation {
+  name: string;
+  method: string;
+  path: string;
+  operation: Loose;
+}
+
+describe('the OpenAPI document', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let document: Loose;
+  let operations: Operation[];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    server = await startServer({ env: { DATABASE_URL: database.url }, roles: ['api'] });
+    document = await (await fetch(`${server.url}/docs-json`)).json();
+    operations = Object.entries<Loose>(document.paths).flatMap(([path, methods]) =>
+      Object.entries<Loose>(methods).map(([method, operation]) => ({
+        name: `${method.toUpperCase()} ${path}`,
+        method,
+        path,
+        operation,
+      })),
+    );
+    expect(operations.length).toBeGreaterThan(20);
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('is the one in docs/openapi.json; UPDATE_SNAPSHOTS=true writes that anew', async () => {
+    if (process.env.UPDATE_SNAPSHOTS === 'true') await writeFile(SNAPSHOT, `${JSON.stringify(document, null, 2)}\n`);
+    expect(document).toEqual(JSON.parse(await readFile(SNAPSHOT, 'utf8')));
+  });
+
+  it('gives every operation a summary, a described tag and a name of its own that reads as what it does', () => {
+    const described = document.tags.map((tag: Loose) => tag.description && tag.name);
+    expect(
+      wrong(({ operation }) => {
+        if (!operation.summary) return 'no summary';
+        if (!/^[a-z]+([A-Z][a-z]+)*$/.test(operation.operationId)) return operation.operationId;
+        return operation.tags.length === 1 && described.includes(operation.tags[0]) ? undefined : operation.tags;
+      }),
+    ).toEqual([]);
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+  });
+
+  it('describes every answer, and shows the schema of each that has a body', () => {
+    const empty = ['204'];
+    expect(
+      wrong(({ operation }) => {
+        const answers = Object.entries<Loose>(operation.responses);
+        if (!answers.some(([status]) => status.startsWith('2'))) return 'no success';
+        return answers.flatMap(([status, { description, content }]) => {
+          if (!description) return `${status} without a description`;
+          if (empty.includes(status)) return content ? `${status} with a body` : [];
+          const schemas = Object.values<Loose>(content ?? {}).map(({ schema }) => schema);
+          return schemas.length > 0 && schemas.every(saysSomething) ? [] : `${status} without a schema`;
+        });
+      }),
+    ).toEqual([]);
+  });
+
+  it('shows every refusal as a problem document with an example of that status', () => {
+    expect(
+      wrong(({ operation }) =>
+        Object.entries<Loose>(operation.responses)
+          .filter(([status]) => status.startsWith('4'))
+          .filter(([status, { content }]) => {
+            const { schema, example } = content['application/problem+json'] ?? {};
+            return !JSON.stringify(schema ?? '').includes('/schemas/Problem"') || example?.status !== Number(status);
+          })
+          .map(([status]) => status),
+      ),
+    ).toEqual([]);
+  });
+
+  it('asks for the bearer token everywhere but on public routes, and says that it may be refused', () => {
+    expect(
+      wrong(({ operation }) => {
+        const asks = JSON.stringify(operation.security) === '[{"bearer":[]}]';
+        if (PUBLIC.includes(operation.operationId)) return operation.security ? 'asks for a token' : undefined;
+        return asks && operation.responses[401] ? undefined : 'asks for no token';
+      }),
+    ).toEqual([]);
+    expect(document.components.securitySchemes.bearer).toMatchObject({ type: 'http', scheme: 'bearer' });
+  });
+
+  it('shows a schema and an example of every body that is sent, and says how it may be refused', () => {
+    const sending = operations.filter(({ operation }) => operation.requestBody);
+    expect(sending.length).toBeGreaterThan(5);
+    expect(
+      wrong(({ operation }) => {
+        if (!operation.requestBody) return undefined;
+        const [[type, { schema, example, examples }]] = Object.entries<Loose>(operation.requestBody.content);
+        const members = Object.entries<Loose>(resolved(schema).properties);
+        const bare = members.filter(([, member]) => !hasExample(member)).map(([name]) => name);
+        const missing = [400, 413, 415].filter((status) => !operation.responses[status]);
+        const unexplained = type === 'multipart/form-data' ? bare.filter((name) => name !== 'wasm_binary') : bare;
+        return [...missing, ...(example || examples ? [] : unexplained)];
+      }),
+    ).toEqual([]);
+  });
+
+  it('describes every parameter', () => {
+    expect(
+      wrong(({ operation, path }) => {
+        const names = operation.parameters.map((parameter: Loose) => parameter.name);
+        const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+        const unknown = inPath.filter((name) => !names.includes(name));
+        const bare = operation.parameters.filter((parameter: Loose) => !parameter.description || !parameter.schema);
+        return [...unknown, ...bare.map((parameter: Loose) => parameter.name)];
+      }),
+    ).toEqual([]);
+  });
+
+  it('has no schema that says nothing', () => {
+    const empty = Object.entries<Loose>(document.components.schemas).flatMap(([name, schema]) =>
+      saysSomething(schema)
+        ? Object.entries<Loose>(schema.properties)
+            .filter(([, member]) => !saysSomething(member))
+            .map(([member]) => `${name}.${member}`)
+        : name,
+    );
+    expect(empty).toEqual([]);
+  });
+
+  it('refers to nothing that is not in it', () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)];
+    expect(references.length).toBeGreaterThan(0);
+    expect(references.map(([, name]) => name).filter((name) => !(name in document.components.schemas))).toEqual([]);
+  });
+
+  it('says how tasks are submitted and what is answered', () => {
+    const { requestBody, responses } = document.paths['/api/v1/tasks'].post;
+    const [example] = Object.values<Loose>(requestBody.content['application/json'].examples);
+    expect(example.value).toMatchObject({ required_capabilities: ['summarise'], budget: 1.5 });
+    expect(responses[202].content['application/json'].example).toMatchObject({ status: 'queued' });
+    expect(responses[202].headers).toHaveProperty('Location');
+  });
+
+  it('says that events come as a page or as a stream, and binaries as bytes', () => {
+    const events = document.paths['/api/v1/tasks/{id}/events'].get.responses[200].content;
+    expect(Object.keys(events).sort()).toEqual(['application/json', 'text/event-stream']);
+    const binary = document.paths['/api/v1/agents/{id}/binary'].get.responses[200].content;
+    expect(binary).toEqual({ 'application/wasm': { schema: { type: 'string', format: 'binary' } } });
+  });
+
+  it('is shown by a page whose own scripts its content policy allows, over plain HTTP too', async () => {
+    const page = await fetch(`${server.url}/docs`);
+    expect(page.status).toBe(200);
+    const policy = page.headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("script-src 'self'");
+    expect(policy).not.toContain('upgrade-insecure-requests');
+    const html = await page.text();
+    const scripts = [...html.matchAll(/<script([^>]*)>([^<]*)<\/script>/g)];
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const [, attributes, inline] of scripts) {
+      expect(inline.trim()).toBe('');
+      const source = new URL(/src="([^"]+)"/.exec(attributes)?.[1] ?? '', `${server.url}/docs`);
+      expect(source.origin).toBe(server.url);
+      expect((await fetch(source)).status).toBe(200);
+    }
+  });
+
+  /** What is wrong with which operation. */
+  function wrong(check: (operation: Operation) => unknown): string[] {
+    return operations.flatMap((operation) => {
+      const found = [check(operation)].flat().filter((fault) => fault !== undefined);
+      return found.length > 0 ? [`${operation.name}: ${found.join(', ')}`] : [];
+    });
+  }
+
+  const resolved = (schema: Loose): Loose =>
+    schema.$ref ? document.components.schemas[schema.$ref.split('/').at(-1)] : schema;
+
+  /** Of its own, or of every member. */
+  const hasExample = (schema: Loose): boolean => {
+    const { example, enum: choices, properties } = resolved(schema);
+    if (example !== undefined || choices) return true;
+    return properties !== undefined && Object.values(properties).every(hasExample);
+  };
+});
+
+/** An object tells its members, an array its items, and anything else at least its type. */
+function saysSomething(schema: Loose): boolean {
+  if (schema.$ref || schema.oneOf?.length || schema.allOf?.length || schema.enum) return true;
+  if (schema.type === 'array') return schema.items !== undefined;
+  if (schema.type !== 'object') return schema.type !== undefined;
+  return Object.keys(schema.properties ?? {}).length > 0 || schema.additionalProperties !== undefined;
+}

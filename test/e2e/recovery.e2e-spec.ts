@@ -1,0 +1,116 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, login, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { endlessAtFirst, good, publish, submit } from './agents.js';
+import { until } from './until.js';
+
+/** The steps of one installation's life, in order. */
+describe('an installation on the embedded database', () => {
+  let dataDir: string;
+  let server: ServerProcess;
+  let user: TestUser;
+  /** Of a task that has completed. */
+  let doneId: string;
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'zerostate-recovery-'));
+    await chmod(dataDir, 0o711); // as root, PostgreSQL runs as another user
+  });
+
+  afterAll(async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  const start = async (env: Record<string, string> = {}): Promise<void> => {
+    server = await startServer({ env: { DATA_DIR: dataDir, ...env } });
+  };
+
+  const expectEverythingToBeThere = async (): Promise<void> => {
+    const { url } = server;
+    // The old token too: the secret that signed it is kept.
+    expect(expectStatus(await api(url).get('/auth/me', user), 200).body.email).toBe(user.email);
+    const token = await login(url, user);
+    const { body: done } = expectStatus(await api(url).get(`/tasks/${doneId}`, { token }), 200);
+    expect(done).toMatchObject({ status: 'completed', result: { ok: true } });
+    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+  };
+
+  it('shows the main job on its first start: an auction as a table, and the result', async () => {
+    await start({ DEMO: 'true' });
+    const shown = await until('the demonstration has ended', () => {
+      const text = server.stdout();
+      return text.includes('Next: ') && text;
+    });
+    const [, table, result] = /\n\n((?: +\S.*\n)+)\n +completed for [\d.]+ credits:\n((?: .*\n)+)/.exec(shown) ?? [];
+    const [header, , ...bids] = table.trimEnd().split('\n');
+    expect(header).toMatch(/rank +agent +price .* total/);
+    expect(bids.map((line) => line.trim().split(/ {2,}/).slice(0, 2))).toEqual([
+      ['1', 'Text Summary Lite'],
+      ['2', expect.stringContaining('Summary')],
+      ['3', expect.stringContaining('Summary')],
+    ]);
+    expect(JSON.parse(result)).toMatchObject({ summary: expect.stringContaining('ZeroState is an open market') });
+  });
+
+  it('is there again after a stop, without a second admin or second examples', async () => {
+    user = await registerUser(server.url);
+    await publish(server.url, user.token, 'good', await good(), { capabilities: ['good'] });
+    doneId = await submit(server.url, user.token, 'good');
+    await waitForTask(server.url, user.token, doneId, 'completed');
+    const agents = async () =>
+      expectStatus(await api(server.url).get('/agents?limit=100', { token: await loginAdmin(server.url) }), 200).body;
+    const before = await agents();
+    await server.stop();
+
+    await start();
+    expect(server.stdout()).not.toContain('password');
+    expect((await agents()).items.map((card: any) => card.id)).toEqual(before.items.map((card: any) => card.id));
+    await expectEverythingToBeThere();
+  });
+
+  it('is there again after a kill, and the task that was running is done after all', async () => {
+    const { token } = user;
+    await publish(server.url, token, 'endless-at-first', await endlessAtFirst(), {
+      capabilities: ['endless-at-first'],
+    });
+    const interrupted = await submit(server.url, token, 'endless-at-first', { timeout_ms: 300_000 });
+    await waitForTask(server.url, token, interrupted, 'running');
+    await server.kill('SIGKILL');
+
+    await start();
+    await expectEverythingToBeThere();
+    const task = await waitForTask(server.url, token, interrupted, 'completed', 60_000);
+    expect(task.attempts).toMatchObject([{ outcome: 'lost' }, { outcome: 'completed' }]);
+  }, 120_000);
+
+  it('may be served by a second process, which says that it found PostgreSQL running and survives the first', async () => {
+    const first = server;
+    await start();
+    const sentence = server
+      .stdout()
+      .split('\n')
+      .filter((line) => line.includes('Using the PostgreSQL that already runs on'));
+    expect(sentence).toEqual([expect.stringContaining(dataDir)]);
+    await first.stop();
+    await expectEverythingToBeThere();
+  });
+});
+
+describe('a server that is configured wrongly', () => {
+  it.each([
+    ['PORT', { PORT: 'http' }],
+    ['ROLES', { ROLES: 'api,master' }],
+    ['DATABASE_URL', { DATABASE_URL: 'mysql://localhost/zerostate' }],
+    ['AUCTION_WEIGHT_PRICE', { AUCTION_WEIGHT_PRICE: '-1' }],
+    ['JWT_SECRET', { NODE_ENV: 'production' }],
+  ])('does not start and names the variable: %s', async (variable, env) => {
+    const failure = await startServer({ env }).catch((error: Error) => error.message);
+    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
+    // The one mistake is all it says (of a list with its place): no stack, no other variable.
+    expect(failure).toMatch(new RegExp(`\\nThe configuration has mistakes:\\n  ${variable}(\\.\\d+)?: .+$`));
+  });
+});
