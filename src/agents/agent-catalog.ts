@@ -57,6 +57,12 @@ export class AgentCatalog implements OnApplicationShutdown {
     return [...new Set(required.flatMap((capability) => byCapability.get(capability) ?? []))];
   }
 
+  /** The same, read from the database now: the signal of a change may still be on its way. */
+  async offeringNow(required: readonly string[]): Promise<Candidate[]> {
+    this.forget();
+    return this.offering(required);
+  }
+
   /** Remembers who got a seat in an auction that could not invite everyone. */
   async recordInvitations(agentIds: string[]): Promise<void> {
     await this.database.query('UPDATE agent_statistics SET last_invited_at = now() WHERE agent_id = ANY($1)', [

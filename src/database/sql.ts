@@ -9,11 +9,14 @@ export class Sql {
   private readonly pool: pg.Pool;
 
   constructor(connectionString: string, max = 4) {
-    this.pool = new pg.Pool({ connectionString, max, application_name: 'zerostate-hot' });
+    this.pool = new pg.Pool({
+      connectionString,
+      max,
+      application_name: 'zerostate-hot',
+      onConnect: async (client) => void (await client.query(BY_KEY)),
+    });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.pool.on('error', () => undefined);
-    // Queued before the connection's first statement; should it fail, so does that one.
-    this.pool.on('connect', (client) => void client.query(BY_KEY).catch(() => undefined));
   }
 
   /** @param name identifies the statement's text: one name, one text */

@@ -21,8 +21,19 @@ async function create(clause: string): Promise<TestDatabase> {
   await administer(`CREATE DATABASE ${name} ${clause}`);
   return {
     url: urlOfDatabase(postgresUrl(), name),
-    drop: () => administer(`DROP DATABASE ${name} WITH (FORCE)`),
+    drop: () => drop(name),
   };
+}
+
+/**
+ * Not `WITH (FORCE)`: that is refused while autovacuum, whose sessions are not ours to end, is in the database. A plain
+ * drop waits for it.
+ */
+async function drop(name: string): Promise<void> {
+  await administer(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND usename = current_user`,
+  );
+  await administer(`DROP DATABASE ${name}`);
 }
 
 /** The same server and user, another database. */
