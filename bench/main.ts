@@ -1,0 +1,110 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
+import { endToEnd } from './suites/end-to-end.js';
+import { latency } from './suites/latency.js';
+import { submission } from './suites/submission.js';
+import { type Backend, type Services, startServices } from './support/services.js';
+import { isMet, ratioToPeer } from './support/statistics.js';
+import { costsTable, figuresTable } from './support/table.js';
+
+/** In the order of the task's way: taken, done, heard of. */
+const SUITES: Suite[] = [
+  { name: 'submission', run: submission },
+  { name: 'end-to-end', run: endToEnd },
+  { name: 'latency', run: latency },
+];
+const BACKENDS: Backend[] = ['redis', 'postgres'];
+
+const USAGE = `npm run bench -- [--quick] [--only <name>] [--profile]
+
+  --quick          fewer tasks, one round: to see that it works, not to compare
+  --only <name>    only what has it in its name: ${SUITES.flatMap(({ name }) => BACKENDS.map((b) => `${name}/${b}`)).join(', ')}
+  --profile        servers leave CPU profiles in bench/results/profiles (and are slower)`;
+
+const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
+
+const options = readOptions();
+const stops: (() => Promise<void>)[] = [];
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end().then(() => process.exit(1)));
+try {
+  const startedAt = new Date();
+  const loadAtStart = loadavg()[0];
+  const services = await startServices();
+  stops.push(services.stop);
+  const machine = describeMachine(services, loadAtStart);
+  console.log(
+    `${Object.entries(machine)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\n')}\n`,
+  );
+  const busy = loadAtStart > cpus().length;
+  if (busy) console.log('The machine is busy: absolute figures mean little in this run, ratios more.\n');
+
+  const report = await runSuites({
+    services,
+    scale: options.quick ? QUICK : FULL,
+    profileDir: options.profile ? `${RESULTS}profiles` : undefined,
+    onEnd: (stop) => stops.push(stop),
+  });
+
+  console.log(`\n${figuresTable(report.figures)}\n\n${costsTable(report.costs)}\n`);
+  const file = `${RESULTS}${startedAt.toISOString().replaceAll(':', '-').slice(0, 19)}.json`;
+  const figures = report.figures.map((figure) => ({ ...figure, ratio: ratioToPeer(figure), met: isMet(figure) }));
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(
+    file,
+    `${JSON.stringify({ startedAt, options, machine, busy, figures, costs: report.costs }, null, 2)}\n`,
+  );
+  console.log(`Written to ${file}`);
+} finally {
+  await end();
+}
+
+async function runSuites(bench: Bench): Promise<Report> {
+  const whole: Report = { figures: [], costs: [] };
+  for (const suite of SUITES) {
+    for (const backend of BACKENDS) {
+      if (!`${suite.name}/${backend}`.includes(options.only)) continue;
+      console.log(`${suite.name} on ${backend} …`);
+      const { figures, costs } = await suite.run(bench, backend);
+      whole.figures.push(...figures);
+      whole.costs.push(...costs);
+    }
+  }
+  return whole;
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string', default: '' },
+        profile: { type: 'boolean', default: false },
+      },
+    });
+    return values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function describeMachine({ postgresVersion, redisVersion }: Services, loadAtStart: number) {
+  return {
+    CPU: `${cpus().length} × ${cpus()[0]?.model.trim()}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
+    'load average at the start': loadAtStart.toFixed(2),
+    'Node.js': process.version,
+    PostgreSQL: postgresVersion,
+    Redis: redisVersion,
+  };
+}
+
+/** The last started goes first. */
+async function end(): Promise<void> {
+  while (stops.length > 0) await stops.pop()!().catch((error: Error) => console.error(error.message));
+}

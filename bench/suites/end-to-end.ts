@@ -1,0 +1,92 @@
+import type { Bench, Report } from '../bench.js';
+import { BarePipeline } from '../peer/bare-pipeline.js';
+import { sampleDocuments } from '../peer/statements.js';
+import { type Installation, startInstallation } from '../support/installation.js';
+import { bombard, times } from '../support/load.js';
+import { allCompleted } from '../support/progress.js';
+import type { Backend } from '../support/services.js';
+import type { Figure } from '../support/statistics.js';
+
+/** Connections over which tasks are submitted. */
+const CONNECTIONS = 64;
+
+/** Installations that are measured, all against the same peer. */
+const VARIANTS = [
+  { name: 'one process', processes: ['api,worker'] },
+  { name: 'API and worker apart', processes: ['api', 'worker'] },
+  { name: 'apart, WORKER_CONCURRENCY=64', processes: ['api', 'worker'], env: { WORKER_CONCURRENCY: '64' } },
+];
+
+/** Tasks per second from the first submission to the last completion, submitted as fast as they are taken. */
+export async function endToEnd(bench: Bench, backend: Backend): Promise<Report> {
+  const { rounds, tasks } = bench.scale;
+  const subjects: Subject[] = [];
+  for (const { name, ...options } of VARIANTS) {
+    const subject = overHttp(name, await startInstallation(bench, { backend, ...options }));
+    await subject.warmUp(tasks / 4);
+    subjects.push(subject);
+  }
+  const pipeline = await BarePipeline.start(bench, backend, await sampleDocuments(subjects[0].databaseUrl));
+  const peer = new Subject('bare pipeline', pipeline, (count) => pipeline.submitMany(count));
+  await peer.warmUp(tasks / 4);
+
+  for (let round = 0; round < rounds; round++) {
+    for (const subject of [...subjects, peer]) await subject.round(tasks);
+  }
+  const costs = [];
+  for (const subject of [...subjects, peer]) costs.push(await subject.close(backend));
+  const figures = subjects.map(({ name, rates }): Figure => ({
+    ...{ suite: 'end-to-end', backend, name: `tasks, ${name}`, unit: '/s' },
+    ours: rates,
+    peer: peer.rates,
+    aim: { atLeastOfPeer: 0.5 },
+  }));
+  return { figures, costs };
+}
+
+function overHttp(name: string, installation: Installation): Subject {
+  const { url, submission } = installation;
+  return new Subject(name, installation, async (count) => {
+    const { startedAt } = await bombard(url, CONNECTIONS, submission, 202, times(count));
+    return startedAt;
+  });
+}
+
+/** One of those that are measured in turns. */
+class Subject {
+  /** Tasks per second, of each round. */
+  readonly rates: number[] = [];
+  private submitted = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly system: Pick<Installation, 'databaseUrl' | 'meter' | 'stop'>,
+    /** Answers when it began, ms since the epoch. */
+    private readonly submit: (count: number) => Promise<number>,
+  ) {}
+
+  get databaseUrl(): string {
+    return this.system.databaseUrl;
+  }
+
+  async warmUp(tasks: number): Promise<void> {
+    await this.system.meter.measure(false, () => this.process(tasks), tasks);
+  }
+
+  async round(tasks: number): Promise<void> {
+    this.rates.push(await this.system.meter.measure(true, () => this.process(tasks), tasks));
+  }
+
+  async close(backend: Backend) {
+    await this.system.stop();
+    return this.system.meter.close({ suite: 'end-to-end', backend, subject: this.name });
+  }
+
+  /** @returns tasks per second */
+  private async process(tasks: number): Promise<number> {
+    this.submitted += tasks;
+    const startedAt = await this.submit(tasks);
+    const completedAt = await allCompleted(this.databaseUrl, this.submitted);
+    return (tasks / (completedAt - startedAt)) * 1000;
+  }
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectStatus, registerUser, uploadAgent } from '../../test/support/client.js';
+import { wat } from '../../test/support/wat.js';
+import type { Bench } from '../bench.js';
+import { request } from './load.js';
+import { Meter } from './meter.js';
+import { type Process, startServer } from './servers.js';
+import type { Backend } from './services.js';
+
+/** A ZeroState of its own, with a user and agents that answer `{}`. */
+export interface Installation {
+  url: string;
+  token: string;
+  databaseUrl: string;
+  /** Of the queue: Redis, or the database. */
+  queueUrl: string;
+  /** `POST /tasks`, ready to be sent. */
+  submission: string;
+  meter: Meter;
+  stop(): Promise<void>;
+}
+
+export interface InstallationOptions {
+  backend: Backend;
+  /** Roles of each process; one of them has the API. */
+  processes: readonly string[];
+  env?: Record<string, string>;
+}
+
+const SANDBOX_SLOTS = 2;
+/** As many as an auction needs to be competitive. */
+const AGENTS = { 'echo-a': '0.50', 'echo-b': '0.40', 'echo-c': '0.30' };
+const CAPABILITY = 'echo';
+export const TASK = {
+  required_capabilities: [CAPABILITY],
+  budget: 1,
+  input: { text: 'Twenty words of input would do.' },
+};
+
+export async function startInstallation(bench: Bench, options: InstallationOptions): Promise<Installation> {
+  const { services } = bench;
+  const databaseUrl = await services.createDatabase();
+  const redisUrl = options.backend === 'redis' ? services.createRedisDatabase() : undefined;
+  const env = {
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'warn',
+    PORT: '0',
+    DATA_DIR: await mkdtemp(join(services.folder, 'data-')),
+    DATABASE_URL: databaseUrl,
+    JWT_SECRET: randomBytes(32).toString('hex'),
+    SANDBOX_SLOTS: String(SANDBOX_SLOTS),
+    ...(redisUrl && { REDIS_URL: redisUrl }),
+    ...options.env,
+  };
+  const processes: Process[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(processes.map((process) => process.stop()));
+  };
+  bench.onEnd(stop);
+  for (const ROLES of options.processes) processes.push(await startServer({ ...env, ROLES }, bench.profileDir));
+  const { url } = processes.find((process) => process.url !== '')!;
+  const { token } = await registerUser(url);
+  await uploadAgents(url, token);
+  const pids = processes.map(({ pid }) => pid);
+  return {
+    url,
+    token,
+    databaseUrl,
+    queueUrl: redisUrl ?? databaseUrl,
+    submission: request('POST', url, '/api/v1/tasks', token, TASK),
+    meter: await Meter.open(services, databaseUrl, pids, true),
+    stop,
+  };
+}
+
+async function uploadAgents(url: string, token: string): Promise<void> {
+  const wasm = await wat(ANSWERS_EMPTY_OBJECT);
+  for (const [slug, price] of Object.entries(AGENTS)) {
+    expectStatus(await uploadAgent(url, token, slug, wasm, { capabilities: [CAPABILITY], price }), 201);
+  }
+}
+
+/** The least an agent can do: one write of `{}`. */
+const ANSWERS_EMPTY_OBJECT = `
+  (module
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\\08\\00\\00\\00\\02\\00\\00\\00{}")
+    (func (export "_start")
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))))`;

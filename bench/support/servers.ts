@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 60_000;
+const LOG_TAIL_CHARACTERS = 8000;
+
+/** A process that was forked and has said that it serves. */
+export interface Process {
+  pid: number;
+  /** Where it serves; '' when it does not listen. */
+  url: string;
+  /** Asks it to drain and end. */
+  stop(): Promise<void>;
+}
+
+/** The real server, `node dist/src/main.js`. @param profileDir where it leaves a CPU profile when it ends */
+export const startServer = (env: Record<string, string>, profileDir: string | undefined): Promise<Process> =>
+  startProcess([...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []), MAIN], env);
+
+/** Starts a Node.js program that says `{ type: 'listening', url }` or `{ type: 'ready' }` over IPC when it serves. */
+export async function startProcess(args: string[], env: Record<string, string>): Promise<Process> {
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let log = '';
+  const collect = (chunk: Buffer): void => void (log = (log + chunk.toString()).slice(-LOG_TAIL_CHARACTERS));
+  child.stdout!.on('data', collect);
+  child.stderr!.on('data', collect);
+  const url = await announcement(child);
+  if (url === undefined) {
+    child.kill('SIGKILL');
+    throw new Error(`${args.at(-1)} does not start. Its log ends with:\n${log}`);
+  }
+  child.once('exit', (code, signal) => {
+    if (!child.killed) console.error(`${args.at(-1)} ended (${signal ?? code}). Its log ends with:\n${log}`);
+  });
+  return { pid: child.pid!, url, stop: () => stop(child) };
+}
+
+/** @returns undefined when it dies or says nothing in time */
+async function announcement(child: ChildProcess): Promise<string | undefined> {
+  const announced = new Promise<string>((resolve) => {
+    child.on('message', ({ type, url = '' }: { type?: string; url?: string }) => {
+      if (type === 'listening' || type === 'ready') resolve(url);
+    });
+  });
+  const giveUp = new AbortController();
+  const late = pause(START_TIMEOUT_MS, undefined, { signal: giveUp.signal }).catch(() => undefined);
+  const outcome = await Promise.race([announced, once(child, 'exit').then(() => undefined), late]);
+  giveUp.abort();
+  return outcome;
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const late = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  clearTimeout(late);
+}
