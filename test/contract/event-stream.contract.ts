@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { newId } from '../../src/common/ids.js';
 import { type EventStream, type FeedNotice, MAX_SIGNALS } from '../../src/feed/event-stream.js';
 import { EVENT_TYPES } from '../../src/feed/index.js';
-import { until } from '../e2e/until.js';
+import { until } from '../support/until.js';
 
 /** A channel of a test's own. */
 export interface StreamBackend {

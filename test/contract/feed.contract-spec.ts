@@ -15,7 +15,7 @@ import {
 } from '../../src/feed/index.js';
 import { TaskStore } from '../../src/tasks/task-store.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
-import { until } from '../e2e/until.js';
+import { until } from '../support/until.js';
 
 const ROUNDS = 40;
 

@@ -6,7 +6,7 @@ import { newId } from '../../src/common/ids.js';
 import { parseEnvironment } from '../../src/config/index.js';
 import { ObservabilityModule } from '../../src/observability/index.js';
 import { QueueModule, TASK_QUEUE, type TaskPriority, type TaskQueue } from '../../src/queue/index.js';
-import { until } from '../e2e/until.js';
+import { until } from '../support/until.js';
 
 /** Where an empty queue of a test's own lives. */
 export interface QueueBackend {

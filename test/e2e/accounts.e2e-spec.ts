@@ -7,7 +7,7 @@ import { good, publish, submit } from './agents.js';
 import { faultOf, read } from './problems.js';
 import { ask, contentOf } from './rows.js';
 import { forgeToken, inSeconds } from './tokens.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 const JWT_SECRET = 'a secret of the tests, long enough to sign';
 const PASSWORD = 'ten or more characters';

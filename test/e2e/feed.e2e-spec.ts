@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { chatty, type FeedEvent, good, history, publish, seqsOf, submit, typesOf } from './agents.js';
 import { FeedSocket, openEventStream, serverSentEvents } from './feed-client.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 const LIFE = ['task.queued', 'task.assigned', 'task.running', 'task.completed'];
 const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';

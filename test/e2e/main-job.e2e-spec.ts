@@ -20,7 +20,7 @@ import {
   trapping,
   typesOf,
 } from './agents.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, login, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { endlessAtFirst, good, publish, submit } from './agents.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 /** The steps of one installation's life, in order. */
 describe('an installation on the embedded database', () => {

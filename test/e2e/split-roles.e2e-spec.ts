@@ -8,7 +8,7 @@ import { emptyRedis, type TestRedis } from '../support/redis.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { endless, endlessAtFirst, good, history, publish, submit, typesOf } from './agents.js';
 import { FeedSocket } from './feed-client.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 const LIFE = ['task.queued', 'task.assigned', 'task.running', 'task.completed'];
 

@@ -14,7 +14,7 @@ import { agent, good } from './agents.js';
 import { field, file, multipart, type Part } from './multipart.js';
 import { faultOf, read, type RawAnswer } from './problems.js';
 import { contentOf } from './rows.js';
-import { until } from './until.js';
+import { until } from '../support/until.js';
 
 const MAX_BINARY_BYTES = 200_000;
 const MAX_FORM_BYTES = 300_000;
@@ -237,8 +237,9 @@ describe('uploading a binary', () => {
     it('a large form, with an answer that arrives and a connection that goes on', async () => {
       const connection = new Agent({ keepAlive: true, maxSockets: 1 });
       const large = padded(wasm, 5_000_000);
-      const forms: [string, Part[]][] = [
-        ['BLOB_TOO_LARGE', [...card(), file(large)]],
+      const forms: [string | RegExp, Part[]][] = [
+        // Past both limits at once: which one is met first depends on how the body is cut into chunks.
+        [/^(BLOB|FORM)_TOO_LARGE$/, [...card(), file(large)]],
         ['VALIDATION_FAILED', [file(large, 'another')]],
         ['VALIDATION_FAILED', []],
         [
@@ -247,7 +248,7 @@ describe('uploading a binary', () => {
         ],
       ];
       for (const [code, parts] of forms) {
-        expect(JSON.parse(await postChunked(connection, parts)).code).toBe(code);
+        expect(JSON.parse(await postChunked(connection, parts)).code).toMatch(code);
       }
       connection.destroy();
     });
