@@ -22,7 +22,7 @@ export interface Scale {
   singleTasks: number;
 }
 
-export const FULL: Scale = { rounds: 3, submissionMs: 3000, tasks: 3000, singleTasks: 200 };
+export const FULL: Scale = { rounds: 3, submissionMs: 3000, tasks: 2000, singleTasks: 200 };
 export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60 };
 
 /** What a suite finds out. */

@@ -5,7 +5,7 @@ import { newId } from '../../src/common/ids.js';
 import type { Bench } from '../bench.js';
 import { TASK } from '../support/installation.js';
 import { Meter } from '../support/meter.js';
-import { onBackend } from '../support/queue.js';
+import { onBackend } from './backend.js';
 import { startProcess } from '../support/servers.js';
 import type { Backend } from '../support/services.js';
 import { type Documents, Statements } from './statements.js';

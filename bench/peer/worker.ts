@@ -1,6 +1,6 @@
 import { Worker } from 'bullmq';
 import pg from 'pg';
-import { onBackend } from '../support/queue.js';
+import { onBackend } from './backend.js';
 import type { Backend } from '../support/services.js';
 import { type Documents, Statements } from './statements.js';
 

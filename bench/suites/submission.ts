@@ -1,7 +1,7 @@
 import type { Bench, Report } from '../bench.js';
 import { startInstallation } from '../support/installation.js';
 import { bombard, during, type Load, request } from '../support/load.js';
-import { untilAllQueued } from '../support/queue.js';
+import { untilAllQueued } from '../support/progress.js';
 import type { Backend } from '../support/services.js';
 import { type Figure, percentile } from '../support/statistics.js';
 
@@ -28,11 +28,11 @@ export async function submission(bench: Bench, backend: Backend): Promise<Report
   const lags: number[] = [];
 
   await submit(WARM_UP_MS, false);
-  await untilAllQueued(backend, installation);
+  await untilAllQueued(installation);
   await idle(WARM_UP_MS);
   for (let round = 0; round < bench.scale.rounds; round++) {
     ours.add(await submit(bench.scale.submissionMs, true));
-    lags.push(await untilAllQueued(backend, installation));
+    lags.push(await untilAllQueued(installation));
     peer.add(await idle(bench.scale.submissionMs));
   }
   await installation.stop();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expectStatus, registerUser, uploadAgent } from '../../test/support/client.js';
+import { ADMIN, expectStatus, loginAdmin, registerUser, uploadAgent } from '../../test/support/client.js';
 import { wat } from '../../test/support/wat.js';
 import type { Bench } from '../bench.js';
 import { request } from './load.js';
@@ -12,10 +12,10 @@ import type { Backend } from './services.js';
 /** A ZeroState of its own, with a user and agents that answer `{}`. */
 export interface Installation {
   url: string;
+  /** Of a user. */
   token: string;
+  adminToken: string;
   databaseUrl: string;
-  /** Of the queue: Redis, or the database. */
-  queueUrl: string;
   /** `POST /tasks`, ready to be sent. */
   submission: string;
   meter: Meter;
@@ -50,6 +50,8 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     DATA_DIR: await mkdtemp(join(services.folder, 'data-')),
     DATABASE_URL: databaseUrl,
     JWT_SECRET: randomBytes(32).toString('hex'),
+    ADMIN_EMAIL: ADMIN.email,
+    ADMIN_PASSWORD: ADMIN.password,
     SANDBOX_SLOTS: String(SANDBOX_SLOTS),
     ...(redisUrl && { REDIS_URL: redisUrl }),
     ...options.env,
@@ -67,8 +69,8 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
   return {
     url,
     token,
+    adminToken: await loginAdmin(url),
     databaseUrl,
-    queueUrl: redisUrl ?? databaseUrl,
     submission: request('POST', url, '/api/v1/tasks', token, TASK),
     meter: await Meter.open(services, databaseUrl, pids, true),
     stop,

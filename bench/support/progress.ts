@@ -1,7 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { api, expectStatus } from '../../test/support/client.js';
+import type { Installation } from './installation.js';
 import { inDatabase } from './postgres.js';
 
 const POLL_MS = 100;
+/** Where milliseconds are to be told. */
+const FINE_POLL_MS = 20;
 const STALLED_MS = 30_000;
 
 /**
@@ -29,3 +33,17 @@ const COUNT = `
          count(*) FILTER (WHERE status IN ('failed', 'cancelled'))::int AS failed,
          max(completed_at) AS last
     FROM tasks`;
+
+/** Waits until the queue of an installation without workers has an entry for every task. @returns how long that took, ms */
+export async function untilAllQueued({ url, adminToken, databaseUrl }: Installation): Promise<number> {
+  const start = performance.now();
+  const tasks = await inDatabase(databaseUrl, async (client) => {
+    const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM tasks');
+    return rows[0].count;
+  });
+  for (; ; await pause(FINE_POLL_MS)) {
+    const answer = await api(url).get<{ waiting: number }>('/queue/stats', { token: adminToken });
+    if (expectStatus(answer, 200).body.waiting === tasks) return performance.now() - start;
+    if (performance.now() - start > STALLED_MS) throw new Error(`the queue does not get its ${tasks} entries`);
+  }
+}

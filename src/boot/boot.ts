@@ -38,8 +38,9 @@ export async function boot(environment: Environment): Promise<void> {
       process.send?.({ type: 'ready' });
       return;
     }
+    await listen(app, complete);
+    // After the port is ours: a password that is shown once must not be made by a start that fails.
     const firstRun = await provision(app, complete);
-    await app.listen(complete.server.port, complete.server.host);
     const url = (await app.getUrl()).replace('0.0.0.0', 'localhost').replace('[::]', 'localhost');
     announce(url, firstRun.notices);
     process.send?.({ type: 'listening', url });
@@ -48,6 +49,13 @@ export async function boot(environment: Environment): Promise<void> {
     for (const end of ending) await end().catch(() => undefined);
     throw error;
   }
+}
+
+async function listen(app: NestExpressApplication, { server }: Environment): Promise<void> {
+  await app.listen(server.port, server.host).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    throw new Error(`Port ${server.port} is taken: stop what listens there, or set PORT to another.`, { cause: error });
+  });
 }
 
 /** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */

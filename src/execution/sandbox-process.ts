@@ -93,12 +93,15 @@ export class SandboxProcess {
       this.current = { job, startedAt: performance.now(), deadline, cancel, resolve, lines: 0 };
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
+      // One system call for all pieces of all frames.
+      this.child.stdin?.cork();
       if (this.boundTo === undefined) {
         this.boundTo = job.sha256;
         this.send({ kind: 'load' }, job.module);
       }
       const { environment, timeoutMs, input } = job;
       this.send({ kind: 'run', environment, timeoutMs, limits: this.limits }, input);
+      this.child.stdin?.uncork();
     });
   }
 

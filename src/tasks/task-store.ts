@@ -170,7 +170,7 @@ const SUBMIT = `
     SELECT 'task.queued', id, user_id,
            json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities)
       FROM task
-    RETURNING task_id, seq
+    RETURNING seq
   )
   SELECT id, created_at, (SELECT max(seq) FROM event) AS seq FROM task`;
 

@@ -16,5 +16,7 @@ export function postgresConnection(connectionString: string, prefix: string): Co
     schema: `${prefix.replaceAll('-', '_')}_queue`,
     migrate: true,
     application_name: 'zerostate-queue',
+    // The sweeper finds what a crash of the database takes from the queue, so nobody waits for the disk here.
+    options: '-c synchronous_commit=off',
   } as unknown as ConnectionOptions;
 }
