@@ -28,6 +28,7 @@ const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
 
 const options = readOptions();
 const stops: (() => Promise<void>)[] = [];
+let ending: Promise<void> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end().then(() => process.exit(1)));
 try {
   const startedAt = new Date();
@@ -104,7 +105,9 @@ function describeMachine({ postgresVersion, redisVersion }: Services, loadAtStar
   };
 }
 
-/** The last started goes first. */
-async function end(): Promise<void> {
-  while (stops.length > 0) await stops.pop()!().catch((error: Error) => console.error(error.message));
+/** The last started goes first. Whoever asks waits until all is stopped. */
+function end(): Promise<void> {
+  return (ending ??= (async () => {
+    while (stops.length > 0) await stops.pop()!().catch((error: Error) => console.error(error.message));
+  })());
 }

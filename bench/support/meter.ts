@@ -11,7 +11,7 @@ export interface Cost {
   subject: string;
   /** Statements sent to PostgreSQL, BEGIN and COMMIT included. */
   statements: number;
-  /** Transactions, also those that only read. */
+  /** Transactions: also those that only read, and those in which a listener takes in its notifications. */
   commits: number;
   redisCommands?: number;
   nodeCpuMs?: number;
