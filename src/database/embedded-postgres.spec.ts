@@ -12,9 +12,9 @@ import { startEmbeddedPostgres } from './embedded-postgres.js';
 const SERVER = `
   const { startEmbeddedPostgres } = await import(process.argv[1]);
   const postgres = await startEmbeddedPostgres({ dataDir: process.argv[2], log() {} });
-  process.send({ url: postgres.url, dataDir: postgres.dataDir });
   process.on('SIGINT', () => {});
   process.once('message', async () => { await postgres.stop(); process.disconnect(); });
+  process.send({ url: postgres.url, dataDir: postgres.dataDir });
 `;
 
 describe('embedded PostgreSQL', () => {
