@@ -72,7 +72,7 @@ export class Hub implements OnApplicationBootstrap {
   }
 
   unsubscribe(topic: Topic, subscriber: Subscriber): void {
-    const key = keyOf(topic);
+    const key = topicName(topic);
     const subscriptions = this.topics.get(key);
     subscriptions?.delete(subscriber);
     if (subscriptions?.size === 0) this.topics.delete(key);
@@ -85,7 +85,7 @@ export class Hub implements OnApplicationBootstrap {
   }
 
   private register(topic: Topic, subscriber: Subscriber, subscription: Subscription): void {
-    const key = keyOf(topic);
+    const key = topicName(topic);
     const subscriptions = this.topics.get(key) ?? new Map<Subscriber, Subscription>();
     subscriptions.set(subscriber, subscription);
     this.topics.set(key, subscriptions);
@@ -128,7 +128,8 @@ interface Subscription {
   replayedTo: number;
 }
 
-const keyOf = ({ kind, id }: Topic): string => `${kind}:${id}`;
+/** A topic as clients write it. */
+export const topicName = ({ kind, id }: Topic): string => `${kind}:${id}`;
 
 const topicsOf = (event: FeedEvent): string[] => [
   ...(event.user_id ? [`user:${event.user_id}`] : []),

@@ -15,7 +15,7 @@ import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import type { FeedEvent } from '../feed/index.js';
 import { TaskService } from '../tasks/index.js';
-import { Hub, type Replay, type Subscriber, type Topic } from './hub.js';
+import { Hub, type Replay, type Subscriber, type Topic, topicName } from './hub.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
@@ -88,7 +88,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     try {
       const { topic } = parseSubscription(body);
       this.hub.unsubscribe(topic, client.data.subscriber);
-      client.data.topics.delete(`${topic.kind}:${topic.id}`);
+      client.data.topics.delete(topicName(topic));
       return { ok: true };
     } catch (error) {
       return toRefusal(error);
@@ -101,7 +101,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
   ): Promise<void> {
-    const key = `${topic.kind}:${topic.id}`;
+    const key = topicName(topic);
     if (!client.data.topics.has(key) && client.data.topics.size >= MAX_TOPICS) {
       throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
     }

@@ -16,7 +16,7 @@ import { AuctionRecord } from './auction-record.entity.js';
 import { TaskAttempt } from './task-attempt.entity.js';
 import { presentNewTask, presentSummary, presentTask } from './task.presenter.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
-import type { ListTasksQuery, SubmitTaskDto, TaskDto, TaskSummaryDto } from './task.dto.js';
+import type { ListTasksQuery, SubmitTaskDto, TaskDto, TaskResultDto, TaskSummaryDto } from './task.dto.js';
 import { Task } from './task.entity.js';
 import { type NewTask, TaskStore } from './task-store.js';
 
@@ -74,6 +74,13 @@ export class TaskService implements BeforeApplicationShutdown {
       order: { ordinal: 'ASC' },
     });
     return presentTask(task, attempts);
+  }
+
+  /** How a task stands and what came out, without its history. */
+  async result(caller: Caller, id: string): Promise<TaskResultDto> {
+    const task = await this.owned(caller, id);
+    const { status, error, cost } = presentSummary(task);
+    return { id, status, result: task.result, error, cost };
   }
 
   /** @throws AppError `not_found` for an unknown task and for somebody else's */

@@ -68,9 +68,8 @@ export class TasksController {
   @ApiOperation({ operationId: 'getTaskResult' })
   @ApiOkResponse({ type: TaskResultDto, description: 'The outcome so far.' })
   @ApiProblems(401, 404)
-  async result(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskResultDto> {
-    const { status, result, error, cost } = await this.tasks.get(caller, id);
-    return { id, status, result, error, cost };
+  result(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskResultDto> {
+    return this.tasks.result(caller, id);
   }
 
   /**

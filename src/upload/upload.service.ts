@@ -45,7 +45,7 @@ export class UploadService {
     try {
       const { version, ...card } = checkedDto(UploadFormDto, fields);
       const named = target ? { agent: target, changes: card } : { create: newAgent(slug, card) };
-      const report = await this.validator.validate(staged.path);
+      const report = await this.validator.validate(staged);
       if (report.error) {
         const details = { validation: report };
         throw new AppError('unprocessable', report.error.code, report.error.message, { details });

@@ -7,7 +7,7 @@ import { ConfigService } from '@nestjs/config';
 import wabtInit from 'wabt';
 import { parseEnvironment, type Environment } from '../config/environment.js';
 import type { ValidationReport } from './validation-report.dto.js';
-import { WasmValidator } from './wasm-validator.js';
+import { type StoredBinary, WasmValidator } from './wasm-validator.js';
 
 const wabt = await wabtInit();
 
@@ -118,7 +118,8 @@ describe('WasmValidator', () => {
   });
 
   it('throws for a file that is not there, which is no fault of a binary', async () => {
-    await expect(validator.validate(join(folder, 'missing'))).rejects.toThrow('ENOENT');
+    const missing = { path: join(folder, 'missing'), size: 1, sha256: '0'.repeat(64) };
+    await expect(validator.validate(missing)).rejects.toThrow('ENOENT');
   });
 
   async function validate(bytes: Uint8Array): Promise<ValidationReport> {
@@ -126,10 +127,10 @@ describe('WasmValidator', () => {
   }
 
   let stored = 0;
-  async function store(bytes: Uint8Array): Promise<string> {
+  async function store(bytes: Uint8Array): Promise<StoredBinary> {
     const path = join(folder, `${stored++}.wasm`);
     await writeFile(path, bytes, { mode: 0o600 });
-    return path;
+    return { path, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   }
 });
 

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { pipeline } from 'node:stream/promises';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment, ValidationConfig } from '../config/index.js';
@@ -52,14 +50,12 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * @param path a local file that does not change meanwhile
+   * @param binary a file that does not change meanwhile
    * @returns a report; a binary that is refused is an expected outcome and throws nothing
    */
-  async validate(path: string): Promise<ValidationReport> {
+  async validate({ path, size, sha256 }: StoredBinary): Promise<ValidationReport> {
     const binary = await open(path);
     try {
-      const { size } = await binary.stat();
-      const sha256 = await hash(binary);
       const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, this.limits));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
@@ -68,6 +64,15 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
       await binary.close();
     }
   }
+}
+
+/** Whoever stored the bytes has counted and hashed them on the way; the report repeats it. */
+export interface StoredBinary {
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** Lower-case hex. */
+  sha256: string;
 }
 
 function verdict(outcome: CheckOutcome): { module: WalkedModule; refusal: Refusal | null } {
@@ -117,12 +122,3 @@ const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 
   custom_sections: module.customSections,
   start_function: module.startFunction,
 });
-
-/** Reads by position, which leaves the file's own position, shared with the child, at the start. */
-async function hash(binary: FileHandle): Promise<string> {
-  const sha256 = createHash('sha256');
-  await pipeline(binary.createReadStream({ start: 0, autoClose: false, highWaterMark: HASHED_AT_ONCE }), sha256);
-  return sha256.digest('hex');
-}
-
-const HASHED_AT_ONCE = 256 * 1024;
