@@ -6,6 +6,9 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
  */
 @Entity('task_events')
 @Index('task_events_task_idx', ['taskId', 'seq'], { where: 'task_id IS NOT NULL' })
+// Over an expression and over a partial order, which TypeORM cannot describe: the migrations make them.
+@Index('task_events_agent_idx', { synchronize: false })
+@Index('task_events_announcement_idx', { synchronize: false })
 @Index('task_events_user_idx', ['userId', 'seq'], { where: 'user_id IS NOT NULL' })
 export class FeedEventRow {
   @PrimaryGeneratedColumn('identity', {

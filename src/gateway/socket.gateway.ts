@@ -12,42 +12,49 @@ import {
 import type { Server, Socket } from 'socket.io';
 import { AccessTokens, type Caller } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import { isId } from '../common/ids.js';
 import type { FeedEvent } from '../feed/index.js';
-import { TaskService } from '../tasks/index.js';
-import { Hub, type Replay, type Subscriber, type Topic, topicName } from './hub.js';
+import { ConnectionLimits } from './connection-limits.js';
+import { FanOut, type Receiver } from './fan-out.js';
+import { Hub, type Replay, type Subscriber } from './hub.js';
+import { MessageBudget } from './message-budget.js';
+import { parseTopic, type Topic, topicName } from './topic.js';
+import { TopicAccess } from './topic-access.js';
+import { asSeenBy } from './visibility.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
 
 /**
- * The feed over Socket.IO (WebSocket transport). The handshake carries the JWT in `auth.token`; the client is in
- * `user:<its id>` from the start.
+ * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
+ * `auth.token`; the client is in `user:<its id>` from the start.
  *
- *     → subscribe { topic: "task:<id>" | "user:<id>", after_seq? }   ack { ok: true, events, complete } | { ok: false, code, message }
- *     → unsubscribe { topic }                                        ack { ok: true }
- *     ← event { seq, type, task_id, … }                              each once, in order of seq
+ *     → subscribe { topic, after_seq? }     ack { ok: true, events, complete } | { ok: false, code, message }
+ *     → unsubscribe { topic }               ack { ok: true }
+ *     ← event { seq, type, task_id, … }     each once, in order of seq
+ *     ← lagging { topics: [{ topic, after_seq }] }   read too slowly: these are no longer followed, resume them there
  */
 @WebSocketGateway()
 export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection<Client>, OnGatewayDisconnect<Client> {
   private readonly logger = new Logger('Gateway');
+  private readonly clients = new Set<Client>();
+  private fanOut: FanOut;
+  private laggingCount = 0;
 
   constructor(
     private readonly tokens: AccessTokens,
-    private readonly tasks: TaskService,
+    private readonly access: TopicAccess,
+    private readonly limits: ConnectionLimits,
     private readonly hub: Hub,
   ) {}
 
   afterInit(server: Server): void {
+    this.fanOut = new FanOut(server);
     server.use((socket, next) => {
       try {
         const token: unknown = socket.handshake.auth.token;
         const caller = this.tokens.verify(typeof token === 'string' ? token : '');
-        socket.data = {
-          caller,
-          topics: new Map(),
-          subscriber: { deliver: (event: FeedEvent) => socket.emit('event', event) },
-        } satisfies ClientData;
+        this.limits.check(caller.id, socket.handshake.address);
+        socket.data = this.newConnection(socket, caller);
         next();
       } catch (error) {
         next(handshakeError(error));
@@ -56,8 +63,18 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   async handleConnection(client: Client): Promise<void> {
+    const { caller, receiver, budget } = client.data;
+    this.clients.add(client);
+    client.data.release = this.limits.take(caller.id, client.handshake.address);
+    // Once the connection takes what waits for it, nothing does.
+    client.conn.on('flush', () => (receiver.queuedBytes = 0));
+    client.use((packet, next) => {
+      if (budget.spend()) return next();
+      const acknowledge: unknown = packet.at(-1);
+      if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
+    });
     try {
-      await this.follow(client, { kind: 'user', id: client.data.caller.id }, undefined, () => undefined);
+      await this.follow(client, { kind: 'user', id: caller.id }, undefined, () => undefined);
     } catch (error) {
       this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
       client.disconnect(true);
@@ -65,18 +82,22 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   handleDisconnect(client: Client): void {
-    for (const topic of client.data.topics.values()) this.hub.unsubscribe(topic, client.data.subscriber);
-    client.data.topics.clear();
+    this.clients.delete(client);
+    client.data.release?.();
+    this.giveUpTopics(client);
   }
 
   @SubscribeMessage('subscribe')
   async subscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown, @Ack() ack: unknown): Promise<void> {
     const answer: (acknowledgement: Acknowledgement) => void =
       typeof ack === 'function' ? (ack as never) : () => undefined;
+    const { caller } = client.data;
     try {
       const { topic, afterSeq } = parseSubscription(body);
-      await this.authorise(client.data.caller, topic);
-      await this.follow(client, topic, afterSeq, (past) => answer({ ok: true, ...past }));
+      await this.access.authorise(caller, topic);
+      await this.follow(client, topic, afterSeq, ({ events, ...past }) =>
+        answer({ ok: true, ...past, events: events.map((event) => asSeenBy(caller, event)) }),
+      );
     } catch (error) {
       if (!(error instanceof AppError)) this.logger.error(`a subscription failed: ${(error as Error).stack}`);
       answer(toRefusal(error));
@@ -95,6 +116,24 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     }
   }
 
+  /** Figures of this process. */
+  statistics(): { sockets: number; users: number; delivered: number; lagging: number } {
+    const users = new Set([...this.clients].map((client) => client.data.caller.id));
+    return {
+      sockets: this.clients.size,
+      users: users.size,
+      delivered: this.fanOut.delivered,
+      lagging: this.laggingCount,
+    };
+  }
+
+  private newConnection(socket: Socket, caller: Caller): ClientData {
+    const onLagging = (): void => this.tellLagging(socket as Client);
+    const receiver: Receiver = { socket, caller, queuedBytes: 0, queuedSince: 0, onLagging };
+    const subscriber: Subscriber = { deliver: (event) => this.fanOut.add(event, receiver) };
+    return { caller, receiver, subscriber, topics: new Map(), budget: new MessageBudget() };
+  }
+
   private async follow(
     client: Client,
     topic: Topic,
@@ -111,12 +150,19 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     if (client.disconnected) this.hub.unsubscribe(topic, client.data.subscriber);
   }
 
-  /** @throws AppError `not_found` for somebody else's */
-  private async authorise(caller: Caller, topic: Topic): Promise<void> {
-    if (topic.kind === 'task') await this.tasks.owned(caller, topic.id);
-    else if (topic.id !== caller.id && caller.role !== 'admin') {
-      throw new AppError('not_found', 'NOT_FOUND', 'There is no such topic, or it is not yours.');
-    }
+  /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */
+  private tellLagging(client: Client): void {
+    this.laggingCount += 1;
+    client.emit('lagging', { topics: this.giveUpTopics(client) });
+  }
+
+  private giveUpTopics({ data: { topics, subscriber } }: Client): { topic: string; after_seq: number }[] {
+    const cursors = [...topics].map(([name, topic]) => ({
+      topic: name,
+      after_seq: this.hub.unsubscribe(topic, subscriber),
+    }));
+    topics.clear();
+    return cursors;
   }
 }
 
@@ -124,27 +170,34 @@ interface ClientData {
   caller: Caller;
   topics: Map<string, Topic>;
   subscriber: Subscriber;
+  receiver: Receiver;
+  budget: MessageBudget;
+  /** Gives the connection's place back. */
+  release?: () => void;
 }
 
 type Client = Socket & { data: ClientData };
 
-type Acknowledgement =
-  { ok: true; events?: FeedEvent[]; complete?: boolean } | { ok: false; code: string; message: string };
+type Refusal = { ok: false; code: string; message: string };
+type Acknowledgement = { ok: true; events?: FeedEvent[]; complete?: boolean } | Refusal;
+
+const TOO_MANY_MESSAGES: Refusal = {
+  ok: false,
+  code: 'TOO_MANY_MESSAGES',
+  message: 'This connection sends too many messages: wait a second.',
+};
 
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {
-  const { topic, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
-  const [kind, id, ...rest] = typeof topic === 'string' ? topic.split(':') : [];
-  if ((kind !== 'user' && kind !== 'task') || !isId(id) || rest.length > 0) {
-    throw new AppError('invalid', 'BAD_TOPIC', 'topic must be "task:<id>" or "user:<id>".');
-  }
-  if (afterSeq === undefined || afterSeq === null) return { topic: { kind, id } };
+  const { topic: name, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
+  const topic = parseTopic(name);
+  if (afterSeq === undefined || afterSeq === null) return { topic };
   if (!Number.isSafeInteger(afterSeq) || (afterSeq as number) < 0) {
     throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
   }
-  return { topic: { kind, id }, afterSeq: afterSeq as number };
+  return { topic, afterSeq: afterSeq as number };
 }
 
-const toRefusal = (error: unknown): { ok: false; code: string; message: string } =>
+const toRefusal = (error: unknown): Refusal =>
   error instanceof AppError
     ? { ok: false, code: error.code, message: error.message }
     : { ok: false, code: 'INTERNAL', message: 'Something went wrong on our side.' };
