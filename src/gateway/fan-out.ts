@@ -74,3 +74,6 @@ export class FanOut {
 
 const isLagging = ({ queuedBytes, queuedSince }: Receiver): boolean =>
   queuedBytes > QUEUED_AT_ALL || (queuedBytes > QUEUED_FOR_LONG && Date.now() - queuedSince > GRACE_MS);
+
+/** Whether more of the past has to wait until the client has taken some. */
+export const isBehind = ({ queuedBytes }: Receiver): boolean => queuedBytes > QUEUED_FOR_LONG;

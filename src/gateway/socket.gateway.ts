@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -14,7 +15,7 @@ import { AccessTokens, type Caller } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
-import { FanOut, type Receiver } from './fan-out.js';
+import { FanOut, isBehind, type Receiver } from './fan-out.js';
 import { Hub, type Replay, type Subscriber } from './hub.js';
 import { MessageBudget } from './message-budget.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
@@ -23,10 +24,12 @@ import { asSeenBy } from './visibility.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
+/** How often a replay looks whether its client has taken what it was sent, ms. */
+const DRAIN_POLL_MS = 20;
 
 /**
  * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
- * `auth.token`; the client is in `user:<its id>` from the start.
+ * `auth.token`; the client is in `user:<its id>` from the start, after the cursor in `auth.after_seq` if there is one.
  *
  *     → subscribe { topic, after_seq? }     ack { ok: true, events, complete } | { ok: false, code, message }
  *     → unsubscribe { topic }               ack { ok: true }
@@ -53,6 +56,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       try {
         const token: unknown = socket.handshake.auth.token;
         const caller = this.tokens.verify(typeof token === 'string' ? token : '');
+        parseCursor(socket.handshake.auth.after_seq);
         this.limits.check(caller.id, socket.handshake.address);
         socket.data = this.newConnection(socket, caller);
         next();
@@ -74,7 +78,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
     });
     try {
-      await this.follow(client, { kind: 'user', id: caller.id }, undefined, () => undefined);
+      await this.followUser(client, parseCursor(client.handshake.auth.after_seq));
     } catch (error) {
       this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
       client.disconnect(true);
@@ -134,6 +138,21 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     return { caller, receiver, subscriber, topics: new Map(), budget: new MessageBudget() };
   }
 
+  /** The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read. */
+  private async followUser(client: Client, afterSeq: number | undefined): Promise<void> {
+    const { caller, subscriber, receiver } = client.data;
+    let cursor = afterSeq;
+    let complete = false;
+    while (!complete && client.connected) {
+      await this.follow(client, { kind: 'user', id: caller.id }, cursor, (past) => {
+        for (const event of past.events) subscriber.deliver(event);
+        cursor = past.events.at(-1)?.seq ?? cursor;
+        complete = past.complete;
+      });
+      while (!complete && client.connected && isBehind(receiver)) await pause(DRAIN_POLL_MS);
+    }
+  }
+
   private async follow(
     client: Client,
     topic: Topic,
@@ -190,11 +209,13 @@ const TOO_MANY_MESSAGES: Refusal = {
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {
   const { topic: name, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
   const topic = parseTopic(name);
-  if (afterSeq === undefined || afterSeq === null) return { topic };
-  if (!Number.isSafeInteger(afterSeq) || (afterSeq as number) < 0) {
-    throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
-  }
-  return { topic, afterSeq: afterSeq as number };
+  return { topic, afterSeq: parseCursor(afterSeq) };
+}
+
+function parseCursor(afterSeq: unknown): number | undefined {
+  if (afterSeq === undefined || afterSeq === null) return undefined;
+  if (Number.isSafeInteger(afterSeq) && (afterSeq as number) >= 0) return afterSeq as number;
+  throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
 }
 
 const toRefusal = (error: unknown): Refusal =>

@@ -9,6 +9,8 @@ export class FeedSocket {
   /** In the order of their arrival. */
   readonly received: FeedEvent[] = [];
 
+  connected = true;
+
   private constructor(private readonly socket: Socket) {
     socket.on('event', (event: FeedEvent) => this.received.push(event));
   }
@@ -19,6 +21,7 @@ export class FeedSocket {
     const feed = new FeedSocket(socket);
     return new Promise((resolve, reject) => {
       socket.once('connect', () => resolve(feed));
+      socket.on('disconnect', () => (feed.connected = false));
       socket.once('connect_error', (error) => {
         socket.close();
         reject(error);
