@@ -93,7 +93,7 @@ export class EventLog {
 
   /** Events about an agent after `seq` (its versions, and the tasks it works on), oldest first. */
   async readAgent(agentId: string, seq: number, limit: number): Promise<FeedEvent[]> {
-    const where = `WHERE data ->> 'agent_id' = $1 AND seq > $2 ORDER BY seq LIMIT $3`;
+    const where = 'WHERE agent_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
     return toEvents(await this.sql.query<Row>('feed-agent', `${SELECT} ${where}`, [agentId, seq, limit]));
   }
 
@@ -124,15 +124,17 @@ const OF_USER = `
    ORDER BY seq LIMIT $3`;
 
 const APPEND = `
-  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, data)
-  SELECT type, task_id, user_id, agent_owner_id, data::json
+  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
+  SELECT type, task_id, user_id, agent_owner_id, agent_id, data::json
     FROM json_to_recordset($1::json)
-      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, data text)
+      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, agent_id uuid, data text)
   RETURNING seq`;
 
 /** `data` travels as text: nested, it would be decoded with the batch, where a `\u0000` from one agent fails them all. */
 const toBatch = (events: NewFeedEvent[]): string =>
-  JSON.stringify(events.map((event) => ({ ...event, data: JSON.stringify(event.data) })));
+  JSON.stringify(
+    events.map((event) => ({ ...event, agent_id: agentOf(event.data), data: JSON.stringify(event.data) })),
+  );
 
 interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
   seq: string;
@@ -141,6 +143,10 @@ interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
 
 const toEvents = (rows: Row[]): FeedEvent[] =>
   rows.map((row) => ({ ...row, seq: Number(row.seq), at: row.at.toISOString() }));
+
+/** The agent an event is about, if it is about one: what its `data` says, which no index could look into safely. */
+export const agentOf = ({ agent_id }: Record<string, unknown>): string | null =>
+  typeof agent_id === 'string' ? agent_id : null;
 
 const subjectOf = (event: NewFeedEvent): string => event.task_id ?? String(event.data.agent_id ?? '');
 

@@ -5,7 +5,7 @@ import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import type { EventPage, EventsQuery } from './event.dto.js';
 import { EventStreamResponse } from './event-stream-response.js';
-import { Hub } from './hub.js';
+import { Hub, PAGE, type Replay } from './hub.js';
 import type { Topic } from './topic.js';
 import { asSeenBy } from './visibility.js';
 
@@ -52,11 +52,12 @@ export class EventFeed {
     let cursor = afterSeq;
     let complete = false;
     while (!complete && !stream.closed) {
-      await this.hub.subscribe(topic, stream, cursor, (past) => {
+      const send = (past: Replay): void => {
         for (const event of past.events) stream.send(asSeenBy(caller, event));
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
-      });
+      };
+      await this.hub.subscribe(topic, stream, cursor, send, PAGE);
       if (!complete) await stream.drained();
     }
     // 204 tells a browser's EventSource, which reconnects after every end, that there is nothing more to come.

@@ -14,7 +14,8 @@ export interface Replay {
   complete: boolean;
 }
 
-const PAGE = 200;
+/** Events read at a time. */
+export const PAGE = 200;
 /** What one answer carries at the most: events, and about this many characters of their data. */
 const MAX_REPLAY = 5000;
 const MAX_REPLAY_SIZE = 1024 * 1024;
@@ -43,17 +44,19 @@ export class Hub implements OnApplicationBootstrap {
   /**
    * @param afterSeq cursor; unset: only what happens from now on
    * @param replay receives the past, in the very turn in which the live feed takes over, so nothing gets between the two
+   * @param most events to read of the past
    */
   async subscribe(
     topic: Topic,
     subscriber: Subscriber,
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
+    most = MAX_REPLAY,
   ): Promise<void> {
     const subscription: Subscription = { gathered: [], replayedTo: afterSeq ?? 0 };
     this.register(topic, subscriber, subscription);
     try {
-      const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq);
+      const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
       const last = past.events.at(-1)?.seq ?? afterSeq ?? 0;
       if (this.topics.get(topicName(topic))?.get(subscriber) !== subscription) {
         // Unsubscribed meanwhile, or asked for anew.
@@ -120,10 +123,10 @@ export class Hub implements OnApplicationBootstrap {
     this.topics.set(key, subscriptions);
   }
 
-  private async read(topic: Topic, afterSeq: number): Promise<Replay> {
+  private async read(topic: Topic, afterSeq: number, most: number): Promise<Replay> {
     const events: FeedEvent[] = [];
     let size = 0;
-    while (events.length < MAX_REPLAY && size < MAX_REPLAY_SIZE) {
+    while (events.length < most && size < MAX_REPLAY_SIZE) {
       const page = await this.history(topic, events.at(-1)?.seq ?? afterSeq, PAGE);
       events.push(...page);
       if (page.length < PAGE) return { events, complete: true };

@@ -16,7 +16,7 @@ import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, isBehind, type Receiver } from './fan-out.js';
-import { Hub, type Replay, type Subscriber } from './hub.js';
+import { Hub, PAGE, type Replay, type Subscriber } from './hub.js';
 import { MessageBudget } from './message-budget.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
@@ -144,11 +144,12 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     let cursor = afterSeq;
     let complete = false;
     while (!complete && client.connected) {
-      await this.follow(client, { kind: 'user', id: caller.id }, cursor, (past) => {
+      const deliver = (past: Replay): void => {
         for (const event of past.events) subscriber.deliver(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
-      });
+      };
+      await this.follow(client, { kind: 'user', id: caller.id }, cursor, deliver, PAGE);
       while (!complete && client.connected && isBehind(receiver)) await pause(DRAIN_POLL_MS);
     }
   }
@@ -158,13 +159,14 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     topic: Topic,
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
+    most?: number,
   ): Promise<void> {
     const key = topicName(topic);
     if (!client.data.topics.has(key) && client.data.topics.size >= MAX_TOPICS) {
       throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
     }
     client.data.topics.set(key, topic);
-    await this.hub.subscribe(topic, client.data.subscriber, afterSeq, replay);
+    await this.hub.subscribe(topic, client.data.subscriber, afterSeq, replay, most);
     // The client may have left while the past was read.
     if (client.disconnected) this.hub.unsubscribe(topic, client.data.subscriber);
   }

@@ -1,6 +1,6 @@
 import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
-import type { FeedEvent } from '../feed/index.js';
+import { agentOf, type FeedEvent } from '../feed/index.js';
 
 /**
  * What a subscriber can follow, as clients write it:
@@ -27,7 +27,7 @@ export const topicName = (topic: Topic): string => ('id' in topic ? `${topic.kin
 export const topicsOf = ({ user_id, task_id, data }: FeedEvent): string[] => [
   ...(user_id ? [`user:${user_id}`] : []),
   ...(task_id ? [`task:${task_id}`] : []),
-  ...(typeof data.agent_id === 'string' ? [`agent:${data.agent_id}`] : []),
+  ...(agentOf(data) ? [`agent:${agentOf(data)}`] : []),
   'admin',
 ];
 

@@ -21,7 +21,10 @@ export class FeedSocket {
     const feed = new FeedSocket(socket);
     return new Promise((resolve, reject) => {
       socket.once('connect', () => resolve(feed));
-      socket.on('disconnect', () => (feed.connected = false));
+      socket.on('disconnect', (reason) => {
+        feed.connected = false;
+        reject(new Error(reason)); // before the handshake was done, when the server died in it
+      });
       socket.once('connect_error', (error) => {
         socket.close();
         reject(error);
