@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -15,6 +15,8 @@ export interface StagedBlob {
   readonly size: number;
   /** Lower-case hex. */
   readonly sha256: string;
+  /** Settles once the file is on the disk; whoever keeps the file waits for that. */
+  readonly durable: Promise<void>;
 }
 
 /**
@@ -42,13 +44,15 @@ export class Staging {
       },
     });
     try {
-      // `flush` makes the bytes durable before the file is closed, so what a driver renames survives a power cut.
-      await pipeline(source, measure, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }));
+      await pipeline(source, measure, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
     } catch (error) {
       await rm(path, { force: true });
       throw error;
     }
-    return { path, size, sha256: hash.digest('hex') };
+    // The disk works while the bytes are looked at.
+    const durable = flush(path);
+    durable.catch(() => undefined);
+    return { path, size, sha256: hash.digest('hex'), durable };
   }
 
   /** Removes the file, unless it is gone already. */
@@ -71,6 +75,11 @@ export class Staging {
     }
     return removed;
   }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.datasync().finally(() => file.close());
 }
 
 const tooLarge = (maxBytes: number): AppError =>

@@ -24,7 +24,7 @@ export class LocalBlobStore implements BlobStore {
 
   async put(staged: StagedBlob): Promise<BlobRef> {
     const path = this.pathOf(staged.sha256);
-    await mkdir(dirname(path), { recursive: true });
+    await Promise.all([mkdir(dirname(path), { recursive: true }), staged.durable]);
     await rename(staged.path, path);
     await syncFolder(dirname(path));
     return this.refOf(staged);
