@@ -33,5 +33,7 @@ export interface Report {
 
 export interface Suite {
   name: string;
+  /** What it can be run on; unset: every backend. */
+  backends?: readonly Backend[];
   run(bench: Bench, backend: Backend): Promise<Report>;
 }

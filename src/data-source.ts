@@ -1,7 +1,8 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
-import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
+import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
@@ -14,8 +15,19 @@ import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
 export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions => ({
   type: 'postgres',
   url,
-  entities: [Agent, AgentBinary, AgentStatistics, AuctionRecord, FeedCursor, FeedEventRow, Task, TaskAttempt, User],
-  migrations: [Init1795449600000, AgentFeed1795487000000],
+  entities: [
+    Agent,
+    AgentBinary,
+    AgentStatistics,
+    AuctionRecord,
+    FeedCursor,
+    FeedEventRow,
+    Task,
+    TaskAttempt,
+    User,
+    VersionBlob,
+  ],
+  migrations: [Init1795449600000, Blobs1795482000000, AgentFeed1795487000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

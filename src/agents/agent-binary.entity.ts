@@ -1,10 +1,16 @@
-import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
+import { VersionBlob } from './version-blob.entity.js';
 
-/** One uploaded binary of an agent: a version. Immutable. */
+/**
+ * One uploaded binary of an agent: a version. Immutable, but that it may be retired for good: it then keeps its number
+ * and loses its bytes once no task needs them.
+ */
 @Entity('agent_binaries')
 @Index('agent_binaries_version_key', ['agentId', 'version'], { unique: true })
+@Index('agent_binaries_blob_idx', ['storageRef'])
+@Check('agent_binaries_in_service_check', 'storage_ref IS NOT NULL OR retired_at IS NOT NULL')
 export class AgentBinary {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_binaries_pkey' })
   id: string;
@@ -24,9 +30,10 @@ export class AgentBinary {
   @Column('integer')
   size: number;
 
-  /** Where the blob store keeps it. */
-  @Column({ type: 'varchar', length: 200 })
-  storageRef: string;
+  /** Where the blob store keeps it; null once a retired version's bytes are gone. */
+  @ForeignKey(() => VersionBlob, { name: 'agent_binaries_blob_fkey' })
+  @Column({ type: 'varchar', length: 200, nullable: true })
+  storageRef: string | null;
 
   /** The validation report as answered at upload. */
   @Column({ type: 'json' })
@@ -38,4 +45,7 @@ export class AgentBinary {
 
   @CreateDateColumn({ type: 'timestamptz' })
   createdAt: Date;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  retiredAt: Date | null;
 }

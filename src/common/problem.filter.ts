@@ -29,6 +29,7 @@ const CODE_OF_STATUS: Record<number, string> = {
   405: 'METHOD_NOT_ALLOWED',
   413: 'BODY_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
+  416: 'RANGE_NOT_SATISFIABLE',
 };
 
 /** Answers every error as RFC 9457 problem document. Stacks, SQL and paths go to the log, never to the client. */

@@ -57,6 +57,10 @@ export interface StorageConfig {
   dir: string;
   maxBinaryBytes: number;
   maxFormBytes: number;
+  /** Pause between two looks for what uploads and retired versions have left behind, ms. */
+  cleanupIntervalMs: number;
+  /** How long that stays; longer than any upload takes, ms. */
+  cleanupGraceMs: number;
 }
 
 export interface AuthConfig {
@@ -177,6 +181,8 @@ const accepted =
     !issues.some(({ path }) => names.includes(String(path?.[0])));
 
 const MB = 1024 * 1024;
+/** A timer set to more fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Every variable the server reads, with its default, limits and meaning. */
 export const variables = z
@@ -220,6 +226,10 @@ export const variables = z
       .describe('Where agent binaries live'),
     MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
     MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
+    CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two looks for leftovers of uploads and retired versions, ms',
+    ),
+    CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
 
     JWT_SECRET: z
       .string()
@@ -325,6 +335,8 @@ function toSlices(env: Variables): Environment {
       dir: join(dataDir, 'blobs'),
       maxBinaryBytes: env.MAX_BINARY_BYTES,
       maxFormBytes: env.MAX_FORM_BYTES,
+      cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
+      cleanupGraceMs: env.CLEANUP_GRACE_MS,
     },
     auth: {
       jwtSecret: env.JWT_SECRET,

@@ -16,6 +16,7 @@ export const EVENT_TYPES = [
   'agent.version_uploaded',
   'agent.version_activated',
   'system.announcement',
+  'agent.version_retired',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -307,6 +307,11 @@ describe('bad input', () => {
         capability: ['%00', '', 'Nope', `'`, 'a'.repeat(100)],
         mine: ['nope', '1', '%00'],
         after_seq: ['-1', '1.5', 'abc', '1e400', '99999999999999999999', '%00'],
+        expires: ['nope', '-1', '1e400'],
+        filename: ['%00', 'a/b', '%22'],
+        type: ['%00', 'nope', 'a/b%0d%0a'],
+        signature: ['', '%00', 'nope'],
+        redirect: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
       };
       const asked = operations.filter(({ query }) => query.length > 0);
