@@ -2,9 +2,17 @@ import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } fr
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
 
-/** One uploaded binary of an agent: a version. Immutable. */
+/** The part of a scan's report that agents understand; the rest is the scanner's. */
+export interface ScanVerdict {
+  status: 'clean' | 'infected' | 'unscanned' | 'not_configured';
+  signature: string | null;
+  scanned_at: string | null;
+}
+
+/** One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it. */
 @Entity('agent_binaries')
 @Index('agent_binaries_version_key', ['agentId', 'version'], { unique: true })
+@Index('agent_binaries_unscanned_idx', ['id'], { where: `scan ->> 'status' IN ('unscanned', 'not_configured')` })
 export class AgentBinary {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_binaries_pkey' })
   id: string;
@@ -31,6 +39,10 @@ export class AgentBinary {
   /** The validation report as answered at upload. */
   @Column({ type: 'json' })
   validation: object;
+
+  /** What the virus scanner says: a `ScanReport`. */
+  @Column({ type: 'jsonb' })
+  scan: ScanVerdict;
 
   @ForeignKey(() => User, { name: 'agent_binaries_uploader_fkey' })
   @Column('uuid')

@@ -1,6 +1,7 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsOptional, IsSemVer, MaxLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+import type { ScanVerdict } from './agent-binary.entity.js';
 
 export class BinaryQuery {
   /**
@@ -34,6 +35,9 @@ export class VersionDto {
   // By name: the report belongs to the module that validates, which agents know nothing of.
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ValidationReport' }] } as ApiPropertyOptions)
   validation: Record<string, unknown>;
+  /** What the virus scanner says of it. */
+  @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ScanReport' }] } as ApiPropertyOptions)
+  scan: ScanVerdict;
   /** User id. */
   @ApiId()
   uploaded_by: string;

@@ -6,7 +6,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { FeedNotice } from '../feed/index.js';
 import type { BlobRef } from '../storage/index.js';
-import { AgentBinary } from './agent-binary.entity.js';
+import { AgentBinary, type ScanVerdict } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
@@ -19,6 +19,7 @@ export interface NewVersion {
   sha256: string;
   size: number;
   validation: object;
+  scan: ScanVerdict;
 }
 
 /** An agent that exists, with what the form changes of it; or the description of a new one. */
@@ -84,6 +85,7 @@ export class VersionService {
       binary_size: binary.size,
       active: binary.id === agent.activeBinaryId,
       validation: binary.validation as Record<string, unknown>,
+      scan: binary.scan,
       uploaded_by: binary.uploadedBy,
       created_at: binary.createdAt.toISOString(),
     }));
@@ -123,6 +125,7 @@ export class VersionService {
       sha256: upload.sha256,
       size: upload.size,
       validation: upload.validation,
+      scan: upload.scan,
       storageRef: await store(),
       uploadedBy: caller.id,
     });

@@ -15,6 +15,7 @@ export interface Environment {
   auction: AuctionConfig;
   sandbox: SandboxConfig;
   validation: ValidationConfig;
+  scanner: ScannerConfig;
 }
 
 export type Role = 'api' | 'worker';
@@ -123,6 +124,19 @@ export interface ValidationConfig {
   maxMemoryPages: number;
   /** Wall time of the engine's own validation in its child process, ms. */
   engineTimeoutMs: number;
+}
+
+export interface ScannerConfig {
+  /** `tcp://host:port` or `unix:///path` of a clamd; unset: uploads are not scanned. */
+  clamdUrl?: string;
+  /** Let binaries in while the scanner is away, and scan them later. */
+  failOpen: boolean;
+  /** Wall time of one scan, ms. */
+  timeoutMs: number;
+  /** Larger binaries are refused. */
+  maxBytes: number;
+  /** Pause between two looks for versions that nobody has scanned yet, ms. */
+  rescanIntervalMs: number;
 }
 
 /**
@@ -260,6 +274,16 @@ export const variables = z
     VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
     VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
     VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
+
+    CLAMD_URL: url('tcp:', 'unix:')
+      .optional()
+      .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
+    SCAN_FAIL_OPEN: flag(false).describe('Let binaries in while clamd is away and scan them later; else 503'),
+    SCAN_TIMEOUT_MS: integer(30_000, 100).describe('Time for one virus scan, ms'),
+    SCAN_MAX_BYTES: integer(100 * MB, 1).describe(
+      "Largest binary sent to clamd; keep below clamd's own StreamMaxLength",
+    ),
+    SCAN_RETRY_INTERVAL_MS: integer(60_000, 100).describe('Pause between two looks for versions not scanned yet, ms'),
   })
   .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
     path: ['JWT_SECRET'],
@@ -359,6 +383,13 @@ function toSlices(env: Variables): Environment {
       // A module the sandbox could not give its first page would pass here only to fail at every run.
       maxMemoryPages: Math.min(env.VALIDATION_MAX_MEMORY_PAGES, env.SANDBOX_MEMORY_PAGES),
       engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+    },
+    scanner: {
+      clamdUrl: env.CLAMD_URL,
+      failOpen: env.SCAN_FAIL_OPEN,
+      timeoutMs: env.SCAN_TIMEOUT_MS,
+      maxBytes: env.SCAN_MAX_BYTES,
+      rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
     },
   };
 }

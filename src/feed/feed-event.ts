@@ -15,6 +15,7 @@ export const EVENT_TYPES = [
   'agent.updated',
   'agent.version_uploaded',
   'agent.version_activated',
+  'agent.version_quarantined',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -6,7 +6,7 @@ import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { owns } from '../auth/index.js';
 import { BLOB_STORE, type BlobStore, type StagedBlob } from '../storage/index.js';
-import { type ValidationReport, WasmValidator } from '../validation/index.js';
+import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { UploadFormDto } from './upload.dto.js';
 
 /** From a staged file to a version that bids: check the form, validate the binary, keep both or neither. */
@@ -16,6 +16,7 @@ export class UploadService {
     private readonly agents: AgentService,
     private readonly versions: VersionService,
     private readonly validator: WasmValidator,
+    private readonly malware: MalwareScan,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
   ) {}
 
@@ -50,7 +51,8 @@ export class UploadService {
         const details = { validation: report };
         throw new AppError('unprocessable', report.error.code, report.error.message, { details });
       }
-      const upload = { version, sha256: staged.sha256, size: staged.size, validation: report };
+      const scan = await this.malware.admit(staged.path);
+      const upload = { version, sha256: staged.sha256, size: staged.size, validation: report, scan };
       const added = await this.versions.add(caller, named, upload, () => this.blobs.commit(staged));
       return { ...added, report };
     } finally {
