@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
@@ -34,7 +33,7 @@ export class ClamdVirusScanner implements VirusScanner {
     const sent = new Sent();
     let reply: string;
     try {
-      reply = await this.converse(async (socket) => {
+      reply = await this.converse(this.options.timeoutMs, async (socket) => {
         socket.write('zINSTREAM\0');
         await this.send(source, socket, sent);
       });
@@ -45,21 +44,19 @@ export class ClamdVirusScanner implements VirusScanner {
       source.destroy();
     }
     if (sent.failure) throw sent.failure;
-    return verdict(reply, sent.complete);
+    return verdict(reply, sent);
   }
 
   async ping(): Promise<void> {
-    const reply = await this.converse(async (socket) => void socket.write('zPING\0'));
+    const timeoutMs = Math.min(PING_TIMEOUT_MS, this.options.timeoutMs);
+    const reply = await this.converse(timeoutMs, async (socket) => void socket.write('zPING\0'));
     if (reply !== 'PONG') throw new Error(`clamd answered ${JSON.stringify(reply.slice(0, LONGEST_REPLY))}`);
   }
 
   /** Connects, lets `speak` say something, and answers what clamd replies, also when it replies and hangs up before. */
-  private async converse(speak: (socket: Socket) => Promise<void>): Promise<string> {
+  private async converse(timeoutMs: number, speak: (socket: Socket) => Promise<void>): Promise<string> {
     const socket = connect(this.address);
-    const deadline = setTimeout(
-      () => socket.destroy(new Error(`no answer within ${this.options.timeoutMs} ms`)),
-      this.options.timeoutMs,
-    );
+    const deadline = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     try {
       const reply = replyOf(socket);
       // clamd may hang up in the middle of a stream: then its reply decides, or that there is none.
@@ -80,7 +77,8 @@ export class ClamdVirusScanner implements VirusScanner {
     try {
       for await (const chunk of source as AsyncIterable<Buffer>) {
         sent.bytes += chunk.length;
-        if (sent.bytes > this.options.maxBytes) break;
+        sent.tooMuch = sent.bytes > this.options.maxBytes;
+        if (sent.tooMuch) break;
         if (!(await write(socket, lengthOf(chunk), chunk))) return;
       }
     } catch (error) {
@@ -92,8 +90,7 @@ export class ClamdVirusScanner implements VirusScanner {
     } finally {
       socket.off('close', hangUp);
     }
-    sent.complete = sent.bytes <= this.options.maxBytes;
-    await write(socket, END);
+    if (await write(socket, END)) sent.complete = !sent.tooMuch;
   }
 }
 
@@ -102,11 +99,14 @@ class Sent {
   bytes = 0;
   /** The whole of it. */
   complete = false;
+  /** More than is scanned: the rest was left out. */
+  tooMuch = false;
   /** What was wrong with the source, which is no fault of the scanner. */
   failure: Error | undefined;
 }
 
 const DEFAULT_PORT = 3310;
+const PING_TIMEOUT_MS = 2000;
 const END = Buffer.alloc(4);
 const LONGEST_REPLY = 1000;
 
@@ -123,8 +123,18 @@ async function write(socket: Socket, ...buffers: Buffer[]): Promise<boolean> {
   let free = true;
   for (const buffer of buffers) free = socket.write(buffer);
   socket.uncork();
-  if (!free) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined);
+  if (!free) await drained(socket);
   return !socket.destroyed;
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      socket.off('drain', go).off('close', go);
+      resolve();
+    };
+    socket.on('drain', go).on('close', go);
+  });
 }
 
 /** What the other end says until NUL, or until it ends. @throws Error when the connection breaks without a word */
@@ -147,13 +157,13 @@ function replyOf(socket: Socket): Promise<string> {
 }
 
 /** Whatever is no verdict leaves the bytes unscanned: an error of clamd's must never read as clean. */
-function verdict(reply: string, complete: boolean): ScanOutcome {
+function verdict(reply: string, { complete, tooMuch }: Sent): ScanOutcome {
   const found = /^stream: (.+) FOUND$/.exec(reply)?.[1];
   // With `AlertExceedsMax` clamd tells by this that it has not looked at everything.
   if (found?.startsWith('Heuristics.Limits.Exceeded') || /size limit exceeded/i.test(reply))
     return { end: 'too_large' };
   if (found) return { end: 'infected', signature: found };
-  if (!complete) return { end: 'too_large' };
-  if (reply === 'stream: OK') return { end: 'clean' };
+  if (tooMuch) return { end: 'too_large' };
+  if (reply === 'stream: OK' && complete) return { end: 'clean' };
   return { end: 'away', reason: `clamd answered ${JSON.stringify(reply)}` };
 }
