@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AppError } from '../common/app-error.js';
 import { confine, type Confinement } from '../common/confinement.js';
-import type { CheckAnswer } from './check/exchange.js';
+import { type CheckAnswer, requestFrame } from './check/exchange.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
 /** How the check of one module ended. The last two are the module's doing, not the server's. */
@@ -21,6 +22,8 @@ const SCRIPTS = [
   './check/exchange.js',
   './wasm/byte-reader.js',
   './wasm/constant-expression.js',
+  './wasm/custom-sections.js',
+  './wasm/nesting.js',
   './wasm/refusal.js',
   './wasm/section-walker.js',
   './wasm/sections.js',
@@ -33,16 +36,24 @@ const MEMORY_BYTES = 384_000_000;
 /** The limits on names and counts keep an answer below half of it. */
 const LONGEST_ANSWER = 12_000_000;
 const KEPT_STDERR = 8000;
+/** Read and passed on at a time, bytes. */
+const PIECE = 512 * 1024;
 
-/** Checks modules in confined child processes, one process each. */
+/**
+ * Checks modules in confined child processes, one process each: what a module did to its process ends with it. Starting
+ * one takes longer than checking most modules, so a spare one is started ahead and waits.
+ */
 export class ConfinedCheck {
+  private spare: ChildProcess | undefined;
+  private released = false;
+
   private constructor(
     private readonly confinement: Confinement,
     private readonly timeoutMs: number,
   ) {}
 
   /**
-   * @param timeoutMs wall time of one check, start of the process included
+   * @param timeoutMs wall time of one check
    * @param cores how many of them the engine may keep busy meanwhile
    * @throws AppError `internal` `CONFINEMENT_FAILED`
    */
@@ -50,7 +61,9 @@ export class ConfinedCheck {
     // A second line behind the deadline, for a server too busy to keep it.
     const cpuSeconds = (Math.ceil(timeoutMs / 1000) + 1) * cores;
     const confinement = await confine({ scripts: SCRIPTS, heapMb: HEAP_MB, memoryBytes: MEMORY_BYTES, cpuSeconds });
-    return new ConfinedCheck(confinement, timeoutMs);
+    const check = new ConfinedCheck(confinement, timeoutMs);
+    check.startSpare();
+    return check;
   }
 
   /** Measures of confinement this machine does not offer, a line each. */
@@ -59,11 +72,12 @@ export class ConfinedCheck {
   }
 
   /**
-   * @param binary open for reading; the child reads it itself, so its bytes never pass through the server
+   * @param binary open for reading; it is passed on piece by piece
+   * @param size its bytes
    * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE` when no process can be started
    */
-  async run(binary: FileHandle, limits: ModuleLimits): Promise<CheckOutcome> {
-    const child = this.confinement.spawn([binary.fd, 'pipe', 'pipe', 'pipe']);
+  async run(binary: FileHandle, size: number, limits: ModuleLimits): Promise<CheckOutcome> {
+    const child = this.takeSpare() ?? this.start();
     if (child.pid === undefined) throw await unavailable(child);
     let timedOut = false;
     const deadline = setTimeout(() => {
@@ -73,22 +87,61 @@ export class ConfinedCheck {
     try {
       const output = collect(child.stdout!, LONGEST_ANSWER, () => child.kill('SIGKILL'));
       const complaint = collect(child.stderr!, KEPT_STDERR);
-      const request = child.stdio[3] as Writable;
-      request.on('error', () => {}); // A child that died before reading it shows in how it ended.
-      request.end(JSON.stringify(limits));
-      const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+      const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+      child.stdin!.write(requestFrame({ size, limits }));
+      const source = binary.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE });
+      let unreadable: Error | undefined;
+      source.on('error', (error) => {
+        unreadable = error;
+        child.kill('SIGKILL');
+      });
+      // A child that died before reading everything shows in how it ended.
+      await pipeline(source, child.stdin!).catch(() => undefined);
+      const [code, signal] = await ended;
+      if (unreadable) throw unreadable;
       if (timedOut) return { end: 'timed_out', afterMs: this.timeoutMs };
       const answer = code === 0 ? parseAnswer(output()) : undefined;
       if (answer) return { end: 'answered', answer };
       return { end: 'crashed', how: `${signal ?? `exit code ${code}`}, ${gist(complaint())}` };
     } finally {
       clearTimeout(deadline);
+      this.startSpare();
     }
   }
 
   /** No check can run afterwards. */
-  release(): Promise<void> {
-    return this.confinement.release();
+  async release(): Promise<void> {
+    this.released = true;
+    const spare = this.takeSpare();
+    if (spare) {
+      const ended = once(spare, 'close');
+      spare.kill('SIGKILL');
+      await ended;
+    }
+    await this.confinement.release();
+  }
+
+  /** After a check rather than during one, which it would slow down. */
+  private startSpare(): void {
+    if (this.spare || this.released) return;
+    const child = this.start();
+    this.spare = child;
+    const drop = (): void => {
+      if (this.spare === child) this.spare = undefined;
+    };
+    child.once('error', drop).once('close', drop);
+  }
+
+  private takeSpare(): ChildProcess | undefined {
+    const { spare } = this;
+    this.spare = undefined;
+    return spare;
+  }
+
+  private start(): ChildProcess {
+    const child = this.confinement.spawn(['pipe', 'pipe', 'pipe']);
+    child.stdin?.on('error', () => undefined);
+    return child;
   }
 }
 
