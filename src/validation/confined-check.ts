@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
 import { AppError } from '../common/app-error.js';
 import { confine, type Confinement } from '../common/confinement.js';
 import { type CheckAnswer, requestFrame } from './check/exchange.js';
@@ -20,6 +19,7 @@ const SCRIPTS = [
   './check/runner.js',
   './check/engine.js',
   './check/exchange.js',
+  './check/warm-up.js',
   './wasm/byte-reader.js',
   './wasm/constant-expression.js',
   './wasm/custom-sections.js',
@@ -89,22 +89,22 @@ export class ConfinedCheck {
       const complaint = collect(child.stderr!, KEPT_STDERR);
       const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
       child.stdin!.write(requestFrame({ size, limits }));
-      const source = binary.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE });
-      let unreadable: Error | undefined;
-      source.on('error', (error) => {
-        unreadable = error;
+      try {
+        await passOn(binary, child.stdin!);
+      } catch (error) {
         child.kill('SIGKILL');
-      });
-      // A child that died before reading everything shows in how it ended.
-      await pipeline(source, child.stdin!).catch(() => undefined);
-      const [code, signal] = await ended;
-      if (unreadable) throw unreadable;
-      if (timedOut) return { end: 'timed_out', afterMs: this.timeoutMs };
-      const answer = code === 0 ? parseAnswer(output()) : undefined;
+        throw error;
+      }
+      // The answer is whole once its line is: what the process needs to come to its end is not waited for.
+      await Promise.race([ended, output.line]);
+      const answer = parseAnswer(output.text());
       if (answer) return { end: 'answered', answer };
-      return { end: 'crashed', how: `${signal ?? `exit code ${code}`}, ${gist(complaint())}` };
+      const [code, signal] = await ended;
+      if (timedOut) return { end: 'timed_out', afterMs: this.timeoutMs };
+      return { end: 'crashed', how: `${signal ?? `exit code ${code}`}, ${gist(complaint.text())}` };
     } finally {
       clearTimeout(deadline);
+      child.kill('SIGKILL');
       this.startSpare();
     }
   }
@@ -145,16 +145,45 @@ export class ConfinedCheck {
   }
 }
 
-/** Keeps the first `limit` bytes of a stream, drains the rest, and answers what was kept as text. */
-function collect(stream: Readable, limit: number, onExcess = () => {}): () => string {
+/**
+ * Writes a file into a pipe and ends it: by turns through two buffers, since new ones for every piece cost more than the
+ * copying. Whoever died at the other end before reading everything shows in how it ended.
+ * @throws Error when the file cannot be read
+ */
+async function passOn(file: FileHandle, pipe: Writable): Promise<void> {
+  let [buffer, other] = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)];
+  let written: Promise<boolean> = Promise.resolve(true);
+  for (let position = 0; ;) {
+    const { bytesRead } = await file.read(buffer, 0, PIECE, position);
+    if (!(await written) || bytesRead === 0) break;
+    position += bytesRead;
+    const piece = buffer.subarray(0, bytesRead);
+    written = new Promise((resolve) => pipe.write(piece, (error) => resolve(!error)));
+    [buffer, other] = [other, buffer];
+  }
+  pipe.end();
+}
+
+/** What came of a stream. */
+interface Collected {
+  /** Resolves at the end of the first line. */
+  line: Promise<void>;
+  text(): string;
+}
+
+/** Keeps the first `limit` bytes of a stream and drains the rest. */
+function collect(stream: Readable, limit: number, onExcess = () => {}): Collected {
   const chunks: Buffer[] = [];
   let size = 0;
+  let endLine: () => void;
+  const line = new Promise<void>((resolve) => (endLine = resolve));
   stream.on('data', (chunk: Buffer) => {
     if (size < limit) chunks.push(chunk.subarray(0, limit - size));
     size += chunk.length;
+    if (chunk.includes('\n')) endLine();
     if (size > limit) onExcess();
   });
-  return () => Buffer.concat(chunks).toString();
+  return { line, text: () => Buffer.concat(chunks).toString() };
 }
 
 /** The line of a crash report that names the error. */

@@ -2,11 +2,13 @@ import { readSync, writeSync } from 'node:fs';
 import { walkModule } from '../wasm/section-walker.js';
 import { engineRefusal } from './engine.js';
 import type { CheckAnswer, CheckRequest } from './exchange.js';
+import { warmUp } from './warm-up.js';
 
 /**
  * The checking process: the only place where the bytes of an upload are parsed. It may wait long for its one module,
  * checks it and ends. The server ends it when it takes too long.
  */
+warmUp();
 const head = read(4);
 if (head.length === 4) {
   const { size, limits } = JSON.parse(read(head.readUInt32BE()).toString()) as CheckRequest;
