@@ -33,5 +33,7 @@ export interface Report {
 
 export interface Suite {
   name: string;
+  /** Those it runs on; unset: all. */
+  backends?: readonly Backend[];
   run(bench: Bench, backend: Backend): Promise<Report>;
 }

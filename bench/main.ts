@@ -6,6 +6,7 @@ import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { latency } from './suites/latency.js';
 import { submission } from './suites/submission.js';
+import { validation } from './suites/validation.js';
 import { type Backend, type Services, startServices } from './support/services.js';
 import { isMet, ratioToPeer } from './support/statistics.js';
 import { costsTable, figuresTable } from './support/table.js';
@@ -15,6 +16,7 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
+  { name: 'validation', backends: ['postgres'], run: validation },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 
@@ -67,7 +69,7 @@ try {
 async function runSuites(bench: Bench): Promise<Report> {
   const whole: Report = { figures: [], costs: [] };
   for (const suite of SUITES) {
-    for (const backend of BACKENDS) {
+    for (const backend of suite.backends ?? BACKENDS) {
       if (!`${suite.name}/${backend}`.includes(options.only)) continue;
       console.log(`${suite.name} on ${backend} …`);
       const { figures, costs } = await suite.run(bench, backend);

@@ -11,7 +11,7 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** What is asked of a figure. */
-export type Aim = { atLeast: number } | { below: number } | { atLeastOfPeer: number };
+export type Aim = { atLeast: number } | { below: number } | { atLeastOfPeer: number } | { atMostOfPeer: number };
 
 export interface Figure {
   suite: string;
@@ -36,5 +36,6 @@ export function isMet(figure: Figure): boolean | undefined {
   if (!aim) return undefined;
   if ('atLeast' in aim) return median(figure.ours) >= aim.atLeast;
   if ('below' in aim) return median(figure.ours) < aim.below;
+  if ('atMostOfPeer' in aim) return (ratioToPeer(figure) ?? Infinity) <= aim.atMostOfPeer;
   return (ratioToPeer(figure) ?? 0) >= aim.atLeastOfPeer;
 }
