@@ -90,7 +90,7 @@ export class ConfinedCheck {
       const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
       child.stdin!.write(requestFrame({ size, limits }));
       try {
-        await passOn(binary, child.stdin!);
+        await passOn(binary, size, child.stdin!);
       } catch (error) {
         child.kill('SIGKILL');
         throw error;
@@ -150,15 +150,16 @@ export class ConfinedCheck {
  * copying. Whoever died at the other end before reading everything shows in how it ended.
  * @throws Error when the file cannot be read
  */
-async function passOn(file: FileHandle, pipe: Writable): Promise<void> {
-  let [buffer, other] = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)];
+async function passOn(file: FileHandle, size: number, pipe: Writable): Promise<void> {
+  const piece = Math.min(PIECE, size);
+  let [buffer, other] = [Buffer.allocUnsafeSlow(piece), Buffer.allocUnsafeSlow(piece)];
   let written: Promise<boolean> = Promise.resolve(true);
-  for (let position = 0; ;) {
-    const { bytesRead } = await file.read(buffer, 0, PIECE, position);
+  for (let position = 0; position < size;) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(PIECE, size - position), position);
     if (!(await written) || bytesRead === 0) break;
     position += bytesRead;
-    const piece = buffer.subarray(0, bytesRead);
-    written = new Promise((resolve) => pipe.write(piece, (error) => resolve(!error)));
+    const filled = buffer.subarray(0, bytesRead);
+    written = new Promise((resolve) => pipe.write(filled, (error) => resolve(!error)));
     [buffer, other] = [other, buffer];
   }
   pipe.end();
