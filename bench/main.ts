@@ -7,6 +7,7 @@ import { endToEnd } from './suites/end-to-end.js';
 import { latency } from './suites/latency.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
+import { validation } from './suites/validation.js';
 import { type Backend, type Services, startServices } from './support/services.js';
 import { isMet, ratioToPeer } from './support/statistics.js';
 import { costsTable, figuresTable } from './support/table.js';
@@ -18,6 +19,7 @@ const SUITES: Suite[] = [
   { name: 'latency', run: latency },
   // No queue has a part in it.
   { name: 'upload', run: upload, backends: ['postgres'] },
+  { name: 'validation', backends: ['postgres'], run: validation },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;

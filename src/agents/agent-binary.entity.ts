@@ -3,13 +3,21 @@ import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
 import { VersionBlob } from './version-blob.entity.js';
 
+/** The part of a scan's report that agents understand; the rest is the scanner's. */
+export interface ScanVerdict {
+  status: 'clean' | 'infected' | 'unscanned' | 'not_configured';
+  signature: string | null;
+  scanned_at: string | null;
+}
+
 /**
- * One uploaded binary of an agent: a version. Immutable, but that it may be retired for good: it then keeps its number
- * and loses its bytes once no task needs them.
+ * One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it, and that it may be retired
+ * for good: it then keeps its number and loses its bytes once no task needs them.
  */
 @Entity('agent_binaries')
 @Index('agent_binaries_version_key', ['agentId', 'version'], { unique: true })
 @Index('agent_binaries_blob_idx', ['storageRef'])
+@Index('agent_binaries_unscanned_idx', ['id'], { where: `scan ->> 'status' IN ('unscanned', 'not_configured')` })
 @Check('agent_binaries_in_service_check', 'storage_ref IS NOT NULL OR retired_at IS NOT NULL')
 export class AgentBinary {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_binaries_pkey' })
@@ -38,6 +46,10 @@ export class AgentBinary {
   /** The validation report as answered at upload. */
   @Column({ type: 'json' })
   validation: object;
+
+  /** What the virus scanner says: a `ScanReport`. */
+  @Column({ type: 'jsonb' })
+  scan: ScanVerdict;
 
   @ForeignKey(() => User, { name: 'agent_binaries_uploader_fkey' })
   @Column('uuid')

@@ -3,6 +3,7 @@ import { Transform } from 'class-transformer';
 import { IsBoolean, IsOptional, IsSemVer, MaxLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
+import type { ScanVerdict } from './agent-binary.entity.js';
 
 export class DownloadQuery {
   /**
@@ -39,8 +40,11 @@ export class VersionDto {
    * @example "1.0.0"
    */
   version: string;
-  /** `active`: bids. `inactive`: can be activated. `retired`: for good; its bytes go once no task needs them. */
-  status: 'active' | 'inactive' | 'retired';
+  /**
+   * `active`: bids. `inactive`: can be activated. `retired`: for good; its bytes go once no task needs them.
+   * `quarantined`: a virus scan found something in it after its upload.
+   */
+  status: 'active' | 'inactive' | 'retired' | 'quarantined';
   /** Whether this is the version that bids. */
   active: boolean;
   /**
@@ -55,6 +59,9 @@ export class VersionDto {
   // By name: the report belongs to the module that validates, which agents know nothing of.
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ValidationReport' }] } as ApiPropertyOptions)
   validation: Record<string, unknown>;
+  /** What the virus scanner says of it. */
+  @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ScanReport' }] } as ApiPropertyOptions)
+  scan: ScanVerdict;
   /** User id. */
   @ApiId()
   uploaded_by: string;

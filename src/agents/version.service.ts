@@ -7,7 +7,7 @@ import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import type { BlobRef } from '../storage/index.js';
-import { AgentBinary } from './agent-binary.entity.js';
+import { AgentBinary, type ScanVerdict } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
@@ -22,6 +22,7 @@ export interface NewVersion {
   /** Its stored bytes, as `VersionBlobs.keep` answered. */
   storageRef: BlobRef;
   validation: object;
+  scan: ScanVerdict;
 }
 
 /**
@@ -103,7 +104,7 @@ export class VersionService {
 
   /**
    * Makes a version the one that bids from now on, later or earlier than the one that did. Tasks already awarded keep theirs.
-   * @throws AppError `not_found`, `conflict` `VERSION_RETIRED`
+   * @throws AppError `not_found`, `conflict` `VERSION_RETIRED` or `VERSION_QUARANTINED`
    */
   async activate(agent: Agent, version: string): Promise<VersionDto> {
     if (!semver.valid(version)) throw notFound('version');
@@ -112,6 +113,7 @@ export class VersionService {
       const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
       if (!binary) throw notFound('version');
       if (binary.retiredAt) throw gone('conflict', binary);
+      if (binary.scan?.status === 'infected') throw quarantined(binary, binary.scan);
       const subject = present(binary, binary.id);
       if (locked.activeBinaryId === binary.id) return { subject };
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
@@ -214,6 +216,13 @@ export function assertActive(agent: Agent): void {
 const gone = (kind: 'not_found' | 'conflict', { version }: Numbered): AppError =>
   new AppError(kind, 'VERSION_RETIRED', `Version ${version} was retired for good: upload its successor.`);
 
+const quarantined = ({ version }: Numbered, { signature }: ScanVerdict): AppError =>
+  new AppError(
+    'conflict',
+    'VERSION_QUARANTINED',
+    `The virus scanner found ${signature} in version ${version}: upload a clean successor.`,
+  );
+
 /** Its bytes were taken for a dead upload's and removed meanwhile. */
 const stalled = (): AppError =>
   new AppError(
@@ -222,15 +231,22 @@ const stalled = (): AppError =>
     'The upload took too long, and its bytes were cleaned up: send it again.',
   );
 
+function statusOf(binary: AgentBinary, active: boolean): VersionDto['status'] {
+  if (binary.retiredAt) return 'retired';
+  if (binary.scan?.status === 'infected') return 'quarantined';
+  return active ? 'active' : 'inactive';
+}
+
 function present(binary: AgentBinary, activeId: string | null): VersionDto {
   const active = binary.id === activeId;
   return {
     version: binary.version,
-    status: binary.retiredAt ? 'retired' : active ? 'active' : 'inactive',
+    status: statusOf(binary, active),
     active,
     binary_hash: binary.sha256,
     binary_size: binary.size,
     validation: binary.validation as Record<string, unknown>,
+    scan: binary.scan,
     uploaded_by: binary.uploadedBy,
     created_at: binary.createdAt.toISOString(),
     retired_at: binary.retiredAt?.toISOString() ?? null,

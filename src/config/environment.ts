@@ -16,6 +16,7 @@ export interface Environment {
   auction: AuctionConfig;
   sandbox: SandboxConfig;
   validation: ValidationConfig;
+  scanner: ScannerConfig;
 }
 
 export type Role = 'api' | 'worker';
@@ -133,8 +134,32 @@ export interface ValidationConfig {
   maxFunctions: number;
   maxTableElements: number;
   maxMemoryPages: number;
+  /** Of one function. */
+  maxLocals: number;
+  maxFunctionBytes: number;
+  /** Blocks inside one another, in one function. */
+  maxNesting: number;
+  maxImports: number;
+  maxExports: number;
+  /** Of all data segments together. */
+  maxDataBytes: number;
+  /** Of all custom sections together. */
+  maxCustomBytes: number;
   /** Wall time of the engine's own validation in its child process, ms. */
   engineTimeoutMs: number;
+}
+
+export interface ScannerConfig {
+  /** `tcp://host:port` or `unix:///path` of a clamd; unset: uploads are not scanned. */
+  clamdUrl?: string;
+  /** Let binaries in while the scanner is away, and scan them later. */
+  failOpen: boolean;
+  /** Wall time of one scan, ms. */
+  timeoutMs: number;
+  /** Larger binaries are refused. */
+  maxBytes: number;
+  /** Pause between two looks for versions that nobody has scanned yet, ms. */
+  rescanIntervalMs: number;
 }
 
 /**
@@ -280,7 +305,26 @@ export const variables = z
     VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
     VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
     VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
+    VALIDATION_MAX_LOCALS: integer(10_000, 0, 50_000).describe('Locals of one function'),
+    VALIDATION_MAX_FUNCTION_BYTES: integer(MB, 2).describe('Bytes of the body of one function'),
+    VALIDATION_MAX_NESTING: integer(10_000, 1).describe('Blocks inside one another in one function'),
+    VALIDATION_MAX_IMPORTS: integer(1000, 0).describe('Imports of one binary'),
+    VALIDATION_MAX_EXPORTS: integer(10_000, 1).describe('Exports of one binary'),
+    VALIDATION_MAX_DATA_BYTES: integer(40 * MB, 0).describe('Bytes of all data segments together'),
+    VALIDATION_MAX_CUSTOM_BYTES: integer(20 * MB, 0).describe(
+      'Bytes of all custom sections (debug information) together',
+    ),
     VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
+
+    CLAMD_URL: url('tcp:', 'unix:')
+      .optional()
+      .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
+    SCAN_FAIL_OPEN: flag(false).describe('Let binaries in while clamd is away and scan them later; else 503'),
+    SCAN_TIMEOUT_MS: integer(30_000, 100).describe('Time for one virus scan, ms'),
+    SCAN_MAX_BYTES: integer(100 * MB, 1).describe(
+      "Largest binary sent to clamd; keep below clamd's own StreamMaxLength",
+    ),
+    SCAN_RETRY_INTERVAL_MS: integer(60_000, 100).describe('Pause between two looks for versions not scanned yet, ms'),
   })
   .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
     path: ['JWT_SECRET'],
@@ -385,7 +429,21 @@ function toSlices(env: Variables): Environment {
       maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,
       // A module the sandbox could not give its first page would pass here only to fail at every run.
       maxMemoryPages: Math.min(env.VALIDATION_MAX_MEMORY_PAGES, env.SANDBOX_MEMORY_PAGES),
+      maxLocals: env.VALIDATION_MAX_LOCALS,
+      maxFunctionBytes: env.VALIDATION_MAX_FUNCTION_BYTES,
+      maxNesting: env.VALIDATION_MAX_NESTING,
+      maxImports: env.VALIDATION_MAX_IMPORTS,
+      maxExports: env.VALIDATION_MAX_EXPORTS,
+      maxDataBytes: env.VALIDATION_MAX_DATA_BYTES,
+      maxCustomBytes: env.VALIDATION_MAX_CUSTOM_BYTES,
       engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+    },
+    scanner: {
+      clamdUrl: env.CLAMD_URL,
+      failOpen: env.SCAN_FAIL_OPEN,
+      timeoutMs: env.SCAN_TIMEOUT_MS,
+      maxBytes: env.SCAN_MAX_BYTES,
+      rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
     },
   };
 }

@@ -15,8 +15,9 @@ export const EVENT_TYPES = [
   'agent.updated',
   'agent.version_uploaded',
   'agent.version_activated',
-  'system.announcement',
   'agent.version_retired',
+  'agent.version_quarantined',
+  'system.announcement',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -60,11 +60,16 @@ const ApiUpload = () =>
       detail: 'Send the form as multipart/form-data, as `curl -F` does.',
     }),
     ApiProblem(422, {
-      meaning: 'The binary can be no agent; `validation` says why.',
+      meaning: 'The binary can be no agent; `validation` says why. Or `MALWARE_FOUND`: the virus scanner knows it.',
       code: 'ENTRY_POINT_MISSING',
       detail:
         'The module exports no function "_start". Build a command with a main function, not a library or reactor.',
       members: { validation: { $ref: getSchemaPath(ValidationReport) } },
+    }),
+    ApiProblem(503, {
+      meaning: 'The virus scanner is away, and binaries are not let in without it. Nothing was stored.',
+      code: 'SCANNER_AWAY',
+      detail: 'The binary cannot be scanned for malware now, and nothing was stored: upload it again in a minute.',
     }),
   );
 
@@ -147,6 +152,7 @@ export class UploadController {
         : `These bytes were version ${binary.version} already; no version was added, and the active one is as it was.`,
       version: binary.version,
       validation: report,
+      scan: binary.scan,
     };
   }
 }

@@ -14,7 +14,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { type StagedBlob, Staging } from '../storage/index.js';
-import { type ValidationReport, WasmValidator } from '../validation/index.js';
+import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { UploadFormDto } from './upload.dto.js';
 
 /** Where an upload goes: to an agent that exists, or to a new one under a slug that is free. */
@@ -32,6 +32,7 @@ export class UploadService {
     private readonly agents: AgentService,
     private readonly versions: VersionService,
     private readonly validator: WasmValidator,
+    private readonly malware: MalwareScan,
     private readonly versionBlobs: VersionBlobs,
     private readonly staging: Staging,
   ) {}
@@ -67,8 +68,9 @@ export class UploadService {
       const { sha256, size } = staged;
       if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256 });
       const report = await this.validate(staged);
+      const scan = await this.malware.admit(staged.path);
       const storageRef = await this.versionBlobs.keep(staged);
-      const upload = { version, sha256, size, storageRef, validation: report };
+      const upload = { version, sha256, size, storageRef, validation: report, scan };
       return { ...(await this.versions.add(caller, target, upload)), report };
     } finally {
       await this.staging.discard(staged);
