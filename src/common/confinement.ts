@@ -49,6 +49,8 @@ export async function confine(request: ConfinementRequest): Promise<Confinement>
 export interface ConfinementRequest {
   /** Compiled ES modules the child needs, its entry first. They are copied with their places relative to each other. */
   scripts: readonly URL[];
+  /** V8's stack, KiB; unset: its own choice, 984. The system's limit (usually 8 MiB) must leave room above it. */
+  stackKb?: number;
   /** V8's old space, MiB; at least twice the wasm memory, or every `memory.grow` triggers a collection. */
   heapMb: number;
   /** Private writable memory, bytes; what the running version of V8 reserves without using it is added. */
@@ -148,8 +150,9 @@ function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
     ...(request.wasmMaxMemoryPages ? [`--wasm-max-mem-pages=${request.wasmMaxMemoryPages}`] : []),
     ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
   ];
+  const stack = request.stackKb ? [`--stack-size=${request.stackKb}`] : [];
   return [
-    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`] },
+    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`, ...stack] },
     { purpose: 'no file access', tool: 'node', args: [permission, `--allow-fs-read=${join(folder, '*')}`] },
     {
       purpose: 'no add-ons and no code from strings',

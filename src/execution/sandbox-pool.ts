@@ -25,6 +25,8 @@ export interface PoolSizes {
   spares: number;
   /** Runs after which a process is replaced. */
   recycleAfterRuns: number;
+  /** Resident memory after a run above which a process is replaced, bytes. */
+  recycleAboveBytes: number;
 }
 
 export class SandboxPool {
@@ -107,7 +109,8 @@ export class SandboxPool {
 
   private release(process: SandboxProcess): void {
     this.running--;
-    if (process.usable && process.runs >= this.sizes.recycleAfterRuns) process.kill();
+    const { recycleAfterRuns, recycleAboveBytes } = this.sizes;
+    if (process.runs >= recycleAfterRuns || process.residentBytes > recycleAboveBytes) process.kill();
     if (process.usable) this.idle.push(process);
     this.dispatch();
   }

@@ -96,6 +96,7 @@ function toResult({ outcome, metering }: RunReport): AttemptResult {
     peak_memory_bytes: metering.peakMemoryBytes,
     bytes_in: metering.bytesIn,
     bytes_out: metering.bytesOut,
+    host_calls: metering.hostCalls,
   };
   if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured };
   if (outcome.end === 'cancelled') return { end: 'overtaken' };
@@ -122,11 +123,22 @@ function errorOf(outcome: Failure): TaskError {
         message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
       };
     case 'trapped':
-      return { code: 'AGENT_TRAPPED', message: `The agent trapped: ${outcome.trap}.` };
+      return {
+        code: 'AGENT_TRAPPED',
+        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
+      };
     case 'timed_out':
       return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
+    case 'cpu_exhausted':
+      return {
+        code: 'AGENT_CPU_EXHAUSTED',
+        message: `The agent used more than the ${outcome.limitMs} ms of processor time it may use.`,
+      };
     case 'out_of_memory':
-      return { code: 'AGENT_OUT_OF_MEMORY', message: 'The agent wanted more memory than it may have.' };
+      return {
+        code: 'AGENT_OUT_OF_MEMORY',
+        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+      };
     case 'output_too_large':
       return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
     case 'invalid_output':

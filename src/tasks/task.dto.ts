@@ -138,6 +138,9 @@ export class MeteringDto {
   /** Standard output. */
   @ApiInteger()
   bytes_out: number;
+  /** Calls of functions of the host. */
+  @ApiInteger()
+  host_calls: number;
 }
 
 /** One run of one agent for the task. */

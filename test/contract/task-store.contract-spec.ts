@@ -350,7 +350,7 @@ const award = (ordinal: number) => ({ ordinal, agentId: newId(), version: '2.0.0
 const ended = (outcome: string) => ({
   outcome,
   error: outcome === 'trapped' ? { code: 'TRAP', message: 'unreachable' } : null,
-  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1 },
+  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1, host_calls: 6 },
 });
 
 /** A change that writes everything a change can write. */

@@ -8,8 +8,9 @@ import {
   type FromSandbox,
   type ToSandbox,
 } from '../frames.js';
-import { printable, runAgent, type AgentResult } from './agent-run.js';
-import { engine, type CompiledModule } from './engine.js';
+import { runAgent, type AgentResult } from './agent-run.js';
+import { engine, limitMemory, type CompiledModule } from './engine.js';
+import { printable } from './printable.js';
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -20,14 +21,15 @@ const STDOUT = 1;
  */
 let loaded: Loaded = { refusal: 'no module was loaded' };
 let cpuBefore = totalCpuMs();
-send({ kind: 'ready', totalCpuMs: cpuBefore });
+send({ kind: 'ready', totalCpuMs: cpuBefore, residentBytes: process.memoryUsage.rss() });
 for (let frame = receive(); frame; frame = receive()) {
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
     loaded = compile(frame.payload);
   } else {
     const { outcome, output, ...use } = run(message, frame.payload);
-    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs() };
+    const residentBytes = process.memoryUsage.rss();
+    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs(), residentBytes };
     send({ kind: 'report', outcome, usage }, output);
     cpuBefore = totalCpuMs();
   }
@@ -45,8 +47,9 @@ function compile(bytes: Uint8Array): Loaded {
 
 function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): AgentResult {
   if ('refusal' in loaded) {
-    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0 };
+    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
   }
+  limitMemory(message.limits.maxMemoryPages);
   return runAgent({ ...message, module: loaded.module, input, onLog: (lines) => send({ kind: 'log', lines }) });
 }
 
