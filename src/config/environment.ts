@@ -117,7 +117,7 @@ export interface SandboxConfig {
   maxStderrLines: number;
   /** Runs after which a child process is replaced. */
   recycleAfterRuns: number;
-  /** Resident memory of a child process after a run above which it is replaced. */
+  /** Resident memory of a child process between two runs above which it is replaced. */
   recycleAboveBytes: number;
   /** Bytes of agent binaries a worker keeps in memory. */
   binaryCacheBytes: number;
@@ -263,7 +263,7 @@ export const variables = z
     SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
     SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
     SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
-      'Resident memory after a run above which its sandbox process is replaced',
+      'Resident memory between two runs above which a sandbox process is replaced',
     ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
 

@@ -43,7 +43,7 @@ export interface Usage {
   peakMemoryBytes: number;
   bytesOut: number;
   hostCalls: number;
-  /** Resident memory of the process after the run, bytes. */
+  /** Resident memory of the process before the run, bytes. */
   residentBytes: number;
 }
 

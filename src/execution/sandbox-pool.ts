@@ -25,7 +25,7 @@ export interface PoolSizes {
   spares: number;
   /** Runs after which a process is replaced. */
   recycleAfterRuns: number;
-  /** Resident memory after a run above which a process is replaced, bytes. */
+  /** Resident memory between two runs above which a process is replaced, bytes. */
   recycleAboveBytes: number;
 }
 

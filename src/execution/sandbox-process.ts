@@ -75,7 +75,7 @@ export class SandboxProcess {
     return this.alive;
   }
 
-  /** Bytes, after its latest run. */
+  /** Bytes, before its latest run. */
   get residentBytes(): number {
     return this.atRest.residentBytes;
   }

@@ -1,12 +1,13 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { type RunLimits, type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
   type AttemptMetering,
   type TaskError,
+  type TaskLimits,
   TaskStore,
   type UnfinishedTask,
 } from '../tasks/index.js';
@@ -48,6 +49,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         binary: { sha256: agent.sha256, ref: agent.storageRef },
         input: task.inputText,
         timeoutMs: task.timeoutMs,
+        limits: toRunLimits(task.limits ?? {}),
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
         signal: abort.signal,
         onLog: (line) => log.add(line),
@@ -88,6 +90,14 @@ export class AttemptRunner implements OnApplicationShutdown {
     });
   }
 }
+
+const toRunLimits = ({ memory_mb, cpu_ms, output_bytes }: TaskLimits): Partial<RunLimits> => ({
+  maxMemoryPages: memory_mb && memory_mb * PAGES_PER_MB,
+  maxCpuMs: cpu_ms,
+  maxOutputBytes: output_bytes,
+});
+
+const PAGES_PER_MB = 16;
 
 function toResult({ outcome, metering }: RunReport): AttemptResult {
   const measured: AttemptMetering = {

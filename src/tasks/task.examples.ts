@@ -20,6 +20,7 @@ export const SUBMISSION_EXAMPLES = {
       priority: 'high',
       timeout_ms: 5000,
       weights: { price: 1, quality: 2, speed: 0, reputation: 1 },
+      limits: { memory_mb: 64, cpu_ms: 2000, output_bytes: 65_536 },
     },
   },
 };
@@ -41,6 +42,7 @@ export const QUEUED_TASK: TaskDto = {
   started_at: null,
   completed_at: null,
   input: { text: TEXT },
+  limits: null,
   attempts: [],
   result: null,
 };

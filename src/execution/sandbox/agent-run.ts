@@ -88,7 +88,9 @@ function outcomeOf(error: unknown, host: WasiHost, limitBytes: number): Reported
   }
   const refusal = linkFault(error);
   if (!refusal) return trapped(trapOf(error), stderrTail);
-  return /^Out of memory/.test(refusal) ? { end: 'out_of_memory', limitBytes } : { end: 'refused', reason: refusal };
+  return refusal.startsWith('Out of memory')
+    ? { end: 'out_of_memory', limitBytes }
+    : { end: 'refused', reason: refusal };
 }
 
 const trapped = (trap: Trap, stderrTail: string): ReportedOutcome => ({ end: 'trapped', ...trap, stderrTail });

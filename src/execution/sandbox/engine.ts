@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** As much of the WebAssembly JavaScript API as the sandbox needs; Node's types do not declare it. */
 export interface Engine {
@@ -31,3 +32,7 @@ export const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAsse
 export function limitMemory(pages: number): void {
   setFlagsFromString(`--wasm-max-mem-pages=${pages}`);
 }
+
+setFlagsFromString('--expose-gc');
+/** Gives the memories of ended runs back to the system: V8 sees no hurry while the process is idle. 1–3 ms. */
+export const collectGarbage = runInNewContext('gc') as () => void;
