@@ -17,7 +17,7 @@ import { type Figure, median, percentile } from '../support/statistics.js';
 const SLOTS = 2;
 const WARM_UP_RUNS = 300;
 /** A new process takes some fifty times as long as a run of ours. */
-const SLOW_SHARE = 0.05;
+const SLOW_SHARE = 0.02;
 const KILL_AFTER_MS = 100;
 const KILLS_SHARE = 0.02;
 const COLD_SHARE = 0.01;

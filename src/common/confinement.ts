@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { constants, rmSync, statSync } from 'node:fs';
+import { constants, readFileSync, rmSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -133,14 +133,38 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
       args: ['--no-new-privs', '--pdeathsig=KILL'],
     },
   ];
-  const asRoot: Measure[] = [
-    { purpose: 'user of its own', tool: 'setpriv', args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] },
-    { purpose: 'no capabilities', tool: 'setpriv', args: ['--bounding-set=-all', '--inh-caps=-all'] },
-  ];
-  return isRoot
-    ? { possible: [...everywhere, ...asRoot, ...node], missing: [] }
-    : { possible: [...everywhere, ...node], missing: ['user of its own: only root can start a child as another user'] };
+  const noCapabilities: Measure = {
+    purpose: 'no capabilities',
+    tool: 'setpriv',
+    args: ['--bounding-set=-all', '--inh-caps=-all'],
+  };
+  const ownUser: Measure = {
+    purpose: 'user of its own',
+    tool: 'setpriv',
+    args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
+  };
+  if (!isRoot) {
+    const missing = [`${ownUser.purpose}: only root can start a child as another user`];
+    return { possible: [...everywhere, ...node], missing };
+  }
+  if (!mayKillOthers()) {
+    const missing = [`${ownUser.purpose}: without CAP_KILL the server could not end it`];
+    return { possible: [...everywhere, noCapabilities, ...node], missing };
+  }
+  return { possible: [...everywhere, ownUser, noCapabilities, ...node], missing: [] };
 }
+
+/** Whether root may signal another user's processes: containers may take that from it, capabilities(7). */
+function mayKillOthers(): boolean {
+  try {
+    const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 'ffffffff';
+    return (BigInt(`0x${effective}`) & CAP_KILL) !== 0n;
+  } catch {
+    return true;
+  }
+}
+
+const CAP_KILL = 1n << 5n;
 
 function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
   const permission = process.allowedNodeEnvironmentFlags.has('--permission')

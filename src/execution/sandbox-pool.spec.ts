@@ -117,6 +117,12 @@ describe('the pool', () => {
     expect(runs.sort()).toEqual([1, 2, 2]);
   });
 
+  it('replaces a process that keeps more memory than it may', async () => {
+    open({ slots: 1, recycleAboveBytes: 1 });
+    for (let round = 0; round < 3; round++) expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1, 1]);
+  });
+
   it('keeps no more warm processes than it may, the least recently used going first', async () => {
     open({ slots: 1, warm: 2 });
     for (const name of ['a', 'b', 'a', 'c']) expect(await pool.run(job(name))).toMatchObject(DONE);

@@ -10,8 +10,8 @@ export interface Hostile {
   module: () => Promise<Uint8Array> | Uint8Array;
   /** How its run has to end, in the terms of `RunOutcome`. Several: engines of different age differ. */
   ends: object[];
-  /** Whether validation keeps it from ever getting to the sandbox; engines may differ there, too. */
-  refused: boolean | 'by some engines';
+  /** Whether validation keeps it from ever getting to the sandbox. */
+  refused: boolean;
   run?: Partial<RunRequest>;
 }
 
@@ -19,7 +19,7 @@ const row = (
   deed: string,
   module: Hostile['module'] | string,
   ends: object | object[],
-  { refused = false, ...run }: Partial<RunRequest> & { refused?: Hostile['refused'] } = {},
+  { refused = false, ...run }: Partial<RunRequest> & { refused?: boolean } = {},
 ): Hostile => ({
   deed,
   module: typeof module === 'string' ? () => agent(module) : module,

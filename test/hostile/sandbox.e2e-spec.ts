@@ -124,9 +124,8 @@ describe('validation', () => {
   });
 
   it('keeps out those it is said to keep out, and no other', async () => {
-    const decided = HOSTILE.filter(({ refused }) => refused !== 'by some engines');
     const verdicts = await Promise.all(
-      decided.map(async ({ deed, module }, index) => {
+      HOSTILE.map(async ({ deed, module }, index) => {
         const bytes = await module();
         const path = join(folder, String(index));
         await writeFile(path, bytes);
@@ -134,6 +133,6 @@ describe('validation', () => {
         return { deed, refused: !is_valid };
       }),
     );
-    expect(verdicts).toEqual(decided.map(({ deed, refused }) => ({ deed, refused })));
+    expect(verdicts).toEqual(HOSTILE.map(({ deed, refused }) => ({ deed, refused })));
   });
 });
