@@ -177,7 +177,7 @@ export class TaskService implements BeforeApplicationShutdown {
     if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
       throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
     }
-    assertWithin(this.sandbox, dto.limits);
+    if (dto.limits) assertWithin(this.sandbox, dto.limits);
     return {
       id: newId(),
       userId: caller.id,
@@ -193,8 +193,11 @@ export class TaskService implements BeforeApplicationShutdown {
   }
 }
 
-/** A task may only tighten the server's limits. */
-function assertWithin(server: SandboxConfig, asked: TaskLimits = {}): void {
+/** A task may only tighten the server's limits. @throws AppError `invalid` that names the most */
+function assertWithin(server: SandboxConfig, asked: TaskLimits): void {
+  if (Object.values(asked).every((value) => value === undefined || value === null)) {
+    throw malformed([{ field: 'limits', message: 'must name at least one limit' }]);
+  }
   const most: Required<TaskLimits> = {
     memory_mb: Math.floor(server.maxMemoryPages / PAGES_PER_MB),
     cpu_ms: server.maxCpuMs,

@@ -29,8 +29,8 @@ const row = (
 });
 
 /** Long enough to get going, short enough for many of them. */
-const DEADLINE = { timeoutMs: 400 };
-const TIMED_OUT = { end: 'timed_out', afterMs: 400 };
+const DEADLINE = { timeoutMs: 250 };
+const TIMED_OUT = { end: 'timed_out', afterMs: 250 };
 const REFUSED = { end: 'refused' };
 const COMPLETED = { end: 'completed', output: '{"ok":true}' };
 const SILENT = { end: 'invalid_output', reason: 'there is no output' };

@@ -28,13 +28,16 @@ export function wallsOf(pid: number) {
     capabilities: BigInt(`0x${field(status, 'CapBnd')}`) | BigInt(`0x${field(status, 'CapEff')}`),
     noNewPrivileges: field(status, 'NoNewPrivs') === '1',
     ownNetwork: readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net'),
-    /** Open descriptors of files, folders and sockets other than its three standard streams. */
+    /** What it has open beyond its three standard streams and its own scripts (while it starts), as paths. */
     files: readdirSync(`/proc/${pid}/fd`)
       .filter((fd) => Number(fd) > 2)
       .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
-      .filter((target) => !target.startsWith('anon_inode:') && !target.startsWith('pipe:') && target !== '/dev/null'),
+      .filter((target) => !target.startsWith('anon_inode:') && !target.startsWith('pipe:') && !IS_NOTHING.test(target)),
   };
 }
+
+/** The null device, and the folder with the copies of its scripts, which is all it may read. */
+const IS_NOTHING = /^\/dev\/null$|\/zerostate-confined-/;
 
 const field = (status: string, name: string): string =>
   new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1].trim() ?? '';
