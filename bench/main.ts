@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { latency } from './suites/latency.js';
+import { sandbox } from './suites/sandbox.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
 import { validation } from './suites/validation.js';
@@ -20,6 +21,8 @@ const SUITES: Suite[] = [
   // No queue has a part in it.
   { name: 'upload', run: upload, backends: ['postgres'] },
   { name: 'validation', backends: ['postgres'], run: validation },
+  // One of its peers needs Redis; it needs no queue.
+  { name: 'sandbox', run: sandbox, backends: ['redis'] },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;

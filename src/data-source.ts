@@ -2,6 +2,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
+import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { User } from './auth/index.js';
@@ -28,7 +29,13 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     User,
     VersionBlob,
   ],
-  migrations: [Init1795449600000, Blobs1795482000000, AgentBinaryScan1795483000000, AgentFeed1795487000000],
+  migrations: [
+    Init1795449600000,
+    Blobs1795482000000,
+    AgentBinaryScan1795483000000,
+    TaskLimits1795486000000,
+    AgentFeed1795487000000,
+  ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

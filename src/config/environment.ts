@@ -121,11 +121,17 @@ export interface SandboxConfig {
   maxMemoryPages: number;
   /** Elements of one table. */
   maxTableElements: number;
+  /** Processor time of one run, ms. */
+  maxCpuMs: number;
+  /** Stack of an agent's calls, KiB. */
+  stackKb: number;
   maxOutputBytes: number;
   maxStderrBytes: number;
   maxStderrLines: number;
   /** Runs after which a child process is replaced. */
   recycleAfterRuns: number;
+  /** Resident memory of a child process between two runs above which it is replaced. */
+  recycleAboveBytes: number;
   /** Bytes of agent binaries a worker keeps in memory. */
   binaryCacheBytes: number;
 }
@@ -295,11 +301,16 @@ export const variables = z
 
     SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
     SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
+    SANDBOX_CPU_MS: integer(120_000, 1).describe('Processor time of one run, all threads, ms'),
+    SANDBOX_STACK_KB: integer(984, 100, 4096).describe("Stack of an agent's calls, KiB"),
     SANDBOX_TABLE_ELEMENTS: integer(100_000, 1, 10_000_000).describe('Elements of an agent table'),
     SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
     SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),
     SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
     SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
+    SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
+      'Resident memory between two runs above which a sandbox process is replaced',
+    ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
 
     VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
@@ -418,10 +429,13 @@ function toSlices(env: Variables): Environment {
       slots: env.SANDBOX_SLOTS,
       maxMemoryPages: env.SANDBOX_MEMORY_PAGES,
       maxTableElements: env.SANDBOX_TABLE_ELEMENTS,
+      maxCpuMs: env.SANDBOX_CPU_MS,
+      stackKb: env.SANDBOX_STACK_KB,
       maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
       maxStderrBytes: env.SANDBOX_STDERR_BYTES,
       maxStderrLines: env.SANDBOX_STDERR_LINES,
       recycleAfterRuns: env.SANDBOX_RECYCLE_RUNS,
+      recycleAboveBytes: env.SANDBOX_RECYCLE_BYTES,
       binaryCacheBytes: env.SANDBOX_CACHE_BYTES,
     },
     validation: {

@@ -1,12 +1,13 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { type RunLimits, type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
   type AttemptMetering,
   type TaskError,
+  type TaskLimits,
   TaskStore,
   type UnfinishedTask,
 } from '../tasks/index.js';
@@ -48,6 +49,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         binary: { sha256: agent.sha256, ref: agent.storageRef },
         input: task.inputText,
         timeoutMs: task.timeoutMs,
+        limits: toRunLimits(task.limits ?? {}),
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
         signal: abort.signal,
         onLog: (line) => log.add(line),
@@ -89,6 +91,14 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 }
 
+const toRunLimits = ({ memory_mb, cpu_ms, output_bytes }: TaskLimits): Partial<RunLimits> => ({
+  maxMemoryPages: memory_mb && memory_mb * PAGES_PER_MB,
+  maxCpuMs: cpu_ms,
+  maxOutputBytes: output_bytes,
+});
+
+const PAGES_PER_MB = 16;
+
 function toResult({ outcome, metering }: RunReport): AttemptResult {
   const measured: AttemptMetering = {
     wall_ms: toMicroseconds(metering.wallMs),
@@ -96,6 +106,7 @@ function toResult({ outcome, metering }: RunReport): AttemptResult {
     peak_memory_bytes: metering.peakMemoryBytes,
     bytes_in: metering.bytesIn,
     bytes_out: metering.bytesOut,
+    host_calls: metering.hostCalls,
   };
   if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured };
   if (outcome.end === 'cancelled') return { end: 'overtaken' };
@@ -122,11 +133,22 @@ function errorOf(outcome: Failure): TaskError {
         message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
       };
     case 'trapped':
-      return { code: 'AGENT_TRAPPED', message: `The agent trapped: ${outcome.trap}.` };
+      return {
+        code: 'AGENT_TRAPPED',
+        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
+      };
     case 'timed_out':
       return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
+    case 'cpu_exhausted':
+      return {
+        code: 'AGENT_CPU_EXHAUSTED',
+        message: `The agent used more than the ${outcome.limitMs} ms of processor time it may use.`,
+      };
     case 'out_of_memory':
-      return { code: 'AGENT_OUT_OF_MEMORY', message: 'The agent wanted more memory than it may have.' };
+      return {
+        code: 'AGENT_OUT_OF_MEMORY',
+        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+      };
     case 'output_too_large':
       return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
     case 'invalid_output':

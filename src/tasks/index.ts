@@ -8,7 +8,7 @@ export {
 } from './scoreboard.dto.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
-export { Task } from './task.entity.js';
+export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';
 export type { TaskDto } from './task.dto.js';
 export { isTerminal, type TaskStatus } from './task-state.js';

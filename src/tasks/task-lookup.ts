@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
+import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
 
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
@@ -46,6 +47,7 @@ export interface UnfinishedTask {
   budgetMicro: bigint;
   inputText: string;
   weights: Record<'price' | 'quality' | 'speed' | 'reputation', number> | null;
+  limits: TaskLimits | null;
   timeoutMs: number;
   /** Agents that have had an attempt and failed; one that was lost with its worker has not. */
   failedAgentIds: string[];
@@ -60,6 +62,7 @@ interface UnfinishedRow {
   budget_micro: string;
   input: string;
   weights: UnfinishedTask['weights'];
+  limits: TaskLimits | null;
   timeout_ms: number;
   failed: string[];
 }
@@ -73,12 +76,13 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   budgetMicro: BigInt(row.budget_micro),
   inputText: row.input,
   weights: row.weights,
+  limits: row.limits,
   timeoutMs: row.timeout_ms,
   failedAgentIds: row.failed,
 });
 
 const UNFINISHED = `
-  SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, timeout_ms,
+  SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, timeout_ms,
          CASE WHEN attempt = 0 THEN '{}' ELSE ARRAY (
            SELECT agent_id FROM task_attempts WHERE task_id = tasks.id AND outcome <> '${LOST}'
          ) END AS failed

@@ -4,6 +4,7 @@ import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
+import type { TaskLimits } from './task.entity.js';
 import { type TaskStatus, statesBefore } from './task-state.js';
 
 /**
@@ -83,6 +84,7 @@ export interface NewTask {
   /** JSON text. */
   inputText: string;
   weights: object | null;
+  limits: TaskLimits | null;
   timeoutMs: number;
 }
 
@@ -145,6 +147,7 @@ const toTaskRow = (task: NewTask) => ({
   budget_micro: task.budgetMicro.toString(),
   input: task.inputText,
   weights: asText(task.weights),
+  limits: asText(task.limits),
   timeout_ms: task.timeoutMs,
 });
 
@@ -154,14 +157,15 @@ const SUBMIT = `
     SELECT new_task.*
       FROM feed, json_to_recordset($1::json)
         AS new_task(id uuid, user_id uuid, priority text, description text, required_capabilities text[],
-                    budget_micro bigint, input text, weights text, timeout_ms int)
+                    budget_micro bigint, input text, weights text, limits text, timeout_ms int)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
   ),
   task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights, timeout_ms)
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
+                       limits, timeout_ms)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, timeout_ms
+           weights::json, limits::json, timeout_ms
       FROM new_task
     RETURNING id, user_id, priority, budget_micro, required_capabilities, created_at
   ),

@@ -46,6 +46,39 @@ export class WeightsDto {
   reputation: number = 0;
 }
 
+/** Less than the server allows one run; what is left out counts as the server's. */
+export class TaskLimitsDto {
+  /**
+   * Linear memory, MiB.
+   * @example 64
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  memory_mb?: number;
+
+  /**
+   * Processor time of all threads, ms.
+   * @example 2000
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  cpu_ms?: number;
+
+  /**
+   * The agent's answer, bytes of JSON.
+   * @example 65536
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  output_bytes?: number;
+}
+
 export class SubmitTaskDto {
   /**
    * Capabilities the agent should offer. Agents with only some of them may bid, and score accordingly; with none
@@ -94,6 +127,12 @@ export class SubmitTaskDto {
   @ValidateNested()
   @Type(() => WeightsDto)
   weights?: WeightsDto;
+
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => TaskLimitsDto)
+  limits?: TaskLimitsDto;
 }
 
 export class ListTasksQuery extends PageQuery {
@@ -138,6 +177,9 @@ export class MeteringDto {
   /** Standard output. */
   @ApiInteger()
   bytes_out: number;
+  /** Calls of functions of the host. */
+  @ApiInteger()
+  host_calls: number;
 }
 
 /** One run of one agent for the task. */
@@ -198,6 +240,8 @@ export class TaskDto extends TaskSummaryDto {
   /** As submitted. */
   @ApiJson()
   input: unknown;
+  /** As submitted; null when the server's apply. */
+  limits: TaskLimitsDto | null;
   attempts: AttemptDto[];
   /** The answer of the agent; null unless completed. */
   @ApiJson({ nullable: true })

@@ -41,6 +41,10 @@ export class Task {
   @Column({ type: 'json', nullable: true })
   weights: AuctionWeights | null;
 
+  /** Of one run, where they are tighter than the server's. */
+  @Column({ type: 'json', nullable: true })
+  limits: TaskLimits | null;
+
   /** Wall time of one attempt. */
   @Column('integer')
   timeoutMs: number;
@@ -81,3 +85,6 @@ export class Task {
   @Column({ type: 'timestamptz', nullable: true })
   completedAt: Date | null;
 }
+
+/** `memory_mb` in MiB, `cpu_ms` of all threads, `output_bytes` of JSON text. */
+export type TaskLimits = Partial<Record<'memory_mb' | 'cpu_ms' | 'output_bytes', number>>;

@@ -20,6 +20,7 @@ export const SUBMISSION_EXAMPLES = {
       priority: 'high',
       timeout_ms: 5000,
       weights: { price: 1, quality: 2, speed: 0, reputation: 1 },
+      limits: { memory_mb: 64, cpu_ms: 2000, output_bytes: 65_536 },
     },
   },
 };
@@ -41,6 +42,7 @@ export const QUEUED_TASK: TaskDto = {
   started_at: null,
   completed_at: null,
   input: { text: TEXT },
+  limits: null,
   attempts: [],
   result: null,
 };
@@ -61,7 +63,14 @@ export const COMPLETED_TASK: TaskDto = {
       price: 0.5,
       outcome: 'completed',
       error: null,
-      metering: { wall_ms: 1.38, cpu_ms: 1.21, peak_memory_bytes: 1_114_112, bytes_in: 87, bytes_out: 52 },
+      metering: {
+        wall_ms: 1.38,
+        cpu_ms: 1.21,
+        peak_memory_bytes: 1_114_112,
+        bytes_in: 87,
+        bytes_out: 52,
+        host_calls: 3,
+      },
       started_at: '2026-11-24T09:30:00.010Z',
       ended_at: '2026-11-24T09:30:00.015Z',
     },

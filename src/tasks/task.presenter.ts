@@ -8,6 +8,7 @@ import type { NewTask } from './task-store.js';
 export const presentTask = (task: Task, attempts: TaskAttempt[]): TaskDto => ({
   ...presentSummary(task),
   input: task.input,
+  limits: task.limits,
   attempts: attempts.map(presentAttempt),
   result: task.result,
 });
@@ -48,6 +49,7 @@ export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): 
   started_at: null,
   completed_at: null,
   input,
+  limits: task.limits,
   attempts: [],
   result: null,
 });

@@ -8,7 +8,7 @@ import { isId, newId } from '../common/ids.js';
 import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
-import type { Environment, TaskConfig } from '../config/index.js';
+import type { Environment, SandboxConfig, TaskConfig } from '../config/index.js';
 import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
@@ -17,7 +17,7 @@ import { TaskAttempt } from './task-attempt.entity.js';
 import { presentNewTask, presentSummary, presentTask } from './task.presenter.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { ListTasksQuery, SubmitTaskDto, TaskDto, TaskResultDto, TaskSummaryDto } from './task.dto.js';
-import { Task } from './task.entity.js';
+import { Task, type TaskLimits } from './task.entity.js';
 import { type NewTask, TaskStore } from './task-store.js';
 
 /** What a submitter may do with tasks. */
@@ -25,6 +25,7 @@ import { type NewTask, TaskStore } from './task-store.js';
 export class TaskService implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Tasks');
   private readonly limits: TaskConfig;
+  private readonly sandbox: SandboxConfig;
   private readonly entries: MicroBatcher<QueueEntry, void>;
 
   constructor(
@@ -35,6 +36,7 @@ export class TaskService implements BeforeApplicationShutdown {
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
+    this.sandbox = config.get('sandbox', { infer: true });
     this.entries = new MicroBatcher<QueueEntry, void>(
       async (entries) => {
         await queue.add(entries);
@@ -175,6 +177,7 @@ export class TaskService implements BeforeApplicationShutdown {
     if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
       throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
     }
+    if (dto.limits) assertWithin(this.sandbox, dto.limits);
     return {
       id: newId(),
       userId: caller.id,
@@ -184,10 +187,29 @@ export class TaskService implements BeforeApplicationShutdown {
       budgetMicro: parseAmount(dto.budget),
       inputText,
       weights: dto.weights ?? null,
+      limits: dto.limits ?? null,
       timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     };
   }
 }
+
+/** A task may only tighten the server's limits. @throws AppError `invalid` that names the most */
+function assertWithin(server: SandboxConfig, asked: TaskLimits): void {
+  if (Object.values(asked).every((value) => value === undefined || value === null)) {
+    throw malformed([{ field: 'limits', message: 'must name at least one limit' }]);
+  }
+  const most: Required<TaskLimits> = {
+    memory_mb: Math.floor(server.maxMemoryPages / PAGES_PER_MB),
+    cpu_ms: server.maxCpuMs,
+    output_bytes: server.maxOutputBytes,
+  };
+  const errors = Object.entries(most)
+    .filter(([name, maximum]) => (asked[name as keyof TaskLimits] ?? 0) > maximum)
+    .map(([name, maximum]) => ({ field: `limits.${name}`, message: `must be at most ${maximum}` }));
+  if (errors.length > 0) throw malformed(errors);
+}
+
+const PAGES_PER_MB = 16;
 
 /** Deeper documents overflow the parsers of agents. */
 const MAX_INPUT_DEPTH = 200;

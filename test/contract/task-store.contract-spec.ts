@@ -47,7 +47,12 @@ describe('the store of tasks', () => {
 
   describe('on a submission', () => {
     it('writes the task and its event, and rings afterwards', async () => {
-      const task = newTask({ requiredCapabilities: ['a', 'b'], weights: { price: 1 }, budgetMicro: 2n ** 60n });
+      const task = newTask({
+        requiredCapabilities: ['a', 'b'],
+        weights: { price: 1 },
+        limits: { memory_mb: 4 },
+        budgetMicro: 2n ** 60n,
+      });
       const createdAt = await worker.store.submit(task);
       const { row, events } = await snapshot(task.id);
       expect(row).toMatchObject({
@@ -57,6 +62,7 @@ describe('the store of tasks', () => {
         budget_micro: String(2n ** 60n),
         input: { text: 'hello' },
         weights: { price: 1 },
+        limits: { memory_mb: 4 },
         created_at: createdAt,
       });
       expect(events.map(({ type, user_id }) => [type, user_id])).toEqual([['task.queued', userId]]);
@@ -287,6 +293,7 @@ describe('the store of tasks', () => {
     budgetMicro: 1_000_000n,
     inputText: '{"text":"hello"}',
     weights: null,
+    limits: null,
     timeoutMs: 1000,
     ...changes,
   });
@@ -350,7 +357,7 @@ const award = (ordinal: number) => ({ ordinal, agentId: newId(), version: '2.0.0
 const ended = (outcome: string) => ({
   outcome,
   error: outcome === 'trapped' ? { code: 'TRAP', message: 'unreachable' } : null,
-  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1 },
+  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1, host_calls: 6 },
 });
 
 /** A change that writes everything a change can write. */

@@ -43,7 +43,7 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
     input: new Uint8Array(0),
     environment: {},
     timeoutMs: 10_000,
-    limits: { maxOutputBytes: 1000, maxStderrBytes: 1000, maxStderrLines: 10 },
+    limits: { maxMemoryPages: 2048, maxCpuMs: 10_000, maxOutputBytes: 1000, maxStderrBytes: 1000, maxStderrLines: 10 },
     onLog: (more) => lines.push(...more),
     ...overrides,
   });

@@ -1,5 +1,5 @@
 import type { HOST_FUNCTIONS, WasiFunctionName } from '../../common/host-functions.js';
-import type { RunLimits } from '../frames.js';
+import type { RunLimits } from '../run.js';
 import { Descriptors, RIGHT, type Descriptor } from './descriptors.js';
 import { ERRNO, HostError, type Errno } from './errno.js';
 import { GuestMemory } from './guest-memory.js';
@@ -21,6 +21,8 @@ export class WasiHost {
   readonly stderr: StandardError;
   /** The first way in which a host call ended the run. */
   ended?: RunEnded;
+  /** Of the functions below, by the agent. */
+  calls = 0;
 
   private readonly descriptors = new Descriptors();
   private readonly clock: HostClock;
@@ -130,6 +132,7 @@ export class WasiHost {
   /** Answers the errno of a failed call, 0 for one that returns nothing, and nothing at all once the run has ended. */
   private guard(call: HostFunction): HostFunction {
     return (...args) => {
+      this.calls++;
       if (this.ended) throw this.ended;
       try {
         return call(...args) ?? ERRNO.success;
