@@ -51,5 +51,5 @@ describe('a header from a sandbox process', () => {
 });
 
 function limits() {
-  return { maxOutputBytes: 1, maxStderrBytes: 2, maxStderrLines: 3 };
+  return { maxOutputBytes: 1, maxStderrBytes: 2, maxStderrLines: 3, clockResolutionUs: 4 };
 }

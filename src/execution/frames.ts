@@ -36,6 +36,8 @@ export interface RunLimits {
   maxOutputBytes: number;
   maxStderrBytes: number;
   maxStderrLines: number;
+  /** Length of a tick of the agent's clocks, µs. */
+  clockResolutionUs: number;
 }
 
 export interface Usage {

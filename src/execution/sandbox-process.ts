@@ -55,8 +55,8 @@ export class SandboxProcess {
     confinement: Confinement,
     private readonly config: SandboxConfig,
   ) {
-    const { maxOutputBytes, maxStderrBytes, maxStderrLines } = config;
-    this.limits = { maxOutputBytes, maxStderrBytes, maxStderrLines };
+    const { maxOutputBytes, maxStderrBytes, maxStderrLines, clockResolutionUs } = config;
+    this.limits = { maxOutputBytes, maxStderrBytes, maxStderrLines, clockResolutionUs };
     this.decoder = new FrameDecoder(maxHeaderBytes(this.limits), maxOutputBytes);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
     this.gone = new Promise((resolve) => {
