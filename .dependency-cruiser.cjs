@@ -18,7 +18,7 @@ const MAY_IMPORT = {
   execution: ['storage'],
   orchestration: ['queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
   'agent-cli': ['execution', 'validation'],
-  gateway: ['auth', 'queue', 'tasks', 'feed'],
+  gateway: ['auth', 'agents', 'tasks', 'feed'],
 };
 
 /** What every module may import, and what these may import of each other. */

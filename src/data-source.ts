@@ -1,5 +1,6 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -14,7 +15,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
   type: 'postgres',
   url,
   entities: [Agent, AgentBinary, AgentStatistics, AuctionRecord, FeedCursor, FeedEventRow, Task, TaskAttempt, User],
-  migrations: [Init1795449600000],
+  migrations: [Init1795449600000, AgentFeed1795487000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',
