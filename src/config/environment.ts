@@ -128,6 +128,8 @@ export interface SandboxConfig {
   maxOutputBytes: number;
   maxStderrBytes: number;
   maxStderrLines: number;
+  /** Length of a tick of an agent's clocks, µs. */
+  clockResolutionUs: number;
   /** Runs after which a child process is replaced. */
   recycleAfterRuns: number;
   /** Resident memory of a child process between two runs above which it is replaced. */
@@ -307,6 +309,9 @@ export const variables = z
     SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
     SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),
     SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
+    SANDBOX_CLOCK_RESOLUTION_US: integer(1000, 1, 1_000_000).describe(
+      'Length of a tick of the clocks an agent sees, µs; finer ones let agents measure caches and neighbours',
+    ),
     SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
     SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
       'Resident memory between two runs above which a sandbox process is replaced',
@@ -434,6 +439,7 @@ function toSlices(env: Variables): Environment {
       maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
       maxStderrBytes: env.SANDBOX_STDERR_BYTES,
       maxStderrLines: env.SANDBOX_STDERR_LINES,
+      clockResolutionUs: env.SANDBOX_CLOCK_RESOLUTION_US,
       recycleAfterRuns: env.SANDBOX_RECYCLE_RUNS,
       recycleAboveBytes: env.SANDBOX_RECYCLE_BYTES,
       binaryCacheBytes: env.SANDBOX_CACHE_BYTES,

@@ -51,5 +51,12 @@ describe('a header from a sandbox process', () => {
 });
 
 function limits() {
-  return { maxMemoryPages: 4, maxCpuMs: 5, maxOutputBytes: 1, maxStderrBytes: 2, maxStderrLines: 3 };
+  return {
+    maxMemoryPages: 4,
+    maxCpuMs: 5,
+    maxOutputBytes: 1,
+    maxStderrBytes: 2,
+    maxStderrLines: 3,
+    clockResolutionUs: 6,
+  };
 }

@@ -39,6 +39,8 @@ export interface RunLimits {
   /** Kept of standard error, bytes and lines; what is beyond is dropped. */
   maxStderrBytes: number;
   maxStderrLines: number;
+  /** Length of a tick of the agent's clocks, µs. */
+  clockResolutionUs: number;
 }
 
 export interface RunReport {

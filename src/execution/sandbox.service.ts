@@ -18,7 +18,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   private pool: SandboxPool;
 
   constructor(
-    @Inject(BLOB_STORE) store: BlobStore,
+    @Inject(BLOB_STORE) store: Pick<BlobStore, 'read'>,
     private readonly config: ConfigService<Environment, true>,
   ) {
     this.binaries = new BinaryCache(store, this.sandbox.binaryCacheBytes);
@@ -85,6 +85,7 @@ function tightened(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
     maxOutputBytes: lower('maxOutputBytes'),
     maxStderrBytes: lower('maxStderrBytes'),
     maxStderrLines: lower('maxStderrLines'),
+    clockResolutionUs: most.clockResolutionUs,
   };
 }
 

@@ -8,6 +8,7 @@ const limits = {
   maxOutputBytes: 5 * 1024 * 1024,
   maxStderrBytes: 64 * 1024,
   maxStderrLines: 1000,
+  clockResolutionUs: 1000,
 };
 
 /** The agent on our own WASI host, with no wall around it: what the run itself takes. @returns its output */
