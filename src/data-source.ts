@@ -1,10 +1,11 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
-import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
+import { AuctionRecord, IdempotencyKey, Task, TaskAttempt } from './tasks/index.js';
 
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
@@ -13,8 +14,19 @@ import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
 export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions => ({
   type: 'postgres',
   url,
-  entities: [Agent, AgentBinary, AgentStatistics, AuctionRecord, FeedCursor, FeedEventRow, Task, TaskAttempt, User],
-  migrations: [Init1795449600000],
+  entities: [
+    Agent,
+    AgentBinary,
+    AgentStatistics,
+    AuctionRecord,
+    FeedCursor,
+    FeedEventRow,
+    IdempotencyKey,
+    Task,
+    TaskAttempt,
+    User,
+  ],
+  migrations: [Init1795449600000, Submission1795485000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

@@ -25,6 +25,8 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
   error: task.error,
   cost: task.costMicro === null ? null : amountToWire(task.costMicro),
   rating: task.rating,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
   created_at: task.createdAt.toISOString(),
   started_at: task.startedAt?.toISOString() ?? null,
   completed_at: task.completedAt?.toISOString() ?? null,
@@ -32,6 +34,13 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
 
 /** A task at the moment of its submission, without reading it back. */
 export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): TaskDto => ({
+  ...presentNewSummary(task, createdAt),
+  input,
+  attempts: [],
+  result: null,
+});
+
+export const presentNewSummary = (task: NewTask, createdAt: Date): TaskSummaryDto => ({
   id: task.id,
   status: 'queued',
   required_capabilities: task.requiredCapabilities,
@@ -44,12 +53,11 @@ export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): 
   error: null,
   cost: null,
   rating: null,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
   created_at: createdAt.toISOString(),
   started_at: null,
   completed_at: null,
-  input,
-  attempts: [],
-  result: null,
 });
 
 const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({

@@ -198,7 +198,8 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
     const id = newId();
     const requiredCapabilities: string[] = [];
     const rest = { priority: 'normal', description: null, weights: null, budgetMicro: 1n, timeoutMs: 1 } as const;
-    await store.submit({ id, userId, requiredCapabilities, inputText: '{}', ...rest });
+    const times = { runAt: null, deadline: null };
+    await store.submit({ tasks: [{ id, userId, requiredCapabilities, inputText: '{}', ...rest, ...times }] });
     await store.transition({ taskId: id, to: 'cancelled', event: { type: 'task.cancelled', data: {} } });
   }
   return [];
