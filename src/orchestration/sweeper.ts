@@ -36,6 +36,7 @@ export class Sweeper {
   private async sweep(): Promise<void> {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
     if (expired.length > 0) await this.tasks.expire(expired);
+    await this.tasks.forgetKeys(MAX_PER_SWEEP);
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;

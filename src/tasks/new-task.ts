@@ -51,16 +51,14 @@ function checkedInput(input: unknown, { maxInputBytes }: TaskConfig): string {
   return text;
 }
 
-/** @returns null: at once, as for a start that has passed */
-function startOf(dto: SubmitTaskDto, { maxDelayMs }: TaskConfig, now: number): Date | null {
-  if (dto.delay_ms !== undefined && dto.run_at !== undefined) {
-    throw malformed([{ field: 'run_at', message: 'give run_at or delay_ms, not both' }]);
-  }
-  const delayMs = dto.run_at === undefined ? (dto.delay_ms ?? 0) : Date.parse(dto.run_at) - now;
-  if (delayMs > maxDelayMs) {
-    const field = dto.run_at === undefined ? 'delay_ms' : 'run_at';
-    throw malformed([{ field, message: `must not lie more than ${maxDelayMs} ms ahead` }]);
-  }
+/** The later of `run_at` and `delay_ms`. @returns null: at once, as for a start that has passed */
+function startOf({ run_at, delay_ms = 0 }: SubmitTaskDto, { maxDelayMs }: TaskConfig, now: number): Date | null {
+  const untilMs = run_at === undefined ? 0 : Date.parse(run_at) - now;
+  const errors = Object.entries({ delay_ms, run_at: untilMs })
+    .filter(([, ms]) => ms > maxDelayMs)
+    .map(([field]) => ({ field, message: `must not lie more than ${maxDelayMs} ms ahead` }));
+  if (errors.length > 0) throw malformed(errors);
+  const delayMs = Math.max(delay_ms, untilMs);
   return delayMs > 0 ? new Date(now + delayMs) : null;
 }
 

@@ -40,6 +40,11 @@ export class TaskStore {
     return this.submissions.add(submission);
   }
 
+  /** Deletes up to `limit` keys older than `ttlMs`. */
+  async forgetKeys(ttlMs: number, limit: number): Promise<void> {
+    await this.sql.query('task-forget-keys', FORGET_KEYS, [ttlMs, limit]);
+  }
+
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
   transition(change: TaskChange): Promise<boolean> {
     return this.transitions.add(change);
@@ -258,6 +263,17 @@ const SUBMIT = `
   SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq FROM task JOIN new_task USING (id)
   UNION ALL
   SELECT submission, NULL, NULL FROM new_key WHERE submission NOT IN (SELECT submission FROM claim)`;
+
+const FORGET_KEYS = `
+  DELETE FROM idempotency_keys
+   WHERE (user_id, key) IN (
+     SELECT user_id, key
+       FROM idempotency_keys
+      WHERE created_at < now() - $1 * interval '1 millisecond'
+      ORDER BY created_at
+      LIMIT $2
+      FOR UPDATE SKIP LOCKED
+   )`;
 
 const toChangeRow = (change: TaskChange) => ({
   id: change.taskId,

@@ -104,7 +104,10 @@ export class SubmitTaskDto {
   @IsTime()
   run_at?: string;
 
-  /** Do not start for so long, ms: instead of `run_at`. */
+  /**
+   * Do not start for so long, ms. With `run_at`, the later of both holds.
+   * @example 1000
+   */
   @ApiInteger({ required: false })
   @IsOptional()
   @IsInt()

@@ -191,6 +191,11 @@ export class TaskService implements BeforeApplicationShutdown {
     await Promise.all(taskIds.map(expire));
   }
 
+  /** Deletes up to `limit` idempotency keys whose time is over. */
+  forgetKeys(limit: number): Promise<void> {
+    return this.store.forgetKeys(this.limits.idempotencyTtlMs, limit);
+  }
+
   /** Finishes the writes under way, so that a stop loses nothing that was answered. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.store.drain();

@@ -131,8 +131,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     });
 
     it('answers a repetition once the first has ended', async () => {
-      const headers = { 'idempotency-key': 'waited for', prefer: 'wait=30' };
-      headers['idempotency-key'] = 'waited-for';
+      const headers = { 'idempotency-key': 'waited-for', prefer: 'wait=30' };
       const answers = await Promise.all([post('/tasks', body(), headers), post('/tasks', body(), headers)]);
       expect(answers.map((answer) => [answer.status, answer.body.status])).toEqual([
         [200, 'completed'],
@@ -188,7 +187,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     });
 
     it.each([
-      ['both starts', { delay_ms: 1, run_at: '2099-01-01T00:00:00Z' }, 'run_at'],
+      ['a time too far ahead', { run_at: '2999-01-01T00:00:00Z' }, 'run_at'],
       ['a start too far ahead', { delay_ms: 1e12 }, 'delay_ms'],
       ['a deadline that has passed', { deadline: '2020-01-01T00:00:00Z' }, 'deadline'],
       [
