@@ -1,6 +1,7 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
+import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -26,7 +27,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     TaskAttempt,
     User,
   ],
-  migrations: [Init1795449600000, Submission1795485000000],
+  migrations: [Init1795449600000, Submission1795485000000, AgentFeed1795487000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

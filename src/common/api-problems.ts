@@ -42,6 +42,11 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     code: 'UNPROCESSABLE',
     detail: 'Well-formed, but refused for what it says.',
   },
+  429: {
+    meaning: 'You have used up what you may use for now.',
+    code: 'TOO_MANY_CONNECTIONS',
+    detail: 'Your account already holds 50 connections to the feed: close one, or follow several topics over one.',
+  },
 };
 
 export interface DocumentedProblem {

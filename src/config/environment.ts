@@ -11,6 +11,7 @@ export interface Environment {
   queue: QueueConfig;
   storage: StorageConfig;
   auth: AuthConfig;
+  gateway: GatewayConfig;
   tasks: TaskConfig;
   auction: AuctionConfig;
   sandbox: SandboxConfig;
@@ -68,6 +69,13 @@ export interface AuthConfig {
   adminEmail: string;
   /** Unset: generated and printed once. */
   adminPassword?: string;
+}
+
+export interface GatewayConfig {
+  /** Connections to the feed one process holds for one user, sockets and event streams together. */
+  maxConnectionsPerUser: number;
+  /** The same for one address. */
+  maxConnectionsPerAddress: number;
 }
 
 export interface TaskConfig {
@@ -237,6 +245,9 @@ export const variables = z
       .optional()
       .describe('Its password; unset: generated and printed once'),
 
+    GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),
+    GATEWAY_CONNECTIONS_PER_ADDRESS: integer(1000, 1).describe('Live connections of one address to one process'),
+
     MAX_INPUT_BYTES: integer(MB, 1).describe('Largest task input, as JSON text'),
     TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
@@ -332,6 +343,10 @@ function toSlices(env: Variables): Environment {
       accessTokenTtl: env.ACCESS_TOKEN_TTL,
       adminEmail: env.ADMIN_EMAIL.toLowerCase(),
       adminPassword: env.ADMIN_PASSWORD,
+    },
+    gateway: {
+      maxConnectionsPerUser: env.GATEWAY_CONNECTIONS_PER_USER,
+      maxConnectionsPerAddress: env.GATEWAY_CONNECTIONS_PER_ADDRESS,
     },
     tasks: {
       maxInputBytes: env.MAX_INPUT_BYTES,

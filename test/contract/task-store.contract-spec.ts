@@ -123,9 +123,17 @@ describe('the store of tasks', () => {
 
     it('forgets keys whose time is over, and only those', async () => {
       await Promise.all(['over', 'current'].map((key) => worker.store.submit(keyed(key))));
-      await sql.query('past', `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'over'`, []);
+      await sql.query(
+        'past',
+        `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'over'`,
+        [],
+      );
       await worker.store.forgetKeys(60_000, 1000);
-      const rows = await sql.query<Row>('left', `SELECT key FROM idempotency_keys WHERE key IN ('over', 'current')`, []);
+      const rows = await sql.query<Row>(
+        'left',
+        `SELECT key FROM idempotency_keys WHERE key IN ('over', 'current')`,
+        [],
+      );
       expect(rows.map(({ key }) => key)).toEqual(['current']);
     });
 
