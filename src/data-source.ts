@@ -2,13 +2,14 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
+import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
 import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
-import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
+import { AuctionRecord, IdempotencyKey, Task, TaskAttempt } from './tasks/index.js';
 
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
@@ -24,6 +25,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     AuctionRecord,
     FeedCursor,
     FeedEventRow,
+    IdempotencyKey,
     Task,
     TaskAttempt,
     User,
@@ -33,6 +35,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Init1795449600000,
     Blobs1795482000000,
     AgentBinaryScan1795483000000,
+    Submission1795485000000,
     TaskLimits1795486000000,
     AgentFeed1795487000000,
   ],

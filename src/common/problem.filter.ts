@@ -17,6 +17,7 @@ const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   unprocessable: 422,
   exhausted: 429,
   internal: 500,
+  overloaded: 503,
   unavailable: 503,
 };
 
@@ -43,7 +44,8 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, request: Request, response: Response): void {
     const problem = toProblem(error);
-    if (problem.status >= 500) {
+    // An overload is no fault, and a line for every refusal would make it worse.
+    if (problem.status >= 500 && !(error instanceof AppError && error.kind === 'overloaded')) {
       const stack = error instanceof Error ? error.stack : String(error);
       this.logger.error(`${request.method} ${request.path} failed, trace_id ${problem.trace_id}: ${stack}`);
     }

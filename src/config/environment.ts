@@ -48,6 +48,8 @@ export interface QueueConfig {
   prefix: string;
   /** Tasks one worker process works on at a time. */
   workerConcurrency: number;
+  /** Tasks that may wait; more are refused. */
+  maxSize: number;
   /** How often the sweeper looks for tasks that the queue or a worker has lost, ms. */
   sweepIntervalMs: number;
 }
@@ -86,6 +88,10 @@ export interface TaskConfig {
   /** Wall time of one attempt when the task names none, ms. */
   defaultTimeoutMs: number;
   maxTimeoutMs: number;
+  /** How far ahead a start may lie, ms. */
+  maxDelayMs: number;
+  /** How long a repeated submission is recognised by its `Idempotency-Key`, ms. */
+  idempotencyTtlMs: number;
 }
 
 export interface AuctionWeights {
@@ -216,6 +222,7 @@ const accepted =
 const MB = 1024 * 1024;
 /** A timer set to more fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** Every variable the server reads, with its default, limits and meaning. */
 export const variables = z
@@ -250,6 +257,7 @@ export const variables = z
       .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
       .default('zerostate')
       .describe('Namespace of the queue and of its events'),
+    QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
     WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
     SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
 
@@ -286,6 +294,9 @@ export const variables = z
     MAX_INPUT_BYTES: integer(MB, 1).describe('Largest task input, as JSON text'),
     TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
+
+    MAX_TASK_DELAY_MS: integer(30 * DAY_MS, 0).describe('How far ahead a task may be put off, ms'),
+    IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
 
     AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
     AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),
@@ -387,6 +398,7 @@ function toSlices(env: Variables): Environment {
     queue: {
       redisUrl: env.REDIS_URL,
       prefix: env.QUEUE_PREFIX,
+      maxSize: env.QUEUE_MAX_SIZE,
       workerConcurrency: env.WORKER_CONCURRENCY,
       sweepIntervalMs: env.SWEEP_INTERVAL_MS,
     },
@@ -412,6 +424,8 @@ function toSlices(env: Variables): Environment {
       maxInputBytes: env.MAX_INPUT_BYTES,
       defaultTimeoutMs: env.TASK_TIMEOUT_MS,
       maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
+      maxDelayMs: env.MAX_TASK_DELAY_MS,
+      idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
     },
     auction: {
       weights: {

@@ -7,6 +7,9 @@ import type { TaskStatus } from './task-state.js';
 
 /** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
 @Entity('tasks')
+@Index('tasks_deadline_idx', ['deadline'], {
+  where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
+})
 @Index('tasks_user_idx', ['userId', 'id'])
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
 export class Task {
@@ -48,6 +51,14 @@ export class Task {
   /** Wall time of one attempt. */
   @Column('integer')
   timeoutMs: number;
+
+  /** Not before; null: at once. */
+  @Column({ type: 'timestamptz', nullable: true })
+  runAt: Date | null;
+
+  /** By when it must have ended, waiting included; null: whenever. */
+  @Column({ type: 'timestamptz', nullable: true })
+  deadline: Date | null;
 
   /** Ordinal of the attempt that speaks for the task, 0 before the first: the fencing token of every change. */
   @Column({ type: 'integer', default: 0 })

@@ -204,8 +204,10 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
       limits: null,
       budgetMicro: 1n,
       timeoutMs: 1,
+      runAt: null,
+      deadline: null,
     } as const;
-    await store.submit({ id, userId, requiredCapabilities, inputText: '{}', ...rest });
+    await store.submit({ tasks: [{ id, userId, requiredCapabilities, inputText: '{}', ...rest }] });
     await store.transition({ taskId: id, to: 'cancelled', event: { type: 'task.cancelled', data: {} } });
   }
   return [];
