@@ -1,7 +1,8 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
-import { User } from './auth/index.js';
+import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
@@ -13,8 +14,21 @@ import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
 export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions => ({
   type: 'postgres',
   url,
-  entities: [Agent, AgentBinary, AgentStatistics, AuctionRecord, FeedCursor, FeedEventRow, Task, TaskAttempt, User],
-  migrations: [Init1795449600000],
+  entities: [
+    Agent,
+    AgentBinary,
+    AgentStatistics,
+    ApiKey,
+    AuctionRecord,
+    AuditEvent,
+    FeedCursor,
+    FeedEventRow,
+    Session,
+    Task,
+    TaskAttempt,
+    User,
+  ],
+  migrations: [Init1795449600000, Accounts1795488000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nes
 import { ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { AgentService } from './agent.service.js';
@@ -9,6 +10,7 @@ import { BinaryQuery, VersionListDto } from './version.dto.js';
 import { VersionService } from './version.service.js';
 
 @ApiTags('binaries')
+@Access('agents:read')
 @Controller('agents/:id')
 export class VersionsController {
   constructor(
@@ -24,7 +26,7 @@ export class VersionsController {
   @Get('versions')
   @ApiOperation({ operationId: 'listVersions' })
   @ApiOkResponse({ type: VersionListDto, description: 'Every version there is.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   async list(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<VersionListDto> {
     return { items: await this.versions.list(await this.agents.owned(caller, id)) };
   }
@@ -41,7 +43,7 @@ export class VersionsController {
     headers: { ETag: { schema: { type: 'string' } } },
     content: { 'application/wasm': { schema: { type: 'string', format: 'binary' } } },
   })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   async download(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

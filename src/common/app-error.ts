@@ -37,6 +37,8 @@ export interface AppErrorOptions {
   errors?: FieldError[];
   /** Further members of the problem document; must be safe to show. */
   details?: Record<string, unknown>;
+  /** Seconds after which to try again; becomes `Retry-After`. */
+  retryAfter?: number;
   /** The underlying error, for the log only. */
   cause?: unknown;
 }
@@ -44,6 +46,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   readonly errors?: FieldError[];
   readonly details?: Record<string, unknown>;
+  readonly retryAfter?: number;
 
   /**
    * @param kind who must act
@@ -60,6 +63,7 @@ export class AppError extends Error {
     this.name = 'AppError';
     this.errors = options.errors;
     this.details = options.details;
+    this.retryAfter = options.retryAfter;
   }
 }
 

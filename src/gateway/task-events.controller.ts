@@ -11,6 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { EventLog } from '../feed/index.js';
 import { isTerminal, TaskService } from '../tasks/index.js';
@@ -19,6 +20,7 @@ import { EventStreamResponse } from './event-stream-response.js';
 import { Hub } from './hub.js';
 
 @ApiTags('tasks')
+@Access('tasks:read')
 @Controller('tasks/:id/events')
 export class TaskEventsController {
   constructor(
@@ -46,7 +48,7 @@ export class TaskEventsController {
     },
   })
   @ApiNoContentResponse({ description: 'SSE: the task has ended, and there is nothing after the cursor.' })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   async events(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

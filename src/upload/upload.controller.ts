@@ -11,6 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import type { Environment, StorageConfig } from '../config/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
@@ -20,6 +21,7 @@ import { readUploadForm } from './upload-form.js';
 import { UploadService } from './upload.service.js';
 
 @ApiTags('binaries')
+@Access('agents:write')
 @Controller('agents/:id/binary')
 export class UploadController {
   private readonly limits: StorageConfig;
@@ -63,7 +65,7 @@ export class UploadController {
   })
   @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
   @ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   @ApiProblem(409, {
     meaning: 'The version exists with other bytes.',
     code: 'VERSION_TAKEN',
