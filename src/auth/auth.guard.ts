@@ -23,12 +23,14 @@ export class AuthGuard implements CanActivate {
     if (context.getType() !== 'http') return true;
     const targets = [context.getHandler(), context.getClass()];
     const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, targets);
-    const request = context.switchToHttp().getRequest<Request & { caller: Caller }>();
-    if (policy !== 'public') {
-      request.caller = await this.authenticate(request);
-      permit(request.caller, policy);
+    const request = context.switchToHttp().getRequest<Request & { caller?: Caller }>();
+    try {
+      if (policy !== 'public') request.caller = await this.authenticate(request);
+    } finally {
+      // Whoever fails to authenticate is counted by address.
+      await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);
     }
-    await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);
+    if (policy !== 'public') permit(request.caller!, policy);
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
 import { limitsRedis } from './drivers/redis.js';
@@ -26,4 +26,10 @@ const REDIS = Symbol('LimitsRedis');
   ],
   exports: [RateLimits],
 })
-export class ProtectionModule {}
+export class ProtectionModule implements OnApplicationShutdown {
+  constructor(@Inject(REDIS) private readonly redis: ReturnType<typeof limitsRedis> | null) {}
+
+  onApplicationShutdown(): void {
+    this.redis?.disconnect();
+  }
+}
