@@ -18,7 +18,7 @@ const MAY_IMPORT = {
   tasks: ['auth', 'database', 'queue', 'feed'],
   execution: ['storage'],
   orchestration: ['queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
-  gateway: ['auth', 'queue', 'tasks', 'feed'],
+  gateway: ['auth', 'agents', 'tasks', 'feed'],
 };
 
 /** What every module may import, and what these may import of each other. */

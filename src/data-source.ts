@@ -1,5 +1,6 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
@@ -28,7 +29,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     TaskAttempt,
     User,
   ],
-  migrations: [Init1795449600000, Accounts1795488000000],
+  migrations: [Init1795449600000, AgentFeed1795487000000, Accounts1795488000000],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

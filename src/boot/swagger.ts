@@ -13,7 +13,7 @@ else answers 404, exactly like what does not exist.
 
 **Live feed**: \`GET /api/v1/tasks/{id}/events\` as server-sent events; or Socket.IO (WebSocket transport) at the server's root
 with the access token in \`auth.token\` of the handshake: emit \`subscribe\` with \`{ "topic": "task:<id>", "after_seq": 0 }\`, and
-receive each later \`event\` once, in the order of its \`seq\`.`;
+receive each later \`event\` once, in the order of its \`seq\`. \`docs/realtime.md\` is the whole protocol.`;
 
 const TAGS: Record<string, string> = {
   tasks: 'Submit work, follow it, see why which agent got it.',
@@ -21,7 +21,9 @@ const TAGS: Record<string, string> = {
   binaries: 'The versions of an agent: upload and download WebAssembly.',
   auth: 'Logging in and out, tokens and API keys.',
   accounts: 'All accounts, and the audit trail. Admins only.',
+  events: 'What happens, as pages and as server-sent events.',
   queue: 'What waits for a worker. Admins only.',
+  gateway: 'Live connections and announcements. Admins only.',
   operations: 'Whether this process lives and can work.',
 };
 

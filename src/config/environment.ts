@@ -12,6 +12,7 @@ export interface Environment {
   storage: StorageConfig;
   auth: AuthConfig;
   protection: ProtectionConfig;
+  gateway: GatewayConfig;
   tasks: TaskConfig;
   auction: AuctionConfig;
   sandbox: SandboxConfig;
@@ -92,6 +93,13 @@ export interface ProtectionConfig {
   idleTimeoutMs: number;
   /** Event-loop delay from which requests are turned away, ms. */
   maxLagMs: number;
+}
+
+export interface GatewayConfig {
+  /** Connections to the feed one process holds for one user, sockets and event streams together. */
+  maxConnectionsPerUser: number;
+  /** The same for one address. */
+  maxConnectionsPerAddress: number;
 }
 
 export interface TaskConfig {
@@ -278,6 +286,9 @@ export const variables = z
     IDLE_TIMEOUT_MS: integer(10_000, 100).describe('How long an idle connection is kept, ms'),
     MAX_EVENT_LOOP_LAG_MS: integer(1000, 50).describe('Event-loop delay from which requests are turned away, ms'),
 
+    GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),
+    GATEWAY_CONNECTIONS_PER_ADDRESS: integer(1000, 1).describe('Live connections of one address to one process'),
+
     MAX_INPUT_BYTES: integer(MB, 1).describe('Largest task input, as JSON text'),
     TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
@@ -387,6 +398,10 @@ function toSlices(env: Variables): Environment {
       uploadTimeoutMs: env.UPLOAD_TIMEOUT_MS,
       idleTimeoutMs: env.IDLE_TIMEOUT_MS,
       maxLagMs: env.MAX_EVENT_LOOP_LAG_MS,
+    },
+    gateway: {
+      maxConnectionsPerUser: env.GATEWAY_CONNECTIONS_PER_USER,
+      maxConnectionsPerAddress: env.GATEWAY_CONNECTIONS_PER_ADDRESS,
     },
     tasks: {
       maxInputBytes: env.MAX_INPUT_BYTES,

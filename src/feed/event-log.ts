@@ -27,11 +27,12 @@ export class EventLog {
   private readonly warnOfOutage = outageLog(new Logger('Feed'), 'other processes have to poll, the doorbell is silent');
   private pending: FeedNotice | null = null;
   private announcing = false;
-  private readonly posts = new MicroBatcher<NewFeedEvent, void>(
+  private readonly posts = new MicroBatcher<NewFeedEvent, number>(
     async (events) => {
       const rows = await this.sql.query<{ seq: string }>('feed-append', APPEND, [toBatch(events)]);
-      this.announce({ seq: Number(rows[rows.length - 1].seq), signals: [] });
-      return [];
+      const seqs = rows.map((row) => Number(row.seq));
+      this.announce({ seq: seqs[seqs.length - 1], signals: [] });
+      return seqs;
     },
     {
       maxItems: 200,
@@ -52,9 +53,12 @@ export class EventLog {
     return { seq: Number(rows[rows.length - 1].seq), signals };
   }
 
-  /** Records an event that belongs to no transaction; concurrent ones share a statement. Resolves after the commit. */
-  async post(event: NewFeedEvent): Promise<void> {
-    await this.posts.add(event);
+  /**
+   * Records an event that belongs to no transaction; concurrent ones share a statement. Resolves after the commit.
+   * @returns its place in the feed
+   */
+  post(event: NewFeedEvent): Promise<number> {
+    return this.posts.add(event);
   }
 
   /** Rings the other processes. Returns at once; a ring that fails is made up for by the readers' slow clock. */
@@ -94,10 +98,15 @@ export class EventLog {
     return toEvents(await this.sql.query<Row>('feed-task', `${SELECT} ${where}`, [taskId, seq, limit]));
   }
 
-  /** A user's events after `seq` (own tasks and own agents), oldest first. */
+  /** A user's events after `seq` (own tasks and own agents) and the announcements among them, oldest first. */
   async readUser(userId: string, seq: number, limit: number): Promise<FeedEvent[]> {
-    const where = 'WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
-    return toEvents(await this.sql.query<Row>('feed-user', `${SELECT} ${where}`, [userId, seq, limit]));
+    return toEvents(await this.sql.query<Row>('feed-user', OF_USER, [userId, seq, limit]));
+  }
+
+  /** Events about an agent after `seq` (its versions, and the tasks it works on), oldest first. */
+  async readAgent(agentId: string, seq: number, limit: number): Promise<FeedEvent[]> {
+    const where = 'WHERE agent_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
+    return toEvents(await this.sql.query<Row>('feed-agent', `${SELECT} ${where}`, [agentId, seq, limit]));
   }
 
   /** One publication at a time; what is announced meanwhile shares the next. */
@@ -119,16 +128,25 @@ export const LOCK_FEED = 'lock_feed()';
 
 const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at FROM task_events';
 
+/** Each half goes along its own index and stops at the limit. */
+const OF_USER = `
+  (${SELECT} WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+   UNION ALL
+  (${SELECT} WHERE type = 'system.announcement' AND seq > $2 ORDER BY seq LIMIT $3)
+   ORDER BY seq LIMIT $3`;
+
 const APPEND = `
-  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, data)
-  SELECT type, task_id, user_id, agent_owner_id, data::json
+  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
+  SELECT type, task_id, user_id, agent_owner_id, agent_id, data::json
     FROM json_to_recordset($1::json)
-      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, data text)
+      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, agent_id uuid, data text)
   RETURNING seq`;
 
 /** `data` travels as text: nested, it would be decoded with the batch, where a `\u0000` from one agent fails them all. */
 const toBatch = (events: NewFeedEvent[]): string =>
-  JSON.stringify(events.map((event) => ({ ...event, data: JSON.stringify(event.data) })));
+  JSON.stringify(
+    events.map((event) => ({ ...event, agent_id: agentOf(event.data), data: JSON.stringify(event.data) })),
+  );
 
 interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
   seq: string;
@@ -137,6 +155,10 @@ interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
 
 const toEvents = (rows: Row[]): FeedEvent[] =>
   rows.map((row) => ({ ...row, seq: Number(row.seq), at: row.at.toISOString() }));
+
+/** The agent an event is about, if it is about one: what its `data` says, which no index could look into safely. */
+export const agentOf = ({ agent_id }: Record<string, unknown>): string | null =>
+  typeof agent_id === 'string' ? agent_id : null;
 
 const subjectOf = (event: NewFeedEvent): string => event.task_id ?? String(event.data.agent_id ?? '');
 

@@ -6,6 +6,8 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
  */
 @Entity('task_events')
 @Index('task_events_task_idx', ['taskId', 'seq'], { where: 'task_id IS NOT NULL' })
+@Index('task_events_agent_idx', ['agentId', 'seq'], { where: 'agent_id IS NOT NULL' })
+@Index('task_events_announcement_idx', ['seq'], { where: `"type" = 'system.announcement'` })
 @Index('task_events_user_idx', ['userId', 'seq'], { where: 'user_id IS NOT NULL' })
 export class FeedEventRow {
   @PrimaryGeneratedColumn('identity', {
@@ -23,6 +25,10 @@ export class FeedEventRow {
 
   @Column({ type: 'uuid', nullable: true })
   agentOwnerId: string | null;
+
+  /** The agent in `data`, for the index. */
+  @Column({ type: 'uuid', nullable: true })
+  agentId: string | null;
 
   @Column({ type: 'varchar', length: 40 })
   type: string;

@@ -15,6 +15,7 @@ export const EVENT_TYPES = [
   'agent.updated',
   'agent.version_uploaded',
   'agent.version_activated',
+  'system.announcement',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

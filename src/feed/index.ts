@@ -1,4 +1,4 @@
-export { EventLog, LOCK_FEED } from './event-log.js';
+export { agentOf, EventLog, LOCK_FEED } from './event-log.js';
 export { EVENT_STREAM, type EventStream, type FeedNotice, type FeedSignal } from './event-stream.js';
 export { FeedModule } from './feed.module.js';
 export { EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';

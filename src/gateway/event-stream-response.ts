@@ -1,19 +1,22 @@
+import { once } from 'node:events';
 import type { Response } from 'express';
 import type { FeedEvent } from '../feed/index.js';
 import type { Subscriber } from './hub.js';
 
 /** Below the 30–60 s after which proxies cut a silent connection, ms. */
 const KEEP_ALIVE_MS = 15_000;
-/** A reader this far behind is cut off; it comes back with `Last-Event-ID` and reads from the table. Bytes. */
+/** A reader this far behind the live feed is cut off; it comes back with `Last-Event-ID` and reads from the table. Bytes. */
 const MAX_BUFFERED = 1024 * 1024;
 
-const ENDS = new Set(['task.completed', 'task.failed', 'task.cancelled']);
-
-/** One response as a stream of server-sent events (WHATWG HTML, section 9.2); it ends with the task. */
+/** One response as a stream of server-sent events (WHATWG HTML, section 9.2). */
 export class EventStreamResponse implements Subscriber {
   private keepAlive: NodeJS.Timeout | undefined;
 
-  constructor(private readonly response: Response) {
+  /** @param isLast the event after which the stream ends */
+  constructor(
+    private readonly response: Response,
+    private readonly isLast: (event: FeedEvent) => boolean,
+  ) {
     response.on('close', () => clearInterval(this.keepAlive));
   }
 
@@ -29,12 +32,27 @@ export class EventStreamResponse implements Subscriber {
     this.keepAlive = setInterval(() => this.response.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
   }
 
+  /** A live event. */
   deliver(event: FeedEvent): void {
-    if (this.response.writableEnded) return;
+    this.send(event);
+    if (this.response.writableLength > MAX_BUFFERED) this.response.destroy();
+  }
+
+  send(event: FeedEvent): void {
+    if (this.closed) return;
     this.open();
     this.response.write(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-    if (ENDS.has(event.type)) this.end();
-    else if (this.response.writableLength > MAX_BUFFERED) this.response.destroy();
+    if (this.isLast(event)) this.end();
+  }
+
+  /** Resolves when the reader has taken what was sent so far, or has left. */
+  async drained(): Promise<void> {
+    if (this.closed || !this.response.writableNeedDrain) return;
+    const left = new AbortController();
+    const leave = (): void => left.abort();
+    this.response.once('close', leave);
+    await once(this.response, 'drain', { signal: left.signal }).catch(() => undefined);
+    this.response.off('close', leave);
   }
 
   end(): void {
@@ -43,6 +61,10 @@ export class EventStreamResponse implements Subscriber {
 
   endEmpty(): void {
     this.response.status(204).end();
+  }
+
+  get closed(): boolean {
+    return this.response.destroyed || this.response.writableEnded;
   }
 
   onClose(listener: () => void): void {

@@ -1,15 +1,20 @@
 import { Module } from '@nestjs/common';
+import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
 import { TasksModule } from '../tasks/index.js';
+import { ConnectionLimits } from './connection-limits.js';
+import { EventFeed } from './event-feed.service.js';
+import { EventsController } from './events.controller.js';
+import { GatewayController } from './gateway.controller.js';
 import { Hub } from './hub.js';
 import { SocketGateway } from './socket.gateway.js';
-import { TaskEventsController } from './task-events.controller.js';
+import { TopicAccess } from './topic-access.js';
 
 /** Present in processes with the role `api`. */
 @Module({
-  imports: [AuthModule, FeedModule, TasksModule],
-  controllers: [TaskEventsController],
-  providers: [Hub, SocketGateway],
+  imports: [AuthModule, AgentsModule, FeedModule, TasksModule],
+  controllers: [EventsController, GatewayController],
+  providers: [Hub, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
 })
 export class GatewayModule {}

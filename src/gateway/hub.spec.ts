@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EventLog, FeedEvent, FeedTail } from '../feed/index.js';
-import { Hub, type Replay, type Subscriber, type Topic } from './hub.js';
+import { Hub, type Replay, type Subscriber } from './hub.js';
+import type { Topic } from './topic.js';
 
 const TASK: Topic = { kind: 'task', id: 'task-1' };
 const USER: Topic = { kind: 'user', id: 'user-1' };

@@ -1,11 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventLog, type FeedEvent, FeedTail } from '../feed/index.js';
-
-/** `user:<id>`: everything about a user's tasks and agents; `task:<id>`: one task. */
-export interface Topic {
-  kind: 'user' | 'task';
-  id: string;
-}
+import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 
 export interface Subscriber {
   /** Called with each later event once, in order, until `unsubscribe`. */
@@ -19,8 +14,11 @@ export interface Replay {
   complete: boolean;
 }
 
-const PAGE = 500;
+/** Events read at a time. */
+export const PAGE = 200;
+/** What one answer carries at the most: events, and about this many characters of their data. */
 const MAX_REPLAY = 5000;
+const MAX_REPLAY_SIZE = 1024 * 1024;
 
 /**
  * Brings the feed to the subscribers of this process. Every process follows the whole feed by itself, so a subscriber
@@ -32,6 +30,7 @@ const MAX_REPLAY = 5000;
 @Injectable()
 export class Hub implements OnApplicationBootstrap {
   private readonly topics = new Map<string, Map<Subscriber, Subscription>>();
+  private position = 0;
 
   constructor(
     private readonly log: EventLog,
@@ -45,37 +44,70 @@ export class Hub implements OnApplicationBootstrap {
   /**
    * @param afterSeq cursor; unset: only what happens from now on
    * @param replay receives the past, in the very turn in which the live feed takes over, so nothing gets between the two
+   * @param most events to read of the past
    */
   async subscribe(
     topic: Topic,
     subscriber: Subscriber,
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
+    most = MAX_REPLAY,
   ): Promise<void> {
     const subscription: Subscription = { gathered: [], replayedTo: afterSeq ?? 0 };
     this.register(topic, subscriber, subscription);
     try {
-      const past = afterSeq === undefined ? [] : await this.read(topic, afterSeq);
-      const last = past.at(-1)?.seq ?? afterSeq ?? 0;
-      if (past.length === MAX_REPLAY) {
-        replay({ events: past, complete: false });
+      const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
+      const last = past.events.at(-1)?.seq ?? afterSeq ?? 0;
+      if (this.topics.get(topicName(topic))?.get(subscriber) !== subscription) {
+        // Unsubscribed meanwhile, or asked for anew.
+        return replay({ events: past.events, complete: false });
+      }
+      if (!past.complete) {
+        replay(past);
         return this.giveUp(topic, subscriber, subscription, last);
       }
       const meanwhile = (subscription.gathered ?? []).filter((event) => event.seq > last);
       subscription.gathered = null;
       subscription.replayedTo = last;
-      replay({ events: [...past, ...meanwhile], complete: true });
+      replay({ events: [...past.events, ...meanwhile], complete: true });
     } catch (error) {
       this.giveUp(topic, subscriber, subscription, 0);
       throw error;
     }
   }
 
-  unsubscribe(topic: Topic, subscriber: Subscriber): void {
+  /** @returns the cursor to resume the topic after: everything up to there has been delivered */
+  unsubscribe(topic: Topic, subscriber: Subscriber): number {
     const key = topicName(topic);
     const subscriptions = this.topics.get(key);
+    const subscription = subscriptions?.get(subscriber);
     subscriptions?.delete(subscriber);
     if (subscriptions?.size === 0) this.topics.delete(key);
+    if (subscription?.gathered) return subscription.replayedTo;
+    return Math.max(subscription?.replayedTo ?? 0, this.position);
+  }
+
+  /** A topic's events after a cursor, oldest first. */
+  history(topic: Topic, afterSeq: number, limit: number): Promise<FeedEvent[]> {
+    switch (topic.kind) {
+      case 'task':
+        return this.log.readTask(topic.id, afterSeq, limit);
+      case 'user':
+        return this.log.readUser(topic.id, afterSeq, limit);
+      case 'agent':
+        return this.log.readAgent(topic.id, afterSeq, limit);
+      case 'admin':
+        return this.log.readAfter(afterSeq, limit);
+    }
+  }
+
+  /** How many subscriptions there are, by kind of topic. */
+  counts(): Record<Topic['kind'], number> {
+    const counts = { user: 0, task: 0, agent: 0, admin: 0 };
+    for (const [name, subscriptions] of this.topics) {
+      counts[name.split(':')[0] as Topic['kind']] += subscriptions.size;
+    }
+    return counts;
   }
 
   /** What was gathered for a replay that does not come is still owed to the subscriber's other topics. */
@@ -91,33 +123,38 @@ export class Hub implements OnApplicationBootstrap {
     this.topics.set(key, subscriptions);
   }
 
-  private async read(topic: Topic, afterSeq: number): Promise<FeedEvent[]> {
+  private async read(topic: Topic, afterSeq: number, most: number): Promise<Replay> {
     const events: FeedEvent[] = [];
-    let page: FeedEvent[];
-    do {
-      const cursor = events.at(-1)?.seq ?? afterSeq;
-      page = await (topic.kind === 'task'
-        ? this.log.readTask(topic.id, cursor, PAGE)
-        : this.log.readUser(topic.id, cursor, PAGE));
+    let size = 0;
+    while (events.length < most && size < MAX_REPLAY_SIZE) {
+      const page = await this.history(topic, events.at(-1)?.seq ?? afterSeq, PAGE);
       events.push(...page);
-    } while (page.length === PAGE && events.length < MAX_REPLAY);
-    return events;
+      if (page.length < PAGE) return { events, complete: true };
+      size += page.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
+    }
+    return { events, complete: false };
   }
 
   private dispatch(events: FeedEvent[]): void {
     for (const event of events) {
-      const followers = topicsOf(event).flatMap((topic) => [...(this.topics.get(topic)?.keys() ?? [])]);
+      this.position = event.seq;
+      const followers = this.topicsOf(event).flatMap((topic) => [...(this.topics.get(topic)?.keys() ?? [])]);
       for (const subscriber of new Set(followers)) this.hand(event, subscriber);
     }
   }
 
   /** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
   private hand(event: FeedEvent, subscriber: Subscriber): void {
-    const subscriptions = topicsOf(event).flatMap((topic) => this.topics.get(topic)?.get(subscriber) ?? []);
+    const subscriptions = this.topicsOf(event).flatMap((topic) => this.topics.get(topic)?.get(subscriber) ?? []);
     const gathering = subscriptions.filter(({ gathered }) => gathered);
     for (const { gathered } of gathering) gathered?.push(event);
     const due = subscriptions.length > 0 && gathering.length === 0;
     if (due && subscriptions.every(({ replayedTo }) => event.seq > replayedTo)) subscriber.deliver(event);
+  }
+
+  private topicsOf(event: FeedEvent): string[] {
+    if (!isAnnouncement(event)) return topicsOf(event);
+    return [...topicsOf(event), ...[...this.topics.keys()].filter((topic) => topic.startsWith('user:'))];
   }
 }
 
@@ -128,10 +165,4 @@ interface Subscription {
   replayedTo: number;
 }
 
-/** A topic as clients write it. */
-export const topicName = ({ kind, id }: Topic): string => `${kind}:${id}`;
-
-const topicsOf = (event: FeedEvent): string[] => [
-  ...(event.user_id ? [`user:${event.user_id}`] : []),
-  ...(event.task_id ? [`task:${event.task_id}`] : []),
-];
+const NO_PAST: Replay = { events: [], complete: true };

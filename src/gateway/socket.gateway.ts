@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -10,44 +11,61 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import { AccessTokens, type Caller } from '../auth/index.js';
+import { AccessTokens, type Caller, Revocations } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import { isId } from '../common/ids.js';
 import type { FeedEvent } from '../feed/index.js';
-import { TaskService } from '../tasks/index.js';
-import { Hub, type Replay, type Subscriber, type Topic, topicName } from './hub.js';
+import { ConnectionLimits } from './connection-limits.js';
+import { FanOut, isBehind, type Receiver } from './fan-out.js';
+import { Hub, PAGE, type Replay, type Subscriber } from './hub.js';
+import { MessageBudget } from './message-budget.js';
+import { parseTopic, type Topic, topicName } from './topic.js';
+import { TopicAccess } from './topic-access.js';
+import { asSeenBy } from './visibility.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
+/** How often a replay looks whether its client has taken what it was sent, ms. */
+const DRAIN_POLL_MS = 20;
 
 /**
- * The feed over Socket.IO (WebSocket transport). The handshake carries the JWT in `auth.token`; the client is in
- * `user:<its id>` from the start.
+ * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
+ * `auth.token`; the client is in `user:<its id>` from the start, after the cursor in `auth.after_seq` if there is one.
  *
- *     → subscribe { topic: "task:<id>" | "user:<id>", after_seq? }   ack { ok: true, events, complete } | { ok: false, code, message }
- *     → unsubscribe { topic }                                        ack { ok: true }
- *     ← event { seq, type, task_id, … }                              each once, in order of seq
+ *     → subscribe { topic, after_seq? }     ack { ok: true, events, complete } | { ok: false, code, message }
+ *     → unsubscribe { topic }               ack { ok: true }
+ *     ← event { seq, type, task_id, … }     each once, in order of seq
+ *     ← lagging { topics: [{ topic, after_seq }] }   read too slowly: these are no longer followed, resume them there
  */
 @WebSocketGateway()
 export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection<Client>, OnGatewayDisconnect<Client> {
   private readonly logger = new Logger('Gateway');
+  private readonly clients = new Set<Client>();
+  private fanOut: FanOut;
+  private laggingCount = 0;
 
   constructor(
     private readonly tokens: AccessTokens,
-    private readonly tasks: TaskService,
+    private readonly revocations: Revocations,
+    private readonly access: TopicAccess,
+    private readonly limits: ConnectionLimits,
     private readonly hub: Hub,
   ) {}
 
   afterInit(server: Server): void {
+    this.fanOut = new FanOut(server);
+    // Whoever still may comes back, with the role it has now.
+    this.revocations.onChange(() => {
+      for (const client of this.clients) {
+        if (!this.revocations.isAdmitted(client.data.caller)) client.disconnect(true);
+      }
+    });
     server.use((socket, next) => {
       try {
         const token: unknown = socket.handshake.auth.token;
         const caller = this.tokens.verify(typeof token === 'string' ? token : '');
-        socket.data = {
-          caller,
-          topics: new Map(),
-          subscriber: { deliver: (event: FeedEvent) => socket.emit('event', event) },
-        } satisfies ClientData;
+        parseCursor(socket.handshake.auth.after_seq);
+        this.limits.check(caller.id, socket.handshake.address);
+        socket.data = this.newConnection(socket, caller);
         next();
       } catch (error) {
         next(handshakeError(error));
@@ -56,8 +74,18 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   async handleConnection(client: Client): Promise<void> {
+    const { caller, receiver, budget } = client.data;
+    this.clients.add(client);
+    client.data.release = this.limits.take(caller.id, client.handshake.address);
+    // Once the connection takes what waits for it, nothing does.
+    client.conn.on('flush', () => (receiver.queuedBytes = 0));
+    client.use((packet, next) => {
+      if (budget.spend()) return next();
+      const acknowledge: unknown = packet.at(-1);
+      if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
+    });
     try {
-      await this.follow(client, { kind: 'user', id: client.data.caller.id }, undefined, () => undefined);
+      await this.followUser(client, parseCursor(client.handshake.auth.after_seq));
     } catch (error) {
       this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
       client.disconnect(true);
@@ -65,18 +93,22 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   handleDisconnect(client: Client): void {
-    for (const topic of client.data.topics.values()) this.hub.unsubscribe(topic, client.data.subscriber);
-    client.data.topics.clear();
+    this.clients.delete(client);
+    client.data.release?.();
+    this.giveUpTopics(client);
   }
 
   @SubscribeMessage('subscribe')
   async subscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown, @Ack() ack: unknown): Promise<void> {
     const answer: (acknowledgement: Acknowledgement) => void =
       typeof ack === 'function' ? (ack as never) : () => undefined;
+    const { caller } = client.data;
     try {
       const { topic, afterSeq } = parseSubscription(body);
-      await this.authorise(client.data.caller, topic);
-      await this.follow(client, topic, afterSeq, (past) => answer({ ok: true, ...past }));
+      await this.access.authorise(caller, topic);
+      await this.follow(client, topic, afterSeq, ({ events, ...past }) =>
+        answer({ ok: true, ...past, events: events.map((event) => asSeenBy(caller, event)) }),
+      );
     } catch (error) {
       if (!(error instanceof AppError)) this.logger.error(`a subscription failed: ${(error as Error).stack}`);
       answer(toRefusal(error));
@@ -95,28 +127,70 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     }
   }
 
+  /** Figures of this process. */
+  statistics(): { sockets: number; users: number; delivered: number; lagging: number } {
+    const users = new Set([...this.clients].map((client) => client.data.caller.id));
+    return {
+      sockets: this.clients.size,
+      users: users.size,
+      delivered: this.fanOut.delivered,
+      lagging: this.laggingCount,
+    };
+  }
+
+  private newConnection(socket: Socket, caller: Caller): ClientData {
+    const onLagging = (): void => this.tellLagging(socket as Client);
+    const receiver: Receiver = { socket, caller, queuedBytes: 0, queuedSince: 0, onLagging };
+    const subscriber: Subscriber = { deliver: (event) => this.fanOut.add(event, receiver) };
+    return { caller, receiver, subscriber, topics: new Map(), budget: new MessageBudget() };
+  }
+
+  /** The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read. */
+  private async followUser(client: Client, afterSeq: number | undefined): Promise<void> {
+    const { caller, subscriber, receiver } = client.data;
+    let cursor = afterSeq;
+    let complete = false;
+    while (!complete && client.connected) {
+      const deliver = (past: Replay): void => {
+        for (const event of past.events) subscriber.deliver(event);
+        cursor = past.events.at(-1)?.seq ?? cursor;
+        complete = past.complete;
+      };
+      await this.follow(client, { kind: 'user', id: caller.id }, cursor, deliver, PAGE);
+      while (!complete && client.connected && isBehind(receiver)) await pause(DRAIN_POLL_MS);
+    }
+  }
+
   private async follow(
     client: Client,
     topic: Topic,
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
+    most?: number,
   ): Promise<void> {
     const key = topicName(topic);
     if (!client.data.topics.has(key) && client.data.topics.size >= MAX_TOPICS) {
       throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
     }
     client.data.topics.set(key, topic);
-    await this.hub.subscribe(topic, client.data.subscriber, afterSeq, replay);
+    await this.hub.subscribe(topic, client.data.subscriber, afterSeq, replay, most);
     // The client may have left while the past was read.
     if (client.disconnected) this.hub.unsubscribe(topic, client.data.subscriber);
   }
 
-  /** @throws AppError `not_found` for somebody else's */
-  private async authorise(caller: Caller, topic: Topic): Promise<void> {
-    if (topic.kind === 'task') await this.tasks.owned(caller, topic.id);
-    else if (topic.id !== caller.id && caller.role !== 'admin') {
-      throw new AppError('not_found', 'NOT_FOUND', 'There is no such topic, or it is not yours.');
-    }
+  /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */
+  private tellLagging(client: Client): void {
+    this.laggingCount += 1;
+    client.emit('lagging', { topics: this.giveUpTopics(client) });
+  }
+
+  private giveUpTopics({ data: { topics, subscriber } }: Client): { topic: string; after_seq: number }[] {
+    const cursors = [...topics].map(([name, topic]) => ({
+      topic: name,
+      after_seq: this.hub.unsubscribe(topic, subscriber),
+    }));
+    topics.clear();
+    return cursors;
   }
 }
 
@@ -124,27 +198,36 @@ interface ClientData {
   caller: Caller;
   topics: Map<string, Topic>;
   subscriber: Subscriber;
+  receiver: Receiver;
+  budget: MessageBudget;
+  /** Gives the connection's place back. */
+  release?: () => void;
 }
 
 type Client = Socket & { data: ClientData };
 
-type Acknowledgement =
-  { ok: true; events?: FeedEvent[]; complete?: boolean } | { ok: false; code: string; message: string };
+type Refusal = { ok: false; code: string; message: string };
+type Acknowledgement = { ok: true; events?: FeedEvent[]; complete?: boolean } | Refusal;
+
+const TOO_MANY_MESSAGES: Refusal = {
+  ok: false,
+  code: 'TOO_MANY_MESSAGES',
+  message: 'This connection sends too many messages: wait a second.',
+};
 
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {
-  const { topic, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
-  const [kind, id, ...rest] = typeof topic === 'string' ? topic.split(':') : [];
-  if ((kind !== 'user' && kind !== 'task') || !isId(id) || rest.length > 0) {
-    throw new AppError('invalid', 'BAD_TOPIC', 'topic must be "task:<id>" or "user:<id>".');
-  }
-  if (afterSeq === undefined || afterSeq === null) return { topic: { kind, id } };
-  if (!Number.isSafeInteger(afterSeq) || (afterSeq as number) < 0) {
-    throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
-  }
-  return { topic: { kind, id }, afterSeq: afterSeq as number };
+  const { topic: name, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
+  const topic = parseTopic(name);
+  return { topic, afterSeq: parseCursor(afterSeq) };
 }
 
-const toRefusal = (error: unknown): { ok: false; code: string; message: string } =>
+function parseCursor(afterSeq: unknown): number | undefined {
+  if (afterSeq === undefined || afterSeq === null) return undefined;
+  if (Number.isSafeInteger(afterSeq) && (afterSeq as number) >= 0) return afterSeq as number;
+  throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
+}
+
+const toRefusal = (error: unknown): Refusal =>
   error instanceof AppError
     ? { ok: false, code: error.code, message: error.message }
     : { ok: false, code: 'INTERNAL', message: 'Something went wrong on our side.' };

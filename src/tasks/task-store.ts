@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MicroBatcher, Sql } from '../database/index.js';
-import { EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
+import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
@@ -193,6 +193,7 @@ const toChangeRow = (change: TaskChange) => ({
   error: asText(change.error),
   cost_micro: change.costMicro?.toString() ?? null,
   event_type: change.event.type,
+  event_agent_id: agentOf(change.event.data),
   event_data: JSON.stringify(change.event.data),
 });
 
@@ -208,7 +209,7 @@ const TRANSITION = `
         AS change(id uuid, to_status text, from_statuses text[], held_attempt int, new_attempt int, agent_id uuid,
                   agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
-                  event_type text, event_data text)
+                  event_type text, event_agent_id uuid, event_data text)
   ),
   moved AS (
     UPDATE tasks
@@ -231,7 +232,7 @@ const TRANSITION = `
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
-              change.metering, change.scoreboard, change.event_type, change.event_data
+              change.metering, change.scoreboard, change.event_type, change.event_agent_id, change.event_data
   ),
   ended_attempt AS (
     UPDATE task_attempts
@@ -251,8 +252,8 @@ const TRANSITION = `
     ON CONFLICT (task_id) DO UPDATE SET scoreboard = excluded.scoreboard, created_at = now()
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, data)
-    SELECT event_type, id, user_id, agent_owner_id, event_data::json FROM moved
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
+    SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json FROM moved
     RETURNING task_id, seq
   )
   SELECT task_id AS id, seq FROM event`;

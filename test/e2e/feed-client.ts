@@ -9,6 +9,8 @@ export class FeedSocket {
   /** In the order of their arrival. */
   readonly received: FeedEvent[] = [];
 
+  connected = true;
+
   private constructor(private readonly socket: Socket) {
     socket.on('event', (event: FeedEvent) => this.received.push(event));
   }
@@ -19,6 +21,10 @@ export class FeedSocket {
     const feed = new FeedSocket(socket);
     return new Promise((resolve, reject) => {
       socket.once('connect', () => resolve(feed));
+      socket.on('disconnect', (reason) => {
+        feed.connected = false;
+        reject(new Error(reason)); // before the handshake was done, when the server died in it
+      });
       socket.once('connect_error', (error) => {
         socket.close();
         reject(error);
@@ -35,12 +41,17 @@ export class FeedSocket {
    * @returns a list that begins with what the acknowledgement carries and grows with what comes after it
    */
   follow(kind: 'task' | 'user', id: string, afterSeq: number): Promise<FeedEvent[]> {
+    return this.followTopic(`${kind}:${id}`, afterSeq);
+  }
+
+  /** The same for any topic; without a cursor the list begins empty. */
+  followTopic(topic: string, afterSeq?: number): Promise<FeedEvent[]> {
     return new Promise((resolve, reject) => {
-      this.socket.emit('subscribe', { topic: `${kind}:${id}`, after_seq: afterSeq }, (answer: Acknowledgement) => {
-        if (!answer.ok) return reject(new Error(`${kind}:${id} was refused: ${answer.code}`));
+      this.socket.emit('subscribe', { topic, after_seq: afterSeq }, (answer: Acknowledgement) => {
+        if (!answer.ok) return reject(new Error(`${topic} was refused: ${answer.code}`));
         const followed = [...answer.events];
         this.socket.on('event', (event: FeedEvent) => {
-          if (event[`${kind}_id`] === id) followed.push(event);
+          if (belongsTo(topic, event)) followed.push(event);
         });
         resolve(followed);
       });
@@ -50,6 +61,12 @@ export class FeedSocket {
   close(): void {
     this.socket.close();
   }
+}
+
+function belongsTo(topic: string, event: FeedEvent): boolean {
+  const [kind, id] = topic.split(':');
+  if (kind === 'admin') return true;
+  return (kind === 'agent' ? event.data.agent_id : event[`${kind as 'task' | 'user'}_id`]) === id;
 }
 
 /** A task's events as a stream of server-sent events. */

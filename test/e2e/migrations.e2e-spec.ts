@@ -10,7 +10,7 @@ describe('migrations', () => {
   beforeAll(async () => {
     database = await createEmptyDatabase();
     dataSource = await new DataSource(dataSourceOptions(database.url)).initialize();
-    await dataSource.runMigrations();
+    await dataSource.runMigrations({ transaction: 'each' });
   });
 
   afterAll(async () => {
@@ -24,6 +24,6 @@ describe('migrations', () => {
   });
 
   it('do nothing when they run again', async () => {
-    expect(await dataSource.runMigrations()).toEqual([]);
+    expect(await dataSource.runMigrations({ transaction: 'each' })).toEqual([]);
   });
 });

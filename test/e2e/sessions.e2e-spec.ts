@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { io } from 'socket.io-client';
 import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
@@ -126,11 +127,16 @@ describe('sessions, keys and roles', () => {
   describe('an admin', () => {
     it('suspends an account at once, on every process, keys included; and lets it in again', async () => {
       const { access_token: token, refresh_token } = await open();
+      const socket = io(there.url, { transports: ['websocket'], auth: { token } });
+      await new Promise<void>((resolve) => socket.once('connect', resolve));
+      const dropped = new Promise<void>((resolve) => socket.once('disconnect', () => resolve()));
       const key = await createKey(token, ['account:read']);
       expect((await withKey(there, key)).status).toBe(200);
       expect((await act('POST', `/users/${user.id}/suspend`)).body.suspended_at).not.toBeNull();
       expect(await me(here, token)).toMatchObject({ status: 403, body: { code: 'ACCOUNT_SUSPENDED' } });
       await refusedSoon(there, token, 'ACCOUNT_SUSPENDED');
+      await dropped;
+      socket.close();
       await until('the key is refused', async () => (await withKey(there, key)).status === 403, WAIT_MS);
       expect((await refresh(there, refresh_token)).status).not.toBe(200);
       const { email, password } = user;

@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { AppError } from '../common/app-error.js';
+import type { Environment } from '../config/index.js';
+
+/** How many connections to the feed, sockets and event streams together, one user and one address hold in this process. */
+@Injectable()
+export class ConnectionLimits {
+  private readonly held = new Map<string, number>();
+
+  constructor(private readonly config: ConfigService<Environment, true>) {}
+
+  /** @throws AppError `exhausted` `TOO_MANY_CONNECTIONS` */
+  check(userId: string, address: string): void {
+    const { maxConnectionsPerUser, maxConnectionsPerAddress } = this.config.get('gateway', { infer: true });
+    if (this.count(userId) >= maxConnectionsPerUser) throw tooMany('Your account', maxConnectionsPerUser);
+    if (this.count(address) >= maxConnectionsPerAddress) throw tooMany('Your address', maxConnectionsPerAddress);
+  }
+
+  /** @returns gives the place back; further calls do nothing */
+  take(userId: string, address: string): () => void {
+    const keys = [userId, address];
+    for (const key of keys) this.held.set(key, this.count(key) + 1);
+    return () => {
+      for (const key of keys.splice(0)) {
+        const left = this.count(key) - 1;
+        if (left > 0) this.held.set(key, left);
+        else this.held.delete(key);
+      }
+    };
+  }
+
+  private count(key: string): number {
+    return this.held.get(key) ?? 0;
+  }
+}
+
+const tooMany = (whose: string, limit: number): AppError =>
+  new AppError(
+    'exhausted',
+    'TOO_MANY_CONNECTIONS',
+    `${whose} already holds ${limit} connections to the feed: close one, or follow several topics over one.`,
+  );

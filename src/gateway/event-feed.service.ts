@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import type { Caller } from '../auth/index.js';
+import type { FeedEvent } from '../feed/index.js';
+import { ConnectionLimits } from './connection-limits.js';
+import type { EventPage, EventsQuery } from './event.dto.js';
+import { EventStreamResponse } from './event-stream-response.js';
+import { Hub, PAGE, type Replay } from './hub.js';
+import type { Topic } from './topic.js';
+import { asSeenBy } from './visibility.js';
+
+/** What a route of the feed serves. */
+export interface Feed {
+  topic: Topic;
+  /** The stream ends after this event. */
+  isLast?: (event: FeedEvent) => boolean;
+  /** There will be no further event. */
+  ended?: boolean;
+}
+
+/** The feed over plain HTTP: a page of it as JSON, or past and future as server-sent events, as `Accept` asks. */
+@Injectable()
+export class EventFeed {
+  constructor(
+    private readonly hub: Hub,
+    private readonly limits: ConnectionLimits,
+  ) {}
+
+  async answer(caller: Caller, feed: Feed, query: EventsQuery, request: Request, response: Response): Promise<void> {
+    if (request.accepts('application/json', 'text/event-stream') !== 'text/event-stream') {
+      response.json(await this.page(caller, feed, query));
+      return;
+    }
+    const lastEventId = request.header('last-event-id') ?? '';
+    const afterSeq = /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : query.after_seq;
+    const address = request.ip ?? '';
+    this.limits.check(caller.id, address);
+    response.on('close', this.limits.take(caller.id, address));
+    await this.stream(caller, feed, afterSeq, response);
+  }
+
+  private async page(caller: Caller, { topic }: Feed, { after_seq, limit }: EventsQuery): Promise<EventPage> {
+    const events = await this.hub.history(topic, after_seq, limit + 1);
+    const items = events.slice(0, limit).map((event) => asSeenBy(caller, event));
+    return { items, next_cursor: events.length > limit ? items[items.length - 1].seq : null };
+  }
+
+  private async stream(caller: Caller, feed: Feed, afterSeq: number, response: Response): Promise<void> {
+    const { topic, isLast = () => false, ended = false } = feed;
+    const stream = new EventStreamResponse(response, isLast);
+    stream.onClose(() => this.hub.unsubscribe(topic, stream));
+    let cursor = afterSeq;
+    let complete = false;
+    while (!complete && !stream.closed) {
+      const send = (past: Replay): void => {
+        for (const event of past.events) stream.send(asSeenBy(caller, event));
+        cursor = past.events.at(-1)?.seq ?? cursor;
+        complete = past.complete;
+      };
+      await this.hub.subscribe(topic, stream, cursor, send, PAGE);
+      if (!complete) await stream.drained();
+    }
+    // 204 tells a browser's EventSource, which reconnects after every end, that there is nothing more to come.
+    if (ended && cursor === afterSeq) return stream.endEmpty();
+    if (!stream.closed) stream.open();
+    if (stream.closed) this.hub.unsubscribe(topic, stream);
+    if (ended) stream.end();
+  }
+}

@@ -1,0 +1,79 @@
+import type { Server, Socket } from 'socket.io';
+import type { FeedEvent } from '../feed/index.js';
+import type { Caller } from '../auth/index.js';
+import { asAgentOwnerSees, seesAll } from './visibility.js';
+
+/**
+ * Bytes of events that may wait for one socket: for a moment, as in a burst, and at the most. What a turn brings waits
+ * at least until its end, however fast the client reads.
+ */
+const QUEUED_FOR_LONG = 1024 * 1024;
+const QUEUED_AT_ALL = 8 * 1024 * 1024;
+/** How long a moment is, ms. */
+const GRACE_MS = 1000;
+
+export interface Receiver {
+  readonly socket: Socket;
+  readonly caller: Caller;
+  /** Bytes handed to the connection since it last took any: what a slow client keeps us from sending. */
+  queuedBytes: number;
+  /** Since when the first of them wait, milliseconds since the epoch. */
+  queuedSince: number;
+  /** Called when the client reads too slowly to follow; must stop its deliveries. */
+  onLagging(): void;
+}
+
+/**
+ * Events on their way to sockets. All of one turn go out together at its end, and each event is encoded and framed once
+ * however many sockets get it: at a thousand sockets that encoding is most of the work.
+ */
+export class FanOut {
+  private readonly outbox = new Map<FeedEvent, Receiver[]>();
+  /** Events handed to sockets so far, counted once for each. */
+  delivered = 0;
+
+  constructor(private readonly server: Server) {}
+
+  add(event: FeedEvent, receiver: Receiver): void {
+    if (this.outbox.size === 0) queueMicrotask(() => this.flush());
+    const receivers = this.outbox.get(event);
+    if (receivers) receivers.push(receiver);
+    else this.outbox.set(event, [receiver]);
+  }
+
+  private flush(): void {
+    const touched = new Set<Receiver>();
+    for (const [event, receivers] of this.outbox) {
+      const whole = receivers.filter(({ caller }) => seesAll(caller, event));
+      this.send(event, whole);
+      if (whole.length < receivers.length) {
+        const wholly = new Set(whole);
+        this.send(
+          asAgentOwnerSees(event),
+          receivers.filter((receiver) => !wholly.has(receiver)),
+        );
+      }
+      for (const receiver of receivers) touched.add(receiver);
+    }
+    this.outbox.clear();
+    for (const receiver of touched) if (isLagging(receiver)) receiver.onLagging();
+  }
+
+  private send(event: FeedEvent, receivers: Receiver[]): void {
+    if (receivers.length === 0) return;
+    const bytes = JSON.stringify(event).length;
+    for (const receiver of receivers) {
+      if (receiver.queuedBytes === 0) receiver.queuedSince = Date.now();
+      receiver.queuedBytes += bytes;
+    }
+    // A socket is in a room that has its own id for a name.
+    this.server.local.to(receivers.map(({ socket }) => socket.id)).emit('event', event);
+    this.delivered += receivers.length;
+  }
+}
+
+const isLagging = ({ queuedBytes, queuedSince }: Receiver): boolean =>
+  queuedBytes > QUEUED_AT_ALL || (queuedBytes > QUEUED_FOR_LONG && Date.now() - queuedSince > GRACE_MS);
+
+/** Whether more of the past has to wait until the client has taken some. */
+export const isBehind = ({ queuedBytes }: Receiver): boolean => queuedBytes > QUEUED_FOR_LONG;

@@ -1,0 +1,52 @@
+import { Body, Controller, Get, Post } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
+import { ApiProblems } from '../common/api-problems.js';
+import { EventLog, FeedTail } from '../feed/index.js';
+import { AnnouncedDto, AnnouncementDto, GatewayStatsDto } from './gateway.dto.js';
+import { Hub } from './hub.js';
+import { SocketGateway } from './socket.gateway.js';
+
+@ApiTags('gateway')
+@Access('admin')
+@Controller('gateway')
+export class GatewayController {
+  constructor(
+    private readonly hub: Hub,
+    private readonly sockets: SocketGateway,
+    private readonly log: EventLog,
+    private readonly tail: FeedTail,
+  ) {}
+
+  /** Who is connected to this process and how far it is with the feed. */
+  @Get('stats')
+  @ApiOperation({ operationId: 'getGatewayStats' })
+  @ApiOkResponse({ type: GatewayStatsDto, description: 'The figures at this moment.' })
+  @ApiProblems(401, 403)
+  async stats(): Promise<GatewayStatsDto> {
+    return {
+      ...this.sockets.statistics(),
+      subscriptions: this.hub.counts(),
+      feed_seq: await this.log.lastSeq(),
+      position: this.tail.position,
+      at: new Date().toISOString(),
+    };
+  }
+
+  /** Tells everybody who is connected, on every node; who comes later finds it in the feed. */
+  @Post('announcements')
+  @ApiOperation({ operationId: 'announce' })
+  @ApiCreatedResponse({ type: AnnouncedDto, description: 'It is in the feed.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  async announce(@CurrentCaller() { id }: Caller, @Body() { message }: AnnouncementDto): Promise<AnnouncedDto> {
+    const seq = await this.log.post({
+      type: 'system.announcement',
+      task_id: null,
+      user_id: null,
+      agent_owner_id: null,
+      data: { message, announced_by: id },
+    });
+    return { seq, message };
+  }
+}

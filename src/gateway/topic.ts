@@ -1,0 +1,34 @@
+import { AppError } from '../common/app-error.js';
+import { isId } from '../common/ids.js';
+import { agentOf, type FeedEvent } from '../feed/index.js';
+
+/**
+ * What a subscriber can follow, as clients write it:
+ *
+ *     user:<id>    everything about a user's tasks and agents, and the announcements of this installation
+ *     task:<id>    one task
+ *     agent:<id>   one agent: its versions, and the tasks it works on
+ *     admin        the whole feed
+ */
+export type Topic =
+  { kind: 'user'; id: string } | { kind: 'task'; id: string } | { kind: 'agent'; id: string } | { kind: 'admin' };
+
+/** @throws AppError `invalid` `BAD_TOPIC` */
+export function parseTopic(text: unknown): Topic {
+  if (text === 'admin') return { kind: 'admin' };
+  const [kind, id, ...rest] = typeof text === 'string' ? text.split(':') : [];
+  if ((kind === 'user' || kind === 'task' || kind === 'agent') && isId(id) && rest.length === 0) return { kind, id };
+  throw new AppError('invalid', 'BAD_TOPIC', 'topic must be "task:<id>", "agent:<id>", "user:<id>" or "admin".');
+}
+
+export const topicName = (topic: Topic): string => ('id' in topic ? `${topic.kind}:${topic.id}` : topic.kind);
+
+/** The topics an event belongs to, by name. Announcements belong to every `user:` topic besides: see the hub. */
+export const topicsOf = ({ user_id, task_id, data }: FeedEvent): string[] => [
+  ...(user_id ? [`user:${user_id}`] : []),
+  ...(task_id ? [`task:${task_id}`] : []),
+  ...(agentOf(data) ? [`agent:${agentOf(data)}`] : []),
+  'admin',
+];
+
+export const isAnnouncement = ({ type }: FeedEvent): boolean => type === 'system.announcement';

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import spectral from '@stoplight/spectral-core';
+import rulesets from '@stoplight/spectral-rulesets';
+import { Ajv } from 'ajv';
+import formats from 'ajv-formats';
+import { EVENT_TYPES } from '../../src/feed/index.js';
+import { registerUser, type TestUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../../src/database/embedded/free-port.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
+import { type FeedEvent, good, publish, seqsOf, submit } from './agents.js';
+import { FeedSocket } from './feed-client.js';
+import { ask } from './rows.js';
+
+const repository = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+describe('the protocol of the live feed', () => {
+  let database: TestDatabase;
+  let dataDir: string;
+  let server: ServerProcess;
+  let env: Record<string, string>;
+  let user: TestUser;
+  let document: any;
+  let examples: Example[] = [];
+
+  beforeAll(async () => {
+    document = JSON.parse(await readFile(repository('docs/asyncapi.json'), 'utf8'));
+    database = await createTestDatabase();
+    dataDir = await mkdtemp(join(tmpdir(), 'zerostate-realtime-'));
+    env = { DATABASE_URL: database.url, DATA_DIR: dataDir, PORT: String(await freePort()) };
+    server = await startServer({ env });
+    user = await registerUser(server.url);
+    await publish(server.url, user.token, 'good', await good(), { capabilities: ['good'] });
+  });
+
+  afterAll(async () => {
+    await Promise.all(examples.map((example) => example.stop()));
+    await server.stop();
+    await database.drop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('is a valid AsyncAPI document', async () => {
+    const linter = new spectral.Spectral();
+    linter.setRuleset({
+      extends: [[rulesets.asyncapi as never, 'recommended']],
+      // Each installation has its own people to ask.
+      rules: { 'asyncapi-info-contact': 'off' },
+    });
+    const findings = await linter.run(document);
+    expect(findings.map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`)).toEqual([]);
+  });
+
+  it('names every type of event', () => {
+    expect(document.components.schemas.FeedEvent.properties.type.enum).toEqual([...EVENT_TYPES]);
+  });
+
+  it('describes the messages as they are', async () => {
+    const ajv = formats.default(new Ajv({ strict: false }).addSchema(document, 'asyncapi'));
+    const check = (name: string, payload: unknown): void => {
+      const valid = ajv.validate({ $ref: `asyncapi#/components/messages/${name}/payload` }, payload);
+      expect(valid ? [] : ajv.errors).toEqual([]);
+    };
+    const socket = await FeedSocket.connect(server.url, { token: user.token });
+    const taskId = await submit(server.url, user.token, 'good');
+    await waitForTask(server.url, user.token, taskId, 'completed');
+    await until('its events are here', () => socket.received.length >= 4);
+    for (const event of socket.received) check('event', event);
+    const subscribed = await socket.ask('subscribe', { topic: `task:${taskId}`, after_seq: 0 });
+    expect(subscribed).toMatchObject({ ok: true, events: [{}, {}, {}, {}] });
+    check('subscribed', subscribed);
+    check('subscribed', await socket.ask('subscribe', { topic: 'nothing' }));
+    check('unsubscribed', await socket.ask('unsubscribe', { topic: `task:${taskId}` }));
+    check('unsubscribed', await socket.ask('unsubscribe', {}));
+    expect(ajv.validate({ $ref: 'asyncapi#/components/messages/event/payload' }, { seq: 1 })).toBe(false);
+    socket.close();
+  });
+
+  it('is spoken by the example subscribers, which miss nothing while the server restarts', async () => {
+    const [{ last }] = await ask<{ last: number }>(database.url, 'SELECT max(seq)::int AS last FROM task_events');
+    examples = [
+      new Example('node', [repository('examples/subscribers/subscriber.mjs'), server.url, String(last)], user.token),
+      new Example('python3', [repository('examples/subscribers/subscriber.py'), server.url, String(last)], user.token),
+    ];
+    const run = async () =>
+      waitForTask(server.url, user.token, await submit(server.url, user.token, 'good'), 'completed');
+    await run();
+    await until('both are connected', () => examples.every(({ events }) => events.length >= 4));
+    await server.kill('SIGKILL');
+    server = await startServer({ env });
+    await run();
+    const rows = await ask<{ seq: number }>(
+      database.url,
+      'SELECT seq::int FROM task_events WHERE seq > $1 ORDER BY seq',
+      [last],
+    );
+    const expected = rows.map(({ seq }) => seq);
+    for (const subscriber of examples) {
+      await until(`${subscriber.name} is at the end`, () => subscriber.events.at(-1)?.seq === expected.at(-1), 40_000);
+      expect(seqsOf(subscriber.events)).toEqual(expected);
+    }
+  });
+});
+
+class Example {
+  private readonly process: ChildProcess;
+  private output = '';
+
+  constructor(
+    readonly name: string,
+    args: string[],
+    token: string,
+  ) {
+    this.process = spawn(name, args, { env: { ...process.env, TOKEN: token }, stdio: ['ignore', 'pipe', 'ignore'] });
+    this.process.stdout!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+  }
+
+  get events(): FeedEvent[] {
+    return this.output
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as FeedEvent);
+  }
+
+  async stop(): Promise<void> {
+    this.process.kill();
+    if (this.process.exitCode === null) await once(this.process, 'exit');
+  }
+}
