@@ -18,6 +18,7 @@ const MAY_IMPORT = {
   tasks: ['auth', 'database', 'queue', 'feed'],
   execution: ['storage'],
   orchestration: ['queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
+  'agent-cli': ['execution', 'validation'],
   gateway: ['auth', 'agents', 'tasks', 'feed'],
 };
 

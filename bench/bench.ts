@@ -20,10 +20,12 @@ export interface Scale {
   tasks: number;
   /** Tasks of one round at light load. */
   singleTasks: number;
+  /** Runs of an agent in one round, where they take a millisecond. */
+  runs: number;
 }
 
-export const FULL: Scale = { rounds: 3, submissionMs: 3000, tasks: 2000, singleTasks: 200 };
-export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60 };
+export const FULL: Scale = { rounds: 3, submissionMs: 3000, tasks: 2000, singleTasks: 200, runs: 2000 };
+export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60, runs: 300 };
 
 /** What a suite finds out. */
 export interface Report {
@@ -33,5 +35,7 @@ export interface Report {
 
 export interface Suite {
   name: string;
+  /** What it can be run on; unset: every backend. */
+  backends?: readonly Backend[];
   run(bench: Bench, backend: Backend): Promise<Report>;
 }

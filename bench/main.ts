@@ -5,7 +5,10 @@ import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { latency } from './suites/latency.js';
+import { sandbox } from './suites/sandbox.js';
 import { submission } from './suites/submission.js';
+import { upload } from './suites/upload.js';
+import { validation } from './suites/validation.js';
 import { type Backend, type Services, startServices } from './support/services.js';
 import { isMet, ratioToPeer } from './support/statistics.js';
 import { costsTable, figuresTable } from './support/table.js';
@@ -15,13 +18,19 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
+  // No queue has a part in it.
+  { name: 'upload', run: upload, backends: ['postgres'] },
+  { name: 'validation', backends: ['postgres'], run: validation },
+  // One of its peers needs Redis; it needs no queue.
+  { name: 'sandbox', run: sandbox, backends: ['redis'] },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
+const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;
 
 const USAGE = `npm run bench -- [--quick] [--only <name>] [--profile]
 
   --quick          fewer tasks, one round: to see that it works, not to compare
-  --only <name>    only what has it in its name: ${SUITES.flatMap(({ name }) => BACKENDS.map((b) => `${name}/${b}`)).join(', ')}
+  --only <name>    only what has it in its name: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
   --profile        servers leave CPU profiles in bench/results/profiles (and are slower)`;
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
@@ -67,7 +76,7 @@ try {
 async function runSuites(bench: Bench): Promise<Report> {
   const whole: Report = { figures: [], costs: [] };
   for (const suite of SUITES) {
-    for (const backend of BACKENDS) {
+    for (const backend of backendsOf(suite)) {
       if (!`${suite.name}/${backend}`.includes(options.only)) continue;
       console.log(`${suite.name} on ${backend} …`);
       const { figures, costs } = await suite.run(bench, backend);

@@ -1,12 +1,16 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
+import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
+import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
+import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
+import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
-import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
+import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
-import { AuctionRecord, Task, TaskAttempt } from './tasks/index.js';
+import { AuctionRecord, IdempotencyKey, Task, TaskAttempt } from './tasks/index.js';
 
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
@@ -24,12 +28,22 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     AuditEvent,
     FeedCursor,
     FeedEventRow,
+    IdempotencyKey,
     Session,
     Task,
     TaskAttempt,
     User,
+    VersionBlob,
   ],
-  migrations: [Init1795449600000, AgentFeed1795487000000, Accounts1795488000000],
+  migrations: [
+    Init1795449600000,
+    Blobs1795482000000,
+    AgentBinaryScan1795483000000,
+    Submission1795485000000,
+    TaskLimits1795486000000,
+    AgentFeed1795487000000,
+    Accounts1795488000000,
+  ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',

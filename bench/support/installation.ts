@@ -19,6 +19,8 @@ export interface Installation {
   /** `POST /tasks`, ready to be sent. */
   submission: string;
   meter: Meter;
+  /** Of its processes, in their order. */
+  pids: number[];
   stop(): Promise<void>;
 }
 
@@ -75,6 +77,7 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     databaseUrl,
     submission: request('POST', url, '/api/v1/tasks', token, TASK),
     meter: await Meter.open(services, databaseUrl, pids, true),
+    pids,
     stop,
   };
 }

@@ -11,14 +11,14 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** What is asked of a figure. */
-export type Aim = { atLeast: number } | { below: number } | { atLeastOfPeer: number };
+export type Aim = { atLeast: number } | { below: number } | { atLeastOfPeer: number } | { atMostOfPeer: number };
 
 export interface Figure {
   suite: string;
   backend: string;
   /** What was measured, e.g. `one process`. */
   name: string;
-  unit: '/s' | 'ms';
+  unit: '/s' | 'ms' | 'MB';
   /** One value a round. */
   ours: number[];
   /** One value a round, measured between ours. */
@@ -36,5 +36,7 @@ export function isMet(figure: Figure): boolean | undefined {
   if (!aim) return undefined;
   if ('atLeast' in aim) return median(figure.ours) >= aim.atLeast;
   if ('below' in aim) return median(figure.ours) < aim.below;
-  return (ratioToPeer(figure) ?? 0) >= aim.atLeastOfPeer;
+  const ratio = ratioToPeer(figure);
+  if ('atMostOfPeer' in aim) return ratio !== undefined && ratio <= aim.atMostOfPeer;
+  return ratio !== undefined && ratio >= aim.atLeastOfPeer;
 }

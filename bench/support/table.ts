@@ -35,6 +35,7 @@ export function costsTable(costs: readonly Cost[]): string {
 function describeAim(aim: Aim): string {
   if ('atLeast' in aim) return `≥ ${number(aim.atLeast)}`;
   if ('below' in aim) return `< ${number(aim.below)}`;
+  if ('atMostOfPeer' in aim) return `≤ ${aim.atMostOfPeer} of the peer`;
   return `≥ ${aim.atLeastOfPeer} of the peer`;
 }
 

@@ -1,10 +1,24 @@
-import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
+import { VersionBlob } from './version-blob.entity.js';
 
-/** One uploaded binary of an agent: a version. Immutable. */
+/** The part of a scan's report that agents understand; the rest is the scanner's. */
+export interface ScanVerdict {
+  status: 'clean' | 'infected' | 'unscanned' | 'not_configured';
+  signature: string | null;
+  scanned_at: string | null;
+}
+
+/**
+ * One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it, and that it may be retired
+ * for good: it then keeps its number and loses its bytes once no task needs them.
+ */
 @Entity('agent_binaries')
 @Index('agent_binaries_version_key', ['agentId', 'version'], { unique: true })
+@Index('agent_binaries_blob_idx', ['storageRef'])
+@Index('agent_binaries_unscanned_idx', ['id'], { where: `scan ->> 'status' IN ('unscanned', 'not_configured')` })
+@Check('agent_binaries_in_service_check', 'storage_ref IS NOT NULL OR retired_at IS NOT NULL')
 export class AgentBinary {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_binaries_pkey' })
   id: string;
@@ -24,13 +38,18 @@ export class AgentBinary {
   @Column('integer')
   size: number;
 
-  /** Where the blob store keeps it. */
-  @Column({ type: 'varchar', length: 200 })
-  storageRef: string;
+  /** Where the blob store keeps it; null once a retired version's bytes are gone. */
+  @ForeignKey(() => VersionBlob, { name: 'agent_binaries_blob_fkey' })
+  @Column({ type: 'varchar', length: 200, nullable: true })
+  storageRef: string | null;
 
   /** The validation report as answered at upload. */
   @Column({ type: 'json' })
   validation: object;
+
+  /** What the virus scanner says: a `ScanReport`. */
+  @Column({ type: 'jsonb' })
+  scan: ScanVerdict;
 
   @ForeignKey(() => User, { name: 'agent_binaries_uploader_fkey' })
   @Column('uuid')
@@ -38,4 +57,7 @@ export class AgentBinary {
 
   @CreateDateColumn({ type: 'timestamptz' })
   createdAt: Date;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  retiredAt: Date | null;
 }

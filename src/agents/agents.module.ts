@@ -6,13 +6,15 @@ import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
 import { AgentsController } from './agents.controller.js';
 import { StatisticsProjection } from './statistics-projection.js';
+import { VersionBlobs } from './version-blobs.js';
+import { VersionScans } from './version-scans.js';
 import { VersionService } from './version.service.js';
 import { VersionsController } from './versions.controller.js';
 
 @Module({
   imports: [AuthModule, FeedModule, StorageModule],
   controllers: [AgentsController, VersionsController],
-  providers: [AgentService, VersionService, AgentCatalog, StatisticsProjection],
-  exports: [AgentService, VersionService, AgentCatalog],
+  providers: [AgentService, VersionService, VersionBlobs, VersionScans, AgentCatalog, StatisticsProjection],
+  exports: [AgentService, VersionService, VersionBlobs, VersionScans, AgentCatalog],
 })
 export class AgentsModule {}

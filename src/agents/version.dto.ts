@@ -1,10 +1,30 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { IsOptional, IsSemVer, MaxLength } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsOptional, IsSemVer, MaxLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+import type { Page } from '../common/pagination.js';
+import type { ScanVerdict } from './agent-binary.entity.js';
 
-export class BinaryQuery {
+export class DownloadQuery {
   /**
    * Unset: the active version.
+   * @example "1.0.0"
+   */
+  @IsOptional()
+  @IsSemVer()
+  @MaxLength(64)
+  version?: string;
+
+  /** `false` answers the bytes themselves instead of an address that has them. */
+  @IsOptional()
+  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
+  @IsBoolean()
+  redirect: boolean = true;
+}
+
+export class RetireQuery {
+  /**
+   * Unset: all of them.
    * @example "1.0.0"
    */
   @IsOptional()
@@ -21,6 +41,13 @@ export class VersionDto {
    */
   version: string;
   /**
+   * `active`: bids. `inactive`: can be activated. `retired`: for good; its bytes go once no task needs them.
+   * `quarantined`: a virus scan found something in it after its upload.
+   */
+  status: 'active' | 'inactive' | 'retired' | 'quarantined';
+  /** Whether this is the version that bids. */
+  active: boolean;
+  /**
    * SHA-256 of the binary, lower-case hex.
    * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
    */
@@ -28,20 +55,43 @@ export class VersionDto {
   /** Bytes. */
   @ApiInteger()
   binary_size: number;
-  /** Whether this is the version that bids. */
-  active: boolean;
   /** The validation report of the upload. */
   // By name: the report belongs to the module that validates, which agents know nothing of.
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ValidationReport' }] } as ApiPropertyOptions)
   validation: Record<string, unknown>;
+  /** What the virus scanner says of it. */
+  @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ScanReport' }] } as ApiPropertyOptions)
+  scan: ScanVerdict;
   /** User id. */
   @ApiId()
   uploaded_by: string;
   @ApiTime()
   created_at: string;
+  @ApiTime()
+  retired_at: string | null;
 }
 
-export class VersionListDto {
+export class VersionPage implements Page<VersionDto> {
   /** Newest first. */
   items: VersionDto[];
+  /** `cursor` of the next page; null on the last. */
+  @ApiId()
+  next_cursor: string | null;
+}
+
+export class RetiredDto {
+  @ApiId()
+  agent_id: string;
+  /**
+   * Versions that were in service until now.
+   * @example ["1.0.0"]
+   */
+  retired: string[];
+  /**
+   * The version that bids; null when none does.
+   * @example null
+   */
+  active_version: string | null;
+  /** @example "No version is active: the agent does not bid until you upload or activate one." */
+  message: string;
 }

@@ -1,16 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, In, LessThan, QueryFailedError } from 'typeorm';
 import type { Caller } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import type { BlobRef } from '../storage/index.js';
-import { AgentBinary } from './agent-binary.entity.js';
+import { AgentBinary, type ScanVerdict } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
-import type { VersionDto } from './version.dto.js';
+import type { RetiredDto, VersionDto } from './version.dto.js';
 
 /** A checked binary on its way to become a version. */
 export interface NewVersion {
@@ -18,11 +19,17 @@ export interface NewVersion {
   version?: string;
   sha256: string;
   size: number;
+  /** Its stored bytes, as `VersionBlobs.keep` answered. */
+  storageRef: BlobRef;
   validation: object;
+  scan: ScanVerdict;
 }
 
-/** An agent that exists, with what the form changes of it; or the description of a new one. */
-export type UploadTarget = { agent: Agent; changes: UpdateAgentDto } | { create: CreateAgentDto };
+/**
+ * An agent that exists, with what the form changes of it; or the description of a new one. `replacing`: only if it has
+ * an active version, whose place the new one takes.
+ */
+export type UploadTarget = { agent: Agent; changes: UpdateAgentDto; replacing: boolean } | { create: CreateAgentDto };
 
 export interface AddedVersion {
   agent: Agent;
@@ -31,7 +38,10 @@ export interface AddedVersion {
   added: boolean;
 }
 
-/** The versions of an agent: immutable binaries, of which exactly one is active. */
+/**
+ * The versions of an agent. A version is immutable and its number is never used again; at most one is *active* and bids;
+ * a *retired* one can never be active again, and its bytes go once no task needs them.
+ */
 @Injectable()
 export class VersionService {
   constructor(
@@ -40,30 +50,23 @@ export class VersionService {
   ) {}
 
   /**
-   * Adds a version and activates it, in one transaction that also creates the agent or changes the agent as the form says.
-   * @param store makes the bytes permanent; called last, so that nothing is kept of a version that is refused
-   * @throws AppError `conflict` `VERSION_TAKEN` when the version exists with other bytes
+   * Adds a version and activates it, in one transaction that also creates the agent or changes it as the form says.
+   * @throws AppError `conflict` `VERSION_TAKEN` or `VERSION_RETIRED` for a number that cannot be used again,
+   *   `not_found` `NO_ACTIVE_VERSION`, `unavailable` `UPLOAD_STALLED`
    */
-  async add(
-    caller: Caller,
-    target: UploadTarget,
-    upload: NewVersion,
-    store: () => Promise<BlobRef>,
-  ): Promise<AddedVersion> {
+  async add(caller: Caller, target: UploadTarget, upload: NewVersion): Promise<AddedVersion> {
     return this.agents.announced<AddedVersion>(async (transaction) => {
       const { subject: agent, notice: changed } = await this.lockedOrNew(transaction, caller, target);
-      const existing = await transaction.findBy(AgentBinary, { agentId: agent.id });
-      const version = upload.version ?? nextVersion(existing);
-      const same = existing.find((binary) => binary.version === version);
-      if (same && same.sha256 !== upload.sha256) {
-        throw new AppError(
-          'conflict',
-          'VERSION_TAKEN',
-          `Version ${version} exists with other bytes: choose a higher one.`,
-        );
+      const replacing = 'agent' in target && target.replacing;
+      if (replacing) assertActive(agent);
+      const existing = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
+      const same = sameVersion(agent, existing, upload, replacing);
+      if (same) {
+        const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
+        return { subject: { agent, binary, added: false }, notice: changed };
       }
-      if (same) return { subject: { agent, binary: same, added: false }, notice: changed };
-      const binary = await this.insert(transaction, caller, agent, version, upload, store);
+      const version = upload.version ?? nextVersion(existing);
+      const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
       const notice = await this.agents.record(transaction, 'agent.version_uploaded', agent, {
         version,
@@ -73,29 +76,76 @@ export class VersionService {
     });
   }
 
-  async list(agent: Agent): Promise<VersionDto[]> {
-    const binaries = await this.database.getRepository(AgentBinary).find({
-      where: { agentId: agent.id },
-      order: { id: 'DESC' },
-    });
-    return binaries.map((binary) => ({
-      version: binary.version,
-      binary_hash: binary.sha256,
-      binary_size: binary.size,
-      active: binary.id === agent.activeBinaryId,
-      validation: binary.validation as Record<string, unknown>,
-      uploaded_by: binary.uploadedBy,
-      created_at: binary.createdAt.toISOString(),
-    }));
+  /** Refuses, before the costly steps, a number that `add` would refuse after them. @throws AppError as `add` does */
+  async assertAddable(agent: Agent, upload: Pick<NewVersion, 'version' | 'sha256'>): Promise<void> {
+    if (upload.version === undefined) return;
+    const where = { agentId: agent.id, version: upload.version };
+    sameVersion(agent, await this.database.getRepository(AgentBinary).find({ where, select: NUMBERS }), upload, false);
   }
 
-  /** @param version unset: the active one @throws AppError `not_found` */
-  async get(agent: Agent, version?: string): Promise<AgentBinary> {
-    const where = version === undefined ? { id: agent.activeBinaryId ?? undefined } : { agentId: agent.id, version };
-    if (version === undefined && !agent.activeBinaryId) throw notFound('version');
+  async list(agent: Agent, { limit, cursor }: PageQuery): Promise<Page<VersionDto>> {
+    const binaries = await this.database.getRepository(AgentBinary).find({
+      where: { agentId: agent.id, ...(cursor && { id: LessThan(cursor) }) },
+      order: { id: 'DESC' },
+      take: limit + 1,
+    });
+    return toPage(binaries, limit, (binary) => present(binary, agent.activeBinaryId));
+  }
+
+  /** A version in service. @param version unset: the active one @throws AppError `not_found` */
+  async get(agent: Agent, version?: string): Promise<AgentBinary & { storageRef: BlobRef }> {
+    if (version === undefined) assertActive(agent);
+    const where = version === undefined ? { id: agent.activeBinaryId! } : { agentId: agent.id, version };
     const binary = await this.database.getRepository(AgentBinary).findOneBy(where);
     if (!binary) throw notFound('version');
-    return binary;
+    if (binary.retiredAt || binary.storageRef === null) throw gone('not_found', binary);
+    return Object.assign(binary, { storageRef: binary.storageRef });
+  }
+
+  /**
+   * Makes a version the one that bids from now on, later or earlier than the one that did. Tasks already awarded keep theirs.
+   * @throws AppError `not_found`, `conflict` `VERSION_RETIRED` or `VERSION_QUARANTINED`
+   */
+  async activate(agent: Agent, version: string): Promise<VersionDto> {
+    if (!semver.valid(version)) throw notFound('version');
+    return this.agents.announced(async (transaction) => {
+      const { subject: locked } = await this.agents.change(transaction, agent.id, {});
+      const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
+      if (!binary) throw notFound('version');
+      if (binary.retiredAt) throw gone('conflict', binary);
+      if (binary.scan?.status === 'infected') throw quarantined(binary, binary.scan);
+      const subject = present(binary, binary.id);
+      if (locked.activeBinaryId === binary.id) return { subject };
+      await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
+      const { sha256 } = binary;
+      return {
+        subject,
+        notice: await this.agents.record(transaction, 'agent.version_activated', locked, { version, sha256 }),
+      };
+    });
+  }
+
+  /**
+   * Retires one version, or all that are in service. Nothing takes the active one's place by itself: the agent does not
+   * bid until its owner activates or uploads another.
+   * @throws AppError `not_found` for a version there never was
+   */
+  async retire(agent: Agent, version?: string): Promise<RetiredDto> {
+    return this.agents.announced(async (transaction) => {
+      const { subject: locked } = await this.agents.change(transaction, agent.id, {});
+      const binaries = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
+      const named = version === undefined ? binaries : binaries.filter((binary) => binary.version === version);
+      if (version !== undefined && named.length === 0) throw notFound('version');
+      const inService = named.filter((binary) => !binary.retiredAt);
+      const active = binaries.find((binary) => binary.id === locked.activeBinaryId && !inService.includes(binary));
+      const subject = retirement(agent, inService, active);
+      if (inService.length === 0) return { subject };
+      await transaction.update(AgentBinary, { id: In(inService.map(({ id }) => id)) }, { retiredAt: () => 'now()' });
+      if (!active) await transaction.update(Agent, agent.id, { activeBinaryId: null });
+      const { retired, active_version } = subject;
+      const data = { versions: retired, active_version };
+      return { subject, notice: await this.agents.record(transaction, 'agent.version_retired', locked, data) };
+    });
   }
 
   /** Holds the agent's row, so that concurrent uploads see each other's versions. */
@@ -112,27 +162,105 @@ export class VersionService {
     transaction: EntityManager,
     caller: Caller,
     agent: Agent,
-    version: string,
-    upload: NewVersion,
-    store: () => Promise<BlobRef>,
+    upload: NewVersion & { version: string },
   ): Promise<AgentBinary> {
-    const binary = transaction.create(AgentBinary, {
-      id: newId(),
-      agentId: agent.id,
-      version,
-      sha256: upload.sha256,
-      size: upload.size,
-      validation: upload.validation,
-      storageRef: await store(),
-      uploadedBy: caller.id,
+    const id = newId();
+    const binary = transaction.create(AgentBinary, { ...upload, id, agentId: agent.id, uploadedBy: caller.id });
+    await transaction.insert(AgentBinary, binary).catch((error: unknown) => {
+      if (error instanceof QueryFailedError && error.driverError.constraint === 'agent_binaries_blob_fkey')
+        throw stalled();
+      throw error;
     });
-    await transaction.insert(AgentBinary, binary);
     return binary;
   }
 }
 
+type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'retiredAt'>;
+const NUMBERS = { id: true, version: true, sha256: true, retiredAt: true } as const;
+
+/**
+ * The version that an upload is already. To replace the active version by its own bytes is to leave it, whatever number
+ * the next would get.
+ * @throws AppError `conflict` when the number it names cannot be used again
+ */
+function sameVersion(
+  agent: Agent,
+  existing: readonly Numbered[],
+  { version, sha256 }: Pick<NewVersion, 'version' | 'sha256'>,
+  replacing: boolean,
+): Numbered | undefined {
+  if (version === undefined) {
+    return existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
+  }
+  const same = existing.find((it) => it.version === version);
+  if (same?.retiredAt) throw gone('conflict', same);
+  if (same && same.sha256 !== sha256) {
+    throw new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other bytes: choose a higher one.`);
+  }
+  return same;
+}
+
 /** The patch after the highest version there is. */
-function nextVersion(existing: AgentBinary[]): string {
-  const [highest] = semver.rsort(existing.map((binary) => binary.version));
+function nextVersion(existing: readonly Numbered[]): string {
+  const [highest] = semver.rsort(existing.map(({ version }) => version));
   return highest ? (semver.inc(highest, 'patch') as string) : '1.0.0';
+}
+
+/** @throws AppError `not_found` `NO_ACTIVE_VERSION` */
+export function assertActive(agent: Agent): void {
+  if (agent.activeBinaryId) return;
+  const message = 'The agent has no active version: upload one with POST, or activate one there is.';
+  throw new AppError('not_found', 'NO_ACTIVE_VERSION', message);
+}
+
+const gone = (kind: 'not_found' | 'conflict', { version }: Numbered): AppError =>
+  new AppError(kind, 'VERSION_RETIRED', `Version ${version} was retired for good: upload its successor.`);
+
+const quarantined = ({ version }: Numbered, { signature }: ScanVerdict): AppError =>
+  new AppError(
+    'conflict',
+    'VERSION_QUARANTINED',
+    `The virus scanner found ${signature} in version ${version}: upload a clean successor.`,
+  );
+
+/** Its bytes were taken for a dead upload's and removed meanwhile. */
+const stalled = (): AppError =>
+  new AppError(
+    'unavailable',
+    'UPLOAD_STALLED',
+    'The upload took too long, and its bytes were cleaned up: send it again.',
+  );
+
+function statusOf(binary: AgentBinary, active: boolean): VersionDto['status'] {
+  if (binary.retiredAt) return 'retired';
+  if (binary.scan?.status === 'infected') return 'quarantined';
+  return active ? 'active' : 'inactive';
+}
+
+function present(binary: AgentBinary, activeId: string | null): VersionDto {
+  const active = binary.id === activeId;
+  return {
+    version: binary.version,
+    status: statusOf(binary, active),
+    active,
+    binary_hash: binary.sha256,
+    binary_size: binary.size,
+    validation: binary.validation as Record<string, unknown>,
+    scan: binary.scan,
+    uploaded_by: binary.uploadedBy,
+    created_at: binary.createdAt.toISOString(),
+    retired_at: binary.retiredAt?.toISOString() ?? null,
+  };
+}
+
+function retirement(agent: Agent, retired: readonly Numbered[], active: Numbered | undefined): RetiredDto {
+  const bids = active
+    ? `Version ${active.version} is active.`
+    : 'No version is active: the agent does not bid until you upload or activate one.';
+  return {
+    agent_id: agent.id,
+    retired: retired.map(({ version }) => version),
+    active_version: active?.version ?? null,
+    message: retired.length > 0 ? bids : `Nothing was left to retire. ${bids}`,
+  };
 }

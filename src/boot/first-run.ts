@@ -9,7 +9,7 @@ import { AgentCatalog } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { Environment } from '../config/index.js';
-import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { Staging } from '../storage/index.js';
 import { UploadService } from '../upload/index.js';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/agents', import.meta.url));
@@ -46,13 +46,13 @@ async function firstAdmin(
 /** Uploads each `examples/agents/<name>` the way an owner would: form, validation, storage, version. */
 async function registerExamples(app: INestApplicationContext, owner: Caller): Promise<string[]> {
   const uploads = app.get(UploadService, { strict: false });
-  const blobs = app.get<BlobStore>(BLOB_STORE, { strict: false });
+  const staging = app.get(Staging, { strict: false });
   const registered: string[] = [];
   for (const card of await exampleCards()) {
     const { slug, binary, ...form } = card.form;
     try {
-      const staged = await blobs.stage(createReadStream(join(card.folder, binary)), Number.MAX_SAFE_INTEGER);
-      await uploads.publish(owner, await uploads.target(owner, slug), slug, form, staged);
+      const staged = await staging.stage(createReadStream(join(card.folder, binary)), Number.MAX_SAFE_INTEGER);
+      await uploads.publish(owner, await uploads.destination(owner, slug), form, staged);
       registered.push(slug);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { constants, rmSync, statSync } from 'node:fs';
+import { constants, readFileSync, rmSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -49,6 +49,8 @@ export async function confine(request: ConfinementRequest): Promise<Confinement>
 export interface ConfinementRequest {
   /** Compiled ES modules the child needs, its entry first. They are copied with their places relative to each other. */
   scripts: readonly URL[];
+  /** V8's stack, KiB; unset: its own choice, 984. The system's limit (usually 8 MiB) must leave room above it. */
+  stackKb?: number;
   /** V8's old space, MiB; at least twice the wasm memory, or every `memory.grow` triggers a collection. */
   heapMb: number;
   /** Private writable memory, bytes; what the running version of V8 reserves without using it is added. */
@@ -131,14 +133,38 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
       args: ['--no-new-privs', '--pdeathsig=KILL'],
     },
   ];
-  const asRoot: Measure[] = [
-    { purpose: 'user of its own', tool: 'setpriv', args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] },
-    { purpose: 'no capabilities', tool: 'setpriv', args: ['--bounding-set=-all', '--inh-caps=-all'] },
-  ];
-  return isRoot
-    ? { possible: [...everywhere, ...asRoot, ...node], missing: [] }
-    : { possible: [...everywhere, ...node], missing: ['user of its own: only root can start a child as another user'] };
+  const noCapabilities: Measure = {
+    purpose: 'no capabilities',
+    tool: 'setpriv',
+    args: ['--bounding-set=-all', '--inh-caps=-all'],
+  };
+  const ownUser: Measure = {
+    purpose: 'user of its own',
+    tool: 'setpriv',
+    args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
+  };
+  if (!isRoot) {
+    const missing = [`${ownUser.purpose}: only root can start a child as another user`];
+    return { possible: [...everywhere, ...node], missing };
+  }
+  if (!mayKillOthers()) {
+    const missing = [`${ownUser.purpose}: without CAP_KILL the server could not end it`];
+    return { possible: [...everywhere, noCapabilities, ...node], missing };
+  }
+  return { possible: [...everywhere, ownUser, noCapabilities, ...node], missing: [] };
 }
+
+/** Whether root may signal another user's processes: containers may take that from it, capabilities(7). */
+function mayKillOthers(): boolean {
+  try {
+    const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 'ffffffff';
+    return (BigInt(`0x${effective}`) & CAP_KILL) !== 0n;
+  } catch {
+    return true;
+  }
+}
+
+const CAP_KILL = 1n << 5n;
 
 function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
   const permission = process.allowedNodeEnvironmentFlags.has('--permission')
@@ -148,8 +174,9 @@ function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
     ...(request.wasmMaxMemoryPages ? [`--wasm-max-mem-pages=${request.wasmMaxMemoryPages}`] : []),
     ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
   ];
+  const stack = request.stackKb ? [`--stack-size=${request.stackKb}`] : [];
   return [
-    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`] },
+    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`, ...stack] },
     { purpose: 'no file access', tool: 'node', args: [permission, `--allow-fs-read=${join(folder, '*')}`] },
     {
       purpose: 'no add-ons and no code from strings',

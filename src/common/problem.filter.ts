@@ -17,6 +17,7 @@ const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   unprocessable: 422,
   exhausted: 429,
   internal: 500,
+  overloaded: 503,
   unavailable: 503,
 };
 
@@ -30,6 +31,7 @@ const CODE_OF_STATUS: Record<number, string> = {
   408: 'REQUEST_TIMEOUT',
   413: 'BODY_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
+  416: 'RANGE_NOT_SATISFIABLE',
 };
 
 /** Answers every error as RFC 9457 problem document. Stacks, SQL and paths go to the log, never to the client. */
@@ -43,7 +45,8 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, request: Request, response: Response): void {
     const problem = toProblem(error);
-    if (problem.status >= 500) {
+    // An overload is no fault, and a line for every refusal would make it worse.
+    if (problem.status >= 500 && !(error instanceof AppError && error.kind === 'overloaded')) {
       const stack = error instanceof Error ? error.stack : String(error);
       this.logger.error(`${request.method} ${request.path} failed, trace_id ${problem.trace_id}: ${stack}`);
     }

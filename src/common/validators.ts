@@ -47,3 +47,16 @@ export const IsPlainText = () =>
       defaultMessage: () => '$property must be text without control characters',
     },
   });
+
+/** An instant as RFC 3339 writes it, with its offset; at most in the year 9999. */
+export const IsTime = () =>
+  ValidateBy({
+    name: 'isTime',
+    validator: {
+      validate: (value: unknown) =>
+        typeof value === 'string' && RFC_3339.test(value) && !Number.isNaN(Date.parse(value)),
+      defaultMessage: () => '$property must be a time such as 2026-11-24T09:30:00Z',
+    },
+  });
+
+const RFC_3339 = /^[12]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;

@@ -104,6 +104,24 @@ describe('the environment', () => {
   it('lets no binary pass validation that the sandbox has no memory for', () => {
     expect(parseEnvironment({ SANDBOX_MEMORY_PAGES: '16' }).validation.maxMemoryPages).toBe(16);
   });
+
+  it('limits binaries by default to what real ones need', () => {
+    expect(parseEnvironment({}).validation).toEqual({
+      maxFunctions: 10_000,
+      maxTableElements: 10_000,
+      maxMemoryPages: 2048,
+      maxLocals: 10_000,
+      maxFunctionBytes: 1_048_576,
+      maxNesting: 10_000,
+      maxImports: 1000,
+      maxExports: 10_000,
+      maxDataBytes: 41_943_040,
+      maxCustomBytes: 20_971_520,
+      engineTimeoutMs: 5000,
+    });
+    const { maxMemoryPages } = parseEnvironment({ SANDBOX_MEMORY_PAGES: '16384' }).validation;
+    expect(maxMemoryPages).toBe(16_384);
+  });
 });
 
 /** The lines of the error, of which the first is its heading; fails when there is none. */

@@ -17,6 +17,7 @@ export interface Environment {
   auction: AuctionConfig;
   sandbox: SandboxConfig;
   validation: ValidationConfig;
+  scanner: ScannerConfig;
 }
 
 export type Role = 'api' | 'worker';
@@ -48,6 +49,8 @@ export interface QueueConfig {
   prefix: string;
   /** Tasks one worker process works on at a time. */
   workerConcurrency: number;
+  /** Tasks that may wait; more are refused. */
+  maxSize: number;
   /** How often the sweeper looks for tasks that the queue or a worker has lost, ms. */
   sweepIntervalMs: number;
 }
@@ -58,6 +61,10 @@ export interface StorageConfig {
   dir: string;
   maxBinaryBytes: number;
   maxFormBytes: number;
+  /** Pause between two looks for what uploads and retired versions have left behind, ms. */
+  cleanupIntervalMs: number;
+  /** How long that stays; longer than any upload takes, ms. */
+  cleanupGraceMs: number;
 }
 
 export interface AuthConfig {
@@ -107,6 +114,10 @@ export interface TaskConfig {
   /** Wall time of one attempt when the task names none, ms. */
   defaultTimeoutMs: number;
   maxTimeoutMs: number;
+  /** How far ahead a start may lie, ms. */
+  maxDelayMs: number;
+  /** How long a repeated submission is recognised by its `Idempotency-Key`, ms. */
+  idempotencyTtlMs: number;
 }
 
 export interface AuctionWeights {
@@ -142,11 +153,19 @@ export interface SandboxConfig {
   maxMemoryPages: number;
   /** Elements of one table. */
   maxTableElements: number;
+  /** Processor time of one run, ms. */
+  maxCpuMs: number;
+  /** Stack of an agent's calls, KiB. */
+  stackKb: number;
   maxOutputBytes: number;
   maxStderrBytes: number;
   maxStderrLines: number;
+  /** Length of a tick of an agent's clocks, µs. */
+  clockResolutionUs: number;
   /** Runs after which a child process is replaced. */
   recycleAfterRuns: number;
+  /** Resident memory of a child process between two runs above which it is replaced. */
+  recycleAboveBytes: number;
   /** Bytes of agent binaries a worker keeps in memory. */
   binaryCacheBytes: number;
 }
@@ -155,8 +174,32 @@ export interface ValidationConfig {
   maxFunctions: number;
   maxTableElements: number;
   maxMemoryPages: number;
+  /** Of one function. */
+  maxLocals: number;
+  maxFunctionBytes: number;
+  /** Blocks inside one another, in one function. */
+  maxNesting: number;
+  maxImports: number;
+  maxExports: number;
+  /** Of all data segments together. */
+  maxDataBytes: number;
+  /** Of all custom sections together. */
+  maxCustomBytes: number;
   /** Wall time of the engine's own validation in its child process, ms. */
   engineTimeoutMs: number;
+}
+
+export interface ScannerConfig {
+  /** `tcp://host:port` or `unix:///path` of a clamd; unset: uploads are not scanned. */
+  clamdUrl?: string;
+  /** Let binaries in while the scanner is away, and scan them later. */
+  failOpen: boolean;
+  /** Wall time of one scan, ms. */
+  timeoutMs: number;
+  /** Larger binaries are refused. */
+  maxBytes: number;
+  /** Pause between two looks for versions that nobody has scanned yet, ms. */
+  rescanIntervalMs: number;
 }
 
 /**
@@ -203,6 +246,9 @@ const accepted =
     !issues.some(({ path }) => names.includes(String(path?.[0])));
 
 const MB = 1024 * 1024;
+/** A timer set to more fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** Every variable the server reads, with its default, limits and meaning. */
 export const variables = z
@@ -237,6 +283,7 @@ export const variables = z
       .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
       .default('zerostate')
       .describe('Namespace of the queue and of its events'),
+    QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
     WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
     SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
 
@@ -246,6 +293,10 @@ export const variables = z
       .describe('Where agent binaries live'),
     MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
     MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
+    CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two looks for leftovers of uploads and retired versions, ms',
+    ),
+    CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
 
     JWT_SECRET: z
       .string()
@@ -293,6 +344,9 @@ export const variables = z
     TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
 
+    MAX_TASK_DELAY_MS: integer(30 * DAY_MS, 0).describe('How far ahead a task may be put off, ms'),
+    IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
+
     AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
     AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),
     AUCTION_WEIGHT_SPEED: number(0.2, 0, 1000).describe('Weight of the estimated duration'),
@@ -309,17 +363,44 @@ export const variables = z
 
     SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
     SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
+    SANDBOX_CPU_MS: integer(120_000, 1).describe('Processor time of one run, all threads, ms'),
+    SANDBOX_STACK_KB: integer(984, 100, 4096).describe("Stack of an agent's calls, KiB"),
     SANDBOX_TABLE_ELEMENTS: integer(100_000, 1, 10_000_000).describe('Elements of an agent table'),
     SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
     SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),
     SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
+    SANDBOX_CLOCK_RESOLUTION_US: integer(1000, 1, 1_000_000).describe(
+      'Length of a tick of the clocks an agent sees, µs; finer ones let agents measure caches and neighbours',
+    ),
     SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
+    SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
+      'Resident memory between two runs above which a sandbox process is replaced',
+    ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
 
     VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
     VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
     VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
+    VALIDATION_MAX_LOCALS: integer(10_000, 0, 50_000).describe('Locals of one function'),
+    VALIDATION_MAX_FUNCTION_BYTES: integer(MB, 2).describe('Bytes of the body of one function'),
+    VALIDATION_MAX_NESTING: integer(10_000, 1).describe('Blocks inside one another in one function'),
+    VALIDATION_MAX_IMPORTS: integer(1000, 0).describe('Imports of one binary'),
+    VALIDATION_MAX_EXPORTS: integer(10_000, 1).describe('Exports of one binary'),
+    VALIDATION_MAX_DATA_BYTES: integer(40 * MB, 0).describe('Bytes of all data segments together'),
+    VALIDATION_MAX_CUSTOM_BYTES: integer(20 * MB, 0).describe(
+      'Bytes of all custom sections (debug information) together',
+    ),
     VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
+
+    CLAMD_URL: url('tcp:', 'unix:')
+      .optional()
+      .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
+    SCAN_FAIL_OPEN: flag(false).describe('Let binaries in while clamd is away and scan them later; else 503'),
+    SCAN_TIMEOUT_MS: integer(30_000, 100).describe('Time for one virus scan, ms'),
+    SCAN_MAX_BYTES: integer(100 * MB, 1).describe(
+      "Largest binary sent to clamd; keep below clamd's own StreamMaxLength",
+    ),
+    SCAN_RETRY_INTERVAL_MS: integer(60_000, 100).describe('Pause between two looks for versions not scanned yet, ms'),
   })
   .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
     path: ['JWT_SECRET'],
@@ -366,6 +447,7 @@ function toSlices(env: Variables): Environment {
     queue: {
       redisUrl: env.REDIS_URL,
       prefix: env.QUEUE_PREFIX,
+      maxSize: env.QUEUE_MAX_SIZE,
       workerConcurrency: env.WORKER_CONCURRENCY,
       sweepIntervalMs: env.SWEEP_INTERVAL_MS,
     },
@@ -374,6 +456,8 @@ function toSlices(env: Variables): Environment {
       dir: join(dataDir, 'blobs'),
       maxBinaryBytes: env.MAX_BINARY_BYTES,
       maxFormBytes: env.MAX_FORM_BYTES,
+      cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
+      cleanupGraceMs: env.CLEANUP_GRACE_MS,
     },
     auth: {
       jwtSecret: env.JWT_SECRET,
@@ -407,6 +491,8 @@ function toSlices(env: Variables): Environment {
       maxInputBytes: env.MAX_INPUT_BYTES,
       defaultTimeoutMs: env.TASK_TIMEOUT_MS,
       maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
+      maxDelayMs: env.MAX_TASK_DELAY_MS,
+      idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
     },
     auction: {
       weights: {
@@ -429,10 +515,14 @@ function toSlices(env: Variables): Environment {
       slots: env.SANDBOX_SLOTS,
       maxMemoryPages: env.SANDBOX_MEMORY_PAGES,
       maxTableElements: env.SANDBOX_TABLE_ELEMENTS,
+      maxCpuMs: env.SANDBOX_CPU_MS,
+      stackKb: env.SANDBOX_STACK_KB,
       maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
       maxStderrBytes: env.SANDBOX_STDERR_BYTES,
       maxStderrLines: env.SANDBOX_STDERR_LINES,
+      clockResolutionUs: env.SANDBOX_CLOCK_RESOLUTION_US,
       recycleAfterRuns: env.SANDBOX_RECYCLE_RUNS,
+      recycleAboveBytes: env.SANDBOX_RECYCLE_BYTES,
       binaryCacheBytes: env.SANDBOX_CACHE_BYTES,
     },
     validation: {
@@ -440,7 +530,21 @@ function toSlices(env: Variables): Environment {
       maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,
       // A module the sandbox could not give its first page would pass here only to fail at every run.
       maxMemoryPages: Math.min(env.VALIDATION_MAX_MEMORY_PAGES, env.SANDBOX_MEMORY_PAGES),
+      maxLocals: env.VALIDATION_MAX_LOCALS,
+      maxFunctionBytes: env.VALIDATION_MAX_FUNCTION_BYTES,
+      maxNesting: env.VALIDATION_MAX_NESTING,
+      maxImports: env.VALIDATION_MAX_IMPORTS,
+      maxExports: env.VALIDATION_MAX_EXPORTS,
+      maxDataBytes: env.VALIDATION_MAX_DATA_BYTES,
+      maxCustomBytes: env.VALIDATION_MAX_CUSTOM_BYTES,
       engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+    },
+    scanner: {
+      clamdUrl: env.CLAMD_URL,
+      failOpen: env.SCAN_FAIL_OPEN,
+      timeoutMs: env.SCAN_TIMEOUT_MS,
+      maxBytes: env.SCAN_MAX_BYTES,
+      rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
     },
   };
 }

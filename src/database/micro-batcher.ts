@@ -72,8 +72,8 @@ export interface BatchLimits<Item> {
   /** A flush stays below this, unless a single item is larger. */
   maxBytes: number;
   bytesOf: (item: Item) => number;
-  /** Items of one key never share a flush: the second waits for the next, so that each sees the other's effect. Unset: all may. */
-  keyOf?: (item: Item) => string;
+  /** Items of one key never share a flush: the second waits for the next, so that each sees the other's effect. Unset or undefined: all may. */
+  keyOf?: (item: Item) => string | undefined;
 }
 
 interface Entry<Item, Outcome> {

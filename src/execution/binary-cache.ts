@@ -14,7 +14,7 @@ export class BinaryCache {
   private keptBytes = 0;
 
   constructor(
-    private readonly store: BlobStore,
+    private readonly store: Pick<BlobStore, 'read'>,
     private readonly maxBytes: number,
   ) {}
 

@@ -34,7 +34,7 @@ describe('frames', () => {
 
 describe('a header from a sandbox process', () => {
   it('is believed only when it is a message that such a process sends', () => {
-    const usage = { cpuMs: 1, totalCpuMs: 2, peakMemoryBytes: 3, bytesOut: 4 };
+    const usage = { cpuMs: 1, totalCpuMs: 2, peakMemoryBytes: 3, bytesOut: 4, hostCalls: 5, residentBytes: 6 };
     const report = { kind: 'report', outcome: { end: 'completed' }, usage };
     expect(parseFromSandbox(report)).toEqual(report);
     for (const forged of [
@@ -51,5 +51,12 @@ describe('a header from a sandbox process', () => {
 });
 
 function limits() {
-  return { maxOutputBytes: 1, maxStderrBytes: 2, maxStderrLines: 3 };
+  return {
+    maxMemoryPages: 4,
+    maxCpuMs: 5,
+    maxOutputBytes: 1,
+    maxStderrBytes: 2,
+    maxStderrLines: 3,
+    clockResolutionUs: 6,
+  };
 }

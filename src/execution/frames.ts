@@ -1,4 +1,4 @@
-import type { RunOutcome } from './run.js';
+import type { RunLimits, RunOutcome } from './run.js';
 
 /**
  * The protocol between the server and a sandbox process, over the process's standard input and output.
@@ -22,7 +22,7 @@ export type ToSandbox =
   | { kind: 'run'; environment: Record<string, string>; timeoutMs: number; limits: RunLimits };
 
 export type FromSandbox =
-  | { kind: 'ready'; totalCpuMs: number }
+  | { kind: 'ready'; totalCpuMs: number; residentBytes: number }
   | { kind: 'log'; lines: string[] }
   /** Payload: the output when `outcome` is `completed`, else nothing. */
   | { kind: 'report'; outcome: ReportedOutcome; usage: Usage };
@@ -30,13 +30,10 @@ export type FromSandbox =
 /** What the sandbox can say about a run itself; the other ends are the server's to see. */
 export type ReportedOutcome =
   | { end: 'completed' }
-  | Extract<RunOutcome, { end: 'exited' | 'trapped' | 'output_too_large' | 'invalid_output' | 'refused' }>;
-
-export interface RunLimits {
-  maxOutputBytes: number;
-  maxStderrBytes: number;
-  maxStderrLines: number;
-}
+  | Extract<
+      RunOutcome,
+      { end: 'exited' | 'trapped' | 'out_of_memory' | 'output_too_large' | 'invalid_output' | 'refused' }
+    >;
 
 export interface Usage {
   /** Of this run, ms. */
@@ -45,6 +42,9 @@ export interface Usage {
   totalCpuMs: number;
   peakMemoryBytes: number;
   bytesOut: number;
+  hostCalls: number;
+  /** Resident memory of the process before the run, bytes. */
+  residentBytes: number;
 }
 
 export interface Frame {
@@ -55,7 +55,8 @@ export interface Frame {
 export const PREFIX_BYTES = 8;
 
 /** Headers are small: the largest is a `log` with every kept line, each byte of which JSON may write as six. */
-export const maxHeaderBytes = (limits: RunLimits): number => 64 * 1024 + 6 * limits.maxStderrBytes;
+export const maxHeaderBytes = (limits: Pick<RunLimits, 'maxStderrBytes'>): number =>
+  64 * 1024 + 6 * limits.maxStderrBytes;
 
 /** The frame as pieces to be written in order. */
 export function encodeFrame(header: ToSandbox | FromSandbox, payload: Uint8Array = EMPTY): Uint8Array[] {

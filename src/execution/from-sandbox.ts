@@ -14,16 +14,29 @@ const sentence = z.string().max(5000);
 const outcome = z.discriminatedUnion('end', [
   z.object({ end: z.literal('completed') }),
   z.object({ end: z.literal('exited'), code: z.int().min(0).max(0xffff_ffff), stderrTail: sentence }),
-  z.object({ end: z.literal('trapped'), trap: z.enum(TRAP_KINDS), stderrTail: sentence }),
+  z.object({
+    end: z.literal('trapped'),
+    trap: z.enum(TRAP_KINDS),
+    function: sentence.optional(),
+    stderrTail: sentence,
+  }),
+  z.object({ end: z.literal('out_of_memory'), limitBytes: amount }),
   z.object({ end: z.literal('output_too_large'), limitBytes: amount }),
   z.object({ end: z.literal('invalid_output'), reason: sentence }),
   z.object({ end: z.literal('refused'), reason: sentence }),
 ]);
 
-const usage = z.object({ cpuMs: amount, totalCpuMs: amount, peakMemoryBytes: amount, bytesOut: amount });
+const usage = z.object({
+  cpuMs: amount,
+  totalCpuMs: amount,
+  peakMemoryBytes: amount,
+  bytesOut: amount,
+  hostCalls: amount,
+  residentBytes: amount,
+});
 
 const fromSandbox: z.ZodType<FromSandbox> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), totalCpuMs: amount }),
+  z.object({ kind: z.literal('ready'), totalCpuMs: amount, residentBytes: amount }),
   z.object({ kind: z.literal('log'), lines: z.array(z.string()) }),
   z.object({ kind: z.literal('report'), outcome, usage }),
 ]);

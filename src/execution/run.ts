@@ -16,6 +16,8 @@ export interface RunRequest {
   input: string;
   /** Wall time for handing over, compiling, instantiating and running, ms; waiting for a slot does not count. */
   timeoutMs: number;
+  /** Tighter than the server's; what is looser counts as the server's. */
+  limits?: Partial<RunLimits>;
   /** Environment variables the agent sees; names must match `ZEROSTATE_[A-Z0-9_]*`. */
   environment?: Record<string, string>;
   /** Called for each kept line of standard error, in order, while the agent runs; never after the report. */
@@ -24,6 +26,21 @@ export interface RunRequest {
   onStart?: () => void | Promise<void>;
   /** Aborting takes the run out of the queue or kills it. */
   signal?: AbortSignal;
+}
+
+/** What one run may use. The server's configuration sets the most, a task may ask for less. */
+export interface RunLimits {
+  /** Linear memory, pages of 64 KiB: growth beyond is refused by the engine. */
+  maxMemoryPages: number;
+  /** Processor time of all threads, compiling included, ms. */
+  maxCpuMs: number;
+  /** Standard output, bytes. */
+  maxOutputBytes: number;
+  /** Kept of standard error, bytes and lines; what is beyond is dropped. */
+  maxStderrBytes: number;
+  maxStderrLines: number;
+  /** Length of a tick of the agent's clocks, µs. */
+  clockResolutionUs: number;
 }
 
 export interface RunReport {
@@ -36,9 +53,14 @@ export type RunOutcome =
   | { end: 'completed'; output: string }
   /** `proc_exit` with a code other than 0. `stderrTail` is the end of standard error, at most 2 KiB. */
   | { end: 'exited'; code: number; stderrTail: string }
-  | { end: 'trapped'; trap: TrapKind; stderrTail: string }
+  /** `function` is where, in the words of the module's name section, when it has one. */
+  | { end: 'trapped'; trap: TrapKind; function?: string; stderrTail: string }
   | { end: 'timed_out'; afterMs: number }
-  /** The sandbox process ran out of memory. Merely refused growth is the agent's to handle and shows as its own end. */
+  | { end: 'cpu_exhausted'; limitMs: number }
+  /**
+   * It wanted more memory to begin with than it may have, failed when it had grown to its limit, or made the sandbox
+   * process run out of memory. Growth that is refused is otherwise the agent's to handle and shows as its own end.
+   */
   | { end: 'out_of_memory'; limitBytes: number }
   | { end: 'output_too_large'; limitBytes: number }
   | { end: 'invalid_output'; reason: string }
@@ -76,12 +98,17 @@ export interface Metering {
    * where it cannot be read (no `/proc`, the process died by itself) the wall time stands in.
    */
   cpuMs: number;
-  /** Size of the linear memory at the end (it never shrinks); 0 when the run was killed or never started. */
+  /**
+   * Size of the linear memory at the end (it never shrinks). Of a killed run: by how much the resident memory of its
+   * process had grown, which leaves out pages it never touched; 0 where that cannot be read.
+   */
   peakMemoryBytes: number;
   /** Standard input handed over, bytes. */
   bytesIn: number;
   /** Standard output written, bytes; 0 when the run was killed. */
   bytesOut: number;
+  /** Calls of functions of the host; 0 when the run was killed. */
+  hostCalls: number;
 }
 
-export const NO_USE: Metering = { wallMs: 0, cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };
+export const NO_USE: Metering = { wallMs: 0, cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0, hostCalls: 0 };

@@ -15,7 +15,7 @@ let started: SandboxProcess[] = [];
 let pool: SandboxPool;
 
 beforeAll(async () => {
-  confinement = await confineSandbox(sandbox, 1000);
+  confinement = await confineSandbox(sandbox);
 });
 afterEach(() => pool?.close());
 afterAll(() => confinement.release());
@@ -28,7 +28,7 @@ function open(sizes: Partial<PoolSizes> = {}): SandboxPool {
       started.push(process);
       return process;
     },
-    { slots: 2, warm: 4, spares: 1, recycleAfterRuns: 100, ...sizes },
+    { slots: 2, warm: 4, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
   );
   return pool;
 }
@@ -45,7 +45,7 @@ function job(
     (data (i32.const 16) "1")
     (func (export "_start") ${body}))`;
   const module = new Uint8Array(wabt.parseWat(name, text).toBinary({}).buffer);
-  return { sha256: name, module, input: Buffer.from('{}'), environment: {}, timeoutMs: 20_000 };
+  return { sha256: name, module, input: Buffer.from('{}'), environment: {}, timeoutMs: 20_000, limits: sandbox };
 }
 
 const looping = (name: string): Job => job(name, '(loop (br 0))');
@@ -117,6 +117,12 @@ describe('the pool', () => {
     expect(runs.sort()).toEqual([1, 2, 2]);
   });
 
+  it('replaces a process that keeps more memory than it may', async () => {
+    open({ slots: 1, recycleAboveBytes: 1 });
+    for (let round = 0; round < 3; round++) expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1, 1]);
+  });
+
   it('keeps no more warm processes than it may, the least recently used going first', async () => {
     open({ slots: 1, warm: 2 });
     for (const name of ['a', 'b', 'a', 'c']) expect(await pool.run(job(name))).toMatchObject(DONE);
@@ -143,6 +149,7 @@ describe('the pool', () => {
       warm: 1,
       spares: 1,
       recycleAfterRuns: 1,
+      recycleAboveBytes: 1e9,
     });
     await expect(pool.run(job('a'))).rejects.toMatchObject({ code: 'SANDBOX_UNAVAILABLE' });
   });

@@ -25,6 +25,8 @@ export interface PoolSizes {
   spares: number;
   /** Runs after which a process is replaced. */
   recycleAfterRuns: number;
+  /** Resident memory between two runs above which a process is replaced, bytes. */
+  recycleAboveBytes: number;
 }
 
 export class SandboxPool {
@@ -39,6 +41,7 @@ export class SandboxPool {
   /** Starts that have failed since the last that succeeded. */
   private failedStarts = 0;
   private pause?: NodeJS.Timeout;
+  private startingSoon?: NodeJS.Immediate;
 
   constructor(
     private readonly start: () => SandboxProcess,
@@ -107,7 +110,8 @@ export class SandboxPool {
 
   private release(process: SandboxProcess): void {
     this.running--;
-    if (process.usable && process.runs >= this.sizes.recycleAfterRuns) process.kill();
+    const { recycleAfterRuns, recycleAboveBytes } = this.sizes;
+    if (process.runs >= recycleAfterRuns || process.residentBytes > recycleAboveBytes) process.kill();
     if (process.usable) this.idle.push(process);
     this.dispatch();
   }
@@ -134,15 +138,24 @@ export class SandboxPool {
   }
 
   private replenish(): void {
+    if (this.closed) return;
+    const bound = this.idle.filter((process) => process.boundTo !== undefined);
+    const dropped = bound.slice(0, Math.max(0, bound.length - this.sizes.warm));
+    this.idle = this.idle.filter((process) => !dropped.includes(process));
+    for (const process of dropped) process.kill();
+    // Starting one blocks for milliseconds: the runs that have just been granted a process are handed over first.
+    this.startingSoon ??= setImmediate(() => {
+      this.startingSoon = undefined;
+      this.startMissing();
+    });
+  }
+
+  private startMissing(): void {
     if (this.closed || this.pause) return;
-    const { slots, warm, spares } = this.sizes;
+    const { slots, spares } = this.sizes;
     const next = this.waiting.slice(0, slots).filter(({ sha256 }) => !this.isWarm(sha256));
     const fresh = this.idle.filter((process) => process.boundTo === undefined).length + this.starting;
     for (let missing = spares + next.length - fresh; missing > 0; missing--) this.startProcess();
-    const bound = this.idle.filter((process) => process.boundTo !== undefined);
-    const dropped = bound.slice(0, Math.max(0, bound.length - warm));
-    this.idle = this.idle.filter((process) => !dropped.includes(process));
-    for (const process of dropped) process.kill();
   }
 
   private isWarm(sha256: string): boolean {

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { Confinement } from '../common/confinement.js';
 import type { SandboxConfig } from '../config/index.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes } from './frames.js';
-import type { FromSandbox, RunLimits, ToSandbox, Usage } from './frames.js';
+import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
-import type { RunOutcome, RunReport } from './run.js';
-import { WASM_PAGE_BYTES } from './sandbox-confinement.js';
+import type { RunLimits, RunOutcome, RunReport } from './run.js';
+import { PAGE_BYTES } from './sandbox/engine.js';
 
 /** One run, ready to be handed over. */
 export interface Job {
@@ -17,6 +17,8 @@ export interface Job {
   input: Uint8Array;
   environment: Record<string, string>;
   timeoutMs: number;
+  /** None looser than the server's. */
+  limits: RunLimits;
   onLog?: (line: string) => void;
   signal?: AbortSignal;
 }
@@ -27,8 +29,8 @@ export interface Job {
  *   starting ──ready──▶ idle ──execute──▶ running ──report──▶ idle …
  *       └───────────────┴── exit, kill ──────┴──▶ gone
  *
- * It is bound to the version of its first job for life. A run that cannot be ended from inside (deadline, cancellation,
- * a protocol violation) is ended by SIGKILL, and the process with it.
+ * It is bound to the version of its first job for life. A run that cannot be ended from inside (deadline, CPU time,
+ * cancellation, a protocol violation) is ended by SIGKILL, and the process with it.
  */
 export class SandboxProcess {
   /** Resolves when the process takes jobs; rejects when it ended before that. */
@@ -41,23 +43,17 @@ export class SandboxProcess {
   runs = 0;
 
   private readonly child: ChildProcess;
-  private readonly limits: RunLimits;
   private readonly decoder: FrameDecoder;
   private alive = true;
-  /** CPU time of the process when it last reported. */
-  private totalCpuMs = 0;
+  /** CPU time and resident memory of the process when it last reported. */
+  private atRest = { totalCpuMs: 0, residentBytes: 0 };
   /** The end of its standard error: what V8 says before it aborts. */
   private lastWords = '';
   private current?: CurrentRun;
   private announceReady!: () => void;
 
-  constructor(
-    confinement: Confinement,
-    private readonly config: SandboxConfig,
-  ) {
-    const { maxOutputBytes, maxStderrBytes, maxStderrLines } = config;
-    this.limits = { maxOutputBytes, maxStderrBytes, maxStderrLines };
-    this.decoder = new FrameDecoder(maxHeaderBytes(this.limits), maxOutputBytes);
+  constructor(confinement: Confinement, config: SandboxConfig) {
+    this.decoder = new FrameDecoder(maxHeaderBytes(config), config.maxOutputBytes);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
     this.gone = new Promise((resolve) => {
       const bury = (how: string): void => {
@@ -79,6 +75,11 @@ export class SandboxProcess {
     return this.alive;
   }
 
+  /** Bytes, before its latest run. */
+  get residentBytes(): number {
+    return this.atRest.residentBytes;
+  }
+
   get pid(): number | undefined {
     return this.child.pid;
   }
@@ -91,6 +92,7 @@ export class SandboxProcess {
       const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
       job.signal?.addEventListener('abort', cancel, { once: true });
       this.current = { job, startedAt: performance.now(), deadline, cancel, resolve, lines: 0 };
+      this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
       // One system call for all pieces of all frames.
@@ -99,8 +101,8 @@ export class SandboxProcess {
         this.boundTo = job.sha256;
         this.send({ kind: 'load' }, job.module);
       }
-      const { environment, timeoutMs, input } = job;
-      this.send({ kind: 'run', environment, timeoutMs, limits: this.limits }, input);
+      const { environment, timeoutMs, limits, input } = job;
+      this.send({ kind: 'run', environment, timeoutMs, limits }, input);
       this.child.stdin?.uncork();
     });
   }
@@ -134,55 +136,104 @@ export class SandboxProcess {
   /** @throws Error when the message is not one to be sent now */
   private handle(message: FromSandbox, payload: Uint8Array): void {
     if (message.kind === 'ready') {
-      this.totalCpuMs = message.totalCpuMs;
+      this.atRest = message;
       return this.announceReady();
     }
     if (!this.current) throw new Error(`${message.kind} without a run`);
+    const { job } = this.current;
     if (message.kind === 'log') {
       this.current.lines += message.lines.length;
-      if (this.current.lines > this.limits.maxStderrLines) throw new Error('more log lines than agreed');
-      for (const line of message.lines) this.current.job.onLog?.(line);
+      if (this.current.lines > job.limits.maxStderrLines) throw new Error('more log lines than agreed');
+      for (const line of message.lines) job.onLog?.(line);
       return;
     }
     const { outcome, usage } = message;
-    this.totalCpuMs = usage.totalCpuMs;
+    this.atRest = usage;
+    if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
     const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
     this.finish(outcome.end === 'completed' ? { ...outcome, output: text } : outcome, usage);
   }
 
+  /**
+   * Looks when `leftMs` of CPU time can have been used at the earliest, and again when the rest can: a handful of looks
+   * for a run that computes, and as many for one that sleeps half of the time. Where CPU time cannot be read, the
+   * report tells of the excess, and the deadline ends what never reports.
+   */
+  private lookAtCpuIn(leftMs: number): void {
+    if (!this.current) return;
+    const { job } = this.current;
+    this.current.cpuLook = setTimeout(
+      () => {
+        const used = cpuMsOf(this.child.pid);
+        if (used === undefined) return;
+        const left = job.limits.maxCpuMs - (used - this.atRest.totalCpuMs);
+        if (left > 0) this.lookAtCpuIn(left);
+        else this.endByKill(cpuExhausted(job));
+      },
+      Math.min(Math.max(leftMs / ENGINE_THREADS, SHORTEST_LOOK_MS), MAX_TIMER_MS),
+    );
+  }
+
   private endByKill(outcome: RunOutcome): void {
-    const cpuMs = this.sampleCpuMs();
+    const usage = this.usageSoFar();
     this.kill();
-    this.finish(outcome, cpuMs === undefined ? {} : { cpuMs });
+    this.finish(outcome, usage);
   }
 
   private finish(outcome: RunOutcome, usage: Partial<Usage> = {}): void {
     if (!this.current) return;
-    const { job, startedAt, deadline, cancel, resolve } = this.current;
+    const { job, startedAt, deadline, cpuLook, cancel, resolve } = this.current;
     this.current = undefined;
     clearTimeout(deadline);
+    clearTimeout(cpuLook);
     job.signal?.removeEventListener('abort', cancel);
     const wallMs = performance.now() - startedAt;
-    const { cpuMs = wallMs, peakMemoryBytes = 0, bytesOut = 0 } = usage;
-    resolve({ outcome, metering: { wallMs, cpuMs, peakMemoryBytes, bytesIn: job.input.length, bytesOut } });
+    const { cpuMs = wallMs, peakMemoryBytes = 0, bytesOut = 0, hostCalls = 0 } = usage;
+    const bytesIn = job.input.length;
+    resolve({ outcome, metering: { wallMs, cpuMs, peakMemoryBytes, bytesIn, bytesOut, hostCalls } });
   }
 
   private outcomeOfDeath(how: string): RunOutcome {
-    if (OUT_OF_MEMORY.test(this.lastWords)) {
-      return { end: 'out_of_memory', limitBytes: this.config.maxMemoryPages * WASM_PAGE_BYTES };
+    if (this.current && OUT_OF_MEMORY.test(this.lastWords)) {
+      return { end: 'out_of_memory', limitBytes: this.current.job.limits.maxMemoryPages * PAGE_BYTES };
     }
     return { end: 'crashed', reason: `the sandbox process ended: ${how}` };
   }
 
-  /** CPU time since the last report, from `utime` and `stime` of proc(5); undefined where there is no `/proc`. */
-  private sampleCpuMs(): number | undefined {
-    try {
-      const stat = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return Math.max(0, (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK - this.totalCpuMs);
-    } catch {
-      return undefined;
-    }
+  /** What can be told of a run from outside; of what cannot be read, nothing. */
+  private usageSoFar(): Partial<Usage> {
+    const { pid } = this.child;
+    const cpuMs = cpuMsOf(pid);
+    const residentBytes = residentBytesOf(pid);
+    const limitBytes = (this.current?.job.limits.maxMemoryPages ?? 0) * PAGE_BYTES;
+    return {
+      ...(cpuMs !== undefined && { cpuMs: Math.max(0, cpuMs - this.atRest.totalCpuMs) }),
+      ...(residentBytes !== undefined && {
+        peakMemoryBytes: Math.min(limitBytes, Math.max(0, residentBytes - this.atRest.residentBytes)),
+      }),
+    };
+  }
+}
+
+const cpuExhausted = ({ limits }: Job): RunOutcome => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
+
+/** CPU time of a process, all threads, to 10 ms: `utime` and `stime` of proc(5); undefined where there is no `/proc`. */
+function cpuMsOf(pid: number | undefined): number | undefined {
+  const stat = procFile(pid, 'stat');
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields && (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+function residentBytesOf(pid: number | undefined): number | undefined {
+  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(procFile(pid, 'status') ?? '')?.[1];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}
+
+function procFile(pid: number | undefined, name: 'stat' | 'status'): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return undefined;
   }
 }
 
@@ -190,6 +241,7 @@ interface CurrentRun {
   job: Job;
   startedAt: number;
   deadline: NodeJS.Timeout;
+  cpuLook?: NodeJS.Timeout;
   cancel: () => void;
   resolve: (report: RunReport) => void;
   /** Log lines received. */
@@ -198,6 +250,10 @@ interface CurrentRun {
 
 /** `USER_HZ`, which is 100 wherever Node.js runs on Linux. */
 const MS_PER_TICK = 10;
+/** Compiler threads use CPU time beside the agent's own thread. */
+const ENGINE_THREADS = 2;
+/** As fine as CPU time can be read. */
+const SHORTEST_LOOK_MS = 10;
 /** A longer timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** V8, its embedder and libstdc++ each have their own words for it. */

@@ -185,14 +185,124 @@ describe('a binary that cannot be an agent', () => {
     ['shared memory', wat('(module (memory (export "memory") 1 2 shared) (func (export "_start")))'), 'shared'],
     ['a foreign function', agent('', { imports: '(import "env" "system" (func))' }), 'system'],
     ['a function of the host language', agent('', { imports: '(import "env" "constructor" (func))' }), 'constructor'],
-    ['more memory than allowed', agent('(call $ok)', { pages: '2049' }), 'memory'],
     ['more table than allowed', agent('(call $ok)', { declarations: '(table 100001 funcref)' }), 'table'],
   ])('is refused with the reason: %s', async (_, binary, reason) => {
     expect(await outcome(binary)).toEqual({ end: 'refused', reason: expect.stringContaining(reason) });
   });
 });
 
+describe('a limit of one run', () => {
+  const growTo = (pages: number) =>
+    `(if (i32.eq (memory.grow (i32.const ${pages - 2})) (i32.const -1)) (then unreachable)) (call $ok)`;
+
+  it('on memory is exact, and holds for that run alone', async () => {
+    const binary = agent(growTo(20));
+    expect(await outcome(binary, { limits: { maxMemoryPages: 20 } })).toEqual(OK);
+    expect(await outcome(binary, { limits: { maxMemoryPages: 19 } })).toMatchObject({ end: 'trapped' });
+    expect(await outcome(binary)).toEqual(OK);
+    const greedy = agent('(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable');
+    const limited = await run(greedy, { limits: { maxMemoryPages: 19 } });
+    expect(limited.outcome).toEqual({ end: 'out_of_memory', limitBytes: 19 * 65536 });
+    expect(limited.metering.peakMemoryBytes).toBe(19 * 65536);
+  });
+
+  it('on memory cannot be looser than the server’s', async () => {
+    expect(await outcome(agent(growTo(2048)), { limits: { maxMemoryPages: 4096 } })).toEqual(OK);
+    expect(await outcome(agent(growTo(2049)), { limits: { maxMemoryPages: 4096 } })).toMatchObject({ end: 'trapped' });
+  });
+
+  it('on memory is also one on what a module starts with', async () => {
+    expect(await outcome(agent('(call $ok)', { pages: '2049' }))).toEqual({
+      end: 'out_of_memory',
+      limitBytes: 2048 * 65536,
+    });
+    expect(await outcome(good, { limits: { maxMemoryPages: 1 } })).toEqual({ end: 'out_of_memory', limitBytes: 65536 });
+  });
+
+  it('on processor time ends who computes, and spares who sleeps', async () => {
+    const report = await run(agent(FOREVER), { limits: { maxCpuMs: 150 } });
+    expect(report.outcome).toEqual({ end: 'cpu_exhausted', limitMs: 150 });
+    expect(report.metering.cpuMs).toBeGreaterThanOrEqual(150);
+    const sleeper = agent(
+      `(i32.store (i32.const 216) (i32.const 1)) (i64.store (i32.const 224) (i64.const 600000000))
+       (drop (call $poll_oneoff (i32.const 200) (i32.const 300) (i32.const 1) (i32.const 8))) (call $ok)`,
+    );
+    expect(await outcome(sleeper, { limits: { maxCpuMs: 400 } })).toEqual(OK);
+  });
+
+  it('on output is told to the byte', async () => {
+    expect(await outcome(good, { limits: { maxOutputBytes: 11 } })).toEqual(OK);
+    expect(await outcome(good, { limits: { maxOutputBytes: 10 } })).toEqual({
+      end: 'output_too_large',
+      limitBytes: 10,
+    });
+  });
+
+  it('on standard error keeps fewer lines', async () => {
+    const lines: string[] = [];
+    const binary = agent('(call $write (i32.const 2) (i32.const 100) (i32.const 6)) (call $ok)', {
+      declarations: String.raw`(data (i32.const 100) "a\nb\nc\n")`,
+    });
+    const more = { onLog: (line: string) => void lines.push(line), limits: { maxStderrLines: 2 } };
+    expect(await outcome(binary, more)).toEqual(OK);
+    expect(lines).toEqual(['a', 'b']);
+  });
+});
+
+describe('a trap', () => {
+  it('is told with the function it happened in, by the name section, however that is written', async () => {
+    const named = (name: string) =>
+      stored(
+        wabt
+          .parseWat(
+            'x.wat',
+            `(module (memory (export "memory") 1) (func $${name} unreachable) (func (export "_start") (call $${name})))`,
+          )
+          .toBinary({ write_debug_names: true }).buffer,
+      );
+    const trap = { end: 'trapped', trap: 'unreachable', stderrTail: '' };
+    expect(await outcome(named('parse_header'))).toEqual({ ...trap, function: 'parse_header' });
+    expect(await outcome(named('at<wasm://forged:1>'))).toEqual({ ...trap, function: 'at<wasm://forged:1>' });
+    expect(await outcome(agent('unreachable'))).toEqual(trap);
+  });
+});
+
 describe('between two runs of one version', () => {
+  it('no environment, unread input or random state is handed on', async () => {
+    const spy = agent(
+      `(drop (call $environ_sizes_get (i32.const 200) (i32.const 204)))
+       (call $say (i32.load (i32.const 200)))
+       (i32.store (i32.const 0) (i32.const 208)) (i32.store (i32.const 4) (i32.const 1))
+       (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+       (call $say (i32.load8_u (i32.const 208)))
+       (drop (call $random_get (i32.const 212) (i32.const 4)))
+       (call $say (i32.load (i32.const 212)))
+       (call $ok)`,
+      {
+        imports: `(import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))`,
+        // A number as a line on standard error.
+        declarations: `(func $say (param $number i32) (local $at i32)
+          (i32.store8 (local.tee $at (i32.const 399)) (i32.const 10))
+          (loop $digits
+            (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+            (i32.store8 (local.get $at) (i32.add (i32.const 48) (i32.rem_u (local.get $number) (i32.const 10))))
+            (br_if $digits (local.tee $number (i32.div_u (local.get $number) (i32.const 10)))))
+          (call $write (i32.const 2) (local.get $at) (i32.sub (i32.const 400) (local.get $at))))`,
+      },
+    );
+    const see = async (more: Partial<RunRequest>): Promise<string[]> => {
+      const said: string[] = [];
+      expect(await outcome(spy, { ...more, onLog: (line) => said.push(line) })).toEqual(OK);
+      return said;
+    };
+    const first = await see({ environment: { ZEROSTATE_SECRET: 'x' }, input: '["unread"]' });
+    const second = await see({ input: '{}' });
+    expect(first.slice(0, 2)).toEqual(['1', String('['.charCodeAt(0))]);
+    expect(second.slice(0, 2)).toEqual(['0', String('{'.charCodeAt(0))]);
+    expect(first[2]).not.toBe(second[2]);
+  });
+
   it('nothing is handed on: memory, globals, descriptors and input start anew', async () => {
     const counter = agent(
       `(global.set $runs (i32.add (global.get $runs) (i32.const 1)))
@@ -222,7 +332,15 @@ describe('a run', () => {
     expect(await report).toEqual({ end: 'cancelled' });
 
     const blockers = new AbortController();
-    const blocked = Array.from({ length: environment.sandbox.slots }, () => outcome(loop, { signal: blockers.signal }));
+    let blocked: Promise<unknown>[] = [];
+    const begun = Array.from(
+      { length: environment.sandbox.slots },
+      () =>
+        new Promise<void>((resolve) => {
+          blocked = [...blocked, outcome(loop, { signal: blockers.signal, onStart: () => resolve() })];
+        }),
+    );
+    await Promise.all(begun);
     const waiting = new AbortController();
     let started = false;
     const waiter = outcome(good, { signal: waiting.signal, onStart: () => void (started = true) });

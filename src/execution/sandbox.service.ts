@@ -5,7 +5,7 @@ import type { Confinement } from '../common/confinement.js';
 import type { Environment } from '../config/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
-import type { RunReport, RunRequest } from './run.js';
+import type { RunLimits, RunReport, RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
 import { SandboxProcess } from './sandbox-process.js';
@@ -18,7 +18,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   private pool: SandboxPool;
 
   constructor(
-    @Inject(BLOB_STORE) store: BlobStore,
+    @Inject(BLOB_STORE) store: Pick<BlobStore, 'read'>,
     private readonly config: ConfigService<Environment, true>,
   ) {
     this.binaries = new BinaryCache(store, this.sandbox.binaryCacheBytes);
@@ -26,13 +26,14 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
 
   /** Tries what the machine offers and starts the first processes in the background. */
   async onModuleInit(): Promise<void> {
-    const { slots, recycleAfterRuns } = this.sandbox;
-    this.confinement = await confineSandbox(this.sandbox, this.config.get('tasks', { infer: true }).maxTimeoutMs);
+    const { slots, recycleAfterRuns, recycleAboveBytes } = this.sandbox;
+    this.confinement = await confineSandbox(this.sandbox);
     this.pool = new SandboxPool(() => new SandboxProcess(this.confinement, this.sandbox), {
       slots,
       warm: slots * WARM_PER_SLOT,
       spares: Math.min(slots, MAX_SPARES),
       recycleAfterRuns,
+      recycleAboveBytes,
     });
   }
 
@@ -52,7 +53,16 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     const { binary, input, timeoutMs, environment = {}, onLog, onStart, signal } = request;
     assertEnvironment(environment);
     const module = await this.binaries.get(binary);
-    const job = { sha256: binary.sha256, module, input: Buffer.from(input), environment, timeoutMs, onLog, signal };
+    const job = {
+      sha256: binary.sha256,
+      module,
+      input: Buffer.from(input),
+      environment,
+      timeoutMs,
+      limits: tightened(this.sandbox, request.limits),
+      onLog,
+      signal,
+    };
     return this.pool.run(job, onStart);
   }
 
@@ -64,6 +74,19 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   private get sandbox() {
     return this.config.get('sandbox', { infer: true });
   }
+}
+
+/** The server's limits, each lowered to what the run asks for. */
+function tightened(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
+  const lower = (name: keyof RunLimits): number => Math.min(most[name], asked[name] ?? Infinity);
+  return {
+    maxMemoryPages: lower('maxMemoryPages'),
+    maxCpuMs: lower('maxCpuMs'),
+    maxOutputBytes: lower('maxOutputBytes'),
+    maxStderrBytes: lower('maxStderrBytes'),
+    maxStderrLines: lower('maxStderrLines'),
+    clockResolutionUs: most.clockResolutionUs,
+  };
 }
 
 /** An idle process costs 11–20 MB; a version that has none costs its next run a start. */

@@ -15,6 +15,8 @@ export const EVENT_TYPES = [
   'agent.updated',
   'agent.version_uploaded',
   'agent.version_activated',
+  'agent.version_retired',
+  'agent.version_quarantined',
   'system.announcement',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];

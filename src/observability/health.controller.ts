@@ -19,18 +19,21 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** Everything this process depends on answers. */
+  /** Everything this process depends on answers; what it can do without may be down. */
   @Get('ready')
   @ApiOperation({ operationId: 'getReadiness' })
   @ApiOkResponse({ type: ReadyDto, description: 'Everything answers.' })
   @ApiServiceUnavailableResponse({
     description: 'Something is away.',
     type: ReadyDto,
-    example: { status: 'not_ready', dependencies: { database: { status: 'down', ms: 3, reason: 'ECONNREFUSED' } } },
+    example: {
+      status: 'not_ready',
+      dependencies: { database: { status: 'down', required: true, ms: 3, reason: 'ECONNREFUSED' } },
+    },
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadyDto> {
     const dependencies = await this.health.check();
-    const ready = Object.values(dependencies).every(({ status }) => status === 'up');
+    const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
     response.status(ready ? 200 : 503);
     return { status: ready ? 'ready' : 'not_ready', dependencies };
   }

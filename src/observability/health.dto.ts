@@ -7,6 +7,8 @@ export class LiveDto {
 
 export class DependencyHealth {
   status: 'up' | 'down';
+  /** Whether this process is of use without it. */
+  required: boolean;
   /** How long the check took, ms. */
   @ApiInteger()
   ms: number;

@@ -7,19 +7,22 @@ const TIMEOUT_MS = 2000;
 /** What must answer for this process to be of use. Each module registers the checks of what it owns. */
 @Injectable()
 export class Health {
-  private readonly checks = new Map<string, () => Promise<unknown>>();
+  private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
 
-  register(name: string, check: () => Promise<unknown>): void {
-    this.checks.set(name, check);
+  /** @param required `false`: told when it is away, which leaves the process ready for everything else */
+  register(name: string, check: () => Promise<unknown>, { required = true } = {}): void {
+    this.checks.set(name, { check, required });
   }
 
   async check(): Promise<Record<string, DependencyHealth>> {
-    const results = [...this.checks].map(async ([name, check]) => [name, await run(check)] as const);
+    const results = [...this.checks].map(
+      async ([name, { check, required }]) => [name, { ...(await run(check)), required }] as const,
+    );
     return Object.fromEntries(await Promise.all(results));
   }
 }
 
-async function run(check: () => Promise<unknown>): Promise<DependencyHealth> {
+async function run(check: () => Promise<unknown>): Promise<Omit<DependencyHealth, 'required'>> {
   const begun = performance.now();
   const ms = () => Math.round(performance.now() - begun);
   let timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,16 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { type RunLimits, type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { outageLog } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
   type AttemptMetering,
+  DEADLINE_EXCEEDED,
   type TaskError,
+  type TaskLimits,
+  TaskLookup,
   TaskStore,
   type UnfinishedTask,
 } from '../tasks/index.js';
@@ -14,6 +18,9 @@ import { AttemptLog } from './attempt-log.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
+
+/** How often a worker asks whether its attempts still count, in case a signal was lost, ms. */
+const CHECK_MS = 2_000;
 
 export type AttemptResult =
   | { end: 'completed'; outputText: string; metering: AttemptMetering }
@@ -24,30 +31,40 @@ export type AttemptResult =
 /** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
 @Injectable()
 export class AttemptRunner implements OnApplicationShutdown {
-  private readonly running = new Map<string, AbortController>();
+  private readonly warnOfOutage = outageLog(new Logger('Attempts'), 'a cancellation may go unnoticed');
+  private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
+  private readonly clock: NodeJS.Timeout;
   private readonly unsubscribe: () => void;
 
   constructor(
     private readonly sandbox: SandboxService,
     private readonly store: TaskStore,
     private readonly events: EventLog,
+    private readonly lookup: TaskLookup,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
-      for (const { type, id } of signals) if (type === 'task.cancelled') this.running.get(id)?.abort();
+      for (const { type, id } of signals) if (type === 'task.cancelled') this.running.get(id)?.abort.abort();
     });
+    this.clock = setInterval(() => void this.check().catch(this.warnOfOutage), CHECK_MS);
   }
 
   async run(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     let started: Promise<boolean> | undefined;
-    this.running.set(task.id, abort);
+    let expired = false;
+    const deadline = atDeadline(task, () => {
+      expired = true;
+      abort.abort();
+    });
+    this.running.set(task.id, { abort, ordinal });
     try {
       const report = await this.sandbox.run({
         binary: { sha256: agent.sha256, ref: agent.storageRef },
         input: task.inputText,
         timeoutMs: task.timeoutMs,
+        limits: toRunLimits(task.limits ?? {}),
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
         signal: abort.signal,
         onLog: (line) => log.add(line),
@@ -61,6 +78,8 @@ export class AttemptRunner implements OnApplicationShutdown {
         },
       });
       if (started && !(await started)) return { end: 'overtaken' };
+      if (expired && report.outcome.end === 'cancelled')
+        return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
       return toResult(report);
     } catch (error) {
       // A binary that is missing or corrupt is this agent's failure, and another agent may still do the task.
@@ -68,13 +87,24 @@ export class AttemptRunner implements OnApplicationShutdown {
         return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
       throw error;
     } finally {
+      clearTimeout(deadline);
       this.running.delete(task.id);
       await log.close();
     }
   }
 
   onApplicationShutdown(): void {
+    clearInterval(this.clock);
     this.unsubscribe();
+  }
+
+  /** Kills what runs for nothing: the row decides, signals only make it quick. */
+  private async check(): Promise<void> {
+    if (this.running.size === 0) return;
+    const held = [...this.running].map(([taskId, { ordinal, abort }]) => ({ taskId, ordinal, abort }));
+    const overtaken = new Set(await this.lookup.overtaken(held));
+    // The very attempts that were asked about: another one of the task may have begun meanwhile.
+    for (const { taskId, abort } of held) if (overtaken.has(taskId)) abort.abort();
   }
 
   private enterRunning(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<boolean> {
@@ -89,17 +119,36 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 }
 
-function toResult({ outcome, metering }: RunReport): AttemptResult {
-  const measured: AttemptMetering = {
-    wall_ms: toMicroseconds(metering.wallMs),
-    cpu_ms: toMicroseconds(metering.cpuMs),
-    peak_memory_bytes: metering.peakMemoryBytes,
-    bytes_in: metering.bytesIn,
-    bytes_out: metering.bytesOut,
-  };
-  if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured };
+const toRunLimits = ({ memory_mb, cpu_ms, output_bytes }: TaskLimits): Partial<RunLimits> => ({
+  maxMemoryPages: memory_mb && memory_mb * PAGES_PER_MB,
+  maxCpuMs: cpu_ms,
+  maxOutputBytes: output_bytes,
+});
+
+const PAGES_PER_MB = 16;
+
+/** Longer timers overflow; a task that takes weeks is beyond every timeout anyway. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function atDeadline({ deadlineAt }: UnfinishedTask, expire: () => void): NodeJS.Timeout | undefined {
+  if (deadlineAt === Infinity) return undefined;
+  return setTimeout(expire, Math.min(Math.max(0, deadlineAt - performance.now()), MAX_TIMER_MS));
+}
+
+const measured = ({ metering }: RunReport): AttemptMetering => ({
+  wall_ms: toMicroseconds(metering.wallMs),
+  cpu_ms: toMicroseconds(metering.cpuMs),
+  peak_memory_bytes: metering.peakMemoryBytes,
+  bytes_in: metering.bytesIn,
+  bytes_out: metering.bytesOut,
+  host_calls: metering.hostCalls,
+});
+
+function toResult(report: RunReport): AttemptResult {
+  const { outcome } = report;
+  if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured(report) };
   if (outcome.end === 'cancelled') return { end: 'overtaken' };
-  return failed(errorOf(outcome), outcome.end, measured);
+  return failed(errorOf(outcome), outcome.end, measured(report));
 }
 
 /** Clocks are not better than that. */
@@ -122,11 +171,22 @@ function errorOf(outcome: Failure): TaskError {
         message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
       };
     case 'trapped':
-      return { code: 'AGENT_TRAPPED', message: `The agent trapped: ${outcome.trap}.` };
+      return {
+        code: 'AGENT_TRAPPED',
+        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
+      };
     case 'timed_out':
       return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
+    case 'cpu_exhausted':
+      return {
+        code: 'AGENT_CPU_EXHAUSTED',
+        message: `The agent used more than the ${outcome.limitMs} ms of processor time it may use.`,
+      };
     case 'out_of_memory':
-      return { code: 'AGENT_OUT_OF_MEMORY', message: 'The agent wanted more memory than it may have.' };
+      return {
+        code: 'AGENT_OUT_OF_MEMORY',
+        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+      };
     case 'output_too_large':
       return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
     case 'invalid_output':

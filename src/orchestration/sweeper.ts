@@ -8,7 +8,7 @@ const MAX_PER_SWEEP = 1000;
 
 /**
  * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
- * entry, and queues them again. Adding an entry that is still there changes nothing, so the sweeper may be wrong.
+ * entry, and queues them again; fails tasks whose deadline passed while they waited. Adding an entry that is still there changes nothing, so the sweeper may be wrong.
  */
 @Injectable()
 export class Sweeper {
@@ -34,6 +34,9 @@ export class Sweeper {
   }
 
   private async sweep(): Promise<void> {
+    const expired = await this.lookup.expired(MAX_PER_SWEEP);
+    if (expired.length > 0) await this.tasks.expire(expired);
+    await this.tasks.forgetKeys(MAX_PER_SWEEP);
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;

@@ -1,6 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
-import { type AttemptEnd, LOST, type TaskError, TaskLookup, TaskStore, type UnfinishedTask } from '../tasks/index.js';
+import {
+  type AttemptEnd,
+  DEADLINE_EXCEEDED,
+  LOST,
+  type TaskError,
+  TaskLookup,
+  TaskStore,
+  type UnfinishedTask,
+} from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction } from './auction/auction.js';
 import { completion, failure, presentAward, presentFailure } from './settlement.js';
@@ -27,6 +35,7 @@ export class TaskProcessor {
   async process(taskId: string): Promise<void> {
     const task = await this.tasks.unfinished(taskId);
     if (!task) return;
+    if (isPastDeadline(task)) return this.fail(task, task.attempt, null, DEADLINE_EXCEEDED);
     if (this.hasLostTooManyWorkers(task)) return this.fail(task, task.attempt, null, WORKERS_LOST);
 
     const auction = await this.metaAgent.auction(task);
@@ -41,8 +50,10 @@ export class TaskProcessor {
       if (result.end === 'overtaken') return;
       if (result.end === 'completed') return this.complete(task, agent, ordinal, result);
       failures.push({ agent, ...result });
+      if (isPastDeadline(task)) break;
     }
-    await this.fail(task, task.attempt + failures.length, failures.at(-1) ?? null, failure(failures));
+    const error = isPastDeadline(task) ? DEADLINE_EXCEEDED : failure(failures);
+    await this.fail(task, task.attempt + failures.length, failures.at(-1) ?? null, error);
   }
 
   /** @returns false when the task has moved on without this worker */
@@ -118,6 +129,8 @@ export class TaskProcessor {
     return task.attempt - task.failedAgentIds.length > MAX_LOST_WORKERS;
   }
 }
+
+const isPastDeadline = ({ deadlineAt }: UnfinishedTask): boolean => performance.now() >= deadlineAt;
 
 export interface Failure {
   agent: Candidate;

@@ -31,12 +31,14 @@ export interface TaskQueue {
 export interface QueueEntry {
   taskId: string;
   priority: TaskPriority;
+  /** Not to be handed out for so long, ms. */
+  delayMs?: number;
 }
 
 export interface QueueCounts {
   waiting: number;
   active: number;
-  /** Waiting for another try. */
+  /** Waiting for their time to come, or for another try. */
   delayed: number;
 }
 

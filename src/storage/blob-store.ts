@@ -1,48 +1,58 @@
 import type { Readable } from 'node:stream';
+import type { StagedBlob } from './staging.js';
 
 /**
- * PORT: where binaries live. Content-addressed: the same bytes have the same reference and are stored once.
- *
- * A blob is first *staged* (bytes on their way, or waiting for validation), then *committed* under the hash of its
- * content, or *discarded*. A crash between the two leaves at most a staged blob. References carry their driver's name
+ * PORT: where binaries live. Content-addressed: the same bytes have the same reference and are stored once. Bytes come
+ * from the staging area (see `Staging`), whole, counted and hashed. References carry their driver's name
  * (`local:<sha256>`), so blobs stay readable after the driver is changed.
  *
- * Not part of the port: who may read a blob, what it is, how long it is kept.
+ * Not part of the port: who may read a blob, what it is, how long it is kept, and what becomes of the staged file.
  */
 export interface BlobStore {
-  /**
-   * Streams bytes into a staged blob, counting and hashing on the way; memory use does not grow with the size.
-   * @throws AppError `too_large` `BLOB_TOO_LARGE` past `maxBytes`; nothing stays behind, as on any error of the source
-   */
-  stage(source: Readable, maxBytes: number): Promise<StagedBlob>;
+  /** The reference these bytes have, or will have once they are put. Stores nothing. */
+  refOf(staged: StagedBlob): Promise<BlobRef>;
 
-  /** Makes a staged blob permanent and durable, and answers its reference. Committing bytes already stored is a no-op. */
-  commit(staged: StagedBlob): Promise<BlobRef>;
-
-  /** Removes a staged blob; unknown or committed ones are ignored. */
-  discard(staged: StagedBlob): Promise<void>;
+  /** Stores bytes durably, under `refOf` them. Putting bytes already stored is a no-op. May use the staged file up. */
+  put(staged: StagedBlob): Promise<BlobRef>;
 
   /** @throws AppError `not_found` `BLOB_NOT_FOUND` */
   read(ref: BlobRef): Promise<Buffer>;
 
+  /** @param range unset: all of it @throws AppError `not_found` `BLOB_NOT_FOUND` */
+  get(ref: BlobRef, range?: ByteRange): Promise<Readable>;
+
   /** @throws AppError `not_found` `BLOB_NOT_FOUND` */
-  open(ref: BlobRef): Promise<Readable>;
+  stat(ref: BlobRef): Promise<BlobStat>;
 
   exists(ref: BlobRef): Promise<boolean>;
 
   delete(ref: BlobRef): Promise<void>;
+
+  /** An address that answers the blob to whoever has it, until it expires; relative to this server, or absolute. */
+  signedUrl(ref: BlobRef, download: SignedDownload): Promise<string>;
 }
 
 /** `<driver>:<key>`, such as `local:9f86d0…`. */
 export type BlobRef = string;
 
-export interface StagedBlob {
-  /** Absolute path of a local file that holds the staged bytes, for validation and scanning before the commit. */
-  readonly path: string;
+/** Offsets of the first and the last byte. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+export interface BlobStat {
   /** Bytes. */
-  readonly size: number;
+  size: number;
   /** Lower-case hex. */
-  readonly sha256: string;
+  sha256: string;
+}
+
+export interface SignedDownload {
+  expiresInSeconds: number;
+  /** Letters, digits and `._+-`. */
+  filename: string;
+  contentType: string;
 }
 
 export const BLOB_STORE = Symbol('BlobStore');

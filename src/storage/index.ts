@@ -1,2 +1,4 @@
-export { BLOB_STORE, type BlobRef, type BlobStore, type StagedBlob } from './blob-store.js';
+export { BLOB_STORE, type BlobRef, type BlobStore } from './blob-store.js';
+export { isKnown, serveBlob } from './serve-blob.js';
+export { type StagedBlob, Staging } from './staging.js';
 export { StorageModule } from './storage.module.js';

@@ -7,7 +7,7 @@ export class QueueStatsDto {
   /** Tasks a worker holds. */
   @ApiInteger()
   active: number;
-  /** Tasks that wait for another try after a fault of the server's. */
+  /** Tasks put off to a later time, or that wait for another try after a fault of the server's. */
   @ApiInteger()
   delayed: number;
 }

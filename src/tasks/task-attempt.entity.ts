@@ -46,4 +46,5 @@ export interface AttemptMetering {
   peak_memory_bytes: number;
   bytes_in: number;
   bytes_out: number;
+  host_calls: number;
 }

@@ -4,6 +4,7 @@ import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
+import type { TaskLimits } from './task.entity.js';
 import { type TaskStatus, statesBefore } from './task-state.js';
 
 /**
@@ -16,16 +17,17 @@ import { type TaskStatus, statesBefore } from './task-state.js';
  */
 @Injectable()
 export class TaskStore {
-  private readonly submissions: MicroBatcher<NewTask, Date | null>;
+  private readonly submissions: MicroBatcher<Submission, SubmissionOutcome>;
   private readonly transitions: MicroBatcher<TaskChange, boolean>;
 
   constructor(
     private readonly sql: Sql,
     private readonly events: EventLog,
   ) {
-    this.submissions = new MicroBatcher((tasks) => this.insert(tasks), {
+    this.submissions = new MicroBatcher((submissions) => this.insert(submissions), {
       ...BATCH,
-      bytesOf: (task) => task.inputText.length,
+      keyOf: ({ tasks, key }) => key && `${tasks[0].userId} ${key.key}`,
+      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + task.inputText.length, 0),
     });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
@@ -34,9 +36,14 @@ export class TaskStore {
     });
   }
 
-  /** Writes the task and its `task.queued`. @returns when it was created; null when its user is gone, and nothing was written */
-  submit(task: NewTask): Promise<Date | null> {
-    return this.submissions.add(task);
+  /** Writes all tasks of the submission, the `task.queued` of each and the submission's key, or nothing at all. */
+  submit(submission: Submission): Promise<SubmissionOutcome> {
+    return this.submissions.add(submission);
+  }
+
+  /** Deletes up to `limit` keys older than `ttlMs`. */
+  async forgetKeys(ttlMs: number, limit: number): Promise<void> {
+    await this.sql.query('task-forget-keys', FORGET_KEYS, [ttlMs, limit]);
   }
 
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
@@ -49,13 +56,17 @@ export class TaskStore {
     await Promise.all([this.submissions.drain(), this.transitions.drain()]);
   }
 
-  private async insert(tasks: NewTask[]): Promise<(Date | null)[]> {
-    const rows = await this.sql.query<{ id: string; created_at: Date; seq: string }>('task-submit', SUBMIT, [
-      JSON.stringify(tasks.map(toTaskRow)),
+  private async insert(submissions: Submission[]): Promise<SubmissionOutcome[]> {
+    const rows = await this.sql.query<SubmittedRow>('task-submit', SUBMIT, [
+      JSON.stringify(submissions.flatMap(({ key }, number) => (key ? [toKeyRow(submissions[number], number)] : []))),
+      JSON.stringify(
+        submissions.flatMap(({ tasks, key }, number) => tasks.map((task) => toTaskRow(task, number, key))),
+      ),
     ]);
-    if (rows.length > 0) this.events.announce({ seq: highest(rows), signals: [] });
-    const created = new Map(rows.map((row) => [row.id, row.created_at]));
-    return tasks.map((task) => created.get(task.id) ?? null);
+    const written = rows.filter(({ seq }) => seq !== null);
+    if (written.length > 0) this.events.announce({ seq: highest(written), signals: [] });
+    const outcomes = new Map(rows.map((row) => [row.submission, toOutcome(row)]));
+    return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
   }
 
   private async change(changes: TaskChange[]): Promise<boolean[]> {
@@ -73,6 +84,25 @@ export class TaskStore {
   }
 }
 
+/** What is written whole or not at all: one task, or a batch of one user's. */
+export interface Submission {
+  /** At least one, all of one user. */
+  tasks: NewTask[];
+  /** By which its repetition is recognised. */
+  key?: SubmissionKey;
+}
+
+export interface SubmissionKey {
+  key: string;
+  /** SHA-256 of the request, hexadecimal. */
+  fingerprint: string;
+  /** For how long, ms. */
+  ttlMs: number;
+}
+
+/** Of the last two nothing was written. */
+export type SubmissionOutcome = { end: 'stored'; createdAt: Date } | { end: 'repeated' } | { end: 'account_gone' };
+
 export interface NewTask {
   id: string;
   userId: string;
@@ -83,7 +113,10 @@ export interface NewTask {
   /** JSON text. */
   inputText: string;
   weights: object | null;
+  limits: TaskLimits | null;
   timeoutMs: number;
+  runAt: Date | null;
+  deadline: Date | null;
 }
 
 /** A change of one task's state with everything that is written together with it. */
@@ -126,9 +159,18 @@ export interface TaskError {
   message: string;
 }
 
+/** Why a task past its deadline has failed. */
+export const DEADLINE_EXCEEDED: TaskError = {
+  code: 'DEADLINE_EXCEEDED',
+  message: 'The deadline passed before the task was done.',
+};
+
+/** What a task takes beside its input, roughly. */
+const MEMBERS_BYTES = 500;
 const BATCH = { maxItems: 200, maxBytes: 8 * 1024 * 1024 };
 
-const highest = (rows: { seq: string }[]): number => rows.reduce((max, row) => Math.max(max, Number(row.seq)), 0);
+const highest = (rows: { seq: string | null }[]): number =>
+  rows.reduce((max, row) => Math.max(max, Number(row.seq)), 0);
 
 /**
  * Documents from outside travel as text inside the batch and are cast to `json` one by one. As nested JSON they would be
@@ -136,7 +178,29 @@ const highest = (rows: { seq: string }[]): number => rows.reduce((max, row) => M
  */
 const asText = (document: object | null | undefined): string | null => (document ? JSON.stringify(document) : null);
 
-const toTaskRow = (task: NewTask) => ({
+interface SubmittedRow {
+  /** Place in the batch. */
+  submission: number;
+  created_at: Date | null;
+  /** Null when its key has been used. */
+  seq: string | null;
+}
+
+const toOutcome = ({ created_at }: SubmittedRow): SubmissionOutcome =>
+  created_at ? { end: 'stored', createdAt: created_at } : { end: 'repeated' };
+
+const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
+  submission,
+  user_id: tasks[0].userId,
+  key: key?.key,
+  fingerprint: key?.fingerprint,
+  ttl_ms: key?.ttlMs,
+  task_ids: tasks.map(({ id }) => id),
+});
+
+const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undefined) => ({
+  submission,
+  keyed: key !== undefined,
   id: task.id,
   user_id: task.userId,
   priority: task.priority,
@@ -145,25 +209,52 @@ const toTaskRow = (task: NewTask) => ({
   budget_micro: task.budgetMicro.toString(),
   input: task.inputText,
   weights: asText(task.weights),
+  limits: asText(task.limits),
   timeout_ms: task.timeoutMs,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
 });
 
+/**
+ * A key is claimed by its unique index: of two submissions at the same moment, in whatever processes, the second waits
+ * for the first's commit and finds the key taken. Keys past their time are claimed anew.
+ */
 const SUBMIT = `
   WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
-  new_task AS (
-    SELECT new_task.*
+  new_key AS MATERIALIZED (
+    SELECT new_key.*
       FROM feed, json_to_recordset($1::json)
-        AS new_task(id uuid, user_id uuid, priority text, description text, required_capabilities text[],
-                    budget_micro bigint, input text, weights text, timeout_ms int)
+        AS new_key(submission int, user_id uuid, key text, fingerprint text, ttl_ms bigint, task_ids uuid[])
+     WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id)
+  ),
+  claimed AS (
+    INSERT INTO idempotency_keys AS held (user_id, key, fingerprint, task_ids)
+    SELECT user_id, key, fingerprint, task_ids FROM new_key
+    ON CONFLICT (user_id, key) DO UPDATE
+      SET fingerprint = excluded.fingerprint, task_ids = excluded.task_ids, created_at = now()
+      WHERE held.created_at < now() - (
+        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = held.user_id AND new_key.key = held.key
+      ) * interval '1 millisecond'
+    RETURNING user_id, key
+  ),
+  claim AS MATERIALIZED (SELECT submission FROM new_key JOIN claimed USING (user_id, key)),
+  new_task AS MATERIALIZED (
+    SELECT new_task.*
+      FROM feed, json_to_recordset($2::json)
+        AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
+                    required_capabilities text[], budget_micro bigint, input text, weights text, limits text, timeout_ms int,
+                    run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
+       AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights, timeout_ms)
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
+                       limits, timeout_ms, run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, timeout_ms
+           weights::json, limits::json, timeout_ms, run_at, deadline
       FROM new_task
-    RETURNING id, user_id, priority, budget_micro, required_capabilities, created_at
+    RETURNING id, user_id, priority, required_capabilities, created_at
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, data)
@@ -172,7 +263,20 @@ const SUBMIT = `
       FROM task
     RETURNING seq
   )
-  SELECT id, created_at, (SELECT max(seq) FROM event) AS seq FROM task`;
+  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq FROM task JOIN new_task USING (id)
+  UNION ALL
+  SELECT submission, NULL, NULL FROM new_key WHERE submission NOT IN (SELECT submission FROM claim)`;
+
+const FORGET_KEYS = `
+  DELETE FROM idempotency_keys
+   WHERE (user_id, key) IN (
+     SELECT user_id, key
+       FROM idempotency_keys
+      WHERE created_at < now() - $1 * interval '1 millisecond'
+      ORDER BY created_at
+      LIMIT $2
+      FOR UPDATE SKIP LOCKED
+   )`;
 
 const toChangeRow = (change: TaskChange) => ({
   id: change.taskId,

@@ -1,6 +1,9 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
   IsDefined,
   IsIn,
   IsInt,
@@ -15,7 +18,7 @@ import {
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
+import { IsAmount, IsCapabilities, IsPlainText, IsTime } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
 
@@ -44,6 +47,39 @@ export class WeightsDto {
   @Min(0)
   @Max(1000)
   reputation: number = 0;
+}
+
+/** Less than the server allows one run; what is left out counts as the server's. */
+export class TaskLimitsDto {
+  /**
+   * Linear memory, MiB.
+   * @example 64
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  memory_mb?: number;
+
+  /**
+   * Processor time of all threads, ms.
+   * @example 2000
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  cpu_ms?: number;
+
+  /**
+   * The agent's answer, bytes of JSON.
+   * @example 65536
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  output_bytes?: number;
 }
 
 export class SubmitTaskDto {
@@ -89,11 +125,58 @@ export class SubmitTaskDto {
   @Min(1)
   timeout_ms?: number;
 
+  /** By when the task must have ended, waiting and every attempt included; past it, it fails with `DEADLINE_EXCEEDED`. */
+  @ApiTime({ required: false, example: '2099-01-01T00:00:00Z' })
+  @IsOptional()
+  @IsTime()
+  deadline?: string;
+
+  /** Do not start before this. A time that has passed means at once. */
+  @ApiTime({ required: false, example: '2026-01-01T00:00:00Z' })
+  @IsOptional()
+  @IsTime()
+  run_at?: string;
+
+  /**
+   * Do not start for so long, ms. With `run_at`, the later of both holds.
+   * @example 1000
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  delay_ms?: number;
+
   @IsOptional()
   @IsObject()
   @ValidateNested()
   @Type(() => WeightsDto)
   weights?: WeightsDto;
+
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => TaskLimitsDto)
+  limits?: TaskLimitsDto;
+}
+
+/** The most tasks of one batch. */
+const MAX_BATCH = 1000;
+
+export class SubmitBatchDto {
+  /** Each as for a single submission. All are stored, or none. */
+  @ApiProperty({
+    type: [SubmitTaskDto],
+    minItems: 1,
+    maxItems: MAX_BATCH,
+    example: [{ required_capabilities: ['summarise'], budget: 1.5, input: { text: 'One of many.' } }],
+  })
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MAX_BATCH)
+  // Checked one by one, where an input may be any JSON.
+  @Opaque()
+  tasks: SubmitTaskDto[];
 }
 
 export class ListTasksQuery extends PageQuery {
@@ -138,6 +221,9 @@ export class MeteringDto {
   /** Standard output. */
   @ApiInteger()
   bytes_out: number;
+  /** Calls of functions of the host. */
+  @ApiInteger()
+  host_calls: number;
 }
 
 /** One run of one agent for the task. */
@@ -186,6 +272,12 @@ export class TaskSummaryDto {
   /** Your verdict, 1–5. */
   @ApiInteger()
   rating: number | null;
+  /** Not before; null: at once. */
+  @ApiTime()
+  run_at: string | null;
+  /** By when it must have ended; null: whenever. */
+  @ApiTime()
+  deadline: string | null;
   @ApiTime()
   created_at: string;
   @ApiTime()
@@ -198,10 +290,17 @@ export class TaskDto extends TaskSummaryDto {
   /** As submitted. */
   @ApiJson()
   input: unknown;
+  /** As submitted; null when the server's apply. */
+  limits: TaskLimitsDto | null;
   attempts: AttemptDto[];
   /** The answer of the agent; null unless completed. */
   @ApiJson({ nullable: true })
   result: unknown;
+}
+
+export class TaskBatchDto {
+  /** In the order of the submission, without inputs and results. */
+  items: TaskSummaryDto[];
 }
 
 export class TaskResultDto {

@@ -7,6 +7,9 @@ import type { TaskStatus } from './task-state.js';
 
 /** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
 @Entity('tasks')
+@Index('tasks_deadline_idx', ['deadline'], {
+  where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
+})
 @Index('tasks_user_idx', ['userId', 'id'])
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
 export class Task {
@@ -41,9 +44,21 @@ export class Task {
   @Column({ type: 'json', nullable: true })
   weights: AuctionWeights | null;
 
+  /** Of one run, where they are tighter than the server's. */
+  @Column({ type: 'json', nullable: true })
+  limits: TaskLimits | null;
+
   /** Wall time of one attempt. */
   @Column('integer')
   timeoutMs: number;
+
+  /** Not before; null: at once. */
+  @Column({ type: 'timestamptz', nullable: true })
+  runAt: Date | null;
+
+  /** By when it must have ended, waiting included; null: whenever. */
+  @Column({ type: 'timestamptz', nullable: true })
+  deadline: Date | null;
 
   /** Ordinal of the attempt that speaks for the task, 0 before the first: the fencing token of every change. */
   @Column({ type: 'integer', default: 0 })
@@ -81,3 +96,6 @@ export class Task {
   @Column({ type: 'timestamptz', nullable: true })
   completedAt: Date | null;
 }
+
+/** `memory_mb` in MiB, `cpu_ms` of all threads, `output_bytes` of JSON text. */
+export type TaskLimits = Partial<Record<'memory_mb' | 'cpu_ms' | 'output_bytes', number>>;

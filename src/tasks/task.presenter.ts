@@ -8,6 +8,7 @@ import type { NewTask } from './task-store.js';
 export const presentTask = (task: Task, attempts: TaskAttempt[]): TaskDto => ({
   ...presentSummary(task),
   input: task.input,
+  limits: task.limits,
   attempts: attempts.map(presentAttempt),
   result: task.result,
 });
@@ -25,6 +26,8 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
   error: task.error,
   cost: task.costMicro === null ? null : amountToWire(task.costMicro),
   rating: task.rating,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
   created_at: task.createdAt.toISOString(),
   started_at: task.startedAt?.toISOString() ?? null,
   completed_at: task.completedAt?.toISOString() ?? null,
@@ -32,6 +35,14 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
 
 /** A task at the moment of its submission, without reading it back. */
 export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): TaskDto => ({
+  ...presentNewSummary(task, createdAt),
+  input,
+  limits: task.limits,
+  attempts: [],
+  result: null,
+});
+
+export const presentNewSummary = (task: NewTask, createdAt: Date): TaskSummaryDto => ({
   id: task.id,
   status: 'queued',
   required_capabilities: task.requiredCapabilities,
@@ -44,12 +55,11 @@ export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): 
   error: null,
   cost: null,
   rating: null,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
   created_at: createdAt.toISOString(),
   started_at: null,
   completed_at: null,
-  input,
-  attempts: [],
-  result: null,
 });
 
 const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({

@@ -1,40 +1,58 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type FindOptionsWhere, LessThan } from 'typeorm';
+import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
 import { accountGone, type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
-import { malformed } from '../common/dto.pipe.js';
-import { isId, newId } from '../common/ids.js';
-import { hasInfinity, isDeeperThan } from '../common/json.js';
-import { parseAmount } from '../common/money.js';
+import { checkedDto } from '../common/dto.pipe.js';
+import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
-import type { Environment, TaskConfig } from '../config/index.js';
+import type { Environment, SandboxConfig, TaskConfig } from '../config/index.js';
 import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
 import { TaskAttempt } from './task-attempt.entity.js';
-import { presentNewTask, presentSummary, presentTask } from './task.presenter.js';
+import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
-import type { ListTasksQuery, SubmitTaskDto, TaskDto, TaskResultDto, TaskSummaryDto } from './task.dto.js';
+import {
+  type ListTasksQuery,
+  type SubmitBatchDto,
+  SubmitTaskDto,
+  type TaskBatchDto,
+  type TaskDto,
+  type TaskResultDto,
+  type TaskSummaryDto,
+} from './task.dto.js';
 import { Task } from './task.entity.js';
-import { type NewTask, TaskStore } from './task-store.js';
+import { toNewTask } from './new-task.js';
+import { QueueBound } from './queue-bound.js';
+import { TaskLookup } from './task-lookup.js';
+import { isTerminal } from './task-state.js';
+import { DEADLINE_EXCEEDED, type NewTask, type SubmissionKey, TaskStore } from './task-store.js';
+import { TaskWaiter, type Watch } from './task-waiter.js';
 
 /** What a submitter may do with tasks. */
 @Injectable()
 export class TaskService implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Tasks');
   private readonly limits: TaskConfig;
+  private readonly sandbox: SandboxConfig;
   private readonly entries: MicroBatcher<QueueEntry, void>;
 
   constructor(
     private readonly database: DataSource,
     private readonly store: TaskStore,
+    private readonly lookup: TaskLookup,
+    private readonly bound: QueueBound,
+    private readonly waiter: TaskWaiter,
     private readonly events: EventLog,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
+    this.sandbox = config.get('sandbox', { infer: true });
     this.entries = new MicroBatcher<QueueEntry, void>(
       async (entries) => {
         await queue.add(entries);
@@ -44,13 +62,35 @@ export class TaskService implements BeforeApplicationShutdown {
     );
   }
 
-  /** Writes the task, then queues it. The answer comes after the commit. @throws AppError `unauthorised` `ACCOUNT_GONE` */
-  async submit(caller: Caller, dto: SubmitTaskDto): Promise<TaskDto> {
-    const task = this.toNewTask(caller, dto);
-    const createdAt = await this.store.submit(task);
-    if (!createdAt) throw accountGone();
-    this.enqueue({ taskId: task.id, priority: task.priority });
-    return presentNewTask(task, dto.input, createdAt);
+  /**
+   * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
+   * ended.
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `overloaded` `QUEUE_FULL`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
+   */
+  async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
+    const task = toNewTask(caller.id, dto, this.limits, this.sandbox);
+    if (waitMs > 0) await this.waiter.ready();
+    const watch = waitMs > 0 ? this.waiter.watch(task.id) : null;
+    try {
+      const stored = await this.write([task], key && { key, request: ['task', dto] });
+      if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
+      if (watch && (await endsWithin(watch, waitMs))) return await this.get(caller, task.id);
+      return presentNewTask(task, dto.input, stored.createdAt);
+    } finally {
+      watch?.stop();
+    }
+  }
+
+  /** Writes all of them or none. @throws AppError as `submit`; `errors` name the place in the batch */
+  async submitBatch(caller: Caller, { tasks: dtos }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
+    const tasks = dtos.map((dto, index) =>
+      placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox)),
+    );
+    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] });
+    if (createdAt) return { items: tasks.map((task) => presentNewSummary(task, createdAt)) };
+    const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
+    const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
+    return { items: taskIds.flatMap((id) => byId.get(id) ?? []) };
   }
 
   async list(caller: Caller, query: ListTasksQuery): Promise<Page<TaskSummaryDto>> {
@@ -112,7 +152,7 @@ export class TaskService implements BeforeApplicationShutdown {
       const { status } = await this.owned(caller, id);
       throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${status} already.`);
     }
-    await this.queue.remove(id).catch((error: Error) => this.logger.warn(`entry of ${id} stays: ${error.message}`));
+    await this.unqueue(id);
     return this.get(caller, id);
   }
 
@@ -143,10 +183,73 @@ export class TaskService implements BeforeApplicationShutdown {
     for (const entry of entries) this.enqueue(entry);
   }
 
+  /** Fails those of these waiting tasks that no worker has begun meanwhile. */
+  async expire(taskIds: string[]): Promise<void> {
+    const error = DEADLINE_EXCEEDED;
+    const event = { type: 'task.failed' as const, data: { status: 'failed', error } };
+    const expire = async (taskId: string): Promise<void> => {
+      if (await this.store.transition({ taskId, to: 'failed', attempt: 0, error, event })) await this.unqueue(taskId);
+    };
+    await Promise.all(taskIds.map(expire));
+  }
+
+  /** Deletes up to `limit` idempotency keys whose time is over. */
+  forgetKeys(limit: number): Promise<void> {
+    return this.store.forgetKeys(this.limits.idempotencyTtlMs, limit);
+  }
+
   /** Finishes the writes under way, so that a stop loses nothing that was answered. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.store.drain();
     await this.entries.drain();
+  }
+
+  /** An entry that stays finds its task ended. */
+  private async unqueue(id: string): Promise<void> {
+    await this.queue.remove(id).catch((error: Error) => this.logger.warn(`entry of ${id} stays: ${error.message}`));
+  }
+
+  /** @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written */
+  private async write(tasks: NewTask[], repeatable: Repeatable | '' | undefined): Promise<Stored> {
+    const { idempotencyTtlMs: ttlMs } = this.limits;
+    const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
+    try {
+      const outcome = await this.bound.within(tasks.length, () => this.store.submit({ tasks, key }));
+      if (outcome.end === 'account_gone') throw accountGone();
+      if (outcome.end === 'stored') {
+        for (const task of tasks) this.enqueue(entryOf(task));
+        return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id) };
+      }
+    } catch (error) {
+      // What was accepted before the queue was full stays accepted.
+      if (!key || !(error instanceof AppError && error.code === 'QUEUE_FULL')) throw error;
+      if (!(await this.lookup.submission(tasks[0].userId, key.key, ttlMs))) throw error;
+    }
+    return this.earlier(tasks[0].userId, key as SubmissionKey);
+  }
+
+  private async earlier(userId: string, { key, fingerprint, ttlMs }: SubmissionKey): Promise<Stored> {
+    const earlier = await this.lookup.submission(userId, key, ttlMs);
+    // It ran out between the two statements.
+    if (!earlier) throw new AppError('conflict', 'IDEMPOTENCY_KEY_EXPIRED', 'The key has just run out: send it again.');
+    if (earlier.fingerprint === fingerprint) return { createdAt: null, taskIds: earlier.taskIds };
+    throw new AppError(
+      'unprocessable',
+      'IDEMPOTENCY_KEY_REUSED',
+      'This Idempotency-Key came with another request before: choose a new key for a new request.',
+    );
+  }
+
+  /** A task that is there already, as it stands when it has ended or the time is up. */
+  private async whenEnded(caller: Caller, id: string, waitMs: number): Promise<TaskDto> {
+    const watch = waitMs > 0 ? this.waiter.watch(id) : null;
+    try {
+      const task = await this.get(caller, id);
+      if (!watch || isTerminal(task.status)) return task;
+      return (await endsWithin(watch, waitMs)) ? await this.get(caller, id) : task;
+    } finally {
+      watch?.stop();
+    }
   }
 
   /**
@@ -158,39 +261,54 @@ export class TaskService implements BeforeApplicationShutdown {
       .add(entry)
       .catch((error: Error) => this.logger.warn(`task ${entry.taskId} waits for the sweeper: ${error.message}`));
   }
-
-  private toNewTask(caller: Caller, dto: SubmitTaskDto): NewTask {
-    const { maxInputBytes, maxTimeoutMs, defaultTimeoutMs } = this.limits;
-    if (isDeeperThan(MAX_INPUT_DEPTH, dto.input)) {
-      throw malformed([{ field: 'input', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
-    }
-    if (hasInfinity(dto.input)) throw malformed([{ field: 'input', message: 'a number is out of range' }]);
-    const inputText = JSON.stringify(dto.input);
-    if (Buffer.byteLength(inputText) > maxInputBytes) {
-      throw new AppError('too_large', 'INPUT_TOO_LARGE', `The input is larger than ${maxInputBytes} bytes of JSON.`);
-    }
-    if (dto.timeout_ms && dto.timeout_ms > maxTimeoutMs) {
-      throw malformed([{ field: 'timeout_ms', message: `must be at most ${maxTimeoutMs}` }]);
-    }
-    if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
-      throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
-    }
-    return {
-      id: newId(),
-      userId: caller.id,
-      priority: dto.priority ?? 'normal',
-      description: dto.description ?? null,
-      requiredCapabilities: dto.required_capabilities,
-      budgetMicro: parseAmount(dto.budget),
-      inputText,
-      weights: dto.weights ?? null,
-      timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
-    };
-  }
 }
 
-/** Deeper documents overflow the parsers of agents. */
-const MAX_INPUT_DEPTH = 200;
+export interface SubmitOptions {
+  /** `Idempotency-Key`. */
+  key?: string;
+  /** How long the answer may wait for the task's end, ms. */
+  waitMs?: number;
+}
+
+interface Repeatable {
+  key: string;
+  /** What has to be the same when the key is. */
+  request: unknown;
+}
+
+interface Stored {
+  /** Null for tasks that were there already. */
+  createdAt: Date | null;
+  taskIds: string[];
+}
+
+const fingerprintOf = (request: unknown): string => createHash('sha256').update(JSON.stringify(request)).digest('hex');
+
+const entryOf = ({ id, priority, runAt }: NewTask): QueueEntry => ({
+  taskId: id,
+  priority,
+  delayMs: runAt ? Math.max(0, runAt.getTime() - Date.now()) : 0,
+});
+
+async function endsWithin({ ended }: Watch, ms: number): Promise<boolean> {
+  const settled = new AbortController();
+  const timeout = pause(ms, false, { signal: settled.signal, ref: false }).catch(() => false);
+  const inTime = await Promise.race([ended.then(() => true), timeout]);
+  settled.abort();
+  return inTime;
+}
+
+/** Says of a mistake in which task of the batch it is. */
+function placed<T>(index: number, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const errors = error.errors?.map(({ field, message }) => ({ field: `tasks.${index}.${field}`, message }));
+    const detail = errors ? error.message : `tasks.${index}: ${error.message}`;
+    throw new AppError(error.kind, error.code, detail, { errors });
+  }
+}
 
 const SUMMARY_COLUMNS = {
   id: true,
@@ -200,6 +318,8 @@ const SUMMARY_COLUMNS = {
   priority: true,
   description: true,
   timeoutMs: true,
+  runAt: true,
+  deadline: true,
   agentId: true,
   version: true,
   error: true,

@@ -1,13 +1,45 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { ScoreboardDto } from './scoreboard.dto.js';
-import { ListTasksQuery, RateTaskDto, SubmitTaskDto, TaskDto, TaskPage, TaskResultDto } from './task.dto.js';
+import { idempotencyKey, preferredWait } from './submission-headers.js';
+import {
+  ListTasksQuery,
+  RateTaskDto,
+  SubmitBatchDto,
+  SubmitTaskDto,
+  TaskBatchDto,
+  TaskDto,
+  TaskPage,
+  TaskResultDto,
+} from './task.dto.js';
 import { COMPLETED_TASK, QUEUED_TASK, SUBMISSION_EXAMPLES } from './task.examples.js';
+import { isTerminal } from './task-state.js';
 import { TaskService } from './task.service.js';
+
+const ApiIdempotencyKey = () =>
+  ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description:
+      'Makes it safe to send the same request again: it is answered with what it became the first time. Yours alone; 1 to 255 visible ASCII characters.',
+    schema: { type: 'string', maxLength: 255 },
+  });
+
+const KEY_REUSED = {
+  meaning: 'The `Idempotency-Key` came with another request before.',
+  code: 'IDEMPOTENCY_KEY_REUSED',
+  detail: 'This Idempotency-Key came with another request before: choose a new key for a new request.',
+};
+
+const QUEUE_FULL = {
+  meaning: 'As many tasks wait as may; nothing was stored. `Retry-After` says when to try again.',
+  code: 'QUEUE_FULL',
+  detail: 'As many tasks wait as may (10000): nothing was stored. Submit again after the time in Retry-After.',
+};
 
 @ApiTags('tasks')
 @Access('tasks:read')
@@ -31,15 +63,58 @@ export class TasksController {
     headers: { Location: { schema: { type: 'string' } } },
     example: QUEUED_TASK,
   })
+  @ApiOkResponse({
+    type: TaskDto,
+    description: 'With `Prefer: wait`: the task, ended in time.',
+    headers: { Location: { schema: { type: 'string' } }, 'Preference-Applied': { schema: { type: 'string' } } },
+    example: COMPLETED_TASK,
+  })
+  @ApiIdempotencyKey()
+  @ApiHeader({
+    name: 'Prefer',
+    required: false,
+    description: '`wait=N`: answer once the task has ended, but after N seconds (at most 60) as it then stands.',
+    schema: { type: 'string', example: 'wait=10' },
+  })
   @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblem(422, KEY_REUSED)
+  @ApiProblem(503, QUEUE_FULL)
   async submit(
     @CurrentCaller() caller: Caller,
     @Body() dto: SubmitTaskDto,
+    @Headers('idempotency-key') key: string | undefined,
+    @Headers('prefer') prefer: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TaskDto> {
-    const task = await this.tasks.submit(caller, dto);
+    const wait = preferredWait(prefer);
+    const task = await this.tasks.submit(caller, dto, { key: idempotencyKey(key), waitMs: wait * 1000 });
     response.location(`/api/v1/tasks/${task.id}`);
+    if (wait > 0) {
+      response.setHeader('Preference-Applied', `wait=${wait}`);
+      if (isTerminal(task.status)) response.status(200);
+    }
     return task;
+  }
+
+  /**
+   * Submits up to 1,000 tasks at once: all are stored, or none.
+   * @remarks The whole body may be as large as that of a single task. `errors` name the place of a mistake, such as `tasks.17.budget`.
+   */
+  @Access('tasks:write')
+  @Post('batch')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'submitTaskBatch' })
+  @ApiAcceptedResponse({ type: TaskBatchDto, description: 'The tasks, queued.' })
+  @ApiIdempotencyKey()
+  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblem(422, KEY_REUSED)
+  @ApiProblem(503, QUEUE_FULL)
+  submitBatch(
+    @CurrentCaller() caller: Caller,
+    @Body() dto: SubmitBatchDto,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<TaskBatchDto> {
+    return this.tasks.submitBatch(caller, dto, idempotencyKey(key));
   }
 
   /** Your tasks, newest first. */

@@ -4,15 +4,17 @@ import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
 import { QueueController } from './queue.controller.js';
+import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
+import { TaskWaiter } from './task-waiter.js';
 import { TasksController } from './tasks.controller.js';
 
 @Module({
   imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
   controllers: [TasksController, QueueController],
-  providers: [TaskService, TaskStore, TaskLookup],
+  providers: [QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter],
   exports: [TaskService, TaskStore, TaskLookup],
 })
 export class TasksModule {}

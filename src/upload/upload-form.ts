@@ -5,11 +5,11 @@ import type { Request } from 'express';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import type { StorageConfig } from '../config/index.js';
-import type { BlobStore, StagedBlob } from '../storage/index.js';
+import type { StagedBlob, Staging } from '../storage/index.js';
 
 const FILE_FIELD = 'wasm_binary';
 
-/** A multipart body as it was read: its text fields, and its file in the blob store's staging area. */
+/** A multipart body as it was read: its text fields, and its file in the staging area. */
 export interface UploadForm {
   /** A field that came several times is an array. */
   fields: Record<string, string | string[]>;
@@ -23,7 +23,7 @@ export interface UploadForm {
  *
  * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also when the client breaks off
  */
-export async function readUploadForm(request: Request, blobs: BlobStore, limits: StorageConfig): Promise<UploadForm> {
+export async function readUploadForm(request: Request, staging: Staging, limits: StorageConfig): Promise<UploadForm> {
   const contentType = request.headers['content-type'] ?? '';
   if (!contentType.startsWith('multipart/form-data')) {
     throw new AppError('unsupported', 'MULTIPART_EXPECTED', 'Send the form as multipart/form-data, as `curl -F` does.');
@@ -47,7 +47,7 @@ export async function readUploadForm(request: Request, blobs: BlobStore, limits:
       const message = name === FILE_FIELD ? 'must come once' : `is not a file of this form; send ${FILE_FIELD}`;
       return stop(malformed([{ field: name, message }]));
     }
-    const staged = blobs.stage(stream, limits.maxBinaryBytes);
+    const staged = staging.stage(stream, limits.maxBinaryBytes);
     staged.catch(stop);
     file = { stream, staged };
   });
@@ -64,7 +64,7 @@ export async function readUploadForm(request: Request, blobs: BlobStore, limits:
     request.unpipe(parser);
     request.resume();
     file?.stream.destroy(error as Error);
-    await file?.staged.then((staged) => blobs.discard(staged)).catch(() => undefined);
+    await file?.staged.then((staged) => staging.discard(staged)).catch(() => undefined);
     throw asClientError(error);
   }
 }

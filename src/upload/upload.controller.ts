@@ -1,4 +1,4 @@
-import { Controller, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { applyDecorators, Controller, HttpCode, Param, Post, Put, Req, Res } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import {
   ApiBody,
@@ -14,11 +14,65 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import type { Environment, StorageConfig } from '../config/index.js';
-import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { Staging } from '../storage/index.js';
 import { ValidationReport } from '../validation/index.js';
 import { UploadedDto } from './upload.dto.js';
 import { readUploadForm } from './upload-form.js';
-import { UploadService } from './upload.service.js';
+import { type Destination, UploadService } from './upload.service.js';
+
+/** What POST and PUT have in common: the form, and how it may be refused. */
+const ApiUpload = () =>
+  applyDecorators(
+    ApiConsumes('multipart/form-data'),
+    ApiBody({
+      schema: {
+        type: 'object',
+        required: ['wasm_binary'],
+        properties: {
+          wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
+          name: { type: 'string', maxLength: 120, example: 'MyAgent' },
+          description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },
+          version: { type: 'string', example: '1.0.0', description: 'semver; unset: the next patch.' },
+          capabilities: {
+            type: 'string',
+            example: 'data-processing,machine-learning',
+            description: '`a,b`, a repeated field, or a JSON array. A new agent needs them.',
+          },
+          price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
+          expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
+        },
+      },
+    }),
+    ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' }),
+    ApiProblems(400, 401, 403),
+    ApiProblem(409, {
+      meaning: 'The version exists with other bytes, or was retired.',
+      code: 'VERSION_TAKEN',
+      detail: 'Version 1.0.0 exists with other bytes: choose a higher one.',
+    }),
+    ApiProblem(413, {
+      meaning: 'The binary or the form is larger than its limit.',
+      code: 'BLOB_TOO_LARGE',
+      detail: 'The binary is larger than 52428800 bytes.',
+    }),
+    ApiProblem(415, {
+      meaning: 'The body is no form.',
+      code: 'MULTIPART_EXPECTED',
+      detail: 'Send the form as multipart/form-data, as `curl -F` does.',
+    }),
+    ApiProblem(422, {
+      meaning: 'The binary can be no agent; `validation` says why. Or `MALWARE_FOUND`: the virus scanner knows it.',
+      code: 'ENTRY_POINT_MISSING',
+      detail:
+        'The module exports no function "_start". Build a command with a main function, not a library or reactor.',
+      members: { validation: { $ref: getSchemaPath(ValidationReport) } },
+    }),
+    ApiProblem(503, {
+      meaning: 'The virus scanner is away, and binaries are not let in without it. Nothing was stored.',
+      code: 'SCANNER_AWAY',
+      detail: 'The binary cannot be scanned for malware now, and nothing was stored: upload it again in a minute.',
+    }),
+  );
 
 @ApiTags('binaries')
 @Access('agents:write')
@@ -28,7 +82,7 @@ export class UploadController {
 
   constructor(
     private readonly uploads: UploadService,
-    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
+    private readonly staging: Staging,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('storage', { infer: true });
@@ -43,59 +97,51 @@ export class UploadController {
    */
   @Post()
   @ApiOperation({ operationId: 'uploadBinary' })
-  @ApiConsumes('multipart/form-data')
-  @ApiBody({
-    schema: {
-      type: 'object',
-      required: ['wasm_binary'],
-      properties: {
-        wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
-        name: { type: 'string', maxLength: 120, example: 'MyAgent' },
-        description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },
-        version: { type: 'string', example: '1.0.0', description: 'semver; unset: the next patch.' },
-        capabilities: {
-          type: 'string',
-          example: 'data-processing,machine-learning',
-          description: '`a,b`, a repeated field, or a JSON array. A new agent needs them.',
-        },
-        price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
-        expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
-      },
-    },
-  })
+  @ApiUpload()
   @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
-  @ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' })
-  @ApiProblems(400, 401, 403, 404)
-  @ApiProblem(409, {
-    meaning: 'The version exists with other bytes.',
-    code: 'VERSION_TAKEN',
-    detail: 'Version 1.0.0 exists with other bytes: choose a higher one.',
-  })
-  @ApiProblem(413, {
-    meaning: 'The binary or the form is larger than its limit.',
-    code: 'BLOB_TOO_LARGE',
-    detail: 'The binary is larger than 52428800 bytes.',
-  })
-  @ApiProblem(415, {
-    meaning: 'The body is no form.',
-    code: 'MULTIPART_EXPECTED',
-    detail: 'Send the form as multipart/form-data, as `curl -F` does.',
-  })
-  @ApiProblem(422, {
-    meaning: 'The binary can be no agent; `validation` says why.',
-    code: 'ENTRY_POINT_MISSING',
-    detail: 'The module exports no function "_start". Build a command with a main function, not a library or reactor.',
-    members: { validation: { $ref: getSchemaPath(ValidationReport) } },
-  })
+  @ApiProblems(404)
   async upload(
     @CurrentCaller() caller: Caller,
     @Param('id') reference: string,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<UploadedDto> {
-    const target = await this.uploads.target(caller, reference);
-    const { fields, staged } = await readUploadForm(request, this.blobs, this.limits);
-    const { agent, binary, added, report } = await this.uploads.publish(caller, target, reference, fields, staged);
+    return this.publish(caller, await this.uploads.destination(caller, reference), request, response);
+  }
+
+  /**
+   * Replaces the active version of one of your agents by a new one.
+   * @remarks The version replaced stays in the list and can be activated again. The bytes of the active version change
+   * nothing and answer 200. It makes no agent: that does POST.
+   * @param reference UUID of the agent, or your slug for it
+   */
+  @Put()
+  @HttpCode(201)
+  @ApiOperation({ operationId: 'replaceBinary' })
+  @ApiUpload()
+  @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
+  @ApiProblem(404, {
+    meaning: 'There is no such agent, it is not yours, or it has no active version.',
+    code: 'NO_ACTIVE_VERSION',
+    detail: 'The agent has no active version: upload one with POST, or activate one there is.',
+  })
+  async replace(
+    @CurrentCaller() caller: Caller,
+    @Param('id') reference: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<UploadedDto> {
+    return this.publish(caller, await this.uploads.destination(caller, reference, true), request, response);
+  }
+
+  private async publish(
+    caller: Caller,
+    destination: Destination,
+    request: Request,
+    response: Response,
+  ): Promise<UploadedDto> {
+    const { fields, staged } = await readUploadForm(request, this.staging, this.limits);
+    const { agent, binary, added, report } = await this.uploads.publish(caller, destination, fields, staged);
     response.status(added ? 201 : 200);
     return {
       agent_id: agent.id,
@@ -105,9 +151,10 @@ export class UploadController {
       status: added ? 'uploaded' : 'unchanged',
       message: added
         ? `Version ${binary.version} is active: the agent bids for tasks.`
-        : `These bytes were version ${binary.version} already; nothing has changed.`,
+        : `These bytes were version ${binary.version} already; no version was added, and the active one is as it was.`,
       version: binary.version,
       validation: report,
+      scan: binary.scan,
     };
   }
 }

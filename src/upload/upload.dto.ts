@@ -2,7 +2,7 @@ import { Transform, Type } from 'class-transformer';
 import { IsInt, IsOptional, IsSemVer, Length, Max, MaxLength, Min } from 'class-validator';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
-import { ValidationReport } from '../validation/index.js';
+import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
 export class UploadFormDto {
@@ -64,6 +64,8 @@ export class UploadedDto {
    */
   version: string;
   validation: ValidationReport;
+  /** What the virus scanner says of it. */
+  scan: ScanReport;
 }
 
 function toList(value: unknown): unknown {

@@ -3,13 +3,15 @@ import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
 import { StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
+import { Cleanup } from './cleanup.js';
+import { LateScan } from './late-scan.js';
 import { UploadController } from './upload.controller.js';
 import { UploadService } from './upload.service.js';
 
 @Module({
   imports: [AgentsModule, AuthModule, StorageModule, ValidationModule],
   controllers: [UploadController],
-  providers: [UploadService],
+  providers: [UploadService, Cleanup, LateScan],
   exports: [UploadService],
 })
 export class UploadModule {}

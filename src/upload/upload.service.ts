@@ -1,66 +1,97 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { type AddedVersion, Agent, AgentService, CreateAgentDto, VersionService } from '../agents/index.js';
-import type { Caller } from '../auth/index.js';
+import { Injectable } from '@nestjs/common';
+import {
+  type AddedVersion,
+  Agent,
+  AgentService,
+  assertActive,
+  CreateAgentDto,
+  type UploadTarget,
+  VersionBlobs,
+  VersionService,
+} from '../agents/index.js';
+import { type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
-import { owns } from '../auth/index.js';
-import { BLOB_STORE, type BlobStore, type StagedBlob } from '../storage/index.js';
-import { type ValidationReport, WasmValidator } from '../validation/index.js';
+import { type StagedBlob, Staging } from '../storage/index.js';
+import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { UploadFormDto } from './upload.dto.js';
 
-/** From a staged file to a version that bids: check the form, validate the binary, keep both or neither. */
+/** Where an upload goes: to an agent that exists, or to a new one under a slug that is free. */
+export interface Destination {
+  agent: Agent | null;
+  slug: string;
+  /** Only in the place of an active version. */
+  replacing: boolean;
+}
+
+/** From a staged file to a version that bids. Every step before the last leaves nothing that counts. */
 @Injectable()
 export class UploadService {
   constructor(
     private readonly agents: AgentService,
     private readonly versions: VersionService,
     private readonly validator: WasmValidator,
-    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
+    private readonly malware: MalwareScan,
+    private readonly versionBlobs: VersionBlobs,
+    private readonly staging: Staging,
   ) {}
 
   /**
-   * The agent an upload goes to, asked before the body is read.
-   * @returns null: the slug is free, and the form must describe the new agent
-   * @throws AppError `not_found` for an unknown id and for somebody else's agent
+   * Finds out where an upload goes, before its body is read.
+   * @param reference id, or slug of one of the caller's own agents
+   * @param replacing an agent has to be there; otherwise a free slug is good for a new one
+   * @throws AppError `not_found` for an unknown id, for somebody else's agent, and (`NO_ACTIVE_VERSION`) when there is
+   *   nothing to replace
    */
-  async target(caller: Caller, reference: string): Promise<Agent | null> {
+  async destination(caller: Caller, reference: string, replacing = false): Promise<Destination> {
     const agent = await this.agents.find(caller, reference);
-    if (agent ? !owns(caller, agent.ownerId) : isId(reference)) throw notFound('agent');
-    return agent;
+    if (agent ? !owns(caller, agent.ownerId) : replacing || isId(reference)) throw notFound('agent');
+    if (agent && replacing) assertActive(agent);
+    return { agent, slug: reference, replacing };
   }
 
   /**
-   * Makes a staged binary a version of `target`, or of a new agent named `slug`. The staged file is gone afterwards,
-   * whatever happens.
-   * @throws AppError `invalid` for the form, `unprocessable` with the validation report for the binary
+   * Makes a staged binary a version. The staged file is gone afterwards, whatever happens.
+   * @throws AppError `invalid` for the form, `unprocessable` with the validation report for the binary, and what
+   *   `VersionService.add` throws
    */
   async publish(
     caller: Caller,
-    target: Agent | null,
-    slug: string,
+    destination: Destination,
     fields: Record<string, unknown>,
     staged: StagedBlob,
   ): Promise<AddedVersion & { report: ValidationReport }> {
     try {
       const { version, ...card } = checkedDto(UploadFormDto, fields);
-      const named = target ? { agent: target, changes: card } : { create: newAgent(slug, card) };
-      const report = await this.validator.validate(staged);
-      if (report.error) {
-        const details = { validation: report };
-        throw new AppError('unprocessable', report.error.code, report.error.message, { details });
-      }
-      const upload = { version, sha256: staged.sha256, size: staged.size, validation: report };
-      const added = await this.versions.add(caller, named, upload, () => this.blobs.commit(staged));
-      return { ...added, report };
+      const target = uploadTarget(destination, card);
+      const { sha256, size } = staged;
+      if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256 });
+      const report = await this.validate(staged);
+      const scan = await this.malware.admit(staged.path);
+      const storageRef = await this.versionBlobs.keep(staged);
+      const upload = { version, sha256, size, storageRef, validation: report, scan };
+      return { ...(await this.versions.add(caller, target, upload)), report };
     } finally {
-      await this.blobs.discard(staged);
+      await this.staging.discard(staged);
     }
+  }
+
+  private async validate(staged: StagedBlob): Promise<ValidationReport> {
+    const report = await this.validator.validate(staged);
+    if (!report.error) return report;
+    const details = { validation: report };
+    throw new AppError('unprocessable', report.error.code, report.error.message, { details });
   }
 }
 
+type Card = Omit<UploadFormDto, 'version'>;
+
+const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
+  agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };
+
 /** The form's fields under the rules of a registration: what is missing for a new agent is named. */
-const newAgent = (slug: string, card: Omit<UploadFormDto, 'version'>): CreateAgentDto =>
+const newAgent = (slug: string, card: Card): CreateAgentDto =>
   checkedDto(CreateAgentDto, { name: slug, ...definedOnly(card), slug });
 
 const definedOnly = (card: object): object =>

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import wabtInit from 'wabt';
+import { parseEnvironment } from '../config/index.js';
+import { moduleLimits } from './module-limits.js';
 import { policyRefusal, type PolicyRefusalCode } from './policy.js';
-import { FIXED_LIMITS } from './wasm/limits.js';
 import { walkModule } from './wasm/section-walker.js';
 
 const wabt = await wabtInit();
@@ -64,8 +65,7 @@ describe('policyRefusal', () => {
 
 function judge(text: string): ReturnType<typeof policyRefusal> {
   const bytes = wabt.parseWat('module.wat', text).toBinary({}).buffer;
-  const limits = { ...FIXED_LIMITS, functions: 100, tableElements: 100, memoryPages: 100 };
-  const { module, refusal } = walkModule(bytes, limits);
+  const { module, refusal } = walkModule(bytes, moduleLimits(parseEnvironment({}).validation));
   expect(refusal).toBeNull();
   return policyRefusal(module);
 }

@@ -42,6 +42,12 @@ export class WasmExport {
 
   /** @example "function" */
   kind: ExternalKind;
+
+  /**
+   * As of an import.
+   * @example "() -> ()"
+   */
+  type: string;
 }
 
 /** The linear memory of a binary; sizes are pages of 64 KiB. */
@@ -61,6 +67,39 @@ export class WasmMemory {
   is_64: boolean;
 }
 
+/** What the names in a binary cover. */
+export class WasmNames {
+  /** What the module is called; null when it has no name. */
+  module: string | null;
+
+  /** Functions that have names. */
+  @ApiInteger()
+  functions: number;
+}
+
+/** A tool that had part in writing a binary. */
+export class WasmProducer {
+  /** @example "processed-by" */
+  field: string;
+
+  /** @example "rustc" */
+  name: string;
+
+  /** @example "1.63.0" */
+  version: string;
+}
+
+/** A function a binary defines. */
+export class WasmFunctionSize {
+  /** Imported functions come first. */
+  @ApiInteger()
+  index: number;
+
+  /** Of its body. */
+  @ApiInteger()
+  bytes: number;
+}
+
 /** Part of a binary that has no meaning to the engine, such as debug information. */
 export class WasmCustomSection {
   /** @example "producers" */
@@ -69,6 +108,54 @@ export class WasmCustomSection {
   /** Bytes, its name not counted. */
   @ApiInteger()
   size: number;
+
+  /** What a section `name` says. */
+  names?: WasmNames;
+
+  /** What a section `producers` says: who wrote the binary. */
+  producers?: WasmProducer[];
+
+  /**
+   * What a section `target_features` says: `+` is used, `-` must not be used, `=` is required.
+   * @example ["+mutable-globals", "+sign-ext"]
+   */
+  target_features?: string[];
+}
+
+/** Further counts of a binary, for whoever wonders what makes it as large as it is. */
+export class ValidationDetails {
+  @ApiInteger()
+  types_count: number;
+
+  /** Imported ones included. */
+  @ApiInteger()
+  tables_count: number;
+
+  /** Kinds of exceptions, imported ones included. */
+  @ApiInteger()
+  tags_count: number;
+
+  @ApiInteger()
+  element_segments: number;
+
+  /** Of all functions together, parameters not counted. */
+  @ApiInteger()
+  locals_count: number;
+
+  /** Of all function bodies together. */
+  @ApiInteger()
+  code_bytes: number;
+
+  /** Of all data segments together. */
+  @ApiInteger()
+  data_bytes: number;
+
+  /** Of the contents of all custom sections together. */
+  @ApiInteger()
+  custom_bytes: number;
+
+  /** Null when it defines no function. */
+  largest_function: WasmFunctionSize | null;
 }
 
 /**
@@ -129,6 +216,9 @@ export class ValidationReport {
   /** Index of the function that runs at instantiation; null without one. */
   @ApiInteger()
   start_function: number | null;
+
+  /** Further counts. */
+  details: ValidationDetails;
 
   /** Bytes. */
   @ApiInteger()

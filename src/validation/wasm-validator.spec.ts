@@ -23,16 +23,19 @@ describe('WasmValidator', () => {
   let folder: string;
   let validator: WasmValidator;
   let impatient: WasmValidator;
+  let deep: WasmValidator;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'validator-'));
     validator = await start({ VALIDATION_TIMEOUT_MS: '30000', VALIDATION_MAX_FUNCTIONS: '1000' });
-    impatient = await start({ VALIDATION_TIMEOUT_MS: '500' });
+    deep = await start({ VALIDATION_TIMEOUT_MS: '30000', VALIDATION_MAX_NESTING: '100000' });
+    impatient = await start({ VALIDATION_TIMEOUT_MS: '500', VALIDATION_MAX_NESTING: '100000' });
   });
 
   afterAll(async () => {
     await validator.onApplicationShutdown();
     await impatient.onApplicationShutdown();
+    await deep.onApplicationShutdown();
     await rm(folder, { recursive: true });
   });
 
@@ -52,8 +55,8 @@ describe('WasmValidator', () => {
       ],
       imported_modules: ['wasi_snapshot_preview1'],
       exports: [
-        { name: 'memory', kind: 'memory' },
-        { name: '_start', kind: 'function' },
+        { name: 'memory', kind: 'memory', type: '2..10' },
+        { name: '_start', kind: 'function', type: '() -> ()' },
       ],
       exported_functions: ['_start'],
       memory: { min_pages: 2, max_pages: 10, shared: false, is_64: false },
@@ -63,6 +66,17 @@ describe('WasmValidator', () => {
       data_segments: 1,
       custom_sections: [],
       start_function: null,
+      details: {
+        types_count: 2,
+        tables_count: 1,
+        tags_count: 0,
+        element_segments: 0,
+        locals_count: 0,
+        code_bytes: 2,
+        data_bytes: 5,
+        custom_bytes: 0,
+        largest_function: { index: 1, bytes: 2 },
+      },
       size: bytes.length,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     } satisfies ValidationReport);
@@ -103,7 +117,8 @@ describe('WasmValidator', () => {
 
   it('refuses a module that takes the engine more memory than there is', async () => {
     const bytes = wideBranches(60_000, 1);
-    const report = await validate(bytes);
+    expect((await validate(bytes)).error?.code).toBe('NESTING_TOO_DEEP');
+    const report = await deep.validate(await store(bytes));
     expect(report).toMatchObject({ is_valid: false, error: { code: 'VALIDATION_CRASHED' }, size: bytes.length });
     expect(report.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
   });

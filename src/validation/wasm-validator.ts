@@ -5,9 +5,10 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment, ValidationConfig } from '../config/index.js';
 import { ConfinedCheck, type CheckOutcome } from './confined-check.js';
 import { Gate } from './gate.js';
+import { moduleLimits } from './module-limits.js';
 import { policyRefusal } from './policy.js';
 import type { ValidationReport } from './validation-report.dto.js';
-import { FIXED_LIMITS, type ModuleLimits } from './wasm/limits.js';
+import type { ModuleLimits } from './wasm/limits.js';
 import type { Refusal } from './wasm/refusal.js';
 import { blankModule, type WalkedModule } from './wasm/walked-module.js';
 
@@ -32,12 +33,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
 
   constructor(config: ConfigService<Environment, true>) {
     this.config = config.get('validation', { infer: true });
-    this.limits = {
-      ...FIXED_LIMITS,
-      functions: this.config.maxFunctions,
-      tableElements: this.config.maxTableElements,
-      memoryPages: this.config.maxMemoryPages,
-    };
+    this.limits = moduleLimits(this.config);
   }
 
   async onModuleInit(): Promise<void> {
@@ -56,7 +52,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   async validate({ path, size, sha256 }: StoredBinary): Promise<ValidationReport> {
     const binary = await open(path);
     try {
-      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, this.limits));
+      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, size, this.limits));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
       return { is_valid: refusal === null, error: refusal, ...description(module), size, sha256 };
@@ -107,7 +103,7 @@ const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 
   wasm_version: module.version,
   imports: module.imports,
   imported_modules: [...new Set(module.imports.map((imported) => imported.module))],
-  exports: module.exports.map(({ name, kind }) => ({ name, kind })),
+  exports: module.exports,
   exported_functions: module.exports.filter(({ kind }) => kind === 'function').map(({ name }) => name),
   memory: module.memory && {
     min_pages: module.memory.minPages,
@@ -119,6 +115,20 @@ const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 
   globals_count: module.globals,
   functions_count: module.functions,
   data_segments: module.dataSegments,
-  custom_sections: module.customSections,
+  custom_sections: module.customSections.map(({ targetFeatures, ...section }) => ({
+    ...section,
+    ...(targetFeatures && { target_features: targetFeatures }),
+  })),
   start_function: module.startFunction,
+  details: {
+    types_count: module.details.types,
+    tables_count: module.details.tables,
+    tags_count: module.details.tags,
+    element_segments: module.details.elementSegments,
+    locals_count: module.details.locals,
+    code_bytes: module.details.codeBytes,
+    data_bytes: module.details.dataBytes,
+    custom_bytes: module.details.customBytes,
+    largest_function: module.details.largestFunction,
+  },
 });

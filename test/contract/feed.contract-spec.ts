@@ -197,8 +197,17 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
   for (let round = 0; round < ROUNDS; round++) {
     const id = newId();
     const requiredCapabilities: string[] = [];
-    const rest = { priority: 'normal', description: null, weights: null, budgetMicro: 1n, timeoutMs: 1 } as const;
-    await store.submit({ id, userId, requiredCapabilities, inputText: '{}', ...rest });
+    const rest = {
+      priority: 'normal',
+      description: null,
+      weights: null,
+      limits: null,
+      budgetMicro: 1n,
+      timeoutMs: 1,
+      runAt: null,
+      deadline: null,
+    } as const;
+    await store.submit({ tasks: [{ id, userId, requiredCapabilities, inputText: '{}', ...rest }] });
     await store.transition({ taskId: id, to: 'cancelled', event: { type: 'task.cancelled', data: {} } });
   }
   return [];

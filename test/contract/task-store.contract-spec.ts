@@ -47,8 +47,13 @@ describe('the store of tasks', () => {
 
   describe('on a submission', () => {
     it('writes the task and its event, and rings afterwards', async () => {
-      const task = newTask({ requiredCapabilities: ['a', 'b'], weights: { price: 1 }, budgetMicro: 2n ** 60n });
-      const createdAt = await worker.store.submit(task);
+      const task = newTask({
+        requiredCapabilities: ['a', 'b'],
+        weights: { price: 1 },
+        limits: { memory_mb: 4 },
+        budgetMicro: 2n ** 60n,
+      });
+      const createdAt = await submitted(task);
       const { row, events } = await snapshot(task.id);
       expect(row).toMatchObject({
         status: 'queued',
@@ -57,6 +62,7 @@ describe('the store of tasks', () => {
         budget_micro: String(2n ** 60n),
         input: { text: 'hello' },
         weights: { price: 1 },
+        limits: { memory_mb: 4 },
         created_at: createdAt,
       });
       expect(events.map(({ type, user_id }) => [type, user_id])).toEqual([['task.queued', userId]]);
@@ -65,14 +71,14 @@ describe('the store of tasks', () => {
 
     it('answers each of many at once for itself', async () => {
       const tasks = Array.from({ length: 450 }, () => newTask());
-      const created = await Promise.all(tasks.map((task) => worker.store.submit(task)));
+      const created = await Promise.all(tasks.map((task) => submitted(task)));
       expect(created.every((at) => at instanceof Date)).toBe(true);
       expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'queued'));
     });
 
     it('lets no document from outside fail those beside it', async () => {
       const [before, poisoned, after] = [newTask(), newTask({ inputText: JSON.stringify(POISON) }), newTask()];
-      await Promise.all([before, poisoned, after].map((task) => worker.store.submit(task)));
+      await Promise.all([before, poisoned, after].map((task) => submitted(task)));
       expect((await snapshot(poisoned.id)).row.input).toEqual(JSON.parse(JSON.stringify(POISON)));
     });
   });
@@ -80,9 +86,72 @@ describe('the store of tasks', () => {
   describe('on a submission of somebody who is gone', () => {
     it('writes nothing and says so, and writes those beside it', async () => {
       const [before, orphan, after] = [newTask(), newTask({ userId: newId() }), newTask()];
-      const created = await Promise.all([before, orphan, after].map((task) => worker.store.submit(task)));
+      const created = await Promise.all([before, orphan, after].map((task) => submitted(task)));
       expect(created).toEqual([expect.any(Date), null, expect.any(Date)]);
       expect(await snapshot(orphan.id)).toMatchObject({ row: undefined, events: [] });
+    });
+  });
+
+  describe('on a submission that may be repeated', () => {
+    const keyed = (key: string, fingerprint = 'a'.repeat(64), count = 1) => ({
+      tasks: Array.from({ length: count }, () => newTask()),
+      key: { key, fingerprint, ttlMs: 60_000 },
+    });
+
+    it('writes the first of many at the same moment, from whatever process, and nothing of the others', async () => {
+      const submissions = Array.from({ length: 20 }, () => keyed('raced', undefined, 3));
+      const outcomes = await Promise.all(
+        submissions.map((submission, index) => (index % 2 ? worker : otherWorker).store.submit(submission)),
+      );
+      const stored = submissions.filter((_, index) => outcomes[index].end === 'stored');
+      expect(stored).toHaveLength(1);
+      expect(outcomes.filter(({ end }) => end === 'repeated')).toHaveLength(19);
+      const [held] = await sql.query<Row>('key', `SELECT task_ids FROM idempotency_keys WHERE key = 'raced'`, []);
+      expect(held.task_ids).toEqual(stored[0].tasks.map(({ id }) => id));
+      const rest = submissions.filter((submission) => submission !== stored[0]).flatMap(({ tasks }) => tasks);
+      expect(await statusesOf([...stored[0].tasks, ...rest])).toEqual([
+        ...stored[0].tasks.map(() => 'queued'),
+        ...rest.map(() => undefined),
+      ]);
+    });
+
+    it('takes a key whose time is over for a new one', async () => {
+      const again = keyed('old');
+      expect((await worker.store.submit(keyed('old'))).end).toBe('stored');
+      expect((await worker.store.submit(again)).end).toBe('repeated');
+      await sql.query(
+        'age',
+        `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'old'`,
+        [],
+      );
+      expect((await worker.store.submit(again)).end).toBe('stored');
+    });
+
+    it('forgets keys whose time is over, and only those', async () => {
+      await Promise.all(['over', 'current'].map((key) => worker.store.submit(keyed(key))));
+      await sql.query(
+        'past',
+        `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'over'`,
+        [],
+      );
+      await worker.store.forgetKeys(60_000, 1000);
+      const rows = await sql.query<Row>(
+        'left',
+        `SELECT key FROM idempotency_keys WHERE key IN ('over', 'current')`,
+        [],
+      );
+      expect(rows.map(({ key }) => key)).toEqual(['current']);
+    });
+
+    it('tells users apart', async () => {
+      const otherUser = newId();
+      await sql.query('other', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'o@example.test', '')`, [
+        otherUser,
+      ]);
+      const [mine, theirs] = [keyed('same'), keyed('same')];
+      theirs.tasks[0].userId = otherUser;
+      const outcomes = await Promise.all([mine, theirs].map((submission) => worker.store.submit(submission)));
+      expect(outcomes.map(({ end }) => end)).toEqual(['stored', 'stored']);
     });
   });
 
@@ -272,7 +341,7 @@ describe('the store of tasks', () => {
 
     it('has written everything that was handed in when it has drained', async () => {
       const tasks = Array.from({ length: 300 }, () => newTask());
-      for (const task of tasks) void worker.store.submit(task);
+      for (const task of tasks) void submitted(task);
       await worker.store.drain();
       expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'queued'));
     });
@@ -287,14 +356,23 @@ describe('the store of tasks', () => {
     budgetMicro: 1_000_000n,
     inputText: '{"text":"hello"}',
     weights: null,
+    limits: null,
     timeoutMs: 1000,
+    runAt: null,
+    deadline: null,
     ...changes,
   });
+
+  /** @returns when it was created; null when it was not */
+  async function submitted(task: NewTask): Promise<Date | null> {
+    const outcome = await worker.store.submit({ tasks: [task] });
+    return outcome.end === 'stored' ? outcome.createdAt : null;
+  }
 
   /** A task in this state and in its first attempt, however it may have got there. */
   async function taskIn(status: TaskStatus): Promise<string> {
     const task = newTask();
-    await worker.store.submit(task);
+    await submitted(task);
     await sql.query(
       'put',
       `WITH attempt AS (
@@ -350,7 +428,7 @@ const award = (ordinal: number) => ({ ordinal, agentId: newId(), version: '2.0.0
 const ended = (outcome: string) => ({
   outcome,
   error: outcome === 'trapped' ? { code: 'TRAP', message: 'unreachable' } : null,
-  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1 },
+  metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1, host_calls: 6 },
 });
 
 /** A change that writes everything a change can write. */

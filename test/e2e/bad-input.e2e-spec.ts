@@ -316,9 +316,13 @@ describe('bad input', () => {
         role: ['nope', '', '%00'],
         suspended: ['nope', '', '1'],
         email: ['nope', '', '%00', `'@'`],
-        type: ['nope', '', '__proto__'],
         user_id: ['nope', '', `'`],
         address: ['nope', '', '1.2.3', `'`],
+        expires: ['nope', '-1', '1e400'],
+        filename: ['%00', 'a/b', '%22'],
+        type: ['%00', 'nope', 'a/b%0d%0a'],
+        signature: ['', '%00', 'nope'],
+        redirect: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
       };
       const asked = operations.filter(({ query }) => query.length > 0);

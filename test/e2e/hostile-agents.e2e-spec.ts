@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { expectStatus, registerUser, uploadAgent, waitForTask } from '../support/client.js';
+import { api, expectStatus, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { agent, FOREVER, good, publish, submit } from './agents.js';
@@ -45,10 +45,10 @@ describe('a server with one sandbox slot', () => {
     ['calls itself without end', '(call $deep)', '(func $deep (call $deep) (call $deep))', 'AGENT_TRAPPED', 'stack'],
     [
       'takes all the memory it gets and uses more',
-      `${growUntilRefused('(memory.grow (i32.const 16))')} (i32.store (i32.const ${MEMORY_LIMIT}) (i32.const 1))`,
+      `${growUntilRefused('(memory.grow (i32.const 1))')} (i32.store (i32.const ${MEMORY_LIMIT}) (i32.const 1))`,
       '',
-      'AGENT_TRAPPED',
-      'The agent trapped: out_of_bounds_memory.',
+      'AGENT_OUT_OF_MEMORY',
+      'more than the 16 MiB of memory',
     ],
     [
       'takes all the table entries it gets and uses more',
@@ -88,6 +88,38 @@ describe('a server with one sandbox slot', () => {
     expect(task.attempts).toHaveLength(1);
     expect(task.attempts[0].metering.peak_memory_bytes).toBeLessThanOrEqual(MEMORY_LIMIT);
     await expectGoodTaskToComplete();
+  });
+
+  describe('holds a task to limits of its own:', () => {
+    it.each([
+      [
+        'memory',
+        { memory_mb: 1 },
+        `${growUntilRefused('(memory.grow (i32.const 1))')} unreachable`,
+        'AGENT_OUT_OF_MEMORY',
+        'more than the 1 MiB of memory',
+      ],
+      ['processor time', { cpu_ms: 200 }, FOREVER, 'AGENT_CPU_EXHAUSTED', 'more than the 200 ms of processor time'],
+      ['output', { output_bytes: 10 }, '(call $ok)', 'AGENT_OUTPUT_TOO_LARGE', 'more than 10 bytes'],
+    ])('%s', async (name, limits, body, code, message) => {
+      const slug = `limited-${name.replace(' ', '-')}`;
+      await publish(server.url, token, slug, await agent(body), { capabilities: [slug] });
+      const taskId = await submit(server.url, token, slug, { limits });
+      const task = await waitForTask(server.url, token, taskId, 'failed');
+      expect(task).toMatchObject({ limits, error: { code, message: expect.stringContaining(message) } });
+      await expectGoodTaskToComplete();
+    });
+
+    it('which are never above its own', async () => {
+      const limits = { memory_mb: 17, cpu_ms: 120_001, output_bytes: OUTPUT_LIMIT + 1 };
+      const task = { required_capabilities: ['good'], budget: 10, input: {}, limits };
+      const refusal = expectStatus(await api(server.url).post('/tasks', task, { token }), 400);
+      expect(refusal.body.errors).toEqual([
+        { field: 'limits.memory_mb', message: 'must be at most 16' },
+        { field: 'limits.cpu_ms', message: 'must be at most 120000' },
+        { field: 'limits.output_bytes', message: `must be at most ${OUTPUT_LIMIT}` },
+      ]);
+    });
   });
 
   it('refuses the upload of a binary that declares a thousand tables', async () => {

@@ -143,6 +143,7 @@ describe('a server on PostgreSQL alone', () => {
             peak_memory_bytes: 2 * 65_536,
             bytes_in: bytes,
             bytes_out: bytes,
+            host_calls: 2,
           },
           started_at: expect.any(String),
           ended_at: expect.any(String),

@@ -1,7 +1,7 @@
 import pg from 'pg';
 
-/** Their rows are changed in the background, with no request to be blamed; only how many there are is compared. */
-const COUNTED_ONLY = ['agent_statistics', 'api_keys', 'feed_cursors'];
+/** Their rows are changed in the background, or by requests that change nothing else; only how many there are is compared. */
+const COUNTED_ONLY = ['agent_statistics', 'api_keys', 'blobs', 'feed_cursors'];
 
 /** It records refusals too. */
 const IGNORED = ['audit_log'];

@@ -12,6 +12,7 @@ import { startServer, type ServerProcess } from '../support/server.js';
 import { wat } from '../support/wat.js';
 import { agent, good } from './agents.js';
 import { field, file, multipart, type Part } from './multipart.js';
+import { padded } from './padding.js';
 import { faultOf, read, type RawAnswer } from './problems.js';
 import { contentOf } from './rows.js';
 import { until } from '../support/until.js';
@@ -61,8 +62,10 @@ describe('uploading a binary', () => {
         validation: { is_valid: true, sha256, size: allBytes.length },
       });
 
-      for (const path of [uploaded.binary_url, '/api/v1/agents/bytes/binary']) {
-        const answer = await fetch(server.url + path, { headers: { authorization: `Bearer ${user.token}` } });
+      for (const path of [`${uploaded.binary_url}&`, '/api/v1/agents/bytes/binary?']) {
+        const answer = await fetch(`${server.url}${path}redirect=false`, {
+          headers: { authorization: `Bearer ${user.token}` },
+        });
         expect(answer.status).toBe(200);
         expect(answer.headers.get('etag')).toBe(`"${sha256}"`);
         expect(answer.headers.get('content-type')).toBe('application/wasm');
@@ -85,7 +88,7 @@ describe('uploading a binary', () => {
       ]);
       expect(items[0].validation.exported_functions).toEqual(['_start']);
       expect((await get('/agents/counted/card')).body.version).toBe('2.5.1');
-      const old = await fetch(`${server.url}/api/v1/agents/counted/binary?version=1.0.1`, {
+      const old = await fetch(`${server.url}/api/v1/agents/counted/binary?redirect=false&version=1.0.1`, {
         headers: { authorization: `Bearer ${user.token}` },
       });
       expect(Buffer.from(await old.arrayBuffer()).equals(padded(wasm, 1))).toBe(true);
@@ -395,14 +398,3 @@ describe('uploading a binary', () => {
 
 /** The least that a new agent needs. */
 const card = (): [Part, Part, Part] => [field('name', 'An agent'), field('capabilities', 'c'), field('price', '0.5')];
-
-/** The module with a custom section of so many bytes, of every value. */
-function padded(wasm: Buffer, bytes: number): Buffer<ArrayBuffer> {
-  const content = Buffer.from(Array.from({ length: bytes }, (_, index) => index % 256));
-  const name = Buffer.from('\x03pad');
-  return Buffer.concat([wasm, Buffer.from([0]), leb128(name.length + bytes), name, content]);
-}
-
-/** Always four bytes, so that sizes add up. */
-const leb128 = (value: number): Buffer =>
-  Buffer.from([0, 7, 14, 21].map((shift, index) => ((value >> shift) & 0x7f) | (index < 3 ? 0x80 : 0)));

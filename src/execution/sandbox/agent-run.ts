@@ -1,9 +1,10 @@
-import type { ReportedOutcome, RunLimits } from '../frames.js';
-import type { TrapKind } from '../run.js';
-import { engine, type CompiledModule, type LinearMemory } from './engine.js';
+import type { ReportedOutcome } from '../frames.js';
+import type { RunLimits } from '../run.js';
+import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory } from './engine.js';
 import { readJsonOutput } from './json-output.js';
 import { RunEnded } from './run-ended.js';
-import { trapKind } from './traps.js';
+import { printable } from './printable.js';
+import { trapOf, type Trap } from './traps.js';
 import { WasiHost } from './wasi-host.js';
 
 export interface AgentRun {
@@ -12,6 +13,7 @@ export interface AgentRun {
   input: Uint8Array;
   environment: Record<string, string>;
   timeoutMs: number;
+  /** The engine must have been told the limit of memory (`limitMemory`), the server keeps that of CPU time. */
   limits: RunLimits;
   onLog: (lines: string[]) => void;
 }
@@ -22,6 +24,7 @@ export interface AgentResult {
   output?: Uint8Array;
   peakMemoryBytes: number;
   bytesOut: number;
+  hostCalls: number;
 }
 
 /**
@@ -30,9 +33,9 @@ export interface AgentResult {
  */
 export function runAgent(run: AgentRun): AgentResult {
   const host = new WasiHost(run.input, run.environment, run.timeoutMs, run.limits, run.onLog);
-  const ending = start(run.module, host);
+  const ending = start(run, host);
   host.stderr.finish();
-  const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length };
+  const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length, hostCalls: host.calls };
   if (ending.end !== 'exited' || ending.code !== 0) return { outcome: ending, ...usage };
   const read = readJsonOutput(host.stdout);
   if ('fault' in read) return { outcome: { end: 'invalid_output', reason: read.fault }, ...usage };
@@ -40,9 +43,11 @@ export function runAgent(run: AgentRun): AgentResult {
 }
 
 /** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */
-function start(module: CompiledModule, host: WasiHost): ReportedOutcome {
+function start({ module, limits }: AgentRun, host: WasiHost): ReportedOutcome {
   const misfit = conventionFault(module);
   if (misfit) return { end: 'refused', reason: misfit };
+  const limitBytes = limits.maxMemoryPages * PAGE_BYTES;
+  let firstBytes = 0;
   try {
     const { exports } = new engine.Instance(module, host.imports());
     const command = exports['_start'] as () => void;
@@ -50,11 +55,14 @@ function start(module: CompiledModule, host: WasiHost): ReportedOutcome {
     const memory = exports['memory'] as LinearMemory;
     if ((memory.buffer as unknown) instanceof SharedArrayBuffer)
       return { end: 'refused', reason: 'its memory is shared' };
+    firstBytes = memory.buffer.byteLength;
     host.memory.attach(memory);
     command();
-    return host.ended ? outcomeOf(host.ended, host) : { end: 'exited', code: 0, stderrTail: '' };
+    return host.ended ? outcomeOf(host.ended, host, limitBytes) : { end: 'exited', code: 0, stderrTail: '' };
   } catch (error) {
-    return outcomeOf(host.ended ?? error, host);
+    const outcome = outcomeOf(host.ended ?? error, host, limitBytes);
+    const grownToLimit = host.memory.byteLength === limitBytes && firstBytes < limitBytes;
+    return grownToLimit && ranOutOfMemory(outcome) ? { end: 'out_of_memory', limitBytes } : outcome;
   }
 }
 
@@ -66,21 +74,31 @@ function conventionFault(module: CompiledModule): string | undefined {
   return undefined;
 }
 
-function outcomeOf(error: unknown, host: WasiHost): ReportedOutcome {
+function outcomeOf(error: unknown, host: WasiHost, limitBytes: number): ReportedOutcome {
   const stderrTail = host.stderr.tail;
   if (error instanceof RunEnded) {
     switch (error.how.end) {
       case 'exit':
         return { end: 'exited', code: error.how.code, stderrTail };
       case 'abort':
-        return { end: 'trapped', trap: 'abort' satisfies TrapKind, stderrTail };
+        return trapped({ ...trapOf(error), trap: 'abort' }, stderrTail);
       case 'output_too_large':
         return error.how;
     }
   }
   const refusal = linkFault(error);
-  return refusal ? { end: 'refused', reason: refusal } : { end: 'trapped', trap: trapKind(error), stderrTail };
+  if (!refusal) return trapped(trapOf(error), stderrTail);
+  return refusal.startsWith('Out of memory')
+    ? { end: 'out_of_memory', limitBytes }
+    : { end: 'refused', reason: refusal };
 }
+
+const trapped = (trap: Trap, stderrTail: string): ReportedOutcome => ({ end: 'trapped', ...trap, stderrTail });
+
+/** The ends of programs whose memory cannot grow any more: they give up, or use what they did not get. */
+const ranOutOfMemory = (outcome: ReportedOutcome): boolean =>
+  (outcome.end === 'exited' && outcome.code !== 0) ||
+  (outcome.end === 'trapped' && ['unreachable', 'abort', 'out_of_bounds_memory'].includes(outcome.trap));
 
 /** What is wrong with a module that cannot be instantiated. V8 marks its complaints about imports and memories by text. */
 function linkFault(error: unknown): string | undefined {
@@ -89,6 +107,3 @@ function linkFault(error: unknown): string | undefined {
   if (!text || error instanceof engine.RuntimeError) return undefined;
   return printable(text);
 }
-
-/** A message of V8 may quote names of the module's own choosing. */
-export const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?').slice(0, 300);

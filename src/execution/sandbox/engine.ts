@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 /** As much of the WebAssembly JavaScript API as the sandbox needs; Node's types do not declare it. */
 export interface Engine {
   Module: {
@@ -18,4 +21,18 @@ export interface LinearMemory {
   readonly buffer: ArrayBuffer;
 }
 
+export const PAGE_BYTES = 65_536;
+
 export const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
+
+/**
+ * Sets the most pages any memory may have from now on, at instantiation and when it grows. V8 looks its flag up each
+ * time, so this needs neither another process nor a module compiled anew (measured on Node.js 20 and 24).
+ */
+export function limitMemory(pages: number): void {
+  setFlagsFromString(`--wasm-max-mem-pages=${pages}`);
+}
+
+setFlagsFromString('--expose-gc');
+/** Gives the memories of ended runs back to the system: V8 sees no hurry while the process is idle. 1–3 ms. */
+export const collectGarbage = runInNewContext('gc') as () => void;

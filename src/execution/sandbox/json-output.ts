@@ -23,29 +23,40 @@ export function readJsonOutput(bytes: Uint8Array): JsonOutput {
   }
 }
 
-/** What keeps syntactically valid JSON `text` from being stored, or undefined. One pass, no recursion. */
+/**
+ * What keeps syntactically valid JSON `text` from being stored, or undefined. One pass, no recursion, and no copy of
+ * anything but strings with escapes: it must not take longer than parsing.
+ */
 export function jsonFault(text: string): string | undefined {
   let depth = 0;
+  let escape = text.indexOf('\\');
   for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === '{' || character === '[') {
-      if (++depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH} levels`;
-    } else if (character === '}' || character === ']') {
-      depth--;
-    } else if (character === '"') {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
       const end = endOfString(text, at);
-      const fault = escapeFault(text.slice(at, end + 1));
-      if (fault) return fault;
+      if (escape >= 0 && escape < end) {
+        const fault = escapeFault(text.slice(at, end + 1));
+        if (fault) return fault;
+        escape = text.indexOf('\\', end);
+      }
       at = end;
-    } else if (character === '-' || (character >= '0' && character <= '9')) {
+    } else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
+      if (++depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH} levels`;
+    } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) {
+      depth--;
+    } else if (code === MINUS || isDigit(code)) {
       const end = endOfNumber(text, at);
-      const [, exponent = ''] = text.slice(at, end).split(/[eE][+-]?/);
-      if (end - at > MAX_NUMBER_LENGTH || exponent.length > MAX_EXPONENT_DIGITS) return 'a number is out of range';
+      if (isOutOfRange(text, at, end)) return 'a number is out of range';
       at = end - 1;
     }
   }
   return undefined;
 }
+
+const [QUOTE, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE, PLUS, MINUS, POINT, ZERO, NINE, UPPER_E, LOWER_E] =
+  [...'"[]{}+-.09Ee'].map((character) => character.charCodeAt(0));
+
+const isDigit = (code: number): boolean => code >= ZERO && code <= NINE;
 
 /** Index of the closing quote of the string that opens at `start`: the next one that no backslash escapes. */
 function endOfString(text: string, start: number): number {
@@ -66,7 +77,18 @@ function escapeFault(literal: string): string | undefined {
 }
 
 function endOfNumber(text: string, start: number): number {
-  let end = start + 1;
-  while (end < text.length && /[\d.eE+-]/.test(text[end])) end++;
-  return end;
+  for (let end = start + 1; ; end++) {
+    const code = text.charCodeAt(end);
+    const inNumber =
+      isDigit(code) || code === POINT || code === LOWER_E || code === UPPER_E || code === PLUS || code === MINUS;
+    if (!inNumber) return end;
+  }
+}
+
+function isOutOfRange(text: string, start: number, end: number): boolean {
+  if (end - start > MAX_NUMBER_LENGTH) return true;
+  // Too short for an exponent of more digits than are allowed.
+  if (end - start <= MAX_EXPONENT_DIGITS + 2) return false;
+  const [, exponent = ''] = text.slice(start, end).split(/[eE][+-]?/);
+  return exponent.length > MAX_EXPONENT_DIGITS;
 }

@@ -8,11 +8,14 @@ import {
   type FromSandbox,
   type ToSandbox,
 } from '../frames.js';
-import { printable, runAgent, type AgentResult } from './agent-run.js';
-import { engine, type CompiledModule } from './engine.js';
+import { runAgent, type AgentResult } from './agent-run.js';
+import { collectGarbage, engine, limitMemory, type CompiledModule } from './engine.js';
+import { printable } from './printable.js';
 
 const STDIN = 0;
 const STDOUT = 1;
+/** Beyond it, memory that is left over is worth a collection. */
+const LARGE_MEMORY_BYTES = 16 * 1024 * 1024;
 
 /**
  * The sandbox process: serves one agent version, one run after the other, as the frames on standard input say, until
@@ -20,15 +23,18 @@ const STDOUT = 1;
  */
 let loaded: Loaded = { refusal: 'no module was loaded' };
 let cpuBefore = totalCpuMs();
-send({ kind: 'ready', totalCpuMs: cpuBefore });
+let residentBytes = process.memoryUsage.rss();
+send({ kind: 'ready', totalCpuMs: cpuBefore, residentBytes });
 for (let frame = receive(); frame; frame = receive()) {
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
     loaded = compile(frame.payload);
   } else {
     const { outcome, output, ...use } = run(message, frame.payload);
-    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs() };
+    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs(), residentBytes };
     send({ kind: 'report', outcome, usage }, output);
+    if (use.peakMemoryBytes > LARGE_MEMORY_BYTES) collectGarbage();
+    residentBytes = process.memoryUsage.rss();
     cpuBefore = totalCpuMs();
   }
 }
@@ -45,8 +51,9 @@ function compile(bytes: Uint8Array): Loaded {
 
 function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): AgentResult {
   if ('refusal' in loaded) {
-    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0 };
+    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
   }
+  limitMemory(message.limits.maxMemoryPages);
   return runAgent({ ...message, module: loaded.module, input, onLog: (lines) => send({ kind: 'log', lines }) });
 }
 

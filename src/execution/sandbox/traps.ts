@@ -1,5 +1,19 @@
 import type { TrapKind } from '../run.js';
 import { engine } from './engine.js';
+import { printable } from './printable.js';
+
+/** What stopped an agent, and the function of its own in which it did, by the module's name section if it has one. */
+export interface Trap {
+  trap: TrapKind;
+  function?: string;
+}
+
+/** @param error what came out of an agent's call */
+export function trapOf(error: unknown): Trap {
+  const trap = trapKind(error);
+  const name = error instanceof Error ? innermostFunction(error) : undefined;
+  return name ? { trap, function: name } : { trap };
+}
 
 /** V8's messages (`src/common/message-template.h`, `WasmTrap…`) in words that do not depend on the engine. */
 const TRAPS: [RegExp, TrapKind][] = [
@@ -14,8 +28,7 @@ const TRAPS: [RegExp, TrapKind][] = [
   [/null pointer|null reference/, 'null_reference'],
 ];
 
-/** @param error what the engine threw out of an agent */
-export function trapKind(error: unknown): TrapKind {
+function trapKind(error: unknown): TrapKind {
   if (error instanceof engine.RuntimeError) {
     return TRAPS.find(([message]) => message.test(error.message))?.[1] ?? 'other';
   }
@@ -23,4 +36,21 @@ export function trapKind(error: unknown): TrapKind {
   if (error instanceof engine.Exception) return 'uncaught_exception';
   if (error instanceof TypeError) return 'bad_host_call';
   return 'other';
+}
+
+interface CallSite {
+  getFileName(): string | null | undefined;
+  getFunctionName(): string | null;
+}
+
+const structuredStacks = Error as unknown as { prepareStackTrace?: (error: Error, sites: CallSite[]) => unknown };
+
+/** From the stack as V8 keeps it, not as it prints it: names may hold anything, also what looks like another frame. */
+function innermostFunction(error: Error): string | undefined {
+  let sites: CallSite[] = [];
+  structuredStacks.prepareStackTrace = (_, structured) => (sites = structured);
+  void error.stack;
+  structuredStacks.prepareStackTrace = undefined;
+  const name = sites.find((site) => site.getFileName()?.startsWith('wasm://'))?.getFunctionName();
+  return name ? printable(name) : undefined;
 }

@@ -43,7 +43,14 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
     input: new Uint8Array(0),
     environment: {},
     timeoutMs: 10_000,
-    limits: { maxOutputBytes: 1000, maxStderrBytes: 1000, maxStderrLines: 10 },
+    limits: {
+      maxMemoryPages: 2048,
+      maxCpuMs: 10_000,
+      maxOutputBytes: 1000,
+      maxStderrBytes: 1000,
+      maxStderrLines: 10,
+      clockResolutionUs: 1000,
+    },
     onLog: (more) => lines.push(...more),
     ...overrides,
   });
@@ -89,6 +96,7 @@ describe('the WASI host', () => {
     ['takes a stream for no socket', '(call $sock_send (i32.const 1)', 'iiii', ERRNO.notsock],
     ['writes to no standard input', '(call $fd_write (i32.const 0)', 'iii', ERRNO.notcapable],
     ['raises no signals', '(call $proc_raise (i32.const 9)', '', ERRNO.nosys],
+    ['lends no rights', '(call $fd_fdstat_set_rights (i32.const 1) (i64.const 0) (i64.const 1)', '', ERRNO.notcapable],
     ['knows no fifth clock', '(call $clock_time_get (i32.const 4)', 'Ii', ERRNO.inval],
   ])('%s', (_, call, more, errno) => {
     const zeros = [...more].map((letter) => `(${letter === 'I' ? 'i64' : 'i32'}.const 0)`).join(' ');
@@ -129,6 +137,37 @@ describe('the WASI host', () => {
       (drop (call $poll_oneoff (i32.const 0) (i32.const 200) (i32.const 2) (i32.const 300)))
       (call $print (i32.add (i32.mul (i32.load (i32.const 300)) (i32.const 100)) (i32.load16_u (i32.const 240))))`;
     expect(printed(body)).toBe(String(2 * 100 + ERRNO.badf));
+  });
+
+  it('polls the input with what is left of it, and no stream the other way round', () => {
+    const body = `(i32.store8 (i32.const 8) (i32.const 1))
+      (i32.store8 (i32.const 56) (i32.const 1)) (i32.store (i32.const 64) (i32.const 1))
+      (drop (call $poll_oneoff (i32.const 0) (i32.const 200) (i32.const 2) (i32.const 300)))
+      (call $print (i32.add (i32.mul (i32.load (i32.const 216)) (i32.const 100)) (i32.load16_u (i32.const 240))))`;
+    expect(printed(body, { input: Buffer.from('12345') })).toBe(String(5 * 100 + ERRNO.notcapable));
+  });
+
+  it('waits for no clock that stands still in a wait', () => {
+    const body = `(i32.store (i32.const 16) (i32.const 2)) (i64.store (i32.const 24) (i64.const -1))
+      (drop (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))
+      (call $print (i32.load16_u (i32.const 108)))`;
+    expect(printed(body)).toBe(String(ERRNO.notsup));
+  });
+
+  it('shows clocks no finer than configured', () => {
+    const limits = {
+      maxMemoryPages: 2048,
+      maxCpuMs: 10_000,
+      maxOutputBytes: 1000,
+      maxStderrBytes: 0,
+      maxStderrLines: 0,
+      clockResolutionUs: 50_000,
+    };
+    const body = (id: number) => `(drop (call $clock_res_get (i32.const ${id}) (i32.const 0)))
+      (drop (call $clock_time_get (i32.const ${id}) (i64.const 0) (i32.const 8)))
+      (call $print (i32.add (i32.wrap_i64 (i64.div_u (i64.load (i32.const 0)) (i64.const 1000)))
+        (i32.wrap_i64 (i64.rem_u (i64.load (i32.const 8)) (i64.const 50000000)))))`;
+    for (const id of [0, 1, 2, 3]) expect(printed(body(id), { limits })).toBe('50000');
   });
 
   it('closes descriptors for good', () => {

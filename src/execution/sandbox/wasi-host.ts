@@ -1,10 +1,10 @@
 import type { HOST_FUNCTIONS, WasiFunctionName } from '../../common/host-functions.js';
-import type { RunLimits } from '../frames.js';
+import type { RunLimits } from '../run.js';
 import { Descriptors, RIGHT, type Descriptor } from './descriptors.js';
 import { ERRNO, HostError, type Errno } from './errno.js';
 import { GuestMemory } from './guest-memory.js';
 import { HostClock } from './host-clock.js';
-import { pollOneoff } from './poll.js';
+import { pollOneoff, type PollHost } from './poll.js';
 import { RunEnded, type HostEnd } from './run-ended.js';
 import { StandardError } from './standard-error.js';
 import { StandardOutput } from './standard-output.js';
@@ -21,9 +21,12 @@ export class WasiHost {
   readonly stderr: StandardError;
   /** The first way in which a host call ended the run. */
   ended?: RunEnded;
+  /** Of the functions below, by the agent. */
+  calls = 0;
 
   private readonly descriptors = new Descriptors();
   private readonly clock: HostClock;
+  private readonly args: Uint8Array[];
   private readonly environment: Uint8Array[];
   private readonly output: StandardOutput;
   private inputOffset = 0;
@@ -34,8 +37,10 @@ export class WasiHost {
     timeoutMs: number,
     private readonly limits: RunLimits,
     onLog: (lines: string[]) => void,
+    args: readonly string[] = ['agent'],
   ) {
-    this.clock = new HostClock(timeoutMs);
+    this.clock = new HostClock(timeoutMs, limits.clockResolutionUs);
+    this.args = args.map(cString);
     this.environment = Object.entries(environment).map(([name, value]) => cString(`${name}=${value}`));
     this.output = new StandardOutput(limits.maxOutputBytes);
     this.stderr = new StandardError(limits.maxStderrBytes, limits.maxStderrLines, onLog);
@@ -58,8 +63,8 @@ export class WasiHost {
   }
 
   private readonly wasi: Record<WasiFunctionName, HostFunction> = {
-    args_sizes_get: (count, size) => this.putSizes(count, size, ARGUMENTS),
-    args_get: (pointers, strings) => this.putStrings(pointers, strings, ARGUMENTS),
+    args_sizes_get: (count, size) => this.putSizes(count, size, this.args),
+    args_get: (pointers, strings) => this.putStrings(pointers, strings, this.args),
     environ_sizes_get: (count, size) => this.putSizes(count, size, this.environment),
     environ_get: (pointers, strings) => this.putStrings(pointers, strings, this.environment),
 
@@ -67,8 +72,7 @@ export class WasiHost {
     clock_time_get: (id, _precision: bigint, result) => this.memory.setU64(result, this.clock.now(id)),
     random_get: (pointer, length) => fillRandom(this.memory.bytes(pointer, length)),
     sched_yield: () => ERRNO.success,
-    poll_oneoff: (input, output, count, result) =>
-      pollOneoff(this.memory, this.clock, this.descriptors, { input, output, count, result }),
+    poll_oneoff: (input, output, count, result) => pollOneoff(this.pollHost(), { input, output, count, result }),
     proc_exit: (code) => this.end({ end: 'exit', code: code >>> 0 }),
     proc_raise: () => ERRNO.nosys,
 
@@ -83,7 +87,8 @@ export class WasiHost {
     fd_close: (fd) => this.descriptors.close(fd),
     fd_renumber: (from, to) => this.descriptors.renumber(from, to),
     fd_fdstat_get: (fd, result) => this.putDescriptorStatus(result, this.descriptors.get(fd)),
-    fd_fdstat_set_rights: (fd, base: bigint) => this.reduceRights(this.descriptors.get(fd), BigInt.asUintN(64, base)),
+    fd_fdstat_set_rights: (fd, base: bigint, inheriting: bigint) =>
+      this.reduceRights(this.descriptors.get(fd), BigInt.asUintN(64, base), BigInt.asUintN(64, inheriting)),
     fd_fdstat_set_flags: (fd, flags) => (this.descriptors.get(fd), flags === 0 ? ERRNO.success : ERRNO.notsup),
     fd_filestat_get: (fd, result) => {
       this.descriptors.get(fd, RIGHT.fileStatus);
@@ -130,6 +135,7 @@ export class WasiHost {
   /** Answers the errno of a failed call, 0 for one that returns nothing, and nothing at all once the run has ended. */
   private guard(call: HostFunction): HostFunction {
     return (...args) => {
+      this.calls++;
       if (this.ended) throw this.ended;
       try {
         return call(...args) ?? ERRNO.success;
@@ -161,6 +167,14 @@ export class WasiHost {
       this.inputOffset += piece.length;
     }
     return this.inputOffset - start;
+  }
+
+  private pollHost(): PollHost {
+    const readyBytes = (stream: Descriptor['stream']): number => {
+      if (stream === 'stdin') return this.input.length - this.inputOffset;
+      return stream === 'stdout' ? this.output.room : this.limits.maxStderrBytes;
+    };
+    return { memory: this.memory, clock: this.clock, descriptors: this.descriptors, readyBytes };
   }
 
   private write(stream: Descriptor['stream'], buffers: Uint8Array[]): number {
@@ -199,8 +213,9 @@ export class WasiHost {
     this.memory.setU64(pointer + 8, rights);
   }
 
-  private reduceRights(descriptor: Descriptor, rights: bigint): void {
-    if ((rights & ~descriptor.rights) !== 0n) throw new HostError(ERRNO.notcapable);
+  /** Streams have nothing to inherit rights from them. */
+  private reduceRights(descriptor: Descriptor, rights: bigint, inheriting: bigint): void {
+    if ((rights & ~descriptor.rights) !== 0n || inheriting !== 0n) throw new HostError(ERRNO.notcapable);
     descriptor.rights = rights;
   }
 
@@ -229,7 +244,6 @@ const MAX_RANDOM_BYTES = 1024 * 1024;
 const RANDOM_PIECE_BYTES = 65_536;
 
 const cString = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);
-const ARGUMENTS = [cString('agent')];
 
 function fillRandom(bytes: Uint8Array): void {
   if (bytes.length > MAX_RANDOM_BYTES) throw new HostError(ERRNO.inval);

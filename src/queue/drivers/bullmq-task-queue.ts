@@ -30,10 +30,10 @@ export class BullmqTaskQueue implements TaskQueue {
   }
 
   async add(entries: readonly QueueEntry[]): Promise<void> {
-    const jobs = entries.map(({ taskId, priority }) => ({
+    const jobs = entries.map(({ taskId, priority, delayMs = 0 }) => ({
       name: 'task',
       data: null,
-      opts: { ...JOB, jobId: taskId, priority: PRIORITY[priority] },
+      opts: { ...JOB, jobId: taskId, priority: PRIORITY[priority], delay: Math.ceil(delayMs) },
     }));
     // On PostgreSQL a bulk of one costs four times a single entry.
     if (jobs.length === 1) await answered(this.queue.add(jobs[0].name, jobs[0].data, jobs[0].opts));

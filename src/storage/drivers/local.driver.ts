@@ -1,65 +1,49 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { access, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
-import { newId } from '../../common/ids.js';
-import type { BlobRef, BlobStore, StagedBlob } from '../blob-store.js';
+import type { BlobLinks } from '../blob-links.js';
+import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
+import type { StagedBlob } from '../staging.js';
 
 /**
- * Blobs in a folder of this machine, named by the hash of their content:
- *
- *     <dir>/staged/<uuid>             bytes on their way
- *     <dir>/sha256/ab/abcdef…         committed; renamed into place, so a reader never sees half a blob
+ * Blobs in a folder of this machine, named by the hash of their content: `<dir>/sha256/ab/abcdef…`. Renamed into place, so
+ * a reader never sees half a blob.
  */
 export class LocalBlobStore implements BlobStore {
-  constructor(private readonly dir: string) {}
+  /** @param dir on the file system of the staging area */
+  constructor(
+    private readonly dir: string,
+    private readonly links: BlobLinks,
+  ) {}
 
-  async stage(source: Readable, maxBytes: number): Promise<StagedBlob> {
-    const path = join(this.dir, 'staged', newId());
-    await mkdir(dirname(path), { recursive: true });
-    const hash = createHash('sha256');
-    let size = 0;
-    const measure = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        size += chunk.length;
-        if (size > maxBytes) return done(tooLarge(maxBytes));
-        hash.update(chunk);
-        done(null, chunk);
-      },
-    });
-    try {
-      // `flush` makes the bytes durable before the file is closed, so a committed blob survives a power cut.
-      await pipeline(source, measure, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }));
-    } catch (error) {
-      await rm(path, { force: true });
-      throw error;
-    }
-    return { path, size, sha256: hash.digest('hex') };
+  async refOf({ sha256 }: StagedBlob): Promise<BlobRef> {
+    return `local:${sha256}`;
   }
 
-  async commit(staged: StagedBlob): Promise<BlobRef> {
+  async put(staged: StagedBlob): Promise<BlobRef> {
     const path = this.pathOf(staged.sha256);
-    await mkdir(dirname(path), { recursive: true });
+    await Promise.all([mkdir(dirname(path), { recursive: true }), staged.durable]);
     await rename(staged.path, path);
     await syncFolder(dirname(path));
-    return `local:${staged.sha256}`;
-  }
-
-  async discard(staged: StagedBlob): Promise<void> {
-    await rm(staged.path, { force: true });
+    return this.refOf(staged);
   }
 
   async read(ref: BlobRef): Promise<Buffer> {
     return readFile(this.pathOf(keyOf(ref))).catch((error) => Promise.reject(asNotFound(error)));
   }
 
-  async open(ref: BlobRef): Promise<Readable> {
+  async get(ref: BlobRef, range?: ByteRange): Promise<Readable> {
     const path = this.pathOf(keyOf(ref));
     await access(path).catch((error) => Promise.reject(asNotFound(error)));
-    return createReadStream(path);
+    return createReadStream(path, range);
+  }
+
+  async stat(ref: BlobRef): Promise<BlobStat> {
+    const sha256 = keyOf(ref);
+    const { size } = await stat(this.pathOf(sha256)).catch((error) => Promise.reject(asNotFound(error)));
+    return { size, sha256 };
   }
 
   async exists(ref: BlobRef): Promise<boolean> {
@@ -73,6 +57,11 @@ export class LocalBlobStore implements BlobStore {
     await rm(this.pathOf(keyOf(ref)), { force: true });
   }
 
+  async signedUrl(ref: BlobRef, download: SignedDownload): Promise<string> {
+    keyOf(ref);
+    return this.links.create(ref, download);
+  }
+
   private pathOf(sha256: string): string {
     return join(this.dir, 'sha256', sha256.slice(0, 2), sha256);
   }
@@ -83,9 +72,6 @@ function keyOf(ref: BlobRef): string {
   if (!match) throw new AppError('internal', 'BLOB_REF_UNKNOWN', `Not a reference of the local blob store: ${ref}`);
   return match[1];
 }
-
-const tooLarge = (maxBytes: number): AppError =>
-  new AppError('too_large', 'BLOB_TOO_LARGE', `The binary is larger than ${maxBytes} bytes.`);
 
 const asNotFound = (error: NodeJS.ErrnoException): Error =>
   error.code === 'ENOENT'

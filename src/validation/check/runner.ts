@@ -1,30 +1,32 @@
-import { fstatSync, readFileSync, readSync, writeSync } from 'node:fs';
-import type { ModuleLimits } from '../wasm/limits.js';
+import { readSync, writeSync } from 'node:fs';
 import { walkModule } from '../wasm/section-walker.js';
 import { engineRefusal } from './engine.js';
-import { LIMITS_DESCRIPTOR, type CheckAnswer } from './exchange.js';
+import type { CheckAnswer, CheckRequest } from './exchange.js';
+import { warmUp } from './warm-up.js';
 
 /**
- * The checking process: the only place where the bytes of an upload are parsed. It checks one module and ends. The
- * server ends it when it takes too long.
+ * The checking process: the only place where the bytes of an upload are parsed. It may wait long for its one module,
+ * checks it and ends. The server ends it when it takes too long.
  */
-const limits = JSON.parse(readFileSync(LIMITS_DESCRIPTOR, 'utf8')) as ModuleLimits;
-answer(check(readStandardInput(), limits));
-
-function check(bytes: Uint8Array, limits: ModuleLimits): CheckAnswer {
+warmUp();
+const head = read(4);
+if (head.length === 4) {
+  const { size, limits } = JSON.parse(read(head.readUInt32BE()).toString()) as CheckRequest;
+  const bytes = read(size);
   const { module, refusal } = walkModule(bytes, limits);
-  return { module, refusal: refusal ?? engineRefusal(bytes) };
+  answer({ module, refusal: refusal ?? engineRefusal(bytes) });
 }
 
-/** Standard input is a file: one read into one buffer of its size, instead of growing a buffer chunk by chunk. */
-function readStandardInput(): Uint8Array {
-  const bytes = new Uint8Array(fstatSync(0).size);
-  for (let filled = 0; filled < bytes.length;) {
-    const read = readSync(0, bytes, filled, bytes.length - filled, filled);
-    if (read === 0) return bytes.subarray(0, filled);
-    filled += read;
+/** @returns fewer bytes when standard input ends */
+function read(size: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let filled = 0;
+  while (filled < size) {
+    const count = readSync(0, bytes, filled, size - filled, null);
+    if (count === 0) break;
+    filled += count;
   }
-  return bytes;
+  return bytes.subarray(0, filled);
 }
 
 function answer(result: CheckAnswer): void {

@@ -20,7 +20,7 @@ export class ByteReader {
   /** What ends at `end`, for messages. */
   scope = 'file';
 
-  constructor(private readonly bytes: Uint8Array) {
+  constructor(readonly bytes: Uint8Array) {
     this.end = bytes.length;
   }
 

@@ -26,6 +26,11 @@ export interface ModuleLimits {
   localsInAll: number;
   /** Bytes of one function's body. */
   functionBytes: number;
+  /** Blocks, loops and conditions inside one another, in one function. */
+  nesting: number;
+  /** Bytes of all data segments together, and of the contents of all custom sections together. */
+  dataBytes: number;
+  customBytes: number;
   /** Bytes of one name. */
   nameBytes: number;
   /** Bytes of the names of imports, exports and custom sections together, so that a report stays small. */
@@ -36,18 +41,14 @@ export interface ModuleLimits {
 export const FIXED_LIMITS = {
   types: 20_000,
   parameters: 1000,
-  imports: 1000,
   tables: 8,
   memories: 1,
   tags: 1000,
   globals: 10_000,
-  exports: 10_000,
   elementSegments: 10_000,
   dataSegments: 100_000,
   customSections: 1000,
-  localsPerFunction: 10_000,
   localsInAll: 4_000_000,
-  functionBytes: 1024 * 1024,
   nameBytes: 1024,
   nameBytesInAll: 512 * 1024,
 } satisfies Partial<ModuleLimits>;

@@ -22,6 +22,7 @@ export const ADVICE = {
   INVALID_FLAGS: 'The file is damaged, or uses a proposal that has not been released: build with default features.',
   INVALID_INDEX: 'The file is damaged: build the module again.',
   INVALID_CONSTANT_EXPRESSION: 'The file is damaged: build the module again.',
+  UNKNOWN_INSTRUCTION: 'Build with released features of WebAssembly only.',
   COUNT_MISMATCH: 'The file is damaged: build the module again.',
   DUPLICATE_EXPORT: 'Give every export a name of its own.',
 
@@ -46,14 +47,24 @@ export const ADVICE = {
   TOO_MANY_EXPORTS: 'Export what is called from outside only: no --export-all.',
   TOO_MANY_ELEMENT_SEGMENTS: 'Join the element segments into one.',
   TOO_MANY_DATA_SEGMENTS: 'Join the data segments, for example with wasm-opt --memory-packing.',
+  DATA_TOO_LARGE: 'Take large data as input of the task instead of building it into the agent.',
+  CUSTOM_SECTIONS_TOO_LARGE: 'Strip debug information, for example with wasm-strip or wasm-opt --strip-debug.',
   TOO_MANY_CUSTOM_SECTIONS: 'Strip the module, for example with wasm-strip.',
   TOO_MANY_LOCALS: 'Split the function, or optimise the module so that locals are shared.',
+  NESTING_TOO_DEEP: 'Split the function, or turn its largest switch into a table of data or of functions.',
   FUNCTION_TOO_LARGE: 'Split the function, or tell the compiler to inline less.',
   NAME_TOO_LONG: 'Shorten the name.',
   NAMES_TOO_LONG: 'Export fewer names, or shorter ones.',
 } as const;
 
 export type WalkRefusalCode = keyof typeof ADVICE;
+
+/** Codes of modules that are in order, and are refused for what they use or for how large they are. */
+const STRICTER_THAN_THE_FORMAT =
+  /^(TOO_|GC_|MEMORY|SHARED_|TABLE_|FUNCTION_TOO|NESTING_|DATA_|CUSTOM_|NAMES?_TOO|CONTROL_CHARACTER|UNKNOWN_INSTRUCTION)/;
+
+/** Whether a code says that a module is damaged, which every engine refuses too, rather than unwanted. */
+export const meansDamaged = (code: WalkRefusalCode): boolean => !STRICTER_THAN_THE_FORMAT.test(code);
 
 export interface Refusal<Code extends string = string> {
   code: Code;

@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import wabtInit from 'wabt';
-import { FIXED_LIMITS, type ModuleLimits } from './limits.js';
+import { parseEnvironment } from '../../config/index.js';
+import { moduleLimits } from '../module-limits.js';
+import type { ModuleLimits } from './limits.js';
 import { ADVICE, type WalkRefusalCode } from './refusal.js';
 import { walkModule } from './section-walker.js';
 
 const wabt = await wabtInit();
 const FEATURES = { exceptions: true, gc: true, memory64: true, multi_memory: true, threads: true };
-const LIMITS: ModuleLimits = { ...FIXED_LIMITS, functions: 10_000, tableElements: 10_000, memoryPages: 16_384 };
+const LIMITS = moduleLimits(parseEnvironment({}).validation);
 
 describe('walkModule', () => {
   it('describes what a module declares', () => {
@@ -52,6 +54,17 @@ describe('walkModule', () => {
       dataSegments: 2,
       customSections: [],
       startFunction: 2,
+      details: {
+        types: 3,
+        tables: 2,
+        tags: 1,
+        elementSegments: 3,
+        locals: 3,
+        codeBytes: 8,
+        dataBytes: 13,
+        customBytes: 0,
+        largestFunction: { index: 1, bytes: 6 },
+      },
     });
   });
 
@@ -65,6 +78,34 @@ describe('walkModule', () => {
       { name: 'a', size: 3 },
       { name: 'b', size: 0 },
       { name: 'a', size: 1 },
+    ]);
+  });
+
+  it('says what the well-known custom sections say', () => {
+    const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
+    const producers = [1, ...text('language'), 1, ...text('C\n11'), ...text('14')];
+    const features = [2, 0x2b, ...text('simd128'), 0x2d, ...text('atomics')];
+    const { module, refusal } = walkModule(
+      binary(
+        custom('producers', ...producers),
+        custom('target_features', ...features),
+        custom('name', 0, 6, ...text('agent'), 1, 7, 2, 0, ...text('a'), 1, ...text('b')),
+        custom('name', 1, 200),
+        custom('producers', 0xff),
+      ),
+      LIMITS,
+    );
+    expect(refusal).toBeNull();
+    expect(module.customSections).toMatchObject([
+      { name: 'producers', producers: [{ field: 'language', name: 'C?11', version: '14' }] },
+      { name: 'target_features', targetFeatures: ['+simd128', '-atomics'] },
+      { name: 'name', names: { module: 'agent', functions: 2 } },
+      { name: 'name', size: 2 },
+      { name: 'producers', size: 1 },
+    ]);
+    expect(module.customSections.slice(3).map((section) => Object.keys(section))).toEqual([
+      ['name', 'size'],
+      ['name', 'size'],
     ]);
   });
 
@@ -215,6 +256,20 @@ function refused(): Refused[] {
     },
     past('TOO_MANY_LOCALS', { localsPerFunction: 2 }, '(module (func (local i32 i64 i32)))'),
     past('TOO_MANY_LOCALS', { localsInAll: 2 }, '(module (func (local i32)) (func (local i32 i64)))'),
+    past('DATA_TOO_LARGE', { dataBytes: 4 }, '(module (memory 1) (data "abc") (data "de"))'),
+    {
+      ...of('CUSTOM_SECTIONS_TOO_LARGE', 'past their bytes', binary(custom('a', 1, 2), custom('b', 3))),
+      limits: { customBytes: 2 },
+    },
+    past('NESTING_TOO_DEEP', { nesting: 2 }, '(module (func (block (loop (block)))))'),
+    {
+      ...of(
+        'UNKNOWN_INSTRUCTION',
+        'an opcode nobody has defined, in a body that has to be decoded',
+        binary(type, section(3, 1, 0), section(10, 1, 10, 0, 2, 0x40, 0xff, 2, 2, 0x40, 11, 11, 11)),
+      ),
+      limits: { nesting: 2 },
+    },
     past('FUNCTION_TOO_LARGE', { functionBytes: 3 }, '(module (func nop nop))'),
     past('NAME_TOO_LONG', { nameBytes: 3 }, '(module (func (export "four")))'),
     past('NAMES_TOO_LONG', { nameBytesInAll: 6 }, '(module (func (export "abc") (export "def")))'),

@@ -5,8 +5,8 @@ import { SECTIONS, checkCounts, type Section } from './sections.js';
 import { blankModule, type WalkState, type WalkedModule } from './walked-module.js';
 
 /**
- * Walks the sections of a WebAssembly binary: reads every declaration, skips the instructions, and holds each part
- * against its limit before anything is kept of it. It runs in linear time without recursion, and its memory is bounded
+ * Walks the sections of a WebAssembly binary: reads every declaration, skips the instructions (but for how deeply they
+ * nest), and holds each part against its limit before anything is kept of it. It runs in linear time without recursion, and its memory is bounded
  * by the limits, not by the file.
  *
  * It is the first of two checks. It knows nothing of instructions and their types, which the engine judges; the engine in
@@ -43,7 +43,6 @@ function beginWalk(bytes: Uint8Array, limits: ModuleLimits): WalkState {
     spaces: { function: [], table: [], memory: [], global: [], tag: [] },
     bodies: null,
     announcedDataSegments: null,
-    locals: 0,
     elements: 0,
     nameBytes: 0,
   };

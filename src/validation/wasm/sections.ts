@@ -1,4 +1,6 @@
 import { readConstantExpression } from './constant-expression.js';
+import { customSectionContent } from './custom-sections.js';
+import { nestingFault } from './nesting.js';
 import { refuse } from './refusal.js';
 import {
   readExternalKind,
@@ -55,15 +57,25 @@ function readCustom(walk: WalkState): void {
     start,
   );
   const name = readName(walk);
-  const size = reader.end - reader.offset;
+  const content = reader.bytes.subarray(reader.offset, reader.end);
+  const size = content.length;
   reader.skip(size);
-  module.customSections.push({ name, size });
+  module.details.customBytes += size;
+  module.customSections.push({ name, size, ...customSectionContent(name, content) });
+  withinLimit(
+    'CUSTOM_SECTIONS_TOO_LARGE',
+    module.details.customBytes,
+    limits.customBytes,
+    'bytes of custom sections',
+    start,
+  );
 }
 
 function readTypes(walk: WalkState): void {
-  const { reader, limits, types } = walk;
+  const { reader, limits, module, types } = walk;
   const start = reader.offset;
   const count = reader.u32();
+  module.details.types = count;
   withinLimit('TOO_MANY_TYPES', count, limits.types, 'types', start);
   for (let i = 0; i < count; i++) types.push(readFunctionType(walk));
 }
@@ -158,9 +170,10 @@ function readStart(walk: WalkState): void {
 
 /** Flags: bit 0 passive or declarative, bit 1 explicit table (of an active one), bit 2 expressions instead of indices. */
 function readElementSegments(walk: WalkState): void {
-  const { reader, limits } = walk;
+  const { reader, limits, module } = walk;
   const start = reader.offset;
   const count = reader.u32();
+  module.details.elementSegments = count;
   withinLimit('TOO_MANY_ELEMENT_SEGMENTS', count, limits.elementSegments, 'element segments', start);
   for (let i = 0; i < count; i++) {
     const at = reader.offset;
@@ -191,9 +204,9 @@ function readDataCount(walk: WalkState): void {
 }
 
 /**
- * Bodies are skipped, but for their locals: a few bytes declare millions of them, and each costs the engine time.
- * Instructions are the engine's to read. Deep nesting alone does not trouble it (half a million blocks take it less than
- * 0.2 s); for bodies made to keep it busy there is its deadline.
+ * Bodies are skipped, but for their locals (a few bytes declare millions of them, and each costs the engine time) and for
+ * how deeply they nest. The rest of the instructions is the engine's to read; for bodies made to keep it busy there is
+ * its deadline.
  */
 function readCode(walk: WalkState): void {
   const { reader, limits, module, spaces } = walk;
@@ -212,13 +225,18 @@ function readCode(walk: WalkState): void {
     reader.offset = bodyStart;
     reader.end = bodyEnd;
     readLocals(walk, imported + i);
+    requireFlatBody(walk, imported + i);
+    module.details.codeBytes += length;
+    if (length > (module.details.largestFunction?.bytes ?? -1)) {
+      module.details.largestFunction = { index: imported + i, bytes: length };
+    }
     reader.offset = bodyEnd;
     reader.end = sectionEnd;
   }
 }
 
 function readLocals(walk: WalkState, functionIndex: number): void {
-  const { reader, limits } = walk;
+  const { reader, limits, module } = walk;
   const start = reader.offset;
   const groups = reader.u32();
   let locals = 0;
@@ -228,8 +246,19 @@ function readLocals(walk: WalkState, functionIndex: number): void {
   }
   const where = `Function ${functionIndex}`;
   withinLimit('TOO_MANY_LOCALS', locals, limits.localsPerFunction, 'locals', start, where);
-  walk.locals += locals;
-  withinLimit('TOO_MANY_LOCALS', walk.locals, limits.localsInAll, 'locals in all', start);
+  module.details.locals += locals;
+  withinLimit('TOO_MANY_LOCALS', module.details.locals, limits.localsInAll, 'locals in all', start);
+}
+
+function requireFlatBody({ reader, limits }: WalkState, functionIndex: number): void {
+  const found = nestingFault(reader.bytes, reader.offset, reader.end, limits.nesting);
+  if (!found) return;
+  const { fault, offset } = found;
+  const where = `Function ${functionIndex}`;
+  if (fault === 'too_deep') {
+    refuse('NESTING_TOO_DEEP', `${where} nests more than ${limits.nesting} blocks in one another.`, offset);
+  }
+  refuse('UNKNOWN_INSTRUCTION', `${where} cannot be decoded beyond byte ${offset}.`, offset);
 }
 
 /** Flags: 0 active, 1 passive, 2 active with an explicit memory. */
@@ -244,7 +273,10 @@ function readDataSegments(walk: WalkState): void {
     if (flags > 2) refuse('INVALID_FLAGS', `The data segment at byte ${at} has unknown flags.`, at);
     if (flags === 2) reader.u32();
     if (flags !== 1) readConstantExpression(reader);
-    reader.skip(reader.u32());
+    const length = reader.u32();
+    reader.skip(length);
+    module.details.dataBytes += length;
+    withinLimit('DATA_TOO_LARGE', module.details.dataBytes, limits.dataBytes, 'bytes of data', at);
   }
   module.dataSegments = count;
 }
@@ -253,7 +285,9 @@ function readDataSegments(walk: WalkState): void {
 export function checkCounts(walk: WalkState): void {
   walk.bodies ??= 0;
   requireABodyPerFunction(walk);
-  const { announcedDataSegments, module, reader } = walk;
+  const { announcedDataSegments, module, reader, spaces } = walk;
+  module.details.tables = spaces.table.length;
+  module.details.tags = spaces.tag.length;
   if (announcedDataSegments !== null && announcedDataSegments !== module.dataSegments) {
     const seen = `The module announces ${announcedDataSegments} data segments and has ${module.dataSegments}.`;
     refuse('COUNT_MISMATCH', seen, reader.offset);

@@ -1,4 +1,5 @@
 import type { ByteReader } from './byte-reader.js';
+import type { CustomSectionContent } from './custom-sections.js';
 import type { ModuleLimits } from './limits.js';
 
 /** What a module imports or exports; the position of a kind is its number in the binary format. */
@@ -20,9 +21,26 @@ export interface WalkedModule {
   globals: number;
   dataSegments: number;
   /** `size` is in bytes and does not count the name. */
-  customSections: { name: string; size: number }[];
+  customSections: ({ name: string; size: number } & CustomSectionContent)[];
   /** Index of the function that runs at instantiation. */
   startFunction: number | null;
+  /** Further counts, for whoever wonders what makes a binary as large as it is. */
+  details: ModuleDetails;
+}
+
+export interface ModuleDetails {
+  types: number;
+  tables: number;
+  tags: number;
+  elementSegments: number;
+  /** Locals of all functions together, parameters not counted. */
+  locals: number;
+  /** Bytes of all function bodies, data segments and contents of custom sections. */
+  codeBytes: number;
+  dataBytes: number;
+  customBytes: number;
+  /** Its index and the bytes of its body; null without functions. */
+  largestFunction: { index: number; bytes: number } | null;
 }
 
 /** Sizes are pages of 64 KiB. */
@@ -45,6 +63,17 @@ export const blankModule = (): WalkedModule => ({
   dataSegments: 0,
   customSections: [],
   startFunction: null,
+  details: {
+    types: 0,
+    tables: 0,
+    tags: 0,
+    elementSegments: 0,
+    locals: 0,
+    codeBytes: 0,
+    dataBytes: 0,
+    customBytes: 0,
+    largestFunction: null,
+  },
 });
 
 /** Everything a walk carries from section to section. */
@@ -60,7 +89,6 @@ export interface WalkState {
   bodies: number | null;
   /** Segments the data count section announced; null without one. */
   announcedDataSegments: number | null;
-  locals: number;
   elements: number;
   nameBytes: number;
 }

@@ -1,0 +1,99 @@
+/**
+ * Makes an agent of a script: node bundle.mjs agent.js agent.wasm
+ *
+ * runtime.wasm reserves room for a script and exports its address; this adds the script as one more data segment. No
+ * compiler is needed. Format: https://webassembly.github.io/spec/core/binary/modules.html
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const GLOBAL = 6;
+const EXPORT = 7;
+const DATA = 11;
+const DATA_COUNT = 12;
+const ROOM = 1 << 20;
+
+const [source, target] = process.argv.slice(2);
+if (!source || !target) {
+  console.error('Usage: node bundle.mjs agent.js agent.wasm');
+  process.exit(2);
+}
+const script = readFileSync(source);
+if (script.length >= ROOM) throw new Error(`${source} has ${script.length} bytes; there is room for ${ROOM - 1}.`);
+
+const sections = readSections(readFileSync(join(import.meta.dirname, 'runtime.wasm')));
+if (sections.some(({ id }) => id === DATA_COUNT)) throw new Error('runtime.wasm must be built without bulk memory.');
+const address = globalValue(sections, exportedGlobal(sections, 'agent_script'));
+const data = sections.find(({ id }) => id === DATA);
+const count = readUnsigned(data.content, 0);
+data.content = Buffer.concat([
+  unsigned(count.value + 1),
+  data.content.subarray(count.end),
+  Buffer.from([0, 0x41]), // active segment at i32.const …
+  signed(address),
+  Buffer.from([0x0b]), // end
+  unsigned(script.length),
+  script,
+]);
+const header = Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const bytes = sections.flatMap(({ id, content }) => [Buffer.from([id]), unsigned(content.length), content]);
+writeFileSync(target, Buffer.concat([header, ...bytes]));
+
+function readSections(wasm) {
+  const found = [];
+  for (let at = 8; at < wasm.length;) {
+    const id = wasm[at];
+    const { value, end } = readUnsigned(wasm, at + 1);
+    found.push({ id, content: wasm.subarray(end, end + value) });
+    at = end + value;
+  }
+  return found;
+}
+
+function exportedGlobal(all, name) {
+  const { content } = all.find(({ id }) => id === EXPORT);
+  let { value: left, end: at } = readUnsigned(content, 0);
+  for (; left > 0; left--) {
+    const length = readUnsigned(content, at);
+    const nameEnd = length.end + length.value;
+    const index = readUnsigned(content, nameEnd + 1);
+    if (content[nameEnd] === 3 && content.toString('utf8', length.end, nameEnd) === name) return index.value;
+    at = index.end;
+  }
+  throw new Error(`runtime.wasm exports no global ${name}.`);
+}
+
+/** The globals of runtime.wasm are all of the form `type mutability i32.const n end`. */
+function globalValue(all, index) {
+  const { content } = all.find(({ id }) => id === GLOBAL);
+  let { end: at } = readUnsigned(content, 0);
+  for (let position = 0; ; position++) {
+    if (content[at + 2] !== 0x41) throw new Error('runtime.wasm has a global that is no i32 constant.');
+    const constant = readUnsigned(content, at + 3);
+    if (position === index) return constant.value;
+    at = constant.end + 1;
+  }
+}
+
+/** LEB128. */
+function readUnsigned(bytes, start) {
+  let value = 0;
+  let end = start;
+  for (let scale = 1; ; scale *= 128) {
+    value += (bytes[end] & 0x7f) * scale;
+    if (bytes[end++] < 0x80) return { value, end };
+  }
+}
+
+function unsigned(value) {
+  const bytes = [];
+  for (; value >= 0x80; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
+  return Buffer.from([...bytes, value]);
+}
+
+/** A positive number: a last byte with bit 6 set would mean a negative one. */
+function signed(value) {
+  const bytes = [...unsigned(value)];
+  const last = bytes.pop();
+  return Buffer.from(last & 0x40 ? [...bytes, last | 0x80, 0] : [...bytes, last]);
+}

@@ -1,0 +1,60 @@
+import { parseArgs } from 'node:util';
+
+/** What the command line asks for. */
+export interface Command {
+  name: 'run' | 'validate';
+  file: string;
+  /** A path, `-` for standard input, or JSON text. */
+  input: string;
+  /** ms; undefined: the server's default. */
+  timeoutMs?: number;
+  json: boolean;
+}
+
+export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
+
+  validate   checks the binary as an upload does
+  run        checks it, then runs it once in the sandbox
+
+  --input FILE|-|JSON   what the agent reads on standard input, for run (default {})
+  --timeout MS          wall time of the run (default: TASK_TIMEOUT_MS)
+  --json                answer in JSON, for programs
+  --help                this text
+
+The limits are the server's: set SANDBOX_*, VALIDATION_*, MAX_* and TASK_TIMEOUT_MS to try others.
+Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
+
+/** The command line is not one of those in USAGE; the message says what about it. */
+export class UsageError extends Error {}
+
+/** @throws UsageError */
+export function parseCommand(args: string[]): Command | 'help' {
+  const { values, positionals } = parsed(args);
+  if (values.help || args.length === 0) return 'help';
+  const [name, file, ...more] = positionals;
+  if (name !== 'run' && name !== 'validate') throw new UsageError(`There is no command "${name ?? ''}".`);
+  if (!file) throw new UsageError(`Name the binary: npm run agent -- ${name} FILE.wasm`);
+  if (more.length > 0) throw new UsageError(`One binary at a time; what is "${more[0]}"?`);
+  const timeoutMs = values.timeout === undefined ? undefined : Number(values.timeout);
+  if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0)) {
+    throw new UsageError('--timeout takes a whole number of milliseconds above 0.');
+  }
+  return { name, file, input: values.input ?? '{}', timeoutMs, json: values.json ?? false };
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        input: { type: 'string' },
+        timeout: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

@@ -1,0 +1,109 @@
+import { ConfigService } from '@nestjs/config';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Environment } from '../config/index.js';
+import { SandboxService, type RunReport } from '../execution/index.js';
+import { WasmValidator, type ValidationReport } from '../validation/index.js';
+import { UsageError, type Command } from './command.js';
+
+export interface LocalValidation {
+  report: ValidationReport;
+  limits: Record<string, number>;
+}
+
+export interface LocalRun extends RunReport {
+  /** Kept lines of standard error. */
+  log: string[];
+  limits: Record<string, number>;
+  /** Walls that do not stand on this machine, a line each. */
+  sandbox_notes: string[];
+}
+
+/** @throws UsageError when there is no such file */
+export async function validateAgent(file: string, config: Environment): Promise<LocalValidation> {
+  const bytes = readBinary(file, config);
+  const validator = new WasmValidator(configService(config));
+  await validator.onModuleInit();
+  try {
+    const report = await validator.validate({ path: resolve(file), size: bytes.length, sha256: hashOf(bytes) });
+    const { maxFunctions, maxTableElements, maxMemoryPages } = config.validation;
+    return { report, limits: { bytes: config.storage.maxBinaryBytes, maxFunctions, maxTableElements, maxMemoryPages } };
+  } finally {
+    await validator.onApplicationShutdown();
+  }
+}
+
+/** Runs a binary that has been found valid, with the variables a worker would give it. @throws UsageError */
+export async function runAgent(command: Command, config: Environment): Promise<LocalRun> {
+  const input = readInput(command.input, config.tasks.maxInputBytes);
+  const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
+  const timeoutMs = command.timeoutMs ?? defaultTimeoutMs;
+  if (timeoutMs > maxTimeoutMs) throw new UsageError(`--timeout may be at most ${maxTimeoutMs} (MAX_TASK_TIMEOUT_MS).`);
+
+  const bytes = readBinary(command.file, config);
+  const sandbox = new SandboxService({ read: async () => bytes }, configService(config));
+  await sandbox.onModuleInit();
+  try {
+    const log: string[] = [];
+    const binary = { sha256: hashOf(bytes), ref: `file:${command.file}` };
+    const report = await sandbox.run({
+      binary,
+      input,
+      timeoutMs,
+      environment: VARIABLES,
+      onLog: (line) => log.push(line),
+    });
+    const { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines } =
+      config.sandbox;
+    const limits = {
+      timeoutMs,
+      maxMemoryPages,
+      maxCpuMs,
+      maxTableElements,
+      maxOutputBytes,
+      maxStderrBytes,
+      maxStderrLines,
+    };
+    return { ...report, log, limits, sandbox_notes: sandbox.describe() };
+  } finally {
+    await sandbox.onApplicationShutdown();
+  }
+}
+
+const VARIABLES = { ZEROSTATE_TASK_ID: '00000000-0000-7000-8000-000000000000', ZEROSTATE_ATTEMPT: '1' };
+
+function readBinary(file: string, config: Environment): Buffer {
+  const bytes = readFile(file);
+  const { maxBinaryBytes } = config.storage;
+  if (bytes.length > maxBinaryBytes) {
+    throw new UsageError(
+      `${file} has ${bytes.length} bytes; an upload takes at most ${maxBinaryBytes} (MAX_BINARY_BYTES).`,
+    );
+  }
+  return bytes;
+}
+
+function readInput(source: string, maxBytes: number): string {
+  const isJsonText = /^\s*["[{\d-]|^\s*(true|false|null)\s*$/.test(source) && source !== '-' && !existsSync(source);
+  const text = isJsonText ? source : source === '-' ? readFileSync(0, 'utf8') : readFile(source).toString('utf8');
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`The input is not JSON: ${(error as Error).message}`);
+  }
+  if (Buffer.byteLength(text) > maxBytes)
+    throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BYTES).`);
+  return text;
+}
+
+function readFile(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+}
+
+const configService = (config: Environment) => new ConfigService<Environment, true>({ ...config });
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -1,0 +1,35 @@
+import { Logger } from '@nestjs/common';
+import { parseEnvironment } from '../config/index.js';
+import { parseCommand, USAGE, UsageError } from './command.js';
+import { runAgent, validateAgent } from './local-agent.js';
+import { runText, validationText } from './report-text.js';
+
+/**
+ * `npm run agent -- run|validate FILE.wasm`: the server's own validator and sandbox, without a server. Results go to
+ * standard output; exit code 0 says that the agent is accepted or has completed, 1 that not, 2 that the command is wrong.
+ */
+async function main(): Promise<number> {
+  Logger.overrideLogger(false);
+  const command = parseCommand(process.argv.slice(2));
+  if (command === 'help') {
+    console.log(USAGE);
+    return 0;
+  }
+  const config = parseEnvironment(process.env);
+  const validation = await validateAgent(command.file, config);
+  if (command.name === 'validate' || !validation.report.is_valid) {
+    console.log(command.json ? JSON.stringify(validation, null, 2) : validationText(command.file, validation));
+    return validation.report.is_valid ? 0 : 1;
+  }
+  const run = await runAgent(command, config);
+  console.log(command.json ? JSON.stringify({ ...run, validation: validation.report }, null, 2) : runText(run));
+  return run.outcome.end === 'completed' ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
+  else console.error((error as Error).message);
+  process.exitCode = 2;
+}

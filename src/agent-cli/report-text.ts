@@ -1,0 +1,87 @@
+import type { RunReport } from '../execution/index.js';
+import type { LocalRun, LocalValidation } from './local-agent.js';
+
+const PAGE_BYTES = 64 * 1024;
+
+/** A validation report for a person. */
+export function validationText(file: string, { report, limits }: LocalValidation): string {
+  const verdict = report.error
+    ? [`✗ ${file} would be refused: ${report.error.code}`, `  ${report.error.message}`]
+    : [`✓ ${file} would be accepted.`];
+  const rows: [string, string, string][] = [
+    ['size', bytes(report.size), bytes(limits['bytes'])],
+    ['functions', String(report.functions_count), String(limits['maxFunctions'])],
+    ['table elements', String(report.table_size), String(limits['maxTableElements'])],
+    ['memory at start', pages(report.memory?.min_pages ?? 0), pages(limits['maxMemoryPages'])],
+  ];
+  const imports = report.imports.map(({ module, name }) => `  ${module}.${name}`);
+  return [
+    ...verdict,
+    `  sha256 ${report.sha256}`,
+    '',
+    ...table(['', 'has', 'limit'], rows),
+    '',
+    imports.length > 0 ? 'Imports' : 'It imports nothing.',
+    ...imports,
+  ].join('\n');
+}
+
+/** A run's report for a person. */
+export function runText({ outcome, metering, log, limits, sandbox_notes }: LocalRun): string {
+  const rows: [string, string, string][] = [
+    ['wall time', ms(metering.wallMs), ms(limits['timeoutMs'])],
+    ['CPU time', ms(metering.cpuMs), ms(limits['maxCpuMs'])],
+    ['peak memory', bytes(metering.peakMemoryBytes), pages(limits['maxMemoryPages'])],
+    ['input', bytes(metering.bytesIn), ''],
+    ['output', bytes(metering.bytesOut), bytes(limits['maxOutputBytes'])],
+    ['host calls', String(metering.hostCalls), ''],
+    ['log lines', String(log.length), String(limits['maxStderrLines'])],
+  ];
+  return [
+    outcomeText(outcome),
+    ...(outcome.end === 'completed' ? ['', 'Result', indented(pretty(outcome.output))] : []),
+    ...(log.length > 0 ? ['', 'Log (standard error)', ...log.map((line) => `  ${line}`)] : []),
+    '',
+    ...table(['', 'used', 'limit'], rows),
+    ...sandbox_notes.map((note) => `\nNote: ${note}`),
+  ].join('\n');
+}
+
+/** What happened, and what to do about it. */
+function outcomeText(outcome: RunReport['outcome']): string {
+  const { end, ...details } = outcome;
+  if (outcome.end === 'completed') return '✓ completed';
+  const facts = Object.entries(details)
+    .filter(([name, value]) => name !== 'stderrTail' && value !== undefined)
+    .map(([name, value]) => `${name}: ${String(value)}`);
+  const advice = ADVICE[end];
+  return [`✗ ${end}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}`, ...(advice ? [`  ${advice}`] : [])].join('\n');
+}
+
+const ADVICE: Partial<Record<string, string>> = {
+  exited: 'The agent ended with a code other than 0. Its log should say why.',
+  trapped: 'The engine stopped the agent: a failed assertion, an access out of bounds, an overflow of the stack.',
+  timed_out: 'Make it faster, or give the task more time: --timeout MS here, "timeout_ms" in a task.',
+  cpu_exhausted: 'Use less processor time: all threads and compiling count.',
+  out_of_memory: 'Use less memory: the limit is the same for every agent.',
+  output_too_large: 'Answer with less, or summarise.',
+  invalid_output: 'Standard output must be one JSON document and nothing else; messages belong on standard error.',
+  refused: 'The engine could not start the module.',
+};
+
+function table(head: string[], rows: string[][]): string[] {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  return all.map((row) =>
+    `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')}`.trimEnd(),
+  );
+}
+
+const ms = (amount: number): string => `${amount < 10 ? amount.toFixed(2) : amount.toFixed(0)} ms`;
+const pages = (count: number): string => bytes(count * PAGE_BYTES);
+function bytes(count: number): string {
+  if (count < 1024) return `${count} B`;
+  return count < 1024 * 1024 ? `${(count / 1024).toFixed(1)} KiB` : `${(count / 1024 / 1024).toFixed(1)} MiB`;
+}
+const pretty = (json: string): string => JSON.stringify(JSON.parse(json), null, 2);
+const indented = (text: string): string => text.replace(/^/gm, '  ');

@@ -1,0 +1,51 @@
+import { Controller, Get, Inject, Param, Query, Res, type StreamableFile } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { Access } from '../common/access.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { BlobLinkQuery } from './blob-link.dto.js';
+import { BlobLinks } from './blob-links.js';
+import { BLOB_STORE, type BlobStore } from './blob-store.js';
+import { serveBlob } from './serve-blob.js';
+
+/** Where `BlobLinks` lead. */
+@ApiTags('binaries')
+@Controller('blobs')
+export class BlobsController {
+  constructor(
+    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
+    private readonly links: BlobLinks,
+  ) {}
+
+  /**
+   * Downloads a stored binary by its signed address.
+   * @remarks Not to be put together by hand: a download of a binary redirects here, where the store has no addresses of its
+   * own. Takes `Range` and `If-None-Match`.
+   * @param ref as the blob store calls it
+   */
+  @Get(':ref')
+  @Access('public')
+  @ApiOperation({ operationId: 'downloadBlob' })
+  @ApiProduces('application/wasm')
+  @ApiOkResponse({
+    description: 'The bytes; `ETag` is their SHA-256.',
+    headers: { ETag: { schema: { type: 'string' } } },
+    content: { 'application/wasm': { schema: { type: 'string', format: 'binary' } } },
+  })
+  @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
+  @ApiProblems(400, 404)
+  @ApiProblem(403, {
+    meaning: 'The address has expired, or was not made by this server.',
+    code: 'LINK_EXPIRED',
+    detail: 'This address has expired: ask for the binary again.',
+  })
+  async download(
+    @Param('ref') ref: string,
+    @Query() link: BlobLinkQuery,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<StreamableFile | undefined> {
+    this.links.assertGood(ref, link);
+    const { filename, type: contentType } = link;
+    return serveBlob(this.blobs, { ref, ...(await this.blobs.stat(ref)), filename, contentType }, response);
+  }
+}

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AppError } from '../common/app-error.js';
+import { newId } from '../common/ids.js';
+
+/** Bytes that are whole, on their way into a blob store. */
+export interface StagedBlob {
+  /** Absolute path of a local file that holds them, for validation and scanning before they are stored. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Settles once the file is on the disk; whoever keeps the file waits for that. */
+  readonly durable: Promise<void>;
+}
+
+/**
+ * Where bytes from outside wait until somebody has decided what becomes of them: files in a folder of this machine. A
+ * crash leaves at most such a file, which `sweep` removes.
+ */
+export class Staging {
+  constructor(private readonly dir: string) {}
+
+  /**
+   * Streams bytes into a file, counting and hashing on the way; memory use does not grow with the size.
+   * @throws AppError `too_large` `BLOB_TOO_LARGE` past `maxBytes`; nothing stays behind, as on any error of the source
+   */
+  async stage(source: Readable, maxBytes: number): Promise<StagedBlob> {
+    const path = join(this.dir, newId());
+    await mkdir(dirname(path), { recursive: true });
+    const hash = createHash('sha256');
+    let size = 0;
+    const measure = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        size += chunk.length;
+        if (size > maxBytes) return done(tooLarge(maxBytes));
+        hash.update(chunk);
+        done(null, chunk);
+      },
+    });
+    try {
+      await pipeline(source, measure, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+    // The disk works while the bytes are looked at.
+    const durable = flush(path);
+    durable.catch(() => undefined);
+    return { path, size, sha256: hash.digest('hex'), durable };
+  }
+
+  /** Removes the file, unless it is gone already. */
+  async discard({ path }: Pick<StagedBlob, 'path'>): Promise<void> {
+    await rm(path, { force: true });
+  }
+
+  /** Removes files that nobody has written to for so long. @returns how many */
+  async sweep(olderThanMs: number): Promise<number> {
+    const names = await readdir(this.dir).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    let removed = 0;
+    for (const path of names.map((name) => join(this.dir, name))) {
+      const file = await stat(path).catch(() => null); // An upload may have used it up meanwhile.
+      if (!file || file.mtimeMs > Date.now() - olderThanMs) continue;
+      await this.discard({ path });
+      removed++;
+    }
+    return removed;
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.datasync().finally(() => file.close());
+}
+
+const tooLarge = (maxBytes: number): AppError =>
+  new AppError('too_large', 'BLOB_TOO_LARGE', `The binary is larger than ${maxBytes} bytes.`);

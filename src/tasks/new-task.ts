@@ -1,0 +1,96 @@
+import { AppError } from '../common/app-error.js';
+import { malformed } from '../common/dto.pipe.js';
+import { newId } from '../common/ids.js';
+import { hasInfinity, isDeeperThan } from '../common/json.js';
+import { parseAmount } from '../common/money.js';
+import type { SandboxConfig, TaskConfig } from '../config/index.js';
+import type { SubmitTaskDto } from './task.dto.js';
+import type { TaskLimits } from './task.entity.js';
+import type { NewTask } from './task-store.js';
+
+/**
+ * A task as it will be stored, from what its submitter sent: the rules that need the configuration or the clock.
+ * @throws AppError `invalid` or `too_large`
+ */
+export function toNewTask(
+  userId: string,
+  dto: SubmitTaskDto,
+  limits: TaskConfig,
+  sandbox: SandboxConfig,
+  now = Date.now(),
+): NewTask {
+  const { maxTimeoutMs, defaultTimeoutMs } = limits;
+  const inputText = checkedInput(dto.input, limits);
+  if (dto.timeout_ms && dto.timeout_ms > maxTimeoutMs) {
+    throw malformed([{ field: 'timeout_ms', message: `must be at most ${maxTimeoutMs}` }]);
+  }
+  if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
+    throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
+  }
+  if (dto.limits) assertWithin(sandbox, dto.limits);
+  const runAt = startOf(dto, limits, now);
+  return {
+    id: newId(),
+    userId,
+    priority: dto.priority ?? 'normal',
+    description: dto.description ?? null,
+    requiredCapabilities: dto.required_capabilities,
+    budgetMicro: parseAmount(dto.budget),
+    inputText,
+    weights: dto.weights ?? null,
+    limits: dto.limits ?? null,
+    timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
+    runAt,
+    deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
+  };
+}
+
+/** A task may only tighten the server's limits. @throws AppError `invalid` that names the most */
+function assertWithin(server: SandboxConfig, asked: TaskLimits): void {
+  if (Object.values(asked).every((value) => value === undefined || value === null)) {
+    throw malformed([{ field: 'limits', message: 'must name at least one limit' }]);
+  }
+  const most: Required<TaskLimits> = {
+    memory_mb: Math.floor(server.maxMemoryPages / PAGES_PER_MB),
+    cpu_ms: server.maxCpuMs,
+    output_bytes: server.maxOutputBytes,
+  };
+  const errors = Object.entries(most)
+    .filter(([name, maximum]) => (asked[name as keyof TaskLimits] ?? 0) > maximum)
+    .map(([name, maximum]) => ({ field: `limits.${name}`, message: `must be at most ${maximum}` }));
+  if (errors.length > 0) throw malformed(errors);
+}
+
+const PAGES_PER_MB = 16;
+
+/** Deeper documents overflow the parsers of agents. */
+const MAX_INPUT_DEPTH = 200;
+
+function checkedInput(input: unknown, { maxInputBytes }: TaskConfig): string {
+  if (isDeeperThan(MAX_INPUT_DEPTH, input)) {
+    throw malformed([{ field: 'input', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
+  }
+  if (hasInfinity(input)) throw malformed([{ field: 'input', message: 'a number is out of range' }]);
+  const text = JSON.stringify(input);
+  if (Buffer.byteLength(text) > maxInputBytes) {
+    throw new AppError('too_large', 'INPUT_TOO_LARGE', `The input is larger than ${maxInputBytes} bytes of JSON.`);
+  }
+  return text;
+}
+
+/** The later of `run_at` and `delay_ms`. @returns null: at once, as for a start that has passed */
+function startOf({ run_at, delay_ms = 0 }: SubmitTaskDto, { maxDelayMs }: TaskConfig, now: number): Date | null {
+  const untilMs = run_at === undefined ? 0 : Date.parse(run_at) - now;
+  const errors = Object.entries({ delay_ms, run_at: untilMs })
+    .filter(([, ms]) => ms > maxDelayMs)
+    .map(([field]) => ({ field, message: `must not lie more than ${maxDelayMs} ms ahead` }));
+  if (errors.length > 0) throw malformed(errors);
+  const delayMs = Math.max(delay_ms, untilMs);
+  return delayMs > 0 ? new Date(now + delayMs) : null;
+}
+
+function deadlineOf({ deadline }: SubmitTaskDto, start: number): Date | null {
+  if (deadline === undefined) return null;
+  if (Date.parse(deadline) > start) return new Date(deadline);
+  throw malformed([{ field: 'deadline', message: 'must lie in the future, and after the start' }]);
+}

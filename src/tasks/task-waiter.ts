@@ -1,0 +1,58 @@
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { FeedTail } from '../feed/index.js';
+
+const ENDS = new Set(['task.completed', 'task.failed', 'task.cancelled']);
+
+/**
+ * Lets requests wait for the end of tasks. The feed, which this process reads anyway, tells of it: a waiter costs an entry in a
+ * map and no question to the database.
+ */
+@Injectable()
+export class TaskWaiter implements BeforeApplicationShutdown {
+  private readonly waiting = new Map<string, Set<() => void>>();
+  private following: Promise<void> | null = null;
+
+  constructor(private readonly tail: FeedTail) {}
+
+  /** Resolves once no end of a task that is watched from now on can be missed. */
+  async ready(): Promise<void> {
+    this.following ??= this.tail.follow((events) => {
+      for (const { type, task_id } of events) if (task_id && ENDS.has(type)) this.release(task_id);
+    });
+    await this.following.catch((error: Error) => {
+      this.following = null;
+      throw error;
+    });
+  }
+
+  /** Begins to watch a task, which need not exist yet. Always `stop` it. */
+  watch(taskId: string): Watch {
+    let release = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (release = resolve));
+    const watchers = this.waiting.get(taskId) ?? new Set();
+    this.waiting.set(taskId, watchers.add(release));
+    return {
+      ended,
+      stop: () => {
+        watchers.delete(release);
+        if (watchers.size === 0 && this.waiting.get(taskId) === watchers) this.waiting.delete(taskId);
+      },
+    };
+  }
+
+  /** Whoever waits is answered as things stand. */
+  beforeApplicationShutdown(): void {
+    for (const taskId of this.waiting.keys()) this.release(taskId);
+  }
+
+  private release(taskId: string): void {
+    for (const release of this.waiting.get(taskId) ?? []) release();
+    this.waiting.delete(taskId);
+  }
+}
+
+export interface Watch {
+  /** Resolves when the task has ended, or the server stops. */
+  ended: Promise<void>;
+  stop(): void;
+}

@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { emptyRedis } from '../support/redis.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { endless, good, history, publish, submit, typesOf } from './agents.js';
+import { ask } from './rows.js';
+
+/** What the queue promises to submitters, the same on both backends. */
+describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let full: ServerProcess;
+  let url: string;
+  let token: string;
+  const body = (fields: object = {}) => ({ required_capabilities: ['good'], budget: 1, input: {}, ...fields });
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const redis = backend === 'Redis' ? await emptyRedis() : undefined;
+    const env: Record<string, string> = {
+      DATABASE_URL: database.url,
+      SWEEP_INTERVAL_MS: '500',
+      JWT_SECRET: 'shared by the two servers of this suite',
+      ...(redis && { REDIS_URL: redis.url, QUEUE_PREFIX: redis.prefix }),
+    };
+    server = await startServer({ env });
+    full = await startServer({ env: { ...env, QUEUE_MAX_SIZE: '5' }, roles: ['api'] });
+    url = server.url;
+    token = (await registerUser(url)).token;
+    await publish(url, token, 'good', await good(), { capabilities: ['good'] });
+    await publish(url, token, 'endless', await endless(), { capabilities: ['endless'] });
+  });
+
+  afterAll(async () => {
+    await Promise.all([server?.stop(), full?.stop()]);
+    await database?.drop();
+  });
+
+  const post = (path: string, task: object, headers: Record<string, string> = {}, from = url) =>
+    api(from).post(path, task, { token, headers });
+  const rowCount = async (): Promise<number> =>
+    Number((await ask<{ count: string }>(database.url, 'SELECT count(*) FROM tasks', []))[0].count);
+
+  describe('when a submission is repeated', () => {
+    it('answers the same task to each, also when all come at once, and stores one', async () => {
+      const before = await rowCount();
+      const answers = await Promise.all(
+        Array.from({ length: 12 }, () => post('/tasks', body(), { 'idempotency-key': 'once' })),
+      );
+      expect(new Set(answers.map((answer) => expectStatus(answer, 202).body.id)).size).toBe(1);
+      await waitForTask(url, token, answers[0].body.id, 'completed');
+      const later = expectStatus(await post('/tasks', body(), { 'idempotency-key': 'once' }), 202);
+      expect(later.body).toMatchObject({ id: answers[0].body.id, status: 'completed', result: { ok: true } });
+      expect(await rowCount()).toBe(before + 1);
+    });
+
+    it('refuses the key with another body, or as a batch', async () => {
+      const headers = { 'idempotency-key': 'taken' };
+      expectStatus(await post('/tasks', body(), headers), 202);
+      const before = await rowCount();
+      for (const answer of [
+        await post('/tasks', body({ budget: 2 }), headers),
+        await post('/tasks/batch', { tasks: [body()] }, headers),
+      ]) {
+        expect(expectStatus(answer, 422).body.code).toBe('IDEMPOTENCY_KEY_REUSED');
+      }
+      expect(await rowCount()).toBe(before);
+    });
+
+    it('keeps the keys of different users apart', async () => {
+      const other = await registerUser(url);
+      const mine = expectStatus(await post('/tasks', body(), { 'idempotency-key': 'mine' }), 202);
+      const theirs = await api(url).post('/tasks', body(), {
+        token: other.token,
+        headers: { 'idempotency-key': 'mine' },
+      });
+      expect(expectStatus(theirs, 202).body.id).not.toBe(mine.body.id);
+    });
+
+    it('refuses a key that is too long', async () => {
+      expectStatus(await post('/tasks', body(), { 'idempotency-key': 'x'.repeat(256) }), 400);
+    });
+  });
+
+  describe('given a batch', () => {
+    it('does all of its tasks, in one answer and in order', async () => {
+      const tasks = Array.from({ length: 100 }, (_, n) => body({ description: `task ${n}` }));
+      const headers = { 'idempotency-key': 'batch' };
+      const { items } = expectStatus(await post('/tasks/batch', { tasks }, headers), 202).body;
+      expect(items.map((task: any) => task.description)).toEqual(tasks.map((_, n) => `task ${n}`));
+      for (const { id } of items) await waitForTask(url, token, id, 'completed', 60_000);
+      const again = expectStatus(await post('/tasks/batch', { tasks }, headers), 202).body.items;
+      expect(again.map((task: any) => task.id)).toEqual(items.map((task: any) => task.id));
+    }, 90_000);
+
+    it('stores none when one is wrong, and says which', async () => {
+      const before = await rowCount();
+      const answer = await post('/tasks/batch', { tasks: [body(), body({ budget: -1 }), body()] });
+      expect(expectStatus(answer, 400).body.errors).toMatchObject([{ field: 'tasks.1.budget' }]);
+      expectStatus(await post('/tasks/batch', { tasks: [] }), 400);
+      expectStatus(await post('/tasks/batch', { tasks: Array.from({ length: 1001 }, () => body()) }), 400);
+      expect(await rowCount()).toBe(before);
+    });
+
+    it('takes a thousand', async () => {
+      const tasks = Array.from({ length: 1000 }, () => body({ delay_ms: 3_600_000 }));
+      const { items } = expectStatus(await post('/tasks/batch', { tasks }), 202).body;
+      expect(new Set(items.map((task: any) => task.id)).size).toBe(1000);
+      await ask(
+        database.url,
+        `DELETE FROM task_events WHERE task_id IN (SELECT id FROM tasks WHERE run_at IS NOT NULL)`,
+        [],
+      );
+      await ask(database.url, `DELETE FROM tasks WHERE run_at IS NOT NULL`, []);
+    });
+  });
+
+  describe('asked to wait', () => {
+    it('answers the finished task', async () => {
+      const answer = expectStatus(await post('/tasks', body(), { prefer: 'wait=30' }), 200);
+      expect(answer.headers.get('preference-applied')).toBe('wait=30');
+      expect(answer.body).toMatchObject({ status: 'completed', result: { ok: true } });
+    });
+
+    it('answers the task as it stands when the time is up, and goes on with it', async () => {
+      const unfinished = body({ required_capabilities: ['endless'], timeout_ms: 300_000 });
+      const answer = expectStatus(await post('/tasks', unfinished, { prefer: 'respond-async, wait=1' }), 202);
+      await waitForTask(url, token, answer.body.id, 'running');
+      expectStatus(await api(url).post(`/tasks/${answer.body.id}/cancel`, undefined, { token }), 200);
+    });
+
+    it('answers a repetition once the first has ended', async () => {
+      const headers = { 'idempotency-key': 'waited-for', prefer: 'wait=30' };
+      const answers = await Promise.all([post('/tasks', body(), headers), post('/tasks', body(), headers)]);
+      expect(answers.map((answer) => [answer.status, answer.body.status])).toEqual([
+        [200, 'completed'],
+        [200, 'completed'],
+      ]);
+    });
+  });
+
+  describe('that is full', () => {
+    it('refuses with 503 and Retry-After what does not fit, stores nothing of it, and lets repetitions through', async () => {
+      const waiting = body({ delay_ms: 3_600_000 });
+      const before = await rowCount();
+      const keyed = await post('/tasks', waiting, { 'idempotency-key': 'fits' }, full.url);
+      expectStatus(keyed, 202);
+      const answers = await Promise.all(Array.from({ length: 20 }, () => post('/tasks', waiting, {}, full.url)));
+      const refused = answers.filter(({ status }) => status !== 202);
+      expect(refused).toHaveLength(16);
+      for (const { status, body: problem, headers } of refused) {
+        expect([status, problem.code]).toEqual([503, 'QUEUE_FULL']);
+        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+      expect((await post('/tasks/batch', { tasks: [waiting] }, {}, full.url)).body.code).toBe('QUEUE_FULL');
+      const again = await post('/tasks', waiting, { 'idempotency-key': 'fits' }, full.url);
+      expect(expectStatus(again, 202).body.id).toBe(keyed.body.id);
+      expect(await rowCount()).toBe(before + 5);
+      // Whatever process takes one out, there is room again.
+      expectStatus(await api(url).post(`/tasks/${keyed.body.id}/cancel`, undefined, { token }), 200);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expectStatus(await post('/tasks', waiting, {}, full.url), 202);
+      expect(full.stdout()).not.toContain('QUEUE_FULL');
+    });
+  });
+
+  describe('with times', () => {
+    it('does not start a task that is put off before its time', async () => {
+      const runAt = new Date(Date.now() + 2000);
+      const id = await submit(url, token, 'good', { run_at: runAt.toISOString() });
+      const task = await waitForTask(url, token, id, 'completed');
+      expect(Date.parse(task.started_at)).toBeGreaterThanOrEqual(runAt.getTime());
+      expect(typesOf(await history(url, token, id))[0]).toBe('task.queued');
+    });
+
+    it('ends a running task at its deadline, and a waiting one', async () => {
+      const deadline = new Date(Date.now() + 2500).toISOString();
+      const running = await submit(url, token, 'endless', { timeout_ms: 300_000, deadline });
+      const late = await submit(url, token, 'good', {
+        deadline: new Date(Date.now() + 1000).toISOString(),
+        delay_ms: 500,
+      });
+      const task = await waitForTask(url, token, running, 'failed');
+      expect(task.error.code).toBe('DEADLINE_EXCEEDED');
+      await waitForTask(url, token, late, 'completed');
+    });
+
+    it.each([
+      ['a time too far ahead', { run_at: '2999-01-01T00:00:00Z' }, 'run_at'],
+      ['a start too far ahead', { delay_ms: 1e12 }, 'delay_ms'],
+      ['a deadline that has passed', { deadline: '2020-01-01T00:00:00Z' }, 'deadline'],
+      [
+        'a deadline before the start',
+        { delay_ms: 60_000, deadline: new Date(Date.now() + 30_000).toISOString() },
+        'deadline',
+      ],
+      ['a time that is none', { run_at: '2026-13-45T00:00:00Z' }, 'run_at'],
+    ])('refuses %s', async (_, fields, field) => {
+      const answer = expectStatus(await post('/tasks', body(fields)), 400);
+      expect(answer.body.errors).toMatchObject([{ field }]);
+    });
+  });
+});

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ConfigService } from '@nestjs/config';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { type RunRequest, SandboxService } from '../../src/execution/index.js';
+import type { BlobStore } from '../../src/storage/index.js';
+import { WasmValidator } from '../../src/validation/index.js';
+import { good } from '../e2e/agents.js';
+import { until } from '../support/until.js';
+import { type Hostile, HOSTILE } from './modules.js';
+import { sandboxProcesses, wallsOf } from './processes.js';
+
+/**
+ * Every hostile module, straight into the sandbox: what validation keeps out is let in here, since each wall has to
+ * stand by itself.
+ */
+const SLOTS = 2;
+const environment = parseEnvironment({
+  SANDBOX_SLOTS: String(SLOTS),
+  // More than any of them needs here, or a busy machine decides.
+  VALIDATION_TIMEOUT_MS: '30000',
+});
+const config = new ConfigService<Environment, true>({ ...environment });
+const blobs = new Map<string, Buffer>();
+const sandbox = new SandboxService({ read: async (ref: string) => blobs.get(ref) } as BlobStore, config);
+
+/** Idle processes kept: spares and warm ones, and as many again on their way out. */
+const MOST_PROCESSES = 2 * (SLOTS + SLOTS * 4 + 2);
+/** A process that has done nothing takes some 45 MB. */
+const AT_REST_BYTES = 90 * 1024 * 1024;
+
+function stored(bytes: Uint8Array): RunRequest['binary'] {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  blobs.set(`test:${sha256}`, Buffer.from(bytes));
+  return { sha256, ref: `test:${sha256}` };
+}
+
+let wellBehaved: RunRequest['binary'];
+
+beforeAll(async () => {
+  await sandbox.onModuleInit();
+  wellBehaved = stored(await good());
+});
+
+afterAll(() => sandbox.onApplicationShutdown());
+
+const run = (binary: RunRequest['binary'], more: Partial<RunRequest> = {}) =>
+  sandbox.run({ binary, input: '{}', timeoutMs: 30_000, ...more });
+
+const expectService = async (): Promise<void> => {
+  expect((await run(wellBehaved)).outcome).toEqual({ end: 'completed', output: '{"ok":true}' });
+};
+
+describe('an agent that', () => {
+  it.each(HOSTILE.map((hostile) => [hostile.deed, hostile] as const))('%s', async (_, { module, ends, run: more }) => {
+    const lines: string[] = [];
+    const { outcome, metering } = await run(stored(await module()), { onLog: (line) => lines.push(line), ...more });
+    expect(ends.map((end) => expect.objectContaining(end))).toContainEqual(outcome);
+    const { maxMemoryPages, maxStderrLines, maxStderrBytes, maxOutputBytes } = environment.sandbox;
+    expect(metering.peakMemoryBytes).toBeLessThanOrEqual(maxMemoryPages * 65_536);
+    expect(metering.bytesOut).toBeLessThanOrEqual(maxOutputBytes);
+    expect(lines.length).toBeLessThanOrEqual(maxStderrLines);
+    expect(Buffer.byteLength(lines.join(''))).toBeLessThanOrEqual(3 * maxStderrBytes);
+
+    await expectService();
+    expect(sandboxProcesses().length).toBeLessThanOrEqual(MOST_PROCESSES);
+    blobs.clear();
+    blobs.set(wellBehaved.ref, Buffer.from(await good()));
+  });
+});
+
+describe('after all of them', () => {
+  it('every process that is left holds no more memory than one that has done nothing', async () => {
+    await expectService();
+    await until('memory is given back', () =>
+      sandboxProcesses().every(({ residentBytes }) => residentBytes < AT_REST_BYTES),
+    );
+  });
+
+  it('the walls around each process stand, or the sandbox has said which do not', () => {
+    if (sandbox.describe().length > 0 || process.platform !== 'linux') {
+      expect(sandbox.describe()).not.toEqual([]);
+      return;
+    }
+    for (const { pid } of sandboxProcesses()) {
+      expect(wallsOf(pid)).toEqual({
+        environment: '',
+        uid: 65_534,
+        groups: [],
+        capabilities: 0n,
+        noNewPrivileges: true,
+        ownNetwork: true,
+        files: [],
+      });
+    }
+  });
+
+  it('no process outlives the sandbox', async () => {
+    await sandbox.onApplicationShutdown();
+    expect(sandboxProcesses()).toEqual([]);
+  });
+});
+
+describe('validation', () => {
+  let folder: string;
+  let validator: WasmValidator;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'hostile-'));
+    validator = new WasmValidator(config);
+    await validator.onModuleInit();
+  });
+
+  afterAll(async () => {
+    await validator.onApplicationShutdown();
+    await rm(folder, { recursive: true });
+  });
+
+  it('keeps out those it is said to keep out', async () => {
+    const refusals = HOSTILE.filter(({ refused }) => refused);
+    const letIn: string[] = [];
+    const judge = async ({ deed, module }: Hostile): Promise<void> => {
+      const bytes = await module();
+      const path = join(folder, deed.replaceAll('/', ' '));
+      await writeFile(path, bytes);
+      const { is_valid } = await validator.validate({ path, size: bytes.length, sha256: deed });
+      if (is_valid) letIn.push(deed);
+    };
+    await Promise.all(refusals.map(judge));
+    expect(letIn).toEqual([]);
+    expect(refusals.length).toBeGreaterThan(0);
+  });
+});
