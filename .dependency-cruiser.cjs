@@ -11,7 +11,8 @@ const MAY_IMPORT = {
   validation: [],
   feed: ['database'],
   queue: ['database'],
-  auth: ['database', 'feed'],
+  protection: [],
+  auth: ['database', 'feed', 'protection'],
   agents: ['auth', 'database', 'storage', 'feed'],
   upload: ['auth', 'agents', 'storage', 'validation', 'database', 'feed'],
   tasks: ['auth', 'database', 'queue', 'feed'],
@@ -28,11 +29,12 @@ const FOUNDATION = { common: [], config: ['common'], observability: ['common', '
 const VENDORS = {
   bullmq: '^src/queue/',
   '@nestjs/bullmq': '^src/queue/',
-  ioredis: '^src/(queue|feed)/drivers/',
+  ioredis: '^src/(queue|feed|protection)/drivers/',
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
   argon2: '^src/auth/',
   pg: '^src/(database/|operator/|[^/]+/drivers/postgres)',
+  'rate-limiter-flexible': '^src/protection/',
 };
 
 const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;

@@ -6,8 +6,9 @@ import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-
 import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
 import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
+import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
-import { User } from './auth/index.js';
+import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { AuctionRecord, IdempotencyKey, Task, TaskAttempt } from './tasks/index.js';
@@ -23,10 +24,13 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Agent,
     AgentBinary,
     AgentStatistics,
+    ApiKey,
     AuctionRecord,
+    AuditEvent,
     FeedCursor,
     FeedEventRow,
     IdempotencyKey,
+    Session,
     Task,
     TaskAttempt,
     User,
@@ -39,6 +43,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Submission1795485000000,
     TaskLimits1795486000000,
     AgentFeed1795487000000,
+    Accounts1795488000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

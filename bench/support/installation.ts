@@ -55,6 +55,8 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     ADMIN_EMAIL: ADMIN.email,
     ADMIN_PASSWORD: ADMIN.password,
     SANDBOX_SLOTS: String(SANDBOX_SLOTS),
+    RATE_LIMIT_ENABLED: 'false',
+    ACCESS_TOKEN_TTL: '86400',
     ...(redisUrl && { REDIS_URL: redisUrl }),
     ...options.env,
   };

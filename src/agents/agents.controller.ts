@@ -2,16 +2,19 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AgentCardDto, AgentCardPage, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { AgentService } from './agent.service.js';
 
 @ApiTags('agents')
+@Access('agents:read')
 @Controller('agents')
 export class AgentsController {
   constructor(private readonly agents: AgentService) {}
 
   /** Registers an agent. It bids for tasks once it has a binary. */
+  @Access('agents:write')
   @Post()
   @ApiOperation({ operationId: 'createAgent' })
   @ApiCreatedResponse({
@@ -19,7 +22,7 @@ export class AgentsController {
     description: 'The agent; `Location` is its address.',
     headers: { Location: { schema: { type: 'string' } } },
   })
-  @ApiProblems(400, 401, 413, 415)
+  @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(409, {
     meaning: 'You have an agent with this slug.',
     code: 'SLUG_TAKEN',
@@ -42,7 +45,7 @@ export class AgentsController {
   @Get()
   @ApiOperation({ operationId: 'listAgents' })
   @ApiOkResponse({ type: AgentCardPage, description: 'A page of cards.' })
-  @ApiProblems(400, 401)
+  @ApiProblems(400, 401, 403)
   list(@CurrentCaller() caller: Caller, @Query() query: ListAgentsQuery): Promise<AgentCardPage> {
     return this.agents.list(caller, query);
   }
@@ -54,7 +57,7 @@ export class AgentsController {
   @Get(':id')
   @ApiOperation({ operationId: 'getAgent' })
   @ApiOkResponse({ type: AgentDto, description: 'The agent as its owner sees it.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   async get(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentDto> {
     return this.agents.present(await this.agents.owned(caller, id));
   }
@@ -66,7 +69,7 @@ export class AgentsController {
   @Get(':id/card')
   @ApiOperation({ operationId: 'getAgentCard' })
   @ApiOkResponse({ type: AgentCardDto, description: 'What everybody may know of it.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentCardDto> {
     return this.agents.card(await this.agents.visible(caller, id));
   }
@@ -75,10 +78,11 @@ export class AgentsController {
    * Changes what the body names; the rest stays.
    * @param id UUID of the agent, or your slug for it
    */
+  @Access('agents:write')
   @Patch(':id')
   @ApiOperation({ operationId: 'updateAgent' })
   @ApiOkResponse({ type: AgentDto, description: 'The agent after the change.' })
-  @ApiProblems(400, 401, 404, 413, 415)
+  @ApiProblems(400, 401, 403, 404, 413, 415)
   async update(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -92,11 +96,12 @@ export class AgentsController {
    * @remarks Its past tasks keep their record, and its slug is free again.
    * @param id UUID of the agent, or your slug for it
    */
+  @Access('agents:write')
   @Delete(':id')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deleteAgent' })
   @ApiNoContentResponse({ description: 'It is off the market.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   async retire(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.agents.retire(caller, id);
   }

@@ -13,6 +13,7 @@ import {
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { PageQuery } from '../common/pagination.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
@@ -25,6 +26,7 @@ const BYTES = { 'application/wasm': { schema: { type: 'string', format: 'binary'
 const ETAG = { ETag: { schema: { type: 'string' } } };
 
 @ApiTags('binaries')
+@Access('agents:read')
 @Controller('agents/:id')
 export class VersionsController {
   constructor(
@@ -40,7 +42,7 @@ export class VersionsController {
   @Get('versions')
   @ApiOperation({ operationId: 'listVersions' })
   @ApiOkResponse({ type: VersionPage, description: 'A page of versions.' })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   async list(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -56,11 +58,12 @@ export class VersionsController {
    * @param id UUID of the agent, or your slug for it
    * @param version semver of one of its versions
    */
+  @Access('agents:write')
   @Post('versions/:version/activate')
   @HttpCode(200)
   @ApiOperation({ operationId: 'activateVersion' })
   @ApiOkResponse({ type: VersionDto, description: 'The version, which bids from now on.' })
-  @ApiProblems(400, 401, 404, 413, 415)
+  @ApiProblems(400, 401, 403, 404, 413, 415)
   @ApiProblem(409, {
     meaning: 'The version was retired.',
     code: 'VERSION_RETIRED',
@@ -114,7 +117,7 @@ export class VersionsController {
     headers: { ...ETAG, Location: { schema: { type: 'string' } } },
   })
   @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   @ApiProblem(416, {
     meaning: 'The range begins past the end.',
     code: 'RANGE_NOT_SATISFIABLE',
@@ -137,10 +140,11 @@ export class VersionsController {
    * deleted. When it was the active one, the agent does not bid until you activate or upload another.
    * @param id UUID of the agent, or your slug for it
    */
+  @Access('agents:write')
   @Delete('binary')
   @ApiOperation({ operationId: 'retireBinary' })
   @ApiOkResponse({ type: RetiredDto, description: 'What was retired, and which version bids now.' })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 403, 404)
   async retire(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

@@ -1,7 +1,29 @@
 import { Transform } from 'class-transformer';
-import { IsEmail, IsString, MaxLength, MinLength } from 'class-validator';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  IsDate,
+  IsEmail,
+  IsIn,
+  IsIP,
+  IsOptional,
+  IsString,
+  IsUUID,
+  MaxLength,
+  MinDate,
+  MinLength,
+} from 'class-validator';
+import { ApiProperty } from '@nestjs/swagger';
+import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
-import type { User, UserRole } from './user.entity.js';
+import { PageQuery } from '../common/pagination.js';
+import { IsPlainText } from '../common/validators.js';
+import type { ApiKey } from './api-key.entity.js';
+import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
+import { USER_ROLES, type User, type UserRole } from './user.entity.js';
 
 /** Emails are compared, and kept, in lower case. */
 const LowerCase = () => Transform(({ value }) => (typeof value === 'string' ? value.trim().toLowerCase() : value));
@@ -35,6 +57,48 @@ export class LoginDto {
   password: string;
 }
 
+export class RefreshDto {
+  /**
+   * As the last answer gave it. It is good once.
+   * @example "zsr_01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f.0.ybW3YjvCb0JbqDUnSFu1Bv1PkbPPcFhcTuGwHyXGSzA"
+   */
+  @IsString()
+  @IsPlainText()
+  @MaxLength(200)
+  refresh_token: string;
+}
+
+export class PasswordDto {
+  /** @example "correct horse battery" */
+  @IsString()
+  @MaxLength(200)
+  current_password: string;
+
+  /**
+   * At least 10 characters; any characters.
+   * @example "staple battery horse correct"
+   */
+  @IsString()
+  @MinLength(10)
+  @MaxLength(200)
+  new_password: string;
+}
+
+export class CreateAccountDto extends CredentialsDto {
+  /** @example "user" */
+  @ApiProperty({ enum: USER_ROLES, required: false })
+  @IsOptional()
+  @IsIn(USER_ROLES)
+  role: UserRole = 'user';
+}
+
+export class ChangeAccountDto {
+  /** @example "admin" */
+  @ApiProperty({ enum: USER_ROLES })
+  @IsIn(USER_ROLES)
+  role: UserRole;
+}
+
 export class UserDto {
   @ApiId()
   id: string;
@@ -48,6 +112,39 @@ export class UserDto {
   created_at: string;
 }
 
+export class AccountDto extends UserDto {
+  /** Since when neither its tokens nor its keys are good. */
+  @ApiTime({ nullable: true })
+  suspended_at: string | null;
+}
+
+export class AccountPage {
+  items: AccountDto[];
+  /** `cursor` of the next page. */
+  @ApiId({ nullable: true })
+  next_cursor: string | null;
+}
+
+export class ListAccountsQuery extends PageQuery {
+  /** Only accounts with this role. */
+  @ApiProperty({ enum: USER_ROLES, required: false })
+  @IsOptional()
+  @IsIn(USER_ROLES)
+  role?: UserRole;
+
+  /** Only accounts that are suspended, or that are not. */
+  @IsOptional()
+  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
+  @IsBoolean()
+  suspended?: boolean;
+
+  /** Only the account with this email. */
+  @IsOptional()
+  @LowerCase()
+  @IsEmail()
+  email?: string;
+}
+
 export class SessionDto {
   /**
    * JWT for `Authorization: Bearer`.
@@ -56,12 +153,136 @@ export class SessionDto {
   access_token: string;
   token_type: 'Bearer';
   /**
-   * Seconds until the token expires.
-   * @example 3600
+   * Seconds until the access token expires.
+   * @example 900
    */
   @ApiInteger()
   expires_in: number;
+  /**
+   * For `POST /auth/refresh`, once: the answer has the next.
+   * @example "zsr_01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f.0.ybW3YjvCb0JbqDUnSFu1Bv1PkbPPcFhcTuGwHyXGSzA"
+   */
+  refresh_token: string;
+  /** When the login ends, however often it is refreshed. */
+  @ApiTime()
+  refresh_expires_at: string;
   user: UserDto;
+}
+
+export class CreateApiKeyDto {
+  /**
+   * For you to tell your keys apart.
+   * @example "nightly reports"
+   */
+  @IsString()
+  @IsPlainText()
+  @MinLength(1)
+  @MaxLength(100)
+  name: string;
+
+  /** @example ["tasks:read", "tasks:write"] */
+  @ApiProperty({ enum: SCOPES, isArray: true, example: ['tasks:read', 'tasks:write'] })
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(SCOPES.length)
+  @ArrayUnique()
+  @IsIn(SCOPES, { each: true })
+  scopes: Scope[];
+
+  /** In the future; unset: it does not expire. */
+  @ApiTime({ required: false, example: '2099-01-01T00:00:00Z' })
+  @IsOptional()
+  @Transform(({ value }) => (typeof value === 'string' && RFC3339.test(value) ? new Date(value) : value))
+  @IsDate()
+  @MinDate(() => new Date(), { message: 'expires_at must be in the future' })
+  expires_at?: Date;
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
+export class ApiKeyDto {
+  @ApiId()
+  id: string;
+  name: string;
+  /**
+   * The key's first characters.
+   * @example "zsk_8fXq2LmA"
+   */
+  prefix: string;
+  @ApiProperty({ enum: SCOPES, isArray: true })
+  scopes: Scope[];
+  @ApiTime()
+  created_at: string;
+  @ApiTime({ nullable: true })
+  expires_at: string | null;
+  /** To the minute. */
+  @ApiTime({ nullable: true })
+  last_used_at: string | null;
+  @ApiTime({ nullable: true })
+  revoked_at: string | null;
+}
+
+export class NewApiKeyDto extends ApiKeyDto {
+  /**
+   * For `X-API-Key`. Shown this once.
+   * @example "zsk_8fXq2LmA…"
+   */
+  key: string;
+}
+
+export class ApiKeyPage {
+  items: ApiKeyDto[];
+  /** `cursor` of the next page. */
+  @ApiId({ nullable: true })
+  next_cursor: string | null;
+}
+
+export class AuditQuery extends PageQuery {
+  /** Only acts of this type. */
+  @ApiProperty({ enum: AUDIT_TYPES, required: false })
+  @IsOptional()
+  @IsIn(AUDIT_TYPES)
+  type?: AuditType;
+
+  /** Only acts by or about this account. */
+  @ApiId({ required: false })
+  @IsOptional()
+  @IsUUID()
+  user_id?: string;
+
+  /** Only acts from this address. */
+  @IsOptional()
+  @IsIP()
+  address?: string;
+}
+
+export class AuditEventDto {
+  @ApiId()
+  id: string;
+  @ApiTime()
+  at: string;
+  @ApiProperty({ enum: AUDIT_TYPES })
+  type: AuditType;
+  /** Who did it; null when nobody was logged in. */
+  @ApiId({ nullable: true })
+  actor_id: string | null;
+  /** Whose account it is about; null for an email that nobody has. */
+  @ApiId({ nullable: true })
+  subject_id: string | null;
+  /**
+   * Where the request came from.
+   * @example "203.0.113.7"
+   */
+  @ApiProperty({ type: 'string', nullable: true })
+  address: string | null;
+  details: Record<string, unknown>;
+}
+
+export class AuditPage {
+  items: AuditEventDto[];
+  /** `cursor` of the next page. */
+  @ApiId({ nullable: true })
+  next_cursor: string | null;
 }
 
 export const presentUser = (user: User): UserDto => ({
@@ -69,4 +290,30 @@ export const presentUser = (user: User): UserDto => ({
   email: user.email,
   role: user.role,
   created_at: user.createdAt.toISOString(),
+});
+
+export const presentAccount = (user: User): AccountDto => ({
+  ...presentUser(user),
+  suspended_at: user.suspendedAt?.toISOString() ?? null,
+});
+
+export const presentKey = (key: ApiKey): ApiKeyDto => ({
+  id: key.id,
+  name: key.name,
+  prefix: key.prefix,
+  scopes: key.scopes,
+  created_at: key.createdAt.toISOString(),
+  expires_at: key.expiresAt?.toISOString() ?? null,
+  last_used_at: key.lastUsedAt?.toISOString() ?? null,
+  revoked_at: key.revokedAt?.toISOString() ?? null,
+});
+
+export const presentAuditEvent = (event: AuditEvent): AuditEventDto => ({
+  id: event.id,
+  at: event.at.toISOString(),
+  type: event.type,
+  actor_id: event.actorId,
+  subject_id: event.subjectId,
+  address: event.address,
+  details: event.details,
 });

@@ -1,41 +1,61 @@
-import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { Request } from 'express';
-import { PUBLIC } from '../common/access.js';
+import type { Request, Response } from 'express';
+import { POLICY, type Policy, type Scope } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
 import { AccessTokens } from './access-tokens.js';
+import { ApiKeys } from './api-keys.service.js';
 import type { Caller } from './caller.js';
-import type { UserRole } from './user.entity.js';
+import { RequestLimits } from './request-limits.js';
 
-const ROLE = 'auth:role';
-
-/** Lets a route be called without a token. Everything else is denied by default. */
-export const Public = () => SetMetadata(PUBLIC, true);
-
-/** Asks for a role beyond being logged in. */
-export const RequireRole = (role: UserRole) => SetMetadata(ROLE, role);
-
-/** The application-wide guard: who are you (401), and may you (403). */
+/** The application-wide guard: who are you (401), may you (403), and not too often (429). Denies what no policy allows. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
     private readonly tokens: AccessTokens,
+    private readonly keys: ApiKeys,
+    private readonly limits: RequestLimits,
   ) {}
 
-  canActivate(context: ExecutionContext): boolean {
-    const targets = [context.getHandler(), context.getClass()];
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     // WebSocket messages belong to a connection that the handshake has already authenticated.
-    if (context.getType() !== 'http' || this.reflector.getAllAndOverride<boolean>(PUBLIC, targets)) return true;
-    const request = context.switchToHttp().getRequest<Request & { caller: Caller }>();
-    request.caller = this.tokens.verify(bearerToken(request));
-    const role = this.reflector.getAllAndOverride<UserRole | undefined>(ROLE, targets);
-    if (role && request.caller.role !== role) {
-      throw new AppError('forbidden', 'ROLE_REQUIRED', `This needs the role ${role}.`);
+    if (context.getType() !== 'http') return true;
+    const targets = [context.getHandler(), context.getClass()];
+    const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, targets);
+    const request = context.switchToHttp().getRequest<Request & { caller?: Caller }>();
+    try {
+      if (policy !== 'public') request.caller = await this.authenticate(request);
+    } finally {
+      // Whoever fails to authenticate is counted by address.
+      await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);
     }
+    if (policy !== 'public') permit(request.caller!, policy);
     return true;
   }
+
+  private async authenticate(request: Request): Promise<Caller> {
+    const key = request.headers['x-api-key'];
+    if (typeof key === 'string' && request.headers.authorization === undefined) return this.keys.authenticate(key);
+    return this.tokens.verify(bearerToken(request));
+  }
 }
+
+/** @throws AppError `forbidden` */
+function permit(caller: Caller, policy: Exclude<Policy, 'public'> | undefined): void {
+  if (!policy) throw new AppError('forbidden', 'NO_POLICY', 'Nobody may call this: the route declares no policy.');
+  if (policy === 'session') {
+    if (caller.sessionId) return;
+    throw new AppError('forbidden', 'LOGIN_REQUIRED', 'An API key does not do here: log in and use the access token.');
+  }
+  if (caller.key && !caller.key.scopes.includes(policy)) throw scopeMissing(policy);
+  if (policy === 'admin' && caller.role !== 'admin') {
+    throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
+  }
+}
+
+const scopeMissing = (scope: Scope): AppError =>
+  new AppError('forbidden', 'SCOPE_REQUIRED', `This API key lacks the scope ${scope}.`);
 
 function bearerToken(request: Request): string {
   const match = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '');
@@ -43,6 +63,6 @@ function bearerToken(request: Request): string {
   throw new AppError(
     'unauthorised',
     'TOKEN_MISSING',
-    'Send `Authorization: Bearer <access_token>`; POST /api/v1/auth/login answers one.',
+    'Send `Authorization: Bearer <access_token>` (POST /api/v1/auth/login answers one) or `X-API-Key`.',
   );
 }

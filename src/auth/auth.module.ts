@@ -5,15 +5,31 @@ import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { Environment } from '../config/index.js';
+import { FeedModule } from '../feed/index.js';
+import { ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
+import { AccountsController } from './accounts.controller.js';
+import { AccountsService } from './accounts.service.js';
+import { ApiKey } from './api-key.entity.js';
+import { ApiKeysController } from './api-keys.controller.js';
+import { ApiKeys } from './api-keys.service.js';
+import { AuditEvent } from './audit-event.entity.js';
+import { AuditTrail } from './audit-trail.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
+import { LoginThrottle } from './login-throttle.js';
+import { RequestLimits } from './request-limits.js';
+import { Revocations } from './revocations.js';
+import { Session } from './session.entity.js';
+import { Sessions } from './sessions.js';
 import { User } from './user.entity.js';
 
 @Module({
   imports: [
-    TypeOrmModule.forFeature([User]),
+    TypeOrmModule.forFeature([ApiKey, AuditEvent, Session, User]),
+    FeedModule,
+    ProtectionModule,
     JwtModule.registerAsync({
       inject: [ConfigService],
       useFactory: (config: ConfigService<Environment, true>) => {
@@ -30,8 +46,19 @@ import { User } from './user.entity.js';
       },
     }),
   ],
-  controllers: [AuthController],
-  providers: [AuthService, AccessTokens, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [AuthService, AccessTokens],
+  controllers: [AuthController, ApiKeysController, AccountsController],
+  providers: [
+    AccessTokens,
+    AccountsService,
+    ApiKeys,
+    AuditTrail,
+    AuthService,
+    LoginThrottle,
+    RequestLimits,
+    Revocations,
+    Sessions,
+    { provide: APP_GUARD, useClass: AuthGuard },
+  ],
+  exports: [AccountsService, AuthService, AccessTokens, Revocations],
 })
 export class AuthModule {}

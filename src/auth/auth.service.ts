@@ -1,36 +1,136 @@
 import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
 import { InjectRepository } from '@nestjs/typeorm';
-import { QueryFailedError, type Repository } from 'typeorm';
+import { DataSource, type EntityManager, QueryFailedError, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import { accountGone } from './caller.js';
+import type { Environment } from '../config/index.js';
+import { AuditTrail } from './audit-trail.js';
+import { type Caller, accountGone, accountSuspended } from './caller.js';
+import { LoginThrottle } from './login-throttle.js';
 import { hashPassword, verifyNothing, verifyPassword } from './password.js';
+import { type OpenSession, Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
 
+/** Registering, logging in and out, and the password. */
 @Injectable()
 export class AuthService {
-  constructor(@InjectRepository(User) private readonly users: Repository<User>) {}
+  private readonly open: boolean;
 
-  /** @throws AppError `conflict` `EMAIL_TAKEN` */
-  async register(email: string, password: string, role: UserRole = 'user'): Promise<User> {
-    const user = this.users.create({ id: newId(), email, passwordHash: await hashPassword(password), role });
-    try {
-      await this.users.insert(user);
-    } catch (error) {
-      if (isUniqueViolation(error)) {
-        throw new AppError('conflict', 'EMAIL_TAKEN', 'There is an account with this email: log in, or use another.');
-      }
-      throw error;
-    }
-    return this.byId(user.id);
+  constructor(
+    @InjectRepository(User) private readonly users: Repository<User>,
+    private readonly database: DataSource,
+    private readonly sessions: Sessions,
+    private readonly audit: AuditTrail,
+    private readonly throttle: LoginThrottle,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.open = config.get('auth', { infer: true }).openRegistration;
   }
 
-  /** @throws AppError `unauthorised` `WRONG_CREDENTIALS`, the same for an unknown email and a wrong password */
-  async login(email: string, password: string): Promise<User> {
+  /**
+   * Opens an account for whoever asks, and logs it in.
+   * @throws AppError `forbidden` `REGISTRATION_CLOSED`; `conflict` `EMAIL_TAKEN`, which counts as a failed attempt, so that
+   * nobody tries long lists of emails; `exhausted` `TOO_MANY_ATTEMPTS`
+   */
+  async register(email: string, password: string, address: string): Promise<OpenSession> {
+    if (!this.open) {
+      const detail = 'Registration is closed here: ask an administrator for an account.';
+      throw new AppError('forbidden', 'REGISTRATION_CLOSED', detail);
+    }
+    await this.attempt(email, address);
+    const passwordHash = await hashPassword(password);
+    const session = await this.database.transaction(async (transaction) => {
+      const user = await this.insert({ email, passwordHash, role: 'user' }, transaction);
+      await this.audit.record(
+        { type: 'account.registered', actorId: user.id, subjectId: user.id, address },
+        transaction,
+      );
+      return this.sessions.open(user, transaction);
+    });
+    await this.throttle.succeeded(email, address);
+    return session;
+  }
+
+  /**
+   * Opens an account without logging it in.
+   * @param by the admin who does; unset: the first start
+   * @throws AppError `conflict` `EMAIL_TAKEN`
+   */
+  async create(email: string, password: string, role: UserRole, by?: Caller, address?: string): Promise<User> {
+    const passwordHash = await hashPassword(password);
+    return this.database.transaction(async (transaction) => {
+      const user = await this.insert({ email, passwordHash, role }, transaction);
+      const entry = {
+        type: 'account.created',
+        actorId: by?.id,
+        subjectId: user.id,
+        address,
+        details: { role },
+      } as const;
+      await this.audit.record(entry, transaction);
+      return user;
+    });
+  }
+
+  /**
+   * @throws AppError `unauthorised` `WRONG_CREDENTIALS`, the same for an unknown email and a wrong password; `exhausted`
+   * `TOO_MANY_ATTEMPTS`; `forbidden` `ACCOUNT_SUSPENDED`, to those who know the password only
+   */
+  async login(email: string, password: string, address: string): Promise<OpenSession> {
+    await this.attempt(email, address);
     const user = await this.users.findOneBy({ email });
     const matches = user ? await verifyPassword(user.passwordHash, password) : await verifyNothing(password);
-    if (user && matches) return user;
-    throw new AppError('unauthorised', 'WRONG_CREDENTIALS', 'Email or password is wrong.');
+    if (!user || !matches) {
+      await this.audit.record({ type: 'login.failed', subjectId: user?.id, address });
+      throw wrongCredentials();
+    }
+    await this.throttle.succeeded(email, address);
+    if (user.suspendedAt) {
+      await this.audit.record({ type: 'login.failed', subjectId: user.id, address, details: { reason: 'suspended' } });
+      throw accountSuspended();
+    }
+    return this.database.transaction(async (transaction) => {
+      const session = await this.sessions.open(user, transaction);
+      const details = { session_id: session.sessionId };
+      const entry = { type: 'login.succeeded', actorId: user.id, subjectId: user.id, address, details } as const;
+      await this.audit.record(entry, transaction);
+      return session;
+    });
+  }
+
+  /** Ends the caller's session, or all sessions of the caller. */
+  async logout(caller: Caller, everywhere: boolean, address: string): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      await this.sessions.end(transaction, caller.id, everywhere ? {} : { only: caller.sessionId });
+      const type = everywhere ? 'session.all_ended' : 'session.ended';
+      const details = everywhere ? {} : { session_id: caller.sessionId };
+      await this.audit.record({ type, actorId: caller.id, subjectId: caller.id, address, details }, transaction);
+    });
+    await this.sessions.tell('session.revoked', caller.sessionId ?? caller.id);
+  }
+
+  /**
+   * Changes the password and ends all other sessions of the caller.
+   * @throws AppError `unprocessable` `WRONG_PASSWORD`; `exhausted` `TOO_MANY_ATTEMPTS`
+   */
+  async changePassword(caller: Caller, current: string, next: string, address: string): Promise<void> {
+    const user = await this.byId(caller.id);
+    await this.attempt(user.email, address);
+    if (!(await verifyPassword(user.passwordHash, current))) {
+      throw new AppError('unprocessable', 'WRONG_PASSWORD', 'The current password is wrong.');
+    }
+    await this.throttle.succeeded(user.email, address);
+    const passwordHash = await hashPassword(next);
+    await this.database.transaction(async (transaction) => {
+      await transaction.update(User, { id: user.id }, { passwordHash });
+      await this.sessions.end(transaction, user.id, { except: caller.sessionId });
+      await this.audit.record(
+        { type: 'account.password_changed', actorId: user.id, subjectId: user.id, address },
+        transaction,
+      );
+    });
+    await this.sessions.tell('session.revoked', user.id);
   }
 
   /** @throws AppError `unauthorised` `ACCOUNT_GONE` */
@@ -44,7 +144,29 @@ export class AuthService {
   firstAdmin(): Promise<User | null> {
     return this.users.findOne({ where: { role: 'admin' }, order: { id: 'ASC' } });
   }
+
+  private async attempt(email: string, address: string): Promise<void> {
+    const refusal = await this.throttle.attempt(email, address);
+    if (refusal) throw refusal;
+  }
+
+  private async insert(
+    values: Pick<User, 'email' | 'passwordHash' | 'role'>,
+    transaction: EntityManager,
+  ): Promise<User> {
+    const id = newId();
+    try {
+      await transaction.insert(User, { id, ...values });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new AppError('conflict', 'EMAIL_TAKEN', 'There is an account with this email: log in, or use another.');
+    }
+    return transaction.findOneByOrFail(User, { id });
+  }
 }
+
+const wrongCredentials = (): AppError =>
+  new AppError('unauthorised', 'WRONG_CREDENTIALS', 'Email or password is wrong.');
 
 const UNIQUE_VIOLATION = '23505';
 

@@ -1,12 +1,18 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Scope } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
 import type { UserRole } from './user.entity.js';
 
-/** Who makes the request, as the access token says. */
+/** Who makes the request. */
 export interface Caller {
   /** User id. */
   id: string;
+  /** An API key acts as an admin only with the scope `admin`. */
   role: UserRole;
+  /** Set for a login's access token: the session it belongs to. */
+  sessionId?: string;
+  /** Set for an API key: which, and what it may do. */
+  key?: { id: string; scopes: readonly Scope[] };
 }
 
 /** Controller parameter: the authenticated caller. */
@@ -17,6 +23,13 @@ export const CurrentCaller = createParamDecorator(
 /** For a token that outlived its account. */
 export const accountGone = (): AppError =>
   new AppError('unauthorised', 'ACCOUNT_GONE', 'The account of this access token is gone: log in with another.');
+
+export const accountSuspended = (): AppError =>
+  new AppError(
+    'forbidden',
+    'ACCOUNT_SUSPENDED',
+    'This account is suspended: ask an administrator of this installation.',
+  );
 
 /** Whether the caller may see and change what belongs to `ownerId`. */
 export const owns = (caller: Caller, ownerId: string): boolean => caller.role === 'admin' || caller.id === ownerId;

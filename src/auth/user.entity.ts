@@ -1,8 +1,10 @@
 import { Column, CreateDateColumn, Entity, Index, PrimaryColumn } from 'typeorm';
 
-export type UserRole = 'user' | 'admin';
+export const USER_ROLES = ['user', 'admin'] as const;
+export type UserRole = (typeof USER_ROLES)[number];
 
 @Entity('users')
+@Index('users_access_changed_idx', ['accessChangedAt'], { where: 'access_changed_at IS NOT NULL' })
 export class User {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
   id: string;
@@ -18,6 +20,14 @@ export class User {
 
   @Column({ type: 'varchar', length: 16, default: 'user' })
   role: UserRole;
+
+  /** Set: neither tokens nor keys of the account are good. */
+  @Column({ type: 'timestamptz', nullable: true })
+  suspendedAt: Date | null;
+
+  /** Last change of role or suspension: what access tokens issued before may not know. */
+  @Column({ type: 'timestamptz', nullable: true })
+  accessChangedAt: Date | null;
 
   @CreateDateColumn({ type: 'timestamptz' })
   createdAt: Date;

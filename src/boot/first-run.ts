@@ -7,6 +7,7 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { AccessTokens, AuthService, type Caller } from '../auth/index.js';
 import { AgentCatalog } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
+import { newId } from '../common/ids.js';
 import type { Environment } from '../config/index.js';
 import { Staging } from '../storage/index.js';
 import { UploadService } from '../upload/index.js';
@@ -26,7 +27,7 @@ export async function provision(app: INestApplicationContext, environment: Envir
   const { caller, notices } = await firstAdmin(app, environment);
   const empty = (await app.get(AgentCatalog, { strict: false }).offering([])).length === 0;
   if (empty && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
-  return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue(caller) };
+  return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue({ ...caller, sessionId: newId() }) };
 }
 
 async function firstAdmin(
@@ -37,7 +38,7 @@ async function firstAdmin(
   const present = await accounts.firstAdmin();
   if (present) return { caller: { id: present.id, role: 'admin' }, notices: [] };
   const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
-  const admin = await accounts.register(auth.adminEmail, password, 'admin');
+  const admin = await accounts.create(auth.adminEmail, password, 'admin');
   const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
   return { caller: { id: admin.id, role: 'admin' }, notices: [`Admin       ${auth.adminEmail}, ${shown}`] };
 }

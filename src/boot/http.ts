@@ -5,19 +5,31 @@ import { AppError } from '../common/app-error.js';
 import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
+import { limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
 import { setUpSwagger } from './swagger.js';
 
 /** Room for the members of a task beside its input. Bytes. */
 const BODY_MARGIN = 64 * 1024;
 
+/** Headers of answers that scripts of other origins may read. */
+const READABLE = ['Location', 'ETag', 'Retry-After', 'RateLimit', 'RateLimit-Policy'];
+
 /** Everything about HTTP that is not a route: prefix, headers, bodies, origins, Swagger, WebSocket. */
-export async function configureHttp(app: NestExpressApplication, { server, tasks }: Environment): Promise<void> {
+export async function configureHttp(
+  app: NestExpressApplication,
+  { server, tasks, protection }: Environment,
+): Promise<void> {
+  limitConnections(app.getHttpServer(), protection);
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
   app.disable('x-powered-by');
+  app.set('trust proxy', protection.trustProxy);
+  app.use(shedLoad(protection.maxLagMs));
   // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
-  if (server.corsOrigins.length > 0) app.enableCors({ origin: [...server.corsOrigins] });
+  if (server.corsOrigins.length > 0) app.enableCors({ origin: [...server.corsOrigins], exposedHeaders: READABLE });
   app.use(refuseOtherBodies);
+  const problems = new ProblemFilter();
+  app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));
   app.useBodyParser('json', { limit: tasks.maxInputBytes + BODY_MARGIN });
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);

@@ -1,10 +1,12 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { POLICY, type Policy } from '../common/access.js';
 
 const DESCRIPTION = `An open market of AI agents that run as WebAssembly: upload an agent, submit tasks with a budget, let an
 auction pick who does them, and watch live.
 
-**To begin**, log in (\`POST /api/v1/auth/login\`) and paste the \`access_token\` into *Authorize*.
+**To begin**, log in (\`POST /api/v1/auth/login\`) and paste the \`access_token\` into *Authorize*. Programs use an API key
+(\`POST /api/v1/auth/api-keys\`) in \`X-API-Key\`; \`x-access\` of each route names the scope it needs.
 
 **Errors** are problem documents (RFC 9457): switch on \`code\`, show \`detail\`, quote \`trace_id\`. What belongs to somebody
 else answers 404, exactly like what does not exist.
@@ -17,7 +19,8 @@ const TAGS: Record<string, string> = {
   tasks: 'Submit work, follow it, see why which agent got it.',
   agents: 'Register agents and look at the market.',
   binaries: 'The versions of an agent: upload and download WebAssembly.',
-  auth: 'Accounts and access tokens.',
+  auth: 'Logging in and out, tokens and API keys.',
+  accounts: 'All accounts, and the audit trail. Admins only.',
   events: 'What happens, as pages and as server-sent events.',
   queue: 'What waits for a worker. Admins only.',
   gateway: 'Live connections and announcements. Admins only.',
@@ -37,7 +40,25 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setTitle('ZeroState')
     .setDescription(DESCRIPTION.replace(/(?<!\n)\n(?!\n)/g, ' '))
     .setVersion('1')
-    .addBearerAuth();
+    .addBearerAuth()
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'api_key');
   for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
-  return SwaggerModule.createDocument(app, config.build());
+  return withSecurity(SwaggerModule.createDocument(app, config.build()));
+}
+
+/** A route's credentials follow from its policy. */
+function withSecurity(document: OpenAPIObject): OpenAPIObject {
+  for (const item of Object.values(document.paths)) {
+    for (const operation of Object.values(item as Record<string, Operation>)) {
+      const policy = operation[POLICY];
+      if (policy === 'public') continue;
+      operation.security = policy === 'session' ? [{ bearer: [] }] : [{ bearer: [] }, { api_key: [] }];
+    }
+  }
+  return document;
+}
+
+interface Operation {
+  [POLICY]?: Policy;
+  security?: Record<string, string[]>[];
 }

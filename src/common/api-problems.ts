@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { applyDecorators } from '@nestjs/common';
-import { ApiBearerAuth, ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import { Problem } from './problem.js';
 
 /** What a status usually means, with the code and the sentence it usually comes with. */
@@ -12,11 +12,15 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     errors: [{ field: 'limit', message: 'limit must not be greater than 100' }],
   },
   401: {
-    meaning: 'The access token is missing, expired or wrong.',
+    meaning: 'The access token or API key is missing, expired, revoked or wrong.',
     code: 'TOKEN_EXPIRED',
-    detail: 'The access token has expired: log in again.',
+    detail: 'The access token has expired: refresh it (POST /api/v1/auth/refresh), or log in again.',
   },
-  403: { meaning: 'The role does not allow this.', code: 'ROLE_REQUIRED', detail: 'This needs the role admin.' },
+  403: {
+    meaning: 'The role, or the scopes of the API key, do not allow this; or the account is suspended.',
+    code: 'SCOPE_REQUIRED',
+    detail: 'This API key lacks the scope tasks:write.',
+  },
   404: {
     meaning: 'There is no such thing, or it is not yours.',
     code: 'NOT_FOUND',
@@ -43,9 +47,9 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     detail: 'Well-formed, but refused for what it says.',
   },
   429: {
-    meaning: 'You have used up what you may use for now.',
-    code: 'TOO_MANY_CONNECTIONS',
-    detail: 'Your account already holds 50 connections to the feed: close one, or follow several topics over one.',
+    meaning: 'Too many requests; `Retry-After` says how many seconds to wait.',
+    code: 'RATE_LIMITED',
+    detail: 'Too many requests: try again in 12 s.',
   },
 };
 
@@ -60,14 +64,10 @@ export interface DocumentedProblem {
 }
 
 /**
- * Documents the usual error answers of a route; 401 also marks it as one that takes the bearer token. A route that
- * reads a body names 413 and 415 too.
+ * Documents the usual error answers of a route. One that reads a body names 413 and 415 too.
  */
 export const ApiProblems = (...statuses: number[]) =>
-  applyDecorators(
-    ...(statuses.includes(401) ? [ApiBearerAuth()] : []),
-    ...statuses.map((status) => ApiProblem(status, USUAL[status])),
-  );
+  applyDecorators(...statuses.map((status) => ApiProblem(status, USUAL[status])));
 
 /** Documents one error answer that says something of its own. */
 export function ApiProblem(status: number, { meaning, code, detail, errors, members }: DocumentedProblem) {

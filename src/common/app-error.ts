@@ -39,6 +39,8 @@ export interface AppErrorOptions {
   errors?: FieldError[];
   /** Further members of the problem document; must be safe to show. */
   details?: Record<string, unknown>;
+  /** Seconds after which to try again; becomes `Retry-After`. */
+  retryAfter?: number;
   /** The underlying error, for the log only. */
   cause?: unknown;
 }
@@ -46,6 +48,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   readonly errors?: FieldError[];
   readonly details?: Record<string, unknown>;
+  readonly retryAfter?: number;
 
   /**
    * @param kind who must act
@@ -62,6 +65,7 @@ export class AppError extends Error {
     this.name = 'AppError';
     this.errors = options.errors;
     this.details = options.details;
+    this.retryAfter = options.retryAfter;
   }
 }
 

@@ -11,6 +11,7 @@ export interface Environment {
   queue: QueueConfig;
   storage: StorageConfig;
   auth: AuthConfig;
+  protection: ProtectionConfig;
   gateway: GatewayConfig;
   tasks: TaskConfig;
   auction: AuctionConfig;
@@ -71,9 +72,34 @@ export interface AuthConfig {
   jwtSecret?: string;
   /** Seconds. */
   accessTokenTtl: number;
+  /** Seconds a login lasts, however often its tokens are refreshed. */
+  sessionTtl: number;
+  /** Whether anybody may open an account; else only admins may. */
+  openRegistration: boolean;
   adminEmail: string;
   /** Unset: generated and printed once. */
   adminPassword?: string;
+}
+
+export interface ProtectionConfig {
+  /** Rate limits and the throttling of logins. */
+  rateLimits: boolean;
+  /** Requests a minute: of an address to `auth`, of a user or address to the others. */
+  perMinute: { auth: number; read: number; write: number; upload: number };
+  /** Express's `trust proxy`: how many proxies stand in front, or their addresses; false for none. */
+  trustProxy: false | number | readonly string[];
+  /** Connections one process holds at a time. */
+  maxConnections: number;
+  /** For a request's headers to arrive, ms. */
+  headersTimeoutMs: number;
+  /** For a request's body to arrive, uploads excepted, ms. */
+  bodyTimeoutMs: number;
+  /** For an upload to arrive, ms. */
+  uploadTimeoutMs: number;
+  /** How long an idle connection is kept, ms. */
+  idleTimeoutMs: number;
+  /** Event-loop delay from which requests are turned away, ms. */
+  maxLagMs: number;
 }
 
 export interface GatewayConfig {
@@ -277,7 +303,12 @@ export const variables = z
       .min(32, 'must have at least 32 characters')
       .optional()
       .describe('Signs access tokens; required in production'),
-    ACCESS_TOKEN_TTL: integer(3600, 1).describe('Life of an access token, seconds'),
+    ACCESS_TOKEN_TTL: integer(900, 1, 86_400).describe('Life of an access token, seconds'),
+    SESSION_TTL: integer(30 * 86_400, 60).describe('Life of a login, seconds: so long its tokens can be refreshed'),
+    REGISTRATION: z
+      .enum(['open', 'closed'], 'must be open or closed')
+      .default('open')
+      .describe('`closed`: only admins open accounts'),
     ADMIN_EMAIL: z
       .email('must be an email address')
       .default('admin@zerostate.local')
@@ -287,6 +318,24 @@ export const variables = z
       .min(10, 'must have at least 10 characters')
       .optional()
       .describe('Its password; unset: generated and printed once'),
+
+    RATE_LIMIT_ENABLED: flag(true).describe('Limit requests by address and user, and attempts to log in'),
+    RATE_LIMIT_AUTH: integer(300, 1).describe('Logins, registrations and refreshes a minute from one address'),
+    RATE_LIMIT_READ: integer(12_000, 1).describe('Reads a minute of one user'),
+    RATE_LIMIT_WRITE: integer(6000, 1).describe('Writes a minute of one user'),
+    RATE_LIMIT_UPLOAD: integer(120, 1).describe('Uploads a minute of one user'),
+    TRUST_PROXY: z
+      .string()
+      .regex(/^(false|\d{1,2}|[\w.:/,\s-]+)$/, 'must be false, a number of proxies, or their addresses')
+      .default('false')
+      .transform((text) => (text === 'false' ? false : /^\d+$/.test(text) ? Number(text) : text.split(/\s*,\s*/)))
+      .describe('Proxies whose X-Forwarded-For is believed: how many, or their addresses; false for none'),
+    MAX_CONNECTIONS: integer(20_000, 1).describe('Connections one process holds at a time'),
+    HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
+    BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
+    UPLOAD_TIMEOUT_MS: integer(300_000, 1000).describe('For an upload to arrive, ms'),
+    IDLE_TIMEOUT_MS: integer(10_000, 100).describe('How long an idle connection is kept, ms'),
+    MAX_EVENT_LOOP_LAG_MS: integer(1000, 50).describe('Event-loop delay from which requests are turned away, ms'),
 
     GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),
     GATEWAY_CONNECTIONS_PER_ADDRESS: integer(1000, 1).describe('Live connections of one address to one process'),
@@ -413,8 +462,26 @@ function toSlices(env: Variables): Environment {
     auth: {
       jwtSecret: env.JWT_SECRET,
       accessTokenTtl: env.ACCESS_TOKEN_TTL,
+      sessionTtl: env.SESSION_TTL,
+      openRegistration: env.REGISTRATION === 'open',
       adminEmail: env.ADMIN_EMAIL.toLowerCase(),
       adminPassword: env.ADMIN_PASSWORD,
+    },
+    protection: {
+      rateLimits: env.RATE_LIMIT_ENABLED,
+      perMinute: {
+        auth: env.RATE_LIMIT_AUTH,
+        read: env.RATE_LIMIT_READ,
+        write: env.RATE_LIMIT_WRITE,
+        upload: env.RATE_LIMIT_UPLOAD,
+      },
+      trustProxy: env.TRUST_PROXY,
+      maxConnections: env.MAX_CONNECTIONS,
+      headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
+      bodyTimeoutMs: env.BODY_TIMEOUT_MS,
+      uploadTimeoutMs: env.UPLOAD_TIMEOUT_MS,
+      idleTimeoutMs: env.IDLE_TIMEOUT_MS,
+      maxLagMs: env.MAX_EVENT_LOOP_LAG_MS,
     },
     gateway: {
       maxConnectionsPerUser: env.GATEWAY_CONNECTIONS_PER_USER,

@@ -2,7 +2,14 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { outageLog } from '../observability/index.js';
-import { EVENT_STREAM, type EventStream, type FeedNotice, type FeedSignal, MAX_SIGNALS } from './event-stream.js';
+import {
+  EVENT_STREAM,
+  type EventStream,
+  type FeedNotice,
+  type FeedSignal,
+  MAX_SIGNALS,
+  type SilentSignal,
+} from './event-stream.js';
 import type { FeedEvent, NewFeedEvent } from './feed-event.js';
 
 /**
@@ -61,6 +68,11 @@ export class EventLog {
       signals: [...(this.pending?.signals ?? []), ...notice.signals],
     };
     if (!this.announcing) void this.publishPending();
+  }
+
+  /** Tells every process of something that is not in the feed. */
+  signal(type: SilentSignal, id: string): void {
+    this.announce({ seq: 0, signals: [{ type, id }] });
   }
 
   /** The end of the feed. */

@@ -27,9 +27,12 @@ export interface FeedNotice {
   signals: FeedSignal[];
 }
 
+/** What is told without being part of the feed: nothing a subscriber would follow, but every process must heed at once. */
+export type SilentSignal = 'session.revoked' | 'user.changed' | 'api_key.revoked';
+
 export interface FeedSignal {
-  type: EventType;
-  /** The task for `task.*`, the agent for `agent.*`. */
+  type: EventType | SilentSignal;
+  /** The task for `task.*`, the agent for `agent.*`, the session, user or key for the others. */
   id: string;
 }
 

@@ -11,6 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import type { FeedEvent } from '../feed/index.js';
 import { isTerminal, TaskService } from '../tasks/index.js';
@@ -37,6 +38,7 @@ const ApiFeed = (operationId: string) =>
   );
 
 @ApiTags('events')
+@Access('tasks:read')
 @Controller()
 export class EventsController {
   constructor(
@@ -51,7 +53,7 @@ export class EventsController {
    */
   @Get('events')
   @ApiFeed('getEvents')
-  @ApiProblems(400, 401, 429)
+  @ApiProblems(400, 401, 403, 429)
   async user(
     @CurrentCaller() caller: Caller,
     @Query() query: EventsQuery,
@@ -70,7 +72,7 @@ export class EventsController {
   @Get('tasks/:id/events')
   @ApiFeed('getTaskEvents')
   @ApiNoContentResponse({ description: 'SSE: the task has ended, and there is nothing after the cursor.' })
-  @ApiProblems(400, 401, 404, 429)
+  @ApiProblems(400, 401, 403, 404, 429)
   async task(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

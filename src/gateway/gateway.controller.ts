@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type Caller, CurrentCaller, RequireRole } from '../auth/index.js';
+import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { EventLog, FeedTail } from '../feed/index.js';
 import { AnnouncedDto, AnnouncementDto, GatewayStatsDto } from './gateway.dto.js';
@@ -8,7 +9,7 @@ import { Hub } from './hub.js';
 import { SocketGateway } from './socket.gateway.js';
 
 @ApiTags('gateway')
-@RequireRole('admin')
+@Access('admin')
 @Controller('gateway')
 export class GatewayController {
   constructor(

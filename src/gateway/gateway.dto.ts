@@ -1,5 +1,6 @@
 import { IsNotEmpty, IsString, MaxLength } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
+import { IsPlainText } from '../common/validators.js';
 
 export class AnnouncementDto {
   /**
@@ -8,6 +9,7 @@ export class AnnouncementDto {
    */
   @IsString()
   @IsNotEmpty()
+  @IsPlainText()
   @MaxLength(2000)
   message: string;
 }

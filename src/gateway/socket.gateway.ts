@@ -11,7 +11,7 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import { AccessTokens, type Caller } from '../auth/index.js';
+import { AccessTokens, type Caller, Revocations } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
@@ -45,6 +45,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   constructor(
     private readonly tokens: AccessTokens,
+    private readonly revocations: Revocations,
     private readonly access: TopicAccess,
     private readonly limits: ConnectionLimits,
     private readonly hub: Hub,
@@ -52,6 +53,12 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   afterInit(server: Server): void {
     this.fanOut = new FanOut(server);
+    // Whoever still may comes back, with the role it has now.
+    this.revocations.onChange(() => {
+      for (const client of this.clients) {
+        if (!this.revocations.isAdmitted(client.data.caller)) client.disconnect(true);
+      }
+    });
     server.use((socket, next) => {
       try {
         const token: unknown = socket.handshake.auth.token;

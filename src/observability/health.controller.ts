@@ -1,12 +1,12 @@
-import { Controller, Get, Res, SetMetadata } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { PUBLIC } from '../common/access.js';
+import { Access } from '../common/access.js';
 import { LiveDto, ReadyDto } from './health.dto.js';
 import { Health } from './health.js';
 
 @ApiTags('operations')
-@SetMetadata(PUBLIC, true)
+@Access('public')
 @Controller('health')
 export class HealthController {
   constructor(private readonly health: Health) {}

@@ -10,8 +10,7 @@ export const USAGE = `What an operator does beside running the server; all of it
   --password-stdin   admin:create: read the password from standard input; else it is made and shown once`;
 
 export type Command =
-  | { name: 'migrate' | 'revert' | 'doctor' | 'help' }
-  | { name: 'create-admin'; email: string; passwordStdin: boolean };
+  { name: 'migrate' | 'revert' | 'doctor' | 'help' } | { name: 'create-admin'; email: string; passwordStdin: boolean };
 
 /** The command cannot be understood: `message` says why. */
 export class UsageError extends Error {}

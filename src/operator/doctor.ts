@@ -66,7 +66,12 @@ function configuration(source: NodeJS.ProcessEnv, report: (finding: Finding) => 
     report({ mark: '✓', what: 'configuration', found });
     return environment;
   } catch (error) {
-    report({ mark: '✗', what: 'configuration', found: (error as Error).message, advice: '.env.example explains each.' });
+    report({
+      mark: '✗',
+      what: 'configuration',
+      found: (error as Error).message,
+      advice: '.env.example explains each.',
+    });
     return null;
   }
 }
@@ -79,9 +84,16 @@ async function dataFolder({ server: { dataDir } }: Environment): Promise<Finding
     const { bavail, bsize } = await statfs(dataDir);
     const free = bavail * bsize;
     const found = `${dataDir}, ${(free / 1024 ** 3).toFixed(1)} GiB free`;
-    return free < LITTLE_SPACE ? { mark: '!', what, found, advice: 'Make room, or move DATA_DIR.' } : { mark: '✓', what, found };
+    return free < LITTLE_SPACE
+      ? { mark: '!', what, found, advice: 'Make room, or move DATA_DIR.' }
+      : { mark: '✓', what, found };
   } catch (error) {
-    return { mark: '✗', what, found: `${dataDir}: ${reason(error)}`, advice: 'Let this user write there, or set DATA_DIR.' };
+    return {
+      mark: '✗',
+      what,
+      found: `${dataDir}: ${reason(error)}`,
+      advice: 'Let this user write there, or set DATA_DIR.',
+    };
   }
 }
 
@@ -151,7 +163,12 @@ async function dependencies(environment: Environment): Promise<Finding[]> {
   findings.push(
     missing.length === 0
       ? { mark: '✓', what: 'sandbox', found: 'every wall stands on this machine' }
-      : { mark: '!', what: 'sandbox', found: missing.join(' '), advice: 'docs/security.md says what each wall keeps out.' },
+      : {
+          mark: '!',
+          what: 'sandbox',
+          found: missing.join(' '),
+          advice: 'docs/security.md says what each wall keeps out.',
+        },
   );
   return findings;
 }

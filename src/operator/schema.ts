@@ -6,7 +6,9 @@ import { withDatabase } from './installation.js';
 export const migrateSchema = (environment: Environment): Promise<string> =>
   withDatabase(environment, async ({ database }) => {
     const migrations = await migrate(database.url);
-    return migrations.length > 0 ? migrations.map((name) => `migrated: ${name}`).join('\n') : 'The schema is up to date.';
+    return migrations.length > 0
+      ? migrations.map((name) => `migrated: ${name}`).join('\n')
+      : 'The schema is up to date.';
   });
 
 /** Takes the last migration back, with what it had added. */

@@ -1,7 +1,7 @@
-import { Controller, Get, Inject, Param, Query, Res, SetMetadata, type StreamableFile } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Res, type StreamableFile } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { PUBLIC } from '../common/access.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { BlobLinkQuery } from './blob-link.dto.js';
 import { BlobLinks } from './blob-links.js';
@@ -24,7 +24,7 @@ export class BlobsController {
    * @param ref as the blob store calls it
    */
   @Get(':ref')
-  @SetMetadata(PUBLIC, true)
+  @Access('public')
   @ApiOperation({ operationId: 'downloadBlob' })
   @ApiProduces('application/wasm')
   @ApiOkResponse({

@@ -1,12 +1,12 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { RequireRole } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { QueueStatsDto } from './queue.dto.js';
 
 @ApiTags('queue')
-@RequireRole('admin')
+@Access('admin')
 @Controller('queue')
 export class QueueController {
   constructor(@Inject(TASK_QUEUE) private readonly queue: TaskQueue) {}

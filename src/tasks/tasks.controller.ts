@@ -2,6 +2,7 @@ import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } fro
 import { ApiAcceptedResponse, ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { ScoreboardDto } from './scoreboard.dto.js';
 import { idempotencyKey, preferredWait } from './submission-headers.js';
@@ -41,6 +42,7 @@ const QUEUE_FULL = {
 };
 
 @ApiTags('tasks')
+@Access('tasks:read')
 @Controller('tasks')
 export class TasksController {
   constructor(private readonly tasks: TaskService) {}
@@ -50,6 +52,7 @@ export class TasksController {
    * @remarks The answer comes once the task is safely stored; an auction then picks the agent that does it. Follow it by its
    * events, or ask for it again.
    */
+  @Access('tasks:write')
   @Post()
   @HttpCode(202)
   @ApiOperation({ operationId: 'submitTask' })
@@ -73,7 +76,7 @@ export class TasksController {
     description: '`wait=N`: answer once the task has ended, but after N seconds (at most 60) as it then stands.',
     schema: { type: 'string', example: 'wait=10' },
   })
-  @ApiProblems(400, 401, 413, 415)
+  @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(503, QUEUE_FULL)
   async submit(
@@ -97,12 +100,13 @@ export class TasksController {
    * Submits up to 1,000 tasks at once: all are stored, or none.
    * @remarks The whole body may be as large as that of a single task. `errors` name the place of a mistake, such as `tasks.17.budget`.
    */
+  @Access('tasks:write')
   @Post('batch')
   @HttpCode(202)
   @ApiOperation({ operationId: 'submitTaskBatch' })
   @ApiAcceptedResponse({ type: TaskBatchDto, description: 'The tasks, queued.' })
   @ApiIdempotencyKey()
-  @ApiProblems(400, 401, 413, 415)
+  @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(503, QUEUE_FULL)
   submitBatch(
@@ -117,7 +121,7 @@ export class TasksController {
   @Get()
   @ApiOperation({ operationId: 'listTasks' })
   @ApiOkResponse({ type: TaskPage, description: 'A page of tasks, without inputs and results.' })
-  @ApiProblems(400, 401)
+  @ApiProblems(400, 401, 403)
   list(@CurrentCaller() caller: Caller, @Query() query: ListTasksQuery): Promise<TaskPage> {
     return this.tasks.list(caller, query);
   }
@@ -129,7 +133,7 @@ export class TasksController {
   @Get(':id')
   @ApiOperation({ operationId: 'getTask' })
   @ApiOkResponse({ type: TaskDto, description: 'The task as it stands.', example: COMPLETED_TASK })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskDto> {
     return this.tasks.get(caller, id);
   }
@@ -141,7 +145,7 @@ export class TasksController {
   @Get(':id/result')
   @ApiOperation({ operationId: 'getTaskResult' })
   @ApiOkResponse({ type: TaskResultDto, description: 'The outcome so far.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   result(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskResultDto> {
     return this.tasks.result(caller, id);
   }
@@ -153,7 +157,7 @@ export class TasksController {
   @Get(':id/auction')
   @ApiOperation({ operationId: 'getTaskAuction' })
   @ApiOkResponse({ type: ScoreboardDto, description: 'The scoreboard as the award was decided on.' })
-  @ApiProblems(401)
+  @ApiProblems(401, 403)
   @ApiProblem(404, {
     meaning:
       'There is no such task, it is not yours (`NOT_FOUND`), or its auction is still to come (`NO_AUCTION_YET`).',
@@ -168,11 +172,12 @@ export class TasksController {
    * Ends a task that has not ended; a running agent is killed.
    * @param id UUID of the task
    */
+  @Access('tasks:write')
   @Post(':id/cancel')
   @HttpCode(200)
   @ApiOperation({ operationId: 'cancelTask' })
   @ApiOkResponse({ type: TaskDto, description: 'The task, cancelled.' })
-  @ApiProblems(401, 404)
+  @ApiProblems(401, 403, 404)
   @ApiProblem(409, {
     meaning: 'The task has ended.',
     code: 'ALREADY_ENDED',
@@ -186,11 +191,12 @@ export class TasksController {
    * Rates a completed task, once; the vote moves the rating of its agent.
    * @param id UUID of the task
    */
+  @Access('tasks:write')
   @Post(':id/rating')
   @HttpCode(200)
   @ApiOperation({ operationId: 'rateTask' })
   @ApiOkResponse({ type: TaskDto, description: 'The task with your verdict.' })
-  @ApiProblems(400, 401, 404, 413, 415)
+  @ApiProblems(400, 401, 403, 404, 413, 415)
   @ApiProblem(409, {
     meaning: 'The task is not completed, or rated already.',
     code: 'NOT_RATEABLE',

@@ -11,6 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import type { Environment, StorageConfig } from '../config/index.js';
 import { Staging } from '../storage/index.js';
@@ -43,7 +44,7 @@ const ApiUpload = () =>
       },
     }),
     ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' }),
-    ApiProblems(400, 401),
+    ApiProblems(400, 401, 403),
     ApiProblem(409, {
       meaning: 'The version exists with other bytes, or was retired.',
       code: 'VERSION_TAKEN',
@@ -74,6 +75,7 @@ const ApiUpload = () =>
   );
 
 @ApiTags('binaries')
+@Access('agents:write')
 @Controller('agents/:id/binary')
 export class UploadController {
   private readonly limits: StorageConfig;

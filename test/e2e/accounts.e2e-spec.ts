@@ -30,7 +30,7 @@ describe('accounts', () => {
   describe('registering', () => {
     it('opens an account and logs it in', async () => {
       const { body } = await register('ada@example.test', PASSWORD, 201);
-      expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 3600, user: { role: 'user' } });
+      expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 900, user: { role: 'user' } });
       const me = expectStatus(await api(server.url).get('/auth/me', { token: body.access_token }), 200).body;
       expect(me).toEqual(body.user);
       expect(me).toEqual({
@@ -145,7 +145,7 @@ describe('accounts', () => {
 
     it('is refused when another key signed it, or none', async () => {
       const { user } = (await register('forged@example.test', PASSWORD, 201)).body;
-      const claims = { sub: user.id, role: 'admin', iat: inSeconds(0), exp: inSeconds(60) };
+      const claims = { sub: user.id, sid: UNKNOWN_ID, role: 'admin', iat: inSeconds(0), exp: inSeconds(60) };
       const forged = [
         forgeToken(claims, randomBytes(32).toString('hex')),
         forgeToken(claims, null),

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { api, login, loginAdmin, registerUser, waitForTask, type TestUser } from '../support/client.js';
+import { api, expectStatus, login, loginAdmin, registerUser, waitForTask, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { agent, publish, submit } from './agents.js';
@@ -19,6 +19,8 @@ interface Operation {
   method: string;
   path: string;
   bearer: boolean;
+  /** Who may call it: `x-access` of the document. */
+  policy: string;
   /** Media type of the body it reads. */
   reads?: string;
   schema?: Schema;
@@ -53,6 +55,7 @@ describe('bad input', () => {
   let userId: string;
   let agentId: string;
   let taskId: string;
+  let keyId: string;
   let operations: Operation[];
   let schemas: Record<string, Schema>;
 
@@ -65,6 +68,7 @@ describe('bad input', () => {
     agentId = await publish(server.url, user.token, 'hex', await hexOfInput(), { capabilities: ['hex'] });
     taskId = await submit(server.url, user.token, 'hex');
     await waitForTask(server.url, user.token, taskId, 'completed');
+    keyId = (await createKey(['tasks:read'])).id;
     const document: any = await (await fetch(`${server.url}/docs-json`)).json();
     schemas = document.components.schemas;
     operations = operationsOf(document);
@@ -87,7 +91,7 @@ describe('bad input', () => {
     });
 
     it('a token that is missing, expired, forged or garbage', async () => {
-      const claims = { sub: userId, role: 'user', iat: inSeconds(-60) };
+      const claims = { sub: userId, sid: UNKNOWN_ID, role: 'user', iat: inSeconds(-60) };
       const valid = forgeToken({ ...claims, exp: inSeconds(60) }, JWT_SECRET);
       const [header, , signature] = valid.split('.');
       const admin = Buffer.from(JSON.stringify({ ...claims, role: 'admin', exp: inSeconds(60) })).toString('base64url');
@@ -107,6 +111,7 @@ describe('bad input', () => {
         'a higher role': `Bearer ${header}.${admin}.${signature}`,
         'no subject': `Bearer ${forgeToken({ role: 'admin', exp: inSeconds(60) }, JWT_SECRET)}`,
         'an odd subject': `Bearer ${forgeToken({ ...claims, sub: `' OR 1=1`, exp: inSeconds(60) }, JWT_SECRET)}`,
+        'no session': `Bearer ${forgeToken({ sub: userId, role: 'user', exp: inSeconds(60) }, JWT_SECRET)}`,
         'an odd role': `Bearer ${forgeToken({ ...claims, role: 'root', exp: inSeconds(60) }, JWT_SECRET)}`,
         'very long': `Bearer ${'a'.repeat(8000)}`,
       };
@@ -216,6 +221,7 @@ describe('bad input', () => {
                 attack(operation, `a wrong ${member}`, withMember(operation, member, value), [
                   400,
                   ...(operation.id === 'login' && member === 'password' ? [401] : []),
+                  ...(member === 'current_password' ? [422] : []),
                 ]),
               ),
             ),
@@ -307,6 +313,11 @@ describe('bad input', () => {
         capability: ['%00', '', 'Nope', `'`, 'a'.repeat(100)],
         mine: ['nope', '1', '%00'],
         after_seq: ['-1', '1.5', 'abc', '1e400', '99999999999999999999', '%00'],
+        role: ['nope', '', '%00'],
+        suspended: ['nope', '', '1'],
+        email: ['nope', '', '%00', `'@'`],
+        user_id: ['nope', '', `'`],
+        address: ['nope', '', '1.2.3', `'`],
         expires: ['nope', '-1', '1e400'],
         filename: ['%00', 'a/b', '%22'],
         type: ['%00', 'nope', 'a/b%0d%0a'],
@@ -329,11 +340,37 @@ describe('bad input', () => {
     });
 
     it('an act that needs another role', async () => {
-      const admins = operations.filter(({ path }) => path.startsWith('/api/v1/queue'));
-      expect(admins.length).toBeGreaterThan(0);
+      const admins = operations.filter(({ policy }) => policy === 'admin');
+      expect(admins.length).toBeGreaterThan(5);
       await refused(
         admins.map((operation) => ({ operation, what: 'a user', body: validBody(operation), expected: [403] })),
         user.token,
+      );
+    });
+
+    it('an act beyond the scopes of an API key, and a key that is none', async () => {
+      const closed = operations.filter(({ bearer }) => bearer);
+      const scopes = [...new Set(closed.map(({ policy }) => policy))].filter((policy) => policy !== 'session');
+      const keys = new Map<string, string>();
+      for (const scope of scopes) {
+        const others = scopes.filter((other) => other !== scope && other !== 'admin');
+        keys.set(scope, (await createKey(others)).key);
+      }
+      keys.set('session', (await createKey(scopes.filter((scope) => scope !== 'admin'))).key);
+      before = await contentOf(database.url);
+      const withKey = (operation: Operation, what: string, key: string, expected: number[]): Attack => ({
+        operation,
+        what,
+        headers: { authorization: undefined as never, 'x-api-key': key },
+        body: validBody(operation),
+        expected,
+      });
+      const garbage = ['', 'garbage', 'zsk_', `zsk_${'a'.repeat(43)}`, `zsk_${'a'.repeat(8000)}`, "' OR 1=1"];
+      await refused(
+        closed.flatMap((operation) => [
+          withKey(operation, `a key without ${operation.policy}`, keys.get(operation.policy) as string, [403]),
+          ...garbage.map((key) => withKey(operation, 'garbage', key, [401])),
+        ]),
       );
     });
 
@@ -502,9 +539,23 @@ describe('bad input', () => {
     expected: [400],
   });
 
+  const idFor = (path: string): string =>
+    path.includes('/agents/')
+      ? agentId
+      : path.includes('/users/')
+        ? userId
+        : path.includes('/api-keys/')
+          ? keyId
+          : taskId;
+
+  const createKey = async (scopes: string[]): Promise<{ id: string; key: string }> => {
+    const answer = await api(server.url).post('/auth/api-keys', { name: 'of a test', scopes }, { token: user.token });
+    return expectStatus(answer, 201).body;
+  };
+
   async function send({ operation, path = operation.path, headers, body }: Attack, token?: string): Promise<RawAnswer> {
-    const real = path.replace('{id}', path.includes('/agents/') ? agentId : taskId);
-    const authorization = token ?? (path.startsWith('/api/v1/queue') ? adminToken : user.token);
+    const real = path.replace('{id}', idFor(path));
+    const authorization = token ?? (operation.policy === 'admin' ? adminToken : user.token);
     const all = { authorization: `Bearer ${authorization}`, ...contentTypeOf(body), ...headers };
     return read(
       await fetch(server.url + real, {
@@ -569,6 +620,7 @@ function operationsOf(document: any): Operation[] {
         method: method.toUpperCase(),
         path,
         bearer: operation.security !== undefined,
+        policy: operation['x-access'],
         reads,
         schema: content?.schema,
         query: operation.parameters.filter((it: any) => it.in === 'query').map((it: any) => it.name),

@@ -1,13 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SCOPES } from '../../src/common/access.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 
 const SNAPSHOT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
 
 /** Routes that need no token. */
-const PUBLIC = ['getLiveness', 'getReadiness', 'register', 'login', 'downloadBlob'];
+const PUBLIC = ['getLiveness', 'getReadiness', 'register', 'login', 'refreshSession', 'downloadBlob'];
 
 type Loose = any;
 
@@ -94,12 +95,27 @@ describe('the OpenAPI document', () => {
   it('asks for the bearer token everywhere but on public routes, and says that it may be refused', () => {
     expect(
       wrong(({ operation }) => {
-        const asks = JSON.stringify(operation.security) === '[{"bearer":[]}]';
         if (PUBLIC.includes(operation.operationId)) return operation.security ? 'asks for a token' : undefined;
-        return asks && operation.responses[401] ? undefined : 'asks for no token';
+        const asks = (operation.security ?? []).flatMap(Object.keys);
+        return asks.includes('bearer') && operation.responses[401] ? undefined : 'asks for no token';
       }),
     ).toEqual([]);
     expect(document.components.securitySchemes.bearer).toMatchObject({ type: 'http', scheme: 'bearer' });
+  });
+
+  it('declares a policy for every operation, and lets none that changes something be called with a scope to read', () => {
+    const policies = ['public', 'session', ...SCOPES];
+    expect(
+      wrong(({ operation, method }) => {
+        const policy = operation['x-access'];
+        if (!policies.includes(policy)) return `no policy: ${policy}`;
+        if ((policy === 'public') !== PUBLIC.includes(operation.operationId)) return 'public by mistake';
+        if (policy !== 'public' && !operation.responses[403]) return 'does not say that it may be refused';
+        const keys = (operation.security ?? []).flatMap(Object.keys).includes('api_key');
+        if (keys !== SCOPES.includes(policy)) return 'says the wrong thing about API keys';
+        return method !== 'get' && policy.endsWith(':read') ? 'changes something with a scope to read' : undefined;
+      }),
+    ).toEqual([]);
   });
 
   it('shows a schema and an example of every body that is sent, and says how it may be refused', () => {

@@ -1,0 +1,135 @@
+import { Body, Controller, Get, HttpCode, Ip, Param, Patch, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Access } from '../common/access.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { toPage } from '../common/pagination.js';
+import { AccountsService } from './accounts.service.js';
+import {
+  AccountDto,
+  AccountPage,
+  AuditPage,
+  AuditQuery,
+  ChangeAccountDto,
+  CreateAccountDto,
+  ListAccountsQuery,
+  presentAccount,
+  presentAuditEvent,
+} from './auth.dto.js';
+import { AuditTrail } from './audit-trail.js';
+import { AuthService } from './auth.service.js';
+import { type Caller, CurrentCaller } from './caller.js';
+
+const LastAdmin = () =>
+  ApiProblem(409, {
+    meaning: 'It is the last admin.',
+    code: 'LAST_ADMIN',
+    detail: 'This is the last admin: make another account admin first.',
+  });
+
+@ApiTags('accounts')
+@Access('admin')
+@Controller()
+export class AccountsController {
+  constructor(
+    private readonly accounts: AccountsService,
+    private readonly auth: AuthService,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  /** All accounts, newest first. */
+  @Get('users')
+  @ApiOperation({ operationId: 'listAccounts' })
+  @ApiOkResponse({ type: AccountPage, description: 'A page of accounts.' })
+  @ApiProblems(400, 401, 403)
+  async list(@Query() query: ListAccountsQuery): Promise<AccountPage> {
+    return toPage(await this.accounts.list(query), query.limit, presentAccount);
+  }
+
+  /** Opens an account for somebody, also where registration is closed. */
+  @Post('users')
+  @ApiOperation({ operationId: 'createAccount' })
+  @ApiCreatedResponse({ type: AccountDto, description: 'The account.' })
+  @ApiProblems(400, 401, 403, 413, 415, 429)
+  @ApiProblem(409, {
+    meaning: 'There is an account with this email.',
+    code: 'EMAIL_TAKEN',
+    detail: 'There is an account with this email: log in, or use another.',
+  })
+  async create(
+    @CurrentCaller() caller: Caller,
+    @Body() { email, password, role }: CreateAccountDto,
+    @Ip() address: string,
+  ): Promise<AccountDto> {
+    return presentAccount(await this.auth.create(email, password, role, caller, address));
+  }
+
+  /**
+   * One account.
+   * @param id UUID of the account
+   */
+  @Get('users/:id')
+  @ApiOperation({ operationId: 'getAccount' })
+  @ApiOkResponse({ type: AccountDto, description: 'The account.' })
+  @ApiProblems(401, 403, 404)
+  async get(@Param('id') id: string): Promise<AccountDto> {
+    return presentAccount(await this.accounts.get(id));
+  }
+
+  /**
+   * Makes an account admin, or an admin a user. It holds at once, for logins that are under way too.
+   * @param id UUID of the account
+   */
+  @Patch('users/:id')
+  @ApiOperation({ operationId: 'changeAccount' })
+  @ApiOkResponse({ type: AccountDto, description: 'The account after the change.' })
+  @ApiProblems(400, 401, 403, 404, 413, 415, 429)
+  @LastAdmin()
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() { role }: ChangeAccountDto,
+    @Ip() address: string,
+  ): Promise<AccountDto> {
+    return presentAccount(await this.accounts.setRole(caller, id, role, address));
+  }
+
+  /**
+   * Shuts an account out: its logins end, and its API keys are refused.
+   * @param id UUID of the account
+   */
+  @Post('users/:id/suspend')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'suspendAccount' })
+  @ApiOkResponse({ type: AccountDto, description: 'The account, suspended.' })
+  @ApiProblems(401, 403, 404, 429)
+  @LastAdmin()
+  async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<AccountDto> {
+    return presentAccount(await this.accounts.suspend(caller, id, address));
+  }
+
+  /**
+   * Lets a suspended account log in again; its API keys are good again.
+   * @param id UUID of the account
+   */
+  @Post('users/:id/unsuspend')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'unsuspendAccount' })
+  @ApiOkResponse({ type: AccountDto, description: 'The account, not suspended.' })
+  @ApiProblems(401, 403, 404, 429)
+  async unsuspend(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Ip() address: string,
+  ): Promise<AccountDto> {
+    return presentAccount(await this.accounts.unsuspend(caller, id, address));
+  }
+
+  /** The security-relevant acts, newest first. Nobody can change or remove one. */
+  @Get('audit')
+  @ApiOperation({ operationId: 'listAuditEvents' })
+  @ApiOkResponse({ type: AuditPage, description: 'A page of acts.' })
+  @ApiProblems(400, 401, 403)
+  async trail(@Query() query: AuditQuery): Promise<AuditPage> {
+    return toPage(await this.audit.list(query), query.limit, presentAuditEvent);
+  }
+}

@@ -1,0 +1,104 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { DataSource, type EntityManager, type Repository } from 'typeorm';
+import { AppError, notFound } from '../common/app-error.js';
+import { isId } from '../common/ids.js';
+import { AuditTrail } from './audit-trail.js';
+import type { Caller } from './caller.js';
+import { Sessions } from './sessions.js';
+import { User, type UserRole } from './user.entity.js';
+
+export interface AccountFilter {
+  role?: UserRole;
+  suspended?: boolean;
+  email?: string;
+  limit: number;
+  cursor?: string;
+}
+
+/** What admins do to accounts. The last admin who can log in stays one. */
+@Injectable()
+export class AccountsService {
+  constructor(
+    @InjectRepository(User) private readonly users: Repository<User>,
+    private readonly database: DataSource,
+    private readonly sessions: Sessions,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  /** Newest first, one more than asked for. */
+  list({ role, suspended, email, limit, cursor }: AccountFilter): Promise<User[]> {
+    const query = this.users
+      .createQueryBuilder('account')
+      .orderBy('account.id', 'DESC')
+      .limit(limit + 1);
+    if (role) query.andWhere('account.role = :role', { role });
+    if (suspended !== undefined) query.andWhere(`account.suspended_at IS ${suspended ? 'NOT NULL' : 'NULL'}`);
+    if (email) query.andWhere('account.email = :email', { email });
+    if (cursor) query.andWhere('account.id < :cursor', { cursor });
+    return query.getMany();
+  }
+
+  /** @throws AppError `not_found` */
+  async get(id: string): Promise<User> {
+    const user = isId(id) ? await this.users.findOneBy({ id }) : null;
+    if (!user) throw notFound('account');
+    return user;
+  }
+
+  /** Ends all sessions of the account and refuses its keys, on every process. */
+  suspend(by: Caller, id: string, address: string): Promise<User> {
+    return this.change(id, async (user, transaction) => {
+      if (user.suspendedAt) return;
+      if (user.role === 'admin') await this.keepAnAdmin(transaction, id);
+      await transaction.query('UPDATE users SET suspended_at = now(), access_changed_at = now() WHERE id = $1', [id]);
+      await this.sessions.end(transaction, id);
+      await this.audit.record({ type: 'account.suspended', actorId: by.id, subjectId: id, address }, transaction);
+    });
+  }
+
+  /** The account may log in again; sessions that were ended stay so. */
+  unsuspend(by: Caller, id: string, address: string): Promise<User> {
+    return this.change(id, async (user, transaction) => {
+      if (!user.suspendedAt) return;
+      await transaction.query('UPDATE users SET suspended_at = NULL, access_changed_at = now() WHERE id = $1', [id]);
+      await this.audit.record({ type: 'account.unsuspended', actorId: by.id, subjectId: id, address }, transaction);
+    });
+  }
+
+  /** @param by null: the operator, at the machine @throws AppError `conflict` `LAST_ADMIN` */
+  setRole(by: Caller | null, id: string, role: UserRole, address?: string): Promise<User> {
+    return this.change(id, async (user, transaction) => {
+      if (user.role === role) return;
+      if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
+      await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
+      const details = { from: user.role, to: role };
+      const entry = { type: 'account.role_changed', actorId: by?.id, subjectId: id, address, details } as const;
+      await this.audit.record(entry, transaction);
+    });
+  }
+
+  private async change(id: string, act: (user: User, transaction: EntityManager) => Promise<void>): Promise<User> {
+    if (!isId(id)) throw notFound('account');
+    await this.database.transaction(async (transaction) => {
+      // One change of admins at a time: two of them may not demote each other at once.
+      await transaction.query('SELECT pg_advisory_xact_lock($1)', [ADMINS_LOCK]);
+      const user = await transaction.findOneBy(User, { id });
+      if (!user) throw notFound('account');
+      await act(user, transaction);
+    });
+    await this.sessions.tell('user.changed', id);
+    return this.get(id);
+  }
+
+  private async keepAnAdmin(transaction: EntityManager, except: string): Promise<void> {
+    const [others] = await transaction.query<{ count: string }[]>(
+      `SELECT count(*) FROM users WHERE role = 'admin' AND suspended_at IS NULL AND id <> $1`,
+      [except],
+    );
+    if (Number(others.count) > 0) return;
+    throw new AppError('conflict', 'LAST_ADMIN', 'This is the last admin: make another account admin first.');
+  }
+}
+
+const ADMINS_LOCK = 7305449119;

@@ -1,0 +1,62 @@
+import { Body, Controller, Delete, Get, HttpCode, Ip, Param, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Access } from '../common/access.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { PageQuery, toPage } from '../common/pagination.js';
+import { ApiKeys } from './api-keys.service.js';
+import { ApiKeyPage, CreateApiKeyDto, NewApiKeyDto, presentKey } from './auth.dto.js';
+import { type Caller, CurrentCaller } from './caller.js';
+
+@ApiTags('auth')
+@Controller('auth/api-keys')
+export class ApiKeysController {
+  constructor(private readonly keys: ApiKeys) {}
+
+  /**
+   * Makes a key for programs, to be sent as `X-API-Key`. It is shown this once.
+   * @remarks A key may do what its scopes say, on behalf of the account. A key with `account:write` can make further ones,
+   * with no scope it does not have itself.
+   */
+  @Access('account:write')
+  @Post()
+  @ApiOperation({ operationId: 'createApiKey' })
+  @ApiCreatedResponse({ type: NewApiKeyDto, description: 'The key. Keep `key`: nobody can show it again.' })
+  @ApiProblems(400, 401, 413, 415, 429)
+  @ApiProblem(403, {
+    meaning: 'A scope is beyond what you may do (`SCOPE_NOT_YOURS`), or there are too many keys (`QUOTA_EXCEEDED`).',
+    code: 'SCOPE_NOT_YOURS',
+    detail: 'You cannot give what you may not do: admin.',
+  })
+  async create(
+    @CurrentCaller() caller: Caller,
+    @Body() { name, scopes, expires_at }: CreateApiKeyDto,
+    @Ip() address: string,
+  ): Promise<NewApiKeyDto> {
+    const { key, secret } = await this.keys.create(caller, { name, scopes, expiresAt: expires_at ?? null }, address);
+    return { ...presentKey(key), key: secret };
+  }
+
+  /** Your keys, newest first, without what makes them keys. */
+  @Access('account:read')
+  @Get()
+  @ApiOperation({ operationId: 'listApiKeys' })
+  @ApiOkResponse({ type: ApiKeyPage, description: 'A page of keys, revoked ones included.' })
+  @ApiProblems(400, 401, 403)
+  async list(@CurrentCaller() caller: Caller, @Query() { limit, cursor }: PageQuery): Promise<ApiKeyPage> {
+    return toPage(await this.keys.list(caller, limit, cursor), limit, presentKey);
+  }
+
+  /**
+   * Revokes a key, for good and everywhere.
+   * @param id UUID of the key
+   */
+  @Access('account:write')
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'revokeApiKey' })
+  @ApiNoContentResponse({ description: 'It is good no more.' })
+  @ApiProblems(401, 403, 404, 429)
+  revoke(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<void> {
+    return this.keys.revoke(caller, id, address);
+  }
+}

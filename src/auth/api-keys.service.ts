@@ -1,0 +1,166 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { DataSource, type Repository } from 'typeorm';
+import { SCOPES, type Scope } from '../common/access.js';
+import { AppError, notFound } from '../common/app-error.js';
+import { isId, newId } from '../common/ids.js';
+import { outageLog } from '../observability/index.js';
+import { ApiKey } from './api-key.entity.js';
+import { AuditTrail } from './audit-trail.js';
+import { type Caller, accountSuspended } from './caller.js';
+import { Revocations } from './revocations.js';
+import { Sessions } from './sessions.js';
+import type { UserRole } from './user.entity.js';
+
+/** How long a key is believed without asking the database, should the ring of its revocation be lost, ms. */
+const BELIEVED_MS = 3000;
+const MAX_BELIEVED = 10_000;
+/** Last use is written this often at most, ms. */
+const USE_MS = 60_000;
+/** Keys of one account that have not been revoked. */
+const MAX_KEYS = 100;
+
+/** Long-lived credentials for programs. The key itself is shown once; only its SHA-256 is kept. */
+@Injectable()
+export class ApiKeys {
+  private readonly warnOfOutage = outageLog(new Logger('Auth'), 'the last use of an API key cannot be written');
+  private readonly believed = new Map<string, { caller: Caller; expiresAt: number; until: number }>();
+  private readonly used = new Map<string, number>();
+
+  constructor(
+    @InjectRepository(ApiKey) private readonly keys: Repository<ApiKey>,
+    private readonly database: DataSource,
+    private readonly sessions: Sessions,
+    private readonly revocations: Revocations,
+    private readonly audit: AuditTrail,
+  ) {
+    revocations.onChange(() => this.believed.clear());
+  }
+
+  /**
+   * @returns the key as kept, and the secret, which nobody can show again
+   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `exhausted` `QUOTA_EXCEEDED`
+   */
+  async create(
+    caller: Caller,
+    { name, scopes, expiresAt }: { name: string; scopes: Scope[]; expiresAt: Date | null },
+    address: string,
+  ): Promise<{ key: ApiKey; secret: string }> {
+    const own = caller.key?.scopes ?? SCOPES.filter((scope) => scope !== 'admin' || caller.role === 'admin');
+    const surplus = scopes.filter((scope) => !own.includes(scope));
+    if (surplus.length > 0) {
+      throw new AppError('forbidden', 'SCOPE_NOT_YOURS', `You cannot give what you may not do: ${surplus.join(', ')}.`);
+    }
+    const secret = `zsk_${randomBytes(32).toString('base64url')}`;
+    const id = newId();
+    await this.database.transaction(async (transaction) => {
+      await transaction.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [caller.id]);
+      const active = await transaction
+        .createQueryBuilder(ApiKey, 'key')
+        .where('key.user_id = :user AND key.revoked_at IS NULL', { user: caller.id })
+        .getCount();
+      if (active >= MAX_KEYS) {
+        throw new AppError('forbidden', 'QUOTA_EXCEEDED', `An account has at most ${MAX_KEYS} keys: revoke one first.`);
+      }
+      await transaction.insert(ApiKey, {
+        id,
+        userId: caller.id,
+        name,
+        prefix: secret.slice(0, 12),
+        hash: hashOf(secret),
+        scopes,
+        expiresAt,
+      });
+      const details = { key_id: id, scopes };
+      const entry = { type: 'api_key.created', actorId: caller.id, subjectId: caller.id, address, details } as const;
+      await this.audit.record(entry, transaction);
+    });
+    return { key: await this.keys.findOneByOrFail({ id }), secret };
+  }
+
+  /** Newest first, one more than asked for; revoked ones included. */
+  list(caller: Caller, limit: number, cursor?: string): Promise<ApiKey[]> {
+    const query = this.keys
+      .createQueryBuilder('key')
+      .where('key.user_id = :user', { user: caller.id })
+      .orderBy('key.id', 'DESC')
+      .limit(limit + 1);
+    if (cursor) query.andWhere('key.id < :cursor', { cursor });
+    return query.getMany();
+  }
+
+  /** Once revoked, a key stays so; again changes nothing. @throws AppError `not_found` */
+  async revoke(caller: Caller, id: string, address: string): Promise<void> {
+    const key = isId(id) ? await this.keys.findOneBy({ id, userId: caller.id }) : null;
+    if (!key) throw notFound('API key');
+    await this.database.transaction(async (transaction) => {
+      const [, count] = await transaction.query<[unknown, number]>(
+        'UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL',
+        [id],
+      );
+      if (count === 0) return;
+      const details = { key_id: id };
+      const entry = { type: 'api_key.revoked', actorId: caller.id, subjectId: caller.id, address, details } as const;
+      await this.audit.record(entry, transaction);
+    });
+    this.believed.clear();
+    await this.sessions.tell('api_key.revoked', id);
+  }
+
+  /** @throws AppError `unauthorised` `API_KEY_INVALID`; `forbidden` `ACCOUNT_SUSPENDED` */
+  async authenticate(secret: string): Promise<Caller> {
+    if (!/^zsk_[\w-]{43}$/.test(secret)) throw invalid();
+    const hash = hashOf(secret);
+    const now = Date.now();
+    let known = this.believed.get(hash);
+    if (!known || known.until < now) {
+      known = await this.read(hash, now);
+      if (this.believed.size >= MAX_BELIEVED) this.believed.clear();
+      this.believed.set(hash, known);
+    }
+    if (known.expiresAt <= now) throw invalid();
+    this.noteUse(known.caller.key!.id, now);
+    return this.revocations.admit(known.caller);
+  }
+
+  private async read(hash: string, now: number) {
+    const [row] = await this.database.query<(KeyRow | undefined)[]>(
+      `SELECT key.id, key.user_id, key.scopes, key.expires_at, account.role, account.suspended_at
+         FROM api_keys key JOIN users account ON account.id = key.user_id
+        WHERE key.hash = $1 AND key.revoked_at IS NULL`,
+      [hash],
+    );
+    if (!row) throw invalid();
+    if (row.suspended_at) throw accountSuspended();
+    const role = row.scopes.includes('admin') ? row.role : 'user';
+    return {
+      caller: { id: row.user_id, role, key: { id: row.id, scopes: row.scopes } } satisfies Caller,
+      expiresAt: row.expires_at?.getTime() ?? Infinity,
+      until: now + BELIEVED_MS,
+    };
+  }
+
+  private noteUse(id: string, now: number): void {
+    if ((this.used.get(id) ?? 0) > now - USE_MS) return;
+    if (this.used.size >= MAX_BELIEVED) this.used.clear();
+    this.used.set(id, now);
+    this.database
+      .query(`UPDATE api_keys SET last_used_at = date_trunc('minute', now()) WHERE id = $1`, [id])
+      .catch(this.warnOfOutage);
+  }
+}
+
+interface KeyRow {
+  id: string;
+  user_id: string;
+  scopes: Scope[];
+  expires_at: Date | null;
+  role: UserRole;
+  suspended_at: Date | null;
+}
+
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+
+const invalid = (): AppError =>
+  new AppError('unauthorised', 'API_KEY_INVALID', 'The API key is wrong, expired or revoked.');

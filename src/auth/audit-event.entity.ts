@@ -1,0 +1,49 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+export const AUDIT_TYPES = [
+  'account.registered',
+  'account.created',
+  'account.suspended',
+  'account.unsuspended',
+  'account.role_changed',
+  'account.password_changed',
+  'login.succeeded',
+  'login.failed',
+  'login.throttled',
+  'session.ended',
+  'session.all_ended',
+  'session.refresh_reused',
+  'api_key.created',
+  'api_key.revoked',
+] as const;
+export type AuditType = (typeof AUDIT_TYPES)[number];
+
+/** One security-relevant act. Append-only: a trigger refuses every change. No foreign keys: it outlives what it speaks of. */
+@Entity('audit_log')
+@Index('audit_log_type_idx', ['type', 'id'])
+@Index('audit_log_subject_idx', ['subjectId', 'id'])
+export class AuditEvent {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'audit_log_pkey' })
+  id: string;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  at: Date;
+
+  @Column({ type: 'varchar', length: 40 })
+  type: AuditType;
+
+  /** Who did it; null when nobody was logged in. */
+  @Column({ type: 'uuid', nullable: true })
+  actorId: string | null;
+
+  /** Whose account it is about; null for an email that nobody has. */
+  @Column({ type: 'uuid', nullable: true })
+  subjectId: string | null;
+
+  /** Where the request came from. */
+  @Column({ type: 'varchar', length: 45, nullable: true })
+  address: string | null;
+
+  @Column({ type: 'json', default: {} })
+  details: Record<string, unknown>;
+}

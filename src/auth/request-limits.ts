@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Request, Response } from 'express';
+import { AppError } from '../common/app-error.js';
+import type { Environment, ProtectionConfig } from '../config/index.js';
+import { addressKey, RateLimits, type Verdict } from '../protection/index.js';
+
+type RouteClass = keyof ProtectionConfig['perMinute'];
+
+/** Requests a minute, by user once one is known, else by address, for each class of routes. */
+@Injectable()
+export class RequestLimits {
+  private readonly config: ProtectionConfig;
+
+  constructor(
+    private readonly limits: RateLimits,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.config = config.get('protection', { infer: true });
+  }
+
+  /**
+   * Counts the request and says in its headers what is left (draft-ietf-httpapi-ratelimit-headers; the fields of its
+   * earlier versions too, which more clients read).
+   * @throws AppError `exhausted` `RATE_LIMITED`
+   */
+  async take(request: Request, response: Response, userId?: string): Promise<void> {
+    if (!this.config.rateLimits) return;
+    const name = classOf(request);
+    if (name === undefined) return;
+    const key = name === 'auth' || !userId ? addressKey(request.ip) : userId;
+    const verdict = await this.limits.take({ name, points: this.config.perMinute[name], seconds: 60 }, key);
+    tell(response, verdict);
+    if (!verdict.allowed) throw limited(verdict);
+  }
+}
+
+/** Health is asked by machines that must not be told to wait. */
+function classOf(request: Request): RouteClass | undefined {
+  const { path, method } = request;
+  if (path.startsWith('/health')) return undefined;
+  if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
+  if (method === 'GET' || method === 'HEAD') return 'read';
+  return path.endsWith('/binary') ? 'upload' : 'write';
+}
+
+function tell(response: Response, { limit, remaining, resetMs }: Verdict): void {
+  const reset = Math.ceil(resetMs / 1000);
+  response.setHeader('RateLimit-Policy', `"${limit.name}";q=${limit.points};w=${limit.seconds}`);
+  response.setHeader('RateLimit', `"${limit.name}";r=${remaining};t=${reset}`);
+  response.setHeader('RateLimit-Limit', String(limit.points));
+  response.setHeader('RateLimit-Remaining', String(remaining));
+  response.setHeader('RateLimit-Reset', String(reset));
+}
+
+function limited({ resetMs }: Verdict): AppError {
+  const retryAfter = Math.max(1, Math.ceil(resetMs / 1000));
+  return new AppError('exhausted', 'RATE_LIMITED', `Too many requests: try again in ${retryAfter} s.`, { retryAfter });
+}

@@ -1,0 +1,123 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { DataSource } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import type { Environment } from '../config/index.js';
+import { EVENT_STREAM, type EventStream } from '../feed/index.js';
+import { outageLog } from '../observability/index.js';
+import { type Caller, accountSuspended } from './caller.js';
+import type { UserRole } from './user.entity.js';
+
+/** How long a change may stay unknown here when its ring was lost, ms. */
+const POLL_MS = 2000;
+/** Clocks of processes and database may differ by so much, seconds. */
+const MARGIN = 120;
+
+const HEEDED = new Set<string>(['session.revoked', 'user.changed', 'api_key.revoked']);
+
+/**
+ * What this process knows of access that was taken back, so that no request asks the database for it.
+ *
+ * An access token is believed until it expires, unless its session or its user is listed here. Only changes of the last
+ * token's lifetime matter, since older ones are in every token by now: the lists are short, and are read anew every two seconds
+ * and at once when a process rings. They hold no more than the rows say, so nothing is decided by a ring.
+ */
+@Injectable()
+export class Revocations implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly warnOfOutage = outageLog(new Logger('Auth'), 'revoked sessions cannot be read');
+  private readonly window: number;
+  private readonly serves: boolean;
+  private readonly listeners = new Set<() => void>();
+  private sessions = new Set<string>();
+  private users = new Map<string, { role: UserRole; suspended: boolean }>();
+  private known = '';
+  private reading: Promise<void> | null = null;
+  private again = false;
+  private stop: () => void = () => undefined;
+
+  constructor(
+    private readonly database: DataSource,
+    @Inject(EVENT_STREAM) private readonly stream: EventStream,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.window = config.get('auth', { infer: true }).accessTokenTtl + MARGIN;
+    this.serves = config.get('server', { infer: true }).roles.includes('api');
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (!this.serves) return;
+    await this.read();
+    const unsubscribe = this.stream.subscribe(({ signals }) => {
+      if (signals.some(({ type }) => HEEDED.has(type))) void this.refresh().catch(this.warnOfOutage);
+    });
+    const clock = setInterval(() => void this.refresh().catch(this.warnOfOutage), POLL_MS);
+    this.stop = () => {
+      clearInterval(clock);
+      unsubscribe();
+    };
+  }
+
+  onApplicationShutdown(): void {
+    this.stop();
+  }
+
+  /**
+   * The caller as it may act now: with its present role.
+   * @throws AppError `unauthorised` `SESSION_REVOKED`, `forbidden` `ACCOUNT_SUSPENDED`
+   */
+  admit(caller: Caller): Caller {
+    const changed = this.users.get(caller.id);
+    if (changed?.suspended) throw accountSuspended();
+    if (caller.sessionId && this.sessions.has(caller.sessionId)) {
+      throw new AppError('unauthorised', 'SESSION_REVOKED', 'This session has been ended: log in again.');
+    }
+    return changed && !caller.key ? { ...caller, role: changed.role } : caller;
+  }
+
+  /** Whether a connection that was admitted once may go on. */
+  isAdmitted(caller: Caller): boolean {
+    try {
+      return this.admit(caller).role === caller.role;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Calls whenever somebody's access may have changed: the moment to ask `isAdmitted` of lasting connections. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Resolves once what was committed before the call is known here. */
+  async refresh(): Promise<void> {
+    if (!this.reading) return (this.reading = this.read().finally(() => (this.reading = null)));
+    // What is being read may have begun before that commit: read once more afterwards, for all who came meanwhile.
+    this.again = true;
+    await this.reading.catch(() => undefined);
+    if (this.again) {
+      this.again = false;
+      await this.refresh();
+    } else await this.reading;
+  }
+
+  private async read(): Promise<void> {
+    const [sessions, users] = await Promise.all([
+      this.database.query<{ id: string }[]>(
+        `SELECT id FROM sessions WHERE revoked_at > now() - $1 * interval '1 second'`,
+        [this.window],
+      ),
+      this.database.query<{ id: string; role: UserRole; suspended: boolean }[]>(
+        `SELECT id, role, suspended_at IS NOT NULL AS suspended
+           FROM users WHERE access_changed_at > now() - $1 * interval '1 second'`,
+        [this.window],
+      ),
+    ]);
+    this.sessions = new Set(sessions.map(({ id }) => id));
+    this.users = new Map(users.map((user) => [user.id, user]));
+    const known = JSON.stringify([sessions, users]);
+    if (known === this.known) return;
+    this.known = known;
+    for (const listener of this.listeners) listener();
+  }
+}

@@ -1,0 +1,119 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import { newId } from '../common/ids.js';
+import type { Environment } from '../config/index.js';
+import { EventLog } from '../feed/index.js';
+import { AuditTrail } from './audit-trail.js';
+import { RefreshTokens } from './refresh-tokens.js';
+import { Revocations } from './revocations.js';
+import { Session } from './session.entity.js';
+import { User } from './user.entity.js';
+import { accountSuspended } from './caller.js';
+
+/** A refresh whose answer was lost may be asked for again for so long, seconds. */
+const GRACE = 10;
+
+export interface OpenSession {
+  user: User;
+  sessionId: string;
+  refreshToken: string;
+  expiresAt: Date;
+}
+
+/** Logins: opened, carried on by refresh tokens that are good once, and ended. */
+@Injectable()
+export class Sessions {
+  private readonly tokens: RefreshTokens;
+  private readonly ttl: number;
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly feed: EventLog,
+    private readonly revocations: Revocations,
+    private readonly audit: AuditTrail,
+    config: ConfigService<Environment, true>,
+  ) {
+    const { jwtSecret, sessionTtl } = config.get('auth', { infer: true });
+    if (!jwtSecret) throw new Error('The signing secret is missing: the boot sets it before any module is built.');
+    this.tokens = new RefreshTokens(jwtSecret);
+    this.ttl = sessionTtl;
+  }
+
+  async open(user: User, transaction: EntityManager = this.database.manager): Promise<OpenSession> {
+    const sessionId = newId();
+    const expiresAt = new Date(Date.now() + this.ttl * 1000);
+    await transaction.insert(Session, { id: sessionId, userId: user.id, expiresAt });
+    return { user, sessionId, refreshToken: this.tokens.write({ sessionId, generation: 0 }), expiresAt };
+  }
+
+  /**
+   * Gives the next token of the family for the current one. One that was used before means that somebody else has it
+   * too: the family ends.
+   * @throws AppError `unauthorised` `REFRESH_TOKEN_INVALID`; `forbidden` `ACCOUNT_SUSPENDED`
+   */
+  async refresh(text: string, address?: string): Promise<OpenSession> {
+    const token = this.tokens.read(text);
+    if (!token) throw refused();
+    const outcome = await this.database.transaction(async (transaction) => {
+      const [session] = await transaction.query<(SessionRow | undefined)[]>(
+        `SELECT user_id, generation, expires_at, revoked_at IS NULL AND expires_at > now() AS alive,
+                rotated_at > now() - $2 * interval '1 second' AS fresh
+           FROM sessions WHERE id = $1 FOR UPDATE`,
+        [token.sessionId, GRACE],
+      );
+      if (!session?.alive) return 'ended';
+      const user = await transaction.findOneBy(User, { id: session.user_id });
+      if (!user) return 'ended';
+      if (user.suspendedAt) throw accountSuspended();
+      const repeated = token.generation === session.generation - 1 && session.fresh;
+      if (token.generation !== session.generation && !repeated) {
+        await transaction.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [token.sessionId]);
+        const details = { session_id: token.sessionId };
+        await this.audit.record({ type: 'session.refresh_reused', subjectId: user.id, address, details }, transaction);
+        return 'reused';
+      }
+      if (!repeated) {
+        await transaction.query('UPDATE sessions SET generation = generation + 1, rotated_at = now() WHERE id = $1', [
+          token.sessionId,
+        ]);
+      }
+      const generation = token.generation + 1;
+      const refreshToken = this.tokens.write({ sessionId: token.sessionId, generation });
+      return { user, sessionId: token.sessionId, refreshToken, expiresAt: session.expires_at };
+    });
+    if (outcome === 'reused') await this.tell('session.revoked', token.sessionId);
+    if (typeof outcome === 'string') throw refused();
+    return outcome;
+  }
+
+  /**
+   * Ends sessions of a user, in the caller's transaction; `told` makes it known once that has committed.
+   * @param which one of them, all of them, or all but one
+   */
+  async end(transaction: EntityManager, userId: string, which: { only?: string; except?: string } = {}): Promise<void> {
+    await transaction.query(
+      `UPDATE sessions SET revoked_at = now()
+        WHERE user_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR id = $2) AND ($3::uuid IS NULL OR id <> $3)`,
+      [userId, which.only ?? null, which.except ?? null],
+    );
+  }
+
+  /** Makes a committed change known here before it is answered, and to the other processes at once. */
+  async tell(type: 'session.revoked' | 'user.changed' | 'api_key.revoked', id: string): Promise<void> {
+    this.feed.signal(type, id);
+    await this.revocations.refresh();
+  }
+}
+
+interface SessionRow {
+  user_id: string;
+  generation: number;
+  expires_at: Date;
+  alive: boolean;
+  fresh: boolean;
+}
+
+const refused = (): AppError =>
+  new AppError('unauthorised', 'REFRESH_TOKEN_INVALID', 'The refresh token is not good any more: log in again.');

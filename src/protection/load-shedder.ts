@@ -1,0 +1,29 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { NextFunction, Request, Response } from 'express';
+import { AppError } from '../common/app-error.js';
+
+/** How often the delay is looked at, ms. */
+const SAMPLE_MS = 500;
+const RETRY_AFTER = 2;
+
+/**
+ * Turns requests away while the event loop runs late: those that were let in are then answered in time, instead of all
+ * of them too late. Health stays up, since a process that is busy must not be taken for one that is dead.
+ * @param maxLagMs mean delay over half a second from which requests are turned away
+ * @returns middleware, to stand before everything that costs
+ */
+export function shedLoad(maxLagMs: number): (request: Request, response: Response, next: NextFunction) => void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  let late = false;
+  setInterval(() => {
+    // The histogram includes the 20 ms between two looks of its own.
+    late = delay.mean / 1e6 - 20 > maxLagMs;
+    delay.reset();
+  }, SAMPLE_MS).unref();
+  return (request, _response, next) => {
+    if (!late || request.path.startsWith('/health')) return next();
+    const detail = `The server has more to do than it can: try again in ${RETRY_AFTER} s.`;
+    next(new AppError('unavailable', 'OVERLOADED', detail, { retryAfter: RETRY_AFTER }));
+  };
+}

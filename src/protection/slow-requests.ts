@@ -1,0 +1,40 @@
+import type { Server } from 'node:http';
+import type { NextFunction, Request, Response } from 'express';
+import type { ProtectionConfig } from '../config/index.js';
+
+/** How often Node.js looks for connections past their time, ms. Its own default is half a minute. */
+const CHECK_MS = 1000;
+
+/** Limits of every connection. To be set before the server listens. */
+export function limitConnections(server: Server, config: ProtectionConfig): void {
+  server.maxConnections = config.maxConnections;
+  server.headersTimeout = config.headersTimeoutMs;
+  server.requestTimeout = Math.max(config.uploadTimeoutMs, config.headersTimeoutMs);
+  server.keepAliveTimeout = config.idleTimeoutMs;
+  server.maxHeadersCount = 100;
+  Object.assign(server, { connectionsCheckingInterval: CHECK_MS });
+}
+
+/**
+ * Gives a body its time to arrive, which for JSON is much shorter than for an upload.
+ * @param refuse answers 408
+ */
+export function limitBodyTime(
+  timeoutMs: number,
+  refuse: (error: Error, request: Request, response: Response) => void,
+): (request: Request, response: Response, next: NextFunction) => void {
+  return (request, response, next) => {
+    const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+    if ((length === '0' && !encoding) || request.path.endsWith('/binary')) return next();
+    const timer = setTimeout(() => {
+      const detail = `The body has not arrived within ${timeoutMs / 1000} s.`;
+      response.setHeader('Connection', 'close');
+      response.once('finish', () => request.destroy());
+      refuse(Object.assign(new Error(detail), { status: 408, expose: true }), request, response);
+    }, timeoutMs);
+    const clear = (): void => clearTimeout(timer);
+    request.once('end', clear);
+    request.once('close', clear);
+    next();
+  };
+}

@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, registerUser } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startRedis, type RedisServer } from '../support/redis-server.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+
+const JWT_SECRET = 'a secret of the tests, long enough to sign';
+
+describe('protection', () => {
+  let database: TestDatabase;
+  let redis: RedisServer;
+  let here: ServerProcess;
+  let there: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    redis = await startRedis();
+    const env = {
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      JWT_SECRET,
+      RATE_LIMIT_ENABLED: 'true',
+      RATE_LIMIT_READ: '40',
+      TRUST_PROXY: '1',
+      HEADERS_TIMEOUT_MS: '1000',
+      BODY_TIMEOUT_MS: '1000',
+      CORS_ORIGINS: 'https://app.example.test',
+    };
+    here = await startServer({ env, roles: ['api'] });
+    there = await startServer({ env, roles: ['api'] });
+  });
+
+  afterAll(async () => {
+    await Promise.all([here?.stop(), there?.stop()]);
+    await redis?.stop();
+    await database?.drop();
+  });
+
+  it('limits a user on all processes together, says how much is left, and when to come back', async () => {
+    const { token } = await registerUser(here.url);
+    const first = await api(here.url).get('/auth/me', { token });
+    expect(first.headers.get('ratelimit-policy')).toBe('"read";q=40;w=60');
+    expect(first.headers.get('ratelimit')).toMatch(/^"read";r=39;t=\d+$/);
+    expect(first.headers.get('ratelimit-remaining')).toBe('39');
+    let allowed = 1;
+    for (let index = 0; index < 60; index++) {
+      const { status } = await api((index % 2 ? here : there).url).get('/auth/me', { token });
+      if (status === 200) allowed++;
+    }
+    // Each of the two counts a tenth by itself.
+    expect(allowed).toBeGreaterThanOrEqual(40);
+    expect(allowed).toBeLessThanOrEqual(48);
+    const refused = await api(here.url).get('/auth/me', { token });
+    expect(refused).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    // Somebody else is not concerned, nor is health.
+    const other = await registerUser(here.url);
+    expect((await api(here.url).get('/auth/me', { token: other.token })).status).toBe(200);
+    expect((await fetch(`${here.url}/health/live`)).status).toBe(200);
+  });
+
+  it('counts requests that fail to authenticate by their address, which a proxy it trusts tells', async () => {
+    const from = (address: string) =>
+      api(here.url).get('/auth/me', { headers: { 'x-api-key': 'garbage', 'x-forwarded-for': address } });
+    const statuses: number[] = [];
+    for (let index = 0; index < 50; index++) statuses.push((await from('203.0.113.1')).status);
+    expect(statuses.filter((status) => status === 401).length).toBe(40);
+    expect(statuses.at(-1)).toBe(429);
+    expect((await from('203.0.113.2')).status).toBe(401);
+  });
+
+  it('throttles guessing by account and address, for emails that nobody has just the same', async () => {
+    const { email, password } = await registerUser(here.url);
+    const attempt = (mail: string, word: string, address: string, server = here) =>
+      api(server.url).post('/auth/login', { email: mail, password: word }, { headers: { 'x-forwarded-for': address } });
+    for (const mail of [email, 'nobody@example.test']) {
+      const statuses: number[] = [];
+      for (let index = 0; index < 14; index++) {
+        statuses.push((await attempt(mail, 'wrong', '203.0.113.9', index % 2 ? here : there)).status);
+      }
+      expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(12);
+      expect(statuses.at(-1)).toBe(429);
+    }
+    // Not even the right password is tried any more from there; its owner is elsewhere.
+    const refused = await attempt(email, password, '203.0.113.9');
+    expect(refused).toMatchObject({ status: 429, body: { code: 'TOO_MANY_ATTEMPTS' } });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(60);
+    expect((await attempt(email, password, '203.0.113.10')).status).toBe(200);
+  });
+
+  it('cuts off headers and bodies that do not come, and still serves others', async () => {
+    const { token } = await registerUser(here.url);
+    const silent = await raw('');
+    const slowHeaders = await raw('GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+    const slowBody = await raw(
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"em',
+    );
+    expect((await api(here.url).get('/auth/me', { token })).status).toBe(200);
+    const answers = await Promise.all([silent.ended, slowHeaders.ended, slowBody.ended]);
+    expect(answers[1]).toMatch(/^HTTP\/1.1 408 /);
+    expect(answers[2]).toMatch(/^HTTP\/1.1 408 /);
+    expect(answers[2]).toContain('REQUEST_TIMEOUT');
+    const huge = await raw(`GET /health/live HTTP/1.1\r\nHost: x\r\nX-Large: ${'a'.repeat(20_000)}\r\n\r\n`);
+    expect(await huge.ended).toMatch(/^HTTP\/1.1 431 /);
+  });
+
+  it('lets browsers in from the listed origins only, sets its headers, and no cookie', async () => {
+    const ask = (origin: string) => fetch(`${here.url}/health/live`, { headers: { origin } });
+    const listed = await ask('https://app.example.test');
+    expect(listed.headers.get('access-control-allow-origin')).toBe('https://app.example.test');
+    expect((await ask('https://evil.example.test')).headers.get('access-control-allow-origin')).toBeNull();
+    expect(listed.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(listed.headers.get('content-security-policy')).toContain("default-src 'self'");
+    expect(listed.headers.get('x-powered-by')).toBeNull();
+    const { email, password } = await registerUser(here.url);
+    expect((await api(here.url).post('/auth/login', { email, password })).headers.get('set-cookie')).toBeNull();
+  });
+
+  it('goes on counting by itself while Redis is away', async () => {
+    const { token } = await registerUser(here.url);
+    await redis.stop();
+    const statuses: number[] = [];
+    for (let index = 0; index < 60; index++) {
+      statuses.push((await api(here.url).get('/auth/me', { token })).status);
+    }
+    expect(statuses.slice(0, 30)).toEqual(statuses.slice(0, 30).map(() => 200));
+    expect(statuses.at(-1)).toBe(429);
+    expectStatus(await api(here.url).post('/auth/refresh', { refresh_token: 'none' }), 401);
+  });
+
+  async function raw(text: string): Promise<{ ended: Promise<string> }> {
+    const { hostname, port } = new URL(here.url);
+    const socket = connect(Number(port), hostname);
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => void (answer += chunk));
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(text);
+    return { ended: once(socket, 'close').then(() => answer) };
+  }
+});

@@ -1,0 +1,328 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { io } from 'socket.io-client';
+import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { until } from '../support/until.js';
+import { ask } from './rows.js';
+
+const JWT_SECRET = 'a secret of the tests, long enough to sign';
+/** Promised of every process, ms; the waiting is longer, since the machine may be busy. */
+const WAIT_MS = 15_000;
+
+/** Two processes on one database: what one is told, the other has to know. */
+describe('sessions, keys and roles', () => {
+  let database: TestDatabase;
+  let here: ServerProcess;
+  let there: ServerProcess;
+  let admin: string;
+  let user: TestUser & { id: string };
+  /** Everything that must never be in a log. */
+  const secrets = new Set<string>([ADMIN.password, JWT_SECRET]);
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = { DATABASE_URL: database.url, JWT_SECRET, LOG_LEVEL: 'verbose' };
+    here = await startServer({ env, roles: ['api'] });
+    there = await startServer({ env, roles: ['api'] });
+    admin = await loginAdmin(here.url);
+  });
+
+  beforeEach(async () => {
+    const registered = await registerUser(here.url);
+    const { id } = (await api(here.url).get('/auth/me', { token: registered.token })).body;
+    user = { ...registered, id };
+    secrets.add(user.password).add(user.token);
+  });
+
+  afterAll(async () => {
+    await Promise.all([here?.stop(), there?.stop()]);
+    await database?.drop();
+  });
+
+  describe('a refresh token', () => {
+    it('gives new tokens once, on any process', async () => {
+      const first = await open();
+      const second = expectStatus(await refresh(there, first.refresh_token), 200).body;
+      expect(second.refresh_token).not.toBe(first.refresh_token);
+      expect((await me(here, second.access_token)).status).toBe(200);
+      const third = expectStatus(await refresh(here, second.refresh_token), 200).body;
+      expect(third.user).toEqual(first.user);
+      expect(third.refresh_expires_at).toBe(first.refresh_expires_at);
+    });
+
+    it('ends the whole login when it is used again, on every process', async () => {
+      const first = await open();
+      const second = (await refresh(here, first.refresh_token)).body;
+      const third = (await refresh(here, second.refresh_token)).body;
+      expect(await refresh(here, first.refresh_token)).toMatchObject({
+        status: 401,
+        body: { code: 'REFRESH_TOKEN_INVALID' },
+      });
+      expect((await refresh(there, third.refresh_token)).status).toBe(401);
+      expect((await me(here, third.access_token)).body.code).toBe('SESSION_REVOKED');
+      await refusedSoon(there, third.access_token, 'SESSION_REVOKED');
+      expect((await trail(`type=session.refresh_reused&user_id=${user.id}`)).length).toBe(1);
+    });
+
+    it('answers the same again to a client that lost the answer a moment ago', async () => {
+      const first = await open();
+      const answers = await Promise.all([1, 2, 3, 4].map(() => refresh(here, first.refresh_token)));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+      await ask(database.url, `UPDATE sessions SET rotated_at = now() - interval '11 seconds' WHERE user_id = $1`, [
+        user.id,
+      ]);
+      expect((await refresh(here, first.refresh_token)).status).toBe(401);
+      expect((await refresh(here, answers[0].body.refresh_token)).status).toBe(401);
+    });
+
+    it('is refused when it is forged, altered, expired or an access token', async () => {
+      const { refresh_token: token, access_token: access } = await open();
+      const [head, , mac] = token.split('.');
+      for (const wrong of [`${head}.1.${mac}`, `${token.slice(0, -2)}AA`, access.slice(0, 190), 'zsr_', '']) {
+        expect((await refresh(here, wrong)).body.code).toBe('REFRESH_TOKEN_INVALID');
+      }
+      await ask(database.url, `UPDATE sessions SET expires_at = now() WHERE user_id = $1`, [user.id]);
+      expect((await refresh(here, token)).body.code).toBe('REFRESH_TOKEN_INVALID');
+    });
+  });
+
+  describe('logging out', () => {
+    it('ends this login at once, on every process, and no other', async () => {
+      const [first, second] = [await open(), await open()];
+      expectStatus(await api(here.url).post('/auth/logout', undefined, { token: first.access_token }), 204);
+      expect((await me(here, first.access_token)).body.code).toBe('SESSION_REVOKED');
+      await refusedSoon(there, first.access_token, 'SESSION_REVOKED');
+      expect((await refresh(there, first.refresh_token)).status).toBe(401);
+      expect((await me(there, second.access_token)).status).toBe(200);
+    });
+
+    it('everywhere ends them all', async () => {
+      const [first, second] = [await open(), await open()];
+      expectStatus(await api(here.url).post('/auth/logout-all', undefined, { token: first.access_token }), 204);
+      for (const { access_token: token } of [first, second]) await refusedSoon(there, token, 'SESSION_REVOKED');
+      expect((await refresh(here, second.refresh_token)).status).toBe(401);
+    });
+  });
+
+  it('a new password ends the other logins, and the old one is good no more', async () => {
+    const [mine, other] = [await open(), await open()];
+    const change = (current_password: string) =>
+      api(here.url).post(
+        '/auth/password',
+        { current_password, new_password: 'quite another password' },
+        { token: mine.access_token },
+      );
+    secrets.add('quite another password');
+    expect((await change('not the password')).body.code).toBe('WRONG_PASSWORD');
+    expectStatus(await change(user.password), 204);
+    expect((await me(here, mine.access_token)).status).toBe(200);
+    await refusedSoon(there, other.access_token, 'SESSION_REVOKED');
+    const { email, password } = user;
+    expect((await api(here.url).post('/auth/login', { email, password })).status).toBe(401);
+    expect((await api(here.url).post('/auth/login', { email, password: 'quite another password' })).status).toBe(200);
+  });
+
+  describe('an admin', () => {
+    it('suspends an account at once, on every process, keys included; and lets it in again', async () => {
+      const { access_token: token, refresh_token } = await open();
+      const socket = io(there.url, { transports: ['websocket'], auth: { token } });
+      await new Promise<void>((resolve) => socket.once('connect', resolve));
+      const dropped = new Promise<void>((resolve) => socket.once('disconnect', () => resolve()));
+      const key = await createKey(token, ['account:read']);
+      expect((await withKey(there, key)).status).toBe(200);
+      expect((await act('POST', `/users/${user.id}/suspend`)).body.suspended_at).not.toBeNull();
+      expect(await me(here, token)).toMatchObject({ status: 403, body: { code: 'ACCOUNT_SUSPENDED' } });
+      await refusedSoon(there, token, 'ACCOUNT_SUSPENDED');
+      await dropped;
+      socket.close();
+      await until('the key is refused', async () => (await withKey(there, key)).status === 403, WAIT_MS);
+      expect((await refresh(there, refresh_token)).status).not.toBe(200);
+      const { email, password } = user;
+      expect((await api(there.url).post('/auth/login', { email, password })).body.code).toBe('ACCOUNT_SUSPENDED');
+      expect((await api(there.url).post('/auth/login', { email, password: 'wrong' })).body.code).toBe(
+        'WRONG_CREDENTIALS',
+      );
+
+      expect((await act('POST', `/users/${user.id}/unsuspend`)).body.suspended_at).toBeNull();
+      expect((await open()).user.email).toBe(email);
+      await until('the key is good again', async () => (await withKey(there, key)).status === 200, WAIT_MS);
+    });
+
+    it('promotes and demotes, which holds for tokens that are out already', async () => {
+      const { access_token: token } = await open();
+      expect((await api(there.url).get('/users', { token })).status).toBe(403);
+      expect((await act('PATCH', `/users/${user.id}`, { role: 'admin' })).body.role).toBe('admin');
+      await until(
+        'the other process knows',
+        async () => (await api(there.url).get('/users', { token })).status === 200,
+      );
+      await act('PATCH', `/users/${user.id}`, { role: 'user' });
+      expect((await api(here.url).get('/users', { token })).status).toBe(403);
+      await until(
+        'the other process knows',
+        async () => (await api(there.url).get('/users', { token })).status === 403,
+      );
+    });
+
+    it('cannot take the last admin away, not even when two do it to each other at once', async () => {
+      const first = (await api(here.url).get('/auth/me', { token: admin })).body.id;
+      for (const [method, path, body] of [
+        ['PATCH', `/users/${first}`, { role: 'user' }],
+        ['POST', `/users/${first}/suspend`, undefined],
+      ] as const) {
+        expect(await call(here, admin, method, path, body)).toMatchObject({
+          status: 409,
+          body: { code: 'LAST_ADMIN' },
+        });
+      }
+      await act('PATCH', `/users/${user.id}`, { role: 'admin' });
+      const { access_token: second } = await open();
+      const answers = await Promise.all([
+        call(here, admin, 'PATCH', `/users/${user.id}`, { role: 'user' }),
+        call(here, second, 'PATCH', `/users/${first}`, { role: 'user' }),
+      ]);
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+      const rows = await ask(database.url, `SELECT 1 FROM users WHERE role = 'admin'`);
+      expect(rows).toHaveLength(1);
+      // Leave things as they were.
+      await ask(database.url, `UPDATE users SET role = 'admin', access_changed_at = now() WHERE id = $1`, [first]);
+      await ask(database.url, `UPDATE users SET role = 'user', access_changed_at = now() WHERE id = $1`, [user.id]);
+      await until('it is known', async () => (await api(here.url).get('/users', { token: admin })).status === 200);
+    });
+
+    it('opens accounts, finds them, and reads what was done', async () => {
+      const email = `made-${Date.now()}@example.test`;
+      const made = (await act('POST', '/users', { email, password: 'a password for tests', role: 'user' }, 201)).body;
+      expect((await act('GET', `/users?email=${email}`)).body.items).toEqual([made]);
+      expect((await act('GET', `/users/${made.id}`)).body).toEqual(made);
+      expect((await trail(`user_id=${made.id}`)).map(({ type }) => type)).toEqual(['account.created']);
+      const page = (await act('GET', '/audit?limit=2')).body;
+      const next = (await act('GET', `/audit?limit=2&cursor=${page.next_cursor}`)).body;
+      expect(new Set([...page.items, ...next.items].map(({ id }: { id: string }) => id)).size).toBe(4);
+      for (const sql of ['UPDATE audit_log SET type = type', 'DELETE FROM audit_log', 'TRUNCATE audit_log']) {
+        await expect(ask(database.url, sql)).rejects.toThrow('append-only');
+      }
+    });
+  });
+
+  describe('an API key', () => {
+    it('does what its scopes say, as its owner, and is kept as a hash', async () => {
+      const { access_token: token } = await open();
+      const key = await createKey(token, ['account:read', 'tasks:read']);
+      expect((await withKey(here, key)).body.id).toBe(user.id);
+      expect((await withKey(here, key, '/tasks')).status).toBe(200);
+      expect((await withKey(here, key, '/agents')).body.code).toBe('SCOPE_REQUIRED');
+      const [row] = await ask<{ text: string }>(
+        database.url,
+        'SELECT api_keys::text AS text FROM api_keys WHERE user_id = $1',
+        [user.id],
+      );
+      expect(row.text).not.toContain(key);
+      const { items } = (await api(here.url).get('/auth/api-keys', { token })).body;
+      expect(items).toEqual([expect.objectContaining({ prefix: key.slice(0, 12), revoked_at: null })]);
+      expect(JSON.stringify(items)).not.toContain(key);
+      await until('its last use is written', async () => {
+        const [{ last_used_at: used }] = (await api(here.url).get('/auth/api-keys', { token })).body.items;
+        return used !== null;
+      });
+    });
+
+    it('is good no more once it is revoked or has expired, on every process', async () => {
+      const { access_token: token } = await open();
+      const [first, second] = [await createKey(token, ['account:read']), await createKey(token, ['account:read'])];
+      for (const key of [first, second]) expect((await withKey(there, key)).status).toBe(200);
+      const { items } = (await api(here.url).get('/auth/api-keys', { token })).body;
+      const id = items.find(({ prefix }: { prefix: string }) => prefix === first.slice(0, 12)).id;
+      expectStatus(await api(here.url).delete(`/auth/api-keys/${id}`, { token }), 204);
+      expect((await withKey(here, first)).body.code).toBe('API_KEY_INVALID');
+      await until('the other process knows', async () => (await withKey(there, first)).status === 401, WAIT_MS);
+      await ask(database.url, `UPDATE api_keys SET expires_at = now() WHERE user_id = $1`, [user.id]);
+      await until('it has expired', async () => (await withKey(there, second)).status === 401, WAIT_MS);
+    });
+
+    it('gives no key more than it has itself, and never more than its owner', async () => {
+      const { access_token: token } = await open();
+      const body = { name: 'more', scopes: ['admin'] };
+      expect((await api(here.url).post('/auth/api-keys', body, { token })).body.code).toBe('SCOPE_NOT_YOURS');
+      const key = await createKey(token, ['account:write', 'tasks:read']);
+      const make = (scopes: string[]) =>
+        api(here.url).post('/auth/api-keys', { name: 'made by a key', scopes }, { headers: { 'x-api-key': key } });
+      expect((await make(['agents:write'])).body.code).toBe('SCOPE_NOT_YOURS');
+      secrets.add(expectStatus(await make(['tasks:read']), 201).body.key);
+      const logout = await api(here.url).post('/auth/logout', undefined, { headers: { 'x-api-key': key } });
+      expect(logout.body.code).toBe('LOGIN_REQUIRED');
+    });
+
+    it("of an admin acts as an admin only with the scope 'admin'", async () => {
+      const plain = await createKey(admin, ['account:read', 'tasks:read']);
+      const full = await createKey(admin, ['admin']);
+      expect((await withKey(here, plain, '/users')).body.code).toBe('SCOPE_REQUIRED');
+      expect((await withKey(here, full, '/users')).status).toBe(200);
+    });
+  });
+
+  it('registration can be closed, which leaves it to admins', async () => {
+    const closed = await startServer({
+      env: { DATABASE_URL: database.url, JWT_SECRET, REGISTRATION: 'closed' },
+      roles: ['api'],
+    });
+    try {
+      const credentials = { email: 'closed@example.test', password: 'a password for tests' };
+      const answer = await api(closed.url).post('/auth/register', credentials);
+      expect(answer).toMatchObject({ status: 403, body: { code: 'REGISTRATION_CLOSED' } });
+      expectStatus(await api(closed.url).post('/users', credentials, { token: admin }), 201);
+      expectStatus(await api(closed.url).post('/auth/login', credentials), 200);
+    } finally {
+      await closed.stop();
+    }
+  });
+
+  it('leave no password, token or key in any log or in the audit trail', async () => {
+    const log = here.stdout() + there.stdout();
+    const kept = JSON.stringify(await ask(database.url, 'SELECT * FROM audit_log'));
+    expect(secrets.size).toBeGreaterThan(30);
+    expect([...secrets].filter((secret) => log.includes(secret) || kept.includes(secret))).toEqual([]);
+    expect(log).not.toMatch(/"level":"(error|fatal)"/);
+  });
+
+  async function open() {
+    const { email, password } = user;
+    const { body } = expectStatus(await api(here.url).post('/auth/login', { email, password }), 200);
+    secrets.add(body.access_token).add(body.refresh_token);
+    return body;
+  }
+
+  async function refresh(server: ServerProcess, refresh_token: string) {
+    const answer = await api(server.url).post('/auth/refresh', { refresh_token });
+    if (answer.status === 200) secrets.add(answer.body.refresh_token).add(answer.body.access_token);
+    return answer;
+  }
+
+  const me = (server: ServerProcess, token: string) => api(server.url).get('/auth/me', { token });
+
+  const refusedSoon = (server: ServerProcess, token: string, code: string) =>
+    until(`a process answers ${code}`, async () => (await me(server, token)).body.code === code, WAIT_MS);
+
+  async function createKey(token: string, scopes: string[]): Promise<string> {
+    const answer = await api(here.url).post('/auth/api-keys', { name: 'a key', scopes }, { token });
+    const { key } = expectStatus(answer, 201).body;
+    secrets.add(key);
+    return key;
+  }
+
+  const withKey = (server: ServerProcess, key: string, path = '/auth/me') =>
+    api(server.url).get(path, { headers: { 'x-api-key': key } });
+
+  const call = (server: ServerProcess, token: string, method: string, path: string, body?: object) => {
+    const client = api(server.url);
+    if (method === 'GET') return client.get(path, { token });
+    return method === 'PATCH' ? client.patch(path, body, { token }) : client.post(path, body, { token });
+  };
+
+  const act = async (method: string, path: string, body?: object, status = 200) =>
+    expectStatus(await call(here, admin, method, path, body), status);
+
+  const trail = async (query: string): Promise<{ type: string }[]> => (await act('GET', `/audit?${query}`)).body.items;
+});
