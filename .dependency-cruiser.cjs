@@ -30,6 +30,9 @@ const VENDORS = {
   ioredis: '^src/(queue|feed)/drivers/',
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
+  '@aws-sdk/client-s3': '^src/storage/drivers/s3',
+  '@aws-sdk/lib-storage': '^src/storage/drivers/s3',
+  '@aws-sdk/s3-request-presigner': '^src/storage/drivers/s3',
   argon2: '^src/auth/',
   pg: '^src/(database/|[^/]+/drivers/postgres)',
 };
