@@ -33,6 +33,10 @@ const VENDORS = {
   '@aws-sdk/client-s3': '^src/storage/drivers/s3',
   '@aws-sdk/lib-storage': '^src/storage/drivers/s3',
   '@aws-sdk/s3-request-presigner': '^src/storage/drivers/s3',
+  'ipfs-unixfs-importer': '^src/storage/drivers/ipfs',
+  'ipfs-unixfs-exporter': '^src/storage/drivers/ipfs',
+  '@ipld/car': '^src/storage/drivers/ipfs',
+  multiformats: '^src/storage/drivers/ipfs',
   argon2: '^src/auth/',
   pg: '^src/(database/|[^/]+/drivers/postgres)',
 };

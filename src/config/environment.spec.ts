@@ -45,6 +45,7 @@ describe('the environment', () => {
     ['STORAGE_DRIVER', 'floppy'],
     ['S3_ENDPOINT', 'minio:9000'],
     ['S3_SSE', 'rot13'],
+    ['IPFS_GATEWAY_URL', 'ipfs.io'],
     ['JWT_SECRET', 'short'],
     ['ADMIN_EMAIL', 'nobody'],
     ['ADMIN_PASSWORD', 'short'],

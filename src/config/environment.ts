@@ -57,6 +57,7 @@ export interface StorageConfig {
   dir: string;
   /** Set when a bucket is named. */
   s3?: S3Config;
+  ipfs: IpfsConfig;
   maxBinaryBytes: number;
   maxFormBytes: number;
   /** Pause between two looks for what uploads and retired versions have left behind, ms. */
@@ -65,7 +66,7 @@ export interface StorageConfig {
   cleanupGraceMs: number;
 }
 
-export type StorageDriver = 'local' | 's3';
+export type StorageDriver = 'local' | 's3' | 'ipfs';
 
 export interface S3Config {
   bucket: string;
@@ -77,6 +78,13 @@ export interface S3Config {
   /** `<endpoint>/<bucket>/<key>` instead of `<bucket>.<endpoint>/<key>`. */
   forcePathStyle: boolean;
   serverSideEncryption?: 'AES256' | 'aws:kms';
+}
+
+export interface IpfsConfig {
+  /** Absolute folder of the embedded node. */
+  dir: string;
+  /** Without a slash at the end. Unset: this server answers content by CID. */
+  gatewayUrl?: string;
 }
 
 export interface AuthConfig {
@@ -228,9 +236,9 @@ export const variables = z
     SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
 
     STORAGE_DRIVER: z
-      .enum(['local', 's3'], 'must be local or s3')
+      .enum(['local', 's3', 'ipfs'], 'must be local, s3 or ipfs')
       .default('local')
-      .describe('Where new agent binaries go: `local` (a folder below DATA_DIR) or `s3`'),
+      .describe('Where new agent binaries go: `local` (a folder below DATA_DIR), `s3`, or `ipfs`, which is public'),
     S3_BUCKET: z.string().min(3).max(255).optional().describe('Bucket of binaries; it must exist'),
     S3_ENDPOINT: url('http:', 'https:').optional().describe('Address of an S3-compatible service; unset: Amazon S3'),
     S3_REGION: z.string().default('us-east-1').describe('Region of the bucket; `auto` for Cloudflare R2'),
@@ -247,6 +255,10 @@ export const variables = z
       .enum(['AES256', 'aws:kms'], 'must be AES256 or aws:kms')
       .optional()
       .describe("Encryption at rest to ask for: `AES256` or `aws:kms`; unset: the bucket's own setting"),
+    IPFS_GATEWAY_URL: url('http:', 'https:')
+      .transform((address) => address.replace(/\/+$/, ''))
+      .optional()
+      .describe('Gateway that downloads are sent to, without `/ipfs`; unset: this server'),
     MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
     MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
     CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
@@ -363,6 +375,7 @@ function toSlices(env: Variables): Environment {
       driver: env.STORAGE_DRIVER,
       dir: join(dataDir, 'blobs'),
       s3: s3Config(env),
+      ipfs: { dir: join(dataDir, 'ipfs'), gatewayUrl: env.IPFS_GATEWAY_URL },
       maxBinaryBytes: env.MAX_BINARY_BYTES,
       maxFormBytes: env.MAX_FORM_BYTES,
       cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,

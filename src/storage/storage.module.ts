@@ -8,12 +8,15 @@ import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import { BlobsController } from './blobs.controller.js';
 import { LocalBlobStore } from './drivers/local.driver.js';
+import { IpfsController } from './ipfs.controller.js';
+import { type IpfsNode, OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
 import { Staging } from './staging.js';
 
 @Module({
-  controllers: [BlobsController],
+  controllers: [BlobsController, IpfsController],
   providers: [
-    { provide: BLOB_STORE, inject: [ConfigService, BlobLinks], useFactory: blobStores },
+    { provide: BLOB_STORE, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
+    { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
     { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
     { provide: Staging, inject: [ConfigService], useFactory: staging },
   ],
@@ -27,13 +30,23 @@ export class StorageModule {
 
 type Config = ConfigService<Environment, true>;
 
-/** Client libraries are loaded by whoever uses them: that of S3 alone takes a quarter of a second and 30 MB. */
-function blobStores(config: Config, links: BlobLinks): BlobStore {
-  const { driver, dir, s3 } = config.get('storage', { infer: true });
+/** Client libraries are loaded when they are first used: most installations need one, and they take time and memory. */
+function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStore {
+  const { driver, dir, s3, ipfs } = config.get('storage', { infer: true });
   return new BlobStores(driver, {
     local: () => new LocalBlobStore(dir, links),
     ...(s3 && { s3: async () => new (await import('./drivers/s3.driver.js')).S3BlobStore(s3) }),
+    ipfs: async () => {
+      const { IpfsBlobStore } = await import('./drivers/ipfs.driver.js');
+      return new IpfsBlobStore(await ipfsNode(), ipfs.gatewayUrl);
+    },
   });
+}
+
+function openIpfs(config: Config): OpenIpfs {
+  const { dir } = config.get('storage', { infer: true }).ipfs;
+  let node: Promise<IpfsNode> | undefined;
+  return () => (node ??= import('./drivers/ipfs-embedded.js').then(({ EmbeddedIpfs }) => new EmbeddedIpfs(dir)));
 }
 
 function staging(config: Config): Staging {
