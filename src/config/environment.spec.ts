@@ -43,6 +43,9 @@ describe('the environment', () => {
     ['QUEUE_PREFIX', 'a:b'],
     ['WORKER_CONCURRENCY', '0'],
     ['STORAGE_DRIVER', 'floppy'],
+    ['S3_ENDPOINT', 'minio:9000'],
+    ['S3_SSE', 'rot13'],
+    ['IPFS_GATEWAY_URL', 'ipfs.io'],
     ['JWT_SECRET', 'short'],
     ['ADMIN_EMAIL', 'nobody'],
     ['ADMIN_PASSWORD', 'short'],
@@ -93,6 +96,20 @@ describe('the environment', () => {
     const { auth, server } = parseEnvironment({ NODE_ENV: 'production', JWT_SECRET: secret, DEMO: 'true' });
     expect(auth.jwtSecret).toBe(secret);
     expect(server).toMatchObject({ production: true, demo: false });
+  });
+
+  it('wants a bucket to store in, and both halves of a key or none', () => {
+    expect(mistakesOf({ STORAGE_DRIVER: 's3' }).join('\n')).toContain('  S3_BUCKET: ');
+    expect(mistakesOf({ S3_ACCESS_KEY_ID: 'key' }).join('\n')).toContain('  S3_SECRET_ACCESS_KEY: ');
+    const { s3, driver } = parseEnvironment({ S3_BUCKET: 'binaries', S3_ENDPOINT: 'http://minio:9000' }).storage;
+    expect(driver).toBe('local');
+    expect(s3).toEqual({
+      bucket: 'binaries',
+      endpoint: 'http://minio:9000',
+      region: 'us-east-1',
+      forcePathStyle: true,
+    });
+    expect(parseEnvironment({ S3_BUCKET: 'binaries' }).storage.s3?.forcePathStyle).toBe(false);
   });
 
   it('reads lists with spaces, and a role that is named twice once', () => {

@@ -56,15 +56,40 @@ export interface QueueConfig {
 }
 
 export interface StorageConfig {
-  driver: 'local';
-  /** Absolute folder of the local driver. */
+  /** Where new binaries go. Stored ones are read where their reference says. */
+  driver: StorageDriver;
+  /** Absolute folder of the local driver, and of staged uploads. */
   dir: string;
+  /** Set when a bucket is named. */
+  s3?: S3Config;
+  ipfs: IpfsConfig;
   maxBinaryBytes: number;
   maxFormBytes: number;
   /** Pause between two looks for what uploads and retired versions have left behind, ms. */
   cleanupIntervalMs: number;
   /** How long that stays; longer than any upload takes, ms. */
   cleanupGraceMs: number;
+}
+
+export type StorageDriver = 'local' | 's3' | 'ipfs';
+
+export interface S3Config {
+  bucket: string;
+  /** Unset: Amazon's, by region. */
+  endpoint?: string;
+  region: string;
+  /** Unset: the SDK's default chain (environment, shared files, the machine's role). */
+  credentials?: { accessKeyId: string; secretAccessKey: string };
+  /** `<endpoint>/<bucket>/<key>` instead of `<bucket>.<endpoint>/<key>`. */
+  forcePathStyle: boolean;
+  serverSideEncryption?: 'AES256' | 'aws:kms';
+}
+
+export interface IpfsConfig {
+  /** Absolute folder of the embedded node. */
+  dir: string;
+  /** Without a slash at the end. Unset: this server answers content by CID. */
+  gatewayUrl?: string;
 }
 
 export interface AuthConfig {
@@ -219,11 +244,9 @@ export function parseEnvironment(source: NodeJS.ProcessEnv): Environment {
 const integer = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
 const number = (fallback: number, min: number, max: number) => z.coerce.number().min(min).max(max).default(fallback);
-const flag = (fallback: boolean) =>
-  z
-    .enum(['true', 'false', '1', '0'], 'must be true or false')
-    .default(fallback ? 'true' : 'false')
-    .transform((value) => value === 'true' || value === '1');
+const truth = z.enum(['true', 'false', '1', '0'], 'must be true or false');
+const isTrue = (value: z.infer<typeof truth>): boolean => value === 'true' || value === '1';
+const flag = (fallback: boolean) => truth.default(fallback ? 'true' : 'false').transform(isTrue);
 const url = (...protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
@@ -288,9 +311,29 @@ export const variables = z
     SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
 
     STORAGE_DRIVER: z
-      .enum(['local'], 'only `local` is built so far')
+      .enum(['local', 's3', 'ipfs'], 'must be local, s3 or ipfs')
       .default('local')
-      .describe('Where agent binaries live'),
+      .describe('Where new agent binaries go: `local` (a folder below DATA_DIR), `s3`, or `ipfs`, which is public'),
+    S3_BUCKET: z.string().min(3).max(255).optional().describe('Bucket of binaries; it must exist'),
+    S3_ENDPOINT: url('http:', 'https:').optional().describe('Address of an S3-compatible service; unset: Amazon S3'),
+    S3_REGION: z.string().default('us-east-1').describe('Region of the bucket; `auto` for Cloudflare R2'),
+    S3_ACCESS_KEY_ID: z
+      .string()
+      .optional()
+      .describe("Unset, like the secret: the AWS SDK's default chain (its own variables, files, the machine's role)"),
+    S3_SECRET_ACCESS_KEY: z.string().optional().describe('Secret of this access key'),
+    S3_FORCE_PATH_STYLE: truth
+      .transform(isTrue)
+      .optional()
+      .describe('The bucket in the path instead of the host name; unset: true where S3_ENDPOINT is set'),
+    S3_SSE: z
+      .enum(['AES256', 'aws:kms'], 'must be AES256 or aws:kms')
+      .optional()
+      .describe("Encryption at rest to ask for: `AES256` or `aws:kms`; unset: the bucket's own setting"),
+    IPFS_GATEWAY_URL: url('http:', 'https:')
+      .transform((address) => address.replace(/\/+$/, ''))
+      .optional()
+      .describe('Gateway that downloads are sent to, without `/ipfs`; unset: this server'),
     MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
     MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
     CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
@@ -407,6 +450,15 @@ export const variables = z
     message: 'must be set when NODE_ENV=production (at least 32 random characters)',
     when: accepted('NODE_ENV', 'JWT_SECRET'),
   })
+  .refine((env) => env.STORAGE_DRIVER !== 's3' || env.S3_BUCKET, {
+    path: ['S3_BUCKET'],
+    message: 'must be set when STORAGE_DRIVER=s3',
+    when: accepted('STORAGE_DRIVER', 'S3_BUCKET'),
+  })
+  .refine((env) => !env.S3_ACCESS_KEY_ID === !env.S3_SECRET_ACCESS_KEY, {
+    path: ['S3_SECRET_ACCESS_KEY'],
+    message: 'S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are set together or not at all',
+  })
   .refine((env) => sumOfWeights(env) > 0, {
     path: ['AUCTION_WEIGHT_*'],
     message: 'at least one weight must be above 0',
@@ -454,6 +506,8 @@ function toSlices(env: Variables): Environment {
     storage: {
       driver: env.STORAGE_DRIVER,
       dir: join(dataDir, 'blobs'),
+      s3: s3Config(env),
+      ipfs: { dir: join(dataDir, 'ipfs'), gatewayUrl: env.IPFS_GATEWAY_URL },
       maxBinaryBytes: env.MAX_BINARY_BYTES,
       maxFormBytes: env.MAX_FORM_BYTES,
       cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
@@ -546,5 +600,18 @@ function toSlices(env: Variables): Environment {
       maxBytes: env.SCAN_MAX_BYTES,
       rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
     },
+  };
+}
+
+function s3Config(env: Variables): S3Config | undefined {
+  if (!env.S3_BUCKET) return undefined;
+  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey } = env;
+  return {
+    bucket: env.S3_BUCKET,
+    endpoint: env.S3_ENDPOINT,
+    region: env.S3_REGION,
+    credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
+    forcePathStyle: env.S3_FORCE_PATH_STYLE ?? env.S3_ENDPOINT !== undefined,
+    serverSideEncryption: env.S3_SSE,
   };
 }

@@ -30,6 +30,13 @@ export interface BlobStore {
 
   /** An address that answers the blob to whoever has it, until it expires; relative to this server, or absolute. */
   signedUrl(ref: BlobRef, download: SignedDownload): Promise<string>;
+
+  /**
+   * Resolves when the store can be used.
+   * @throws AppError `unavailable` `STORAGE_AWAY`, or `internal` `STORAGE_MISCONFIGURED`: the operator has to act. Any
+   *   other method throws these, too.
+   */
+  health(): Promise<void>;
 }
 
 /** `<driver>:<key>`, such as `local:9f86d0…`. */

@@ -24,7 +24,7 @@ export function isKnown(response: Response, { sha256 }: BlobStat): boolean {
  * @returns what Nest is to send as body
  */
 export async function serveBlob(
-  store: BlobStore,
+  store: Pick<BlobStore, 'get'>,
   blob: ServedBlob,
   response: Response,
 ): Promise<StreamableFile | undefined> {

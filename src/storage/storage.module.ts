@@ -1,32 +1,52 @@
 import { join } from 'node:path';
-import { Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
+import { Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
+import { BlobStores } from './blob-stores.js';
 import { BlobsController } from './blobs.controller.js';
 import { LocalBlobStore } from './drivers/local.driver.js';
+import { IpfsController } from './ipfs.controller.js';
+import { type IpfsNode, OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
 import { Staging } from './staging.js';
 
 @Module({
-  controllers: [BlobsController],
+  controllers: [BlobsController, IpfsController],
   providers: [
-    { provide: BLOB_STORE, inject: [ConfigService, BlobLinks], useFactory: chooseBlobStore },
+    { provide: BLOB_STORE, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
+    { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
     { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
     { provide: Staging, inject: [ConfigService], useFactory: staging },
   ],
   exports: [BLOB_STORE, Staging],
 })
-export class StorageModule {}
+export class StorageModule {
+  constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health) {
+    health.register('storage', () => store.health());
+  }
+}
 
 type Config = ConfigService<Environment, true>;
 
-function chooseBlobStore(config: Config, links: BlobLinks): BlobStore {
-  const storage = config.get('storage', { infer: true });
-  switch (storage.driver) {
-    case 'local':
-      return new LocalBlobStore(storage.dir, links);
-  }
+/** Client libraries are loaded when they are first used: most installations need one, and they take time and memory. */
+function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStore {
+  const { driver, dir, s3, ipfs } = config.get('storage', { infer: true });
+  return new BlobStores(driver, {
+    local: () => new LocalBlobStore(dir, links),
+    ...(s3 && { s3: async () => new (await import('./drivers/s3.driver.js')).S3BlobStore(s3) }),
+    ipfs: async () => {
+      const { IpfsBlobStore } = await import('./drivers/ipfs.driver.js');
+      return new IpfsBlobStore(await ipfsNode(), ipfs.gatewayUrl);
+    },
+  });
+}
+
+function openIpfs(config: Config): OpenIpfs {
+  const { dir } = config.get('storage', { infer: true }).ipfs;
+  let node: Promise<IpfsNode> | undefined;
+  return () => (node ??= import('./drivers/ipfs-embedded.js').then(({ EmbeddedIpfs }) => new EmbeddedIpfs(dir)));
 }
 
 function staging(config: Config): Staging {

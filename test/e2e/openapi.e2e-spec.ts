@@ -8,7 +8,7 @@ import { startServer, type ServerProcess } from '../support/server.js';
 const SNAPSHOT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
 
 /** Routes that need no token. */
-const PUBLIC = ['getLiveness', 'getReadiness', 'register', 'login', 'refreshSession', 'downloadBlob'];
+const PUBLIC = ['getLiveness', 'getReadiness', 'register', 'login', 'refreshSession', 'downloadBlob', 'getIpfsContent'];
 
 type Loose = any;
 

@@ -1,6 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
+import { ensureInstalled } from './apt.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
 
 export interface RedisServer {
@@ -17,7 +18,7 @@ const MAX_STARTS = 3;
  * @throws Error that says what to install
  */
 export async function startRedis(): Promise<RedisServer> {
-  if (!isInstalled()) installRedis();
+  ensureInstalled('redis-server', isInstalled);
   let output = '';
   for (let start = 0; start < MAX_STARTS; start++) {
     const port = await freePort();
@@ -31,24 +32,6 @@ export async function startRedis(): Promise<RedisServer> {
 }
 
 const isInstalled = (): boolean => spawnSync('redis-server', ['--version']).status === 0;
-
-function installRedis(): void {
-  const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  const apt = (...args: string[]): void => {
-    const [program, ...rest] = [...sudo, 'apt-get', '-qq', ...args];
-    spawnSync(program, rest, { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  };
-  apt('install', '-y', 'redis-server');
-  if (!isInstalled()) {
-    apt('update');
-    apt('install', '-y', 'redis-server');
-  }
-  if (!isInstalled()) {
-    throw new Error(
-      "The tests need a `redis-server` (7 or newer) on the PATH: install Debian's package `redis-server`.",
-    );
-  }
-}
 
 /** Reads until the text appears or the process ends; keeps draining the pipe afterwards. */
 async function outputUntil(server: ChildProcess, text: string): Promise<string> {

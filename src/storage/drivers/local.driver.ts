@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { access, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
@@ -60,6 +60,16 @@ export class LocalBlobStore implements BlobStore {
   async signedUrl(ref: BlobRef, download: SignedDownload): Promise<string> {
     keyOf(ref);
     return this.links.create(ref, download);
+  }
+
+  async health(): Promise<void> {
+    try {
+      await mkdir(this.dir, { recursive: true });
+      await access(this.dir, constants.R_OK | constants.W_OK);
+    } catch (cause) {
+      const message = 'The store of binaries cannot be used: its folder below DATA_DIR cannot be written to.';
+      throw new AppError('internal', 'STORAGE_MISCONFIGURED', message, { cause });
+    }
   }
 
   private pathOf(sha256: string): string {

@@ -1,0 +1,80 @@
+import type { Readable } from 'node:stream';
+import { AppError } from '../common/app-error.js';
+import type { StorageDriver } from '../config/index.js';
+import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from './blob-store.js';
+import type { StagedBlob } from './staging.js';
+
+/** Builds a driver when it is first needed; its client library is not loaded before. */
+export type OpenDriver = () => BlobStore | Promise<BlobStore>;
+
+/**
+ * All stores of an installation as one: new blobs go to the configured driver, stored ones are read where their reference
+ * says. So the driver can be changed at any time, and what was stored before stays readable.
+ */
+export class BlobStores implements BlobStore {
+  private readonly opened = new Map<StorageDriver, Promise<BlobStore>>();
+
+  /**
+   * @param driver takes new blobs
+   * @param drivers all that are configured
+   */
+  constructor(
+    private readonly driver: StorageDriver,
+    private readonly drivers: Partial<Record<StorageDriver, OpenDriver>>,
+  ) {}
+
+  async refOf(staged: StagedBlob): Promise<BlobRef> {
+    return (await this.current()).refOf(staged);
+  }
+
+  async put(staged: StagedBlob): Promise<BlobRef> {
+    return (await this.current()).put(staged);
+  }
+
+  async read(ref: BlobRef): Promise<Buffer> {
+    return (await this.of(ref)).read(ref);
+  }
+
+  async get(ref: BlobRef, range?: ByteRange): Promise<Readable> {
+    return (await this.of(ref)).get(ref, range);
+  }
+
+  async stat(ref: BlobRef): Promise<BlobStat> {
+    return (await this.of(ref)).stat(ref);
+  }
+
+  async exists(ref: BlobRef): Promise<boolean> {
+    return (await this.of(ref)).exists(ref);
+  }
+
+  async delete(ref: BlobRef): Promise<void> {
+    return (await this.of(ref)).delete(ref);
+  }
+
+  async signedUrl(ref: BlobRef, download: SignedDownload): Promise<string> {
+    return (await this.of(ref)).signedUrl(ref, download);
+  }
+
+  /** Of the driver that takes new blobs. */
+  async health(): Promise<void> {
+    return (await this.current()).health();
+  }
+
+  private current(): Promise<BlobStore> {
+    return this.open(this.driver, this.drivers[this.driver] as OpenDriver);
+  }
+
+  private of(ref: BlobRef): Promise<BlobStore> {
+    const name = ref.slice(0, Math.max(ref.indexOf(':'), 0)) as StorageDriver;
+    const open = Object.hasOwn(this.drivers, name) ? this.drivers[name] : undefined;
+    if (open) return this.open(name, open);
+    const message = `This binary is in the store "${name}", which this server is not configured for.`;
+    return Promise.reject(new AppError('internal', 'STORAGE_MISCONFIGURED', message));
+  }
+
+  private open(name: StorageDriver, open: OpenDriver): Promise<BlobStore> {
+    const opened = this.opened.get(name) ?? Promise.resolve(open());
+    this.opened.set(name, opened);
+    return opened;
+  }
+}

@@ -1,0 +1,118 @@
+import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+import { CarIndexedReader } from '@ipld/car/indexed-reader';
+import { CarWriter } from '@ipld/car/writer';
+import { exporter } from 'ipfs-unixfs-exporter';
+import { CID } from 'multiformats/cid';
+import { AppError } from '../../common/app-error.js';
+import { newId } from '../../common/ids.js';
+import type { ByteRange } from '../blob-store.js';
+import type { IpfsNode } from '../ipfs-node.js';
+import type { StagedBlob } from '../staging.js';
+import { cidOfFile, cut } from './ipfs-blocks.js';
+
+/**
+ * An IPFS node without a network: the blocks of each file in a CAR file of its own, `<dir>/<cid>.car`. One file per pin
+ * makes adding and removing atomic, and no block has two owners, so that nothing needs a garbage collection.
+ */
+export class EmbeddedIpfs implements IpfsNode {
+  constructor(private readonly dir: string) {}
+
+  async add({ path }: StagedBlob): Promise<string> {
+    const root = CID.parse(await cidOfFile(path));
+    const draft = join(this.dir, `${newId()}.draft`);
+    await mkdir(this.dir, { recursive: true });
+    try {
+      const { writer, out } = CarWriter.create([root]);
+      const written = pipeline(Readable.from(out), createWriteStream(draft, { flags: 'wx', flush: true }));
+      const cutting = cut(path, (cid, bytes) => writer.put({ cid, bytes })).finally(() => writer.close());
+      const [cid] = await Promise.all([cutting, written]);
+      if (!cid.equals(root)) throw changed();
+      await rename(draft, this.pathOf(root.toString()));
+      await syncFolder(this.dir);
+    } finally {
+      await rm(draft, { force: true });
+    }
+    return root.toString();
+  }
+
+  async size(cid: string): Promise<number | undefined> {
+    const blocks = await this.open(cid);
+    if (!blocks) return undefined;
+    return blocks.root.then(({ size }) => Number(size)).finally(() => blocks.close());
+  }
+
+  async content(cid: string, range?: ByteRange): Promise<Readable> {
+    const blocks = await this.open(cid);
+    if (!blocks) throw missing();
+    const part = range && { offset: range.start, length: range.end - range.start + 1 };
+    const root = await blocks.root.catch(async (error) => {
+      await blocks.close();
+      throw error;
+    });
+    const stream = Readable.from(root.content({ ...part, blockReadConcurrency: 1 }), { objectMode: false });
+    finished(stream)
+      .catch(() => undefined)
+      .finally(() => blocks.close());
+    return stream;
+  }
+
+  async car(cid: string): Promise<Readable> {
+    await stat(this.pathOf(cid)).catch((error) => Promise.reject(error.code === 'ENOENT' ? missing() : error));
+    return createReadStream(this.pathOf(cid));
+  }
+
+  async remove(cid: string): Promise<void> {
+    await rm(this.pathOf(cid), { force: true });
+  }
+
+  async health(): Promise<void> {
+    try {
+      await mkdir(this.dir, { recursive: true });
+      await access(this.dir, constants.R_OK | constants.W_OK);
+    } catch (cause) {
+      const message = 'The store of binaries cannot be used: its folder below DATA_DIR cannot be written to.';
+      throw new AppError('internal', 'STORAGE_MISCONFIGURED', message, { cause });
+    }
+  }
+
+  private async open(cid: string) {
+    const reader = await CarIndexedReader.fromFile(this.pathOf(cid)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (!reader) return undefined;
+    const store = {
+      async *get(key: CID): AsyncGenerator<Uint8Array> {
+        const block = await reader.get(key);
+        if (!block) throw missing();
+        yield block.bytes;
+      },
+    };
+    return { root: rootFile(cid, store), close: () => reader.close() };
+  }
+
+  private pathOf(cid: string): string {
+    return join(this.dir, `${cid}.car`);
+  }
+}
+
+async function rootFile(cid: string, store: Parameters<typeof exporter>[1]) {
+  const root = await exporter(cid, store);
+  if (root.type !== 'file' && root.type !== 'raw') throw missing();
+  return root;
+}
+
+/** A rename is durable once its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync().finally(() => folder.close());
+}
+
+const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');
+
+const changed = (): AppError =>
+  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');

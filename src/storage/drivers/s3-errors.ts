@@ -1,0 +1,46 @@
+import { AppError } from '../../common/app-error.js';
+
+/** What the operator has to look at, by the name that S3 gives the refusal. */
+const MISTAKES: Record<string, string> = {
+  NoSuchBucket: 'the bucket does not exist: create it, or correct S3_BUCKET',
+  InvalidBucketName: 'this can be no name of a bucket: correct S3_BUCKET',
+  PermanentRedirect: 'the bucket is in another region: correct S3_REGION and S3_ENDPOINT',
+  AuthorizationHeaderMalformed: 'the bucket is in another region: correct S3_REGION',
+  IllegalLocationConstraintException: 'the bucket is in another region: correct S3_REGION',
+  InvalidAccessKeyId: 'the access key is not known: correct S3_ACCESS_KEY_ID',
+  SignatureDoesNotMatch: 'the secret does not belong to the access key: correct S3_SECRET_ACCESS_KEY',
+  CredentialsProviderError: 'there are no credentials: set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY',
+  ExpiredToken: 'the credentials have expired: renew them',
+  AccessDenied: 'the credentials may not do this: they need to list the bucket, and to get, put and delete its objects',
+  RequestTimeTooSkewed: "this machine's clock is wrong: set it",
+  ServerSideEncryptionConfigurationNotFoundError: 'the bucket has no such encryption: correct S3_SSE',
+  KMSNotConfigured: 'the service has no such encryption: correct S3_SSE',
+};
+
+/** All that the answer to a HEAD tells of it. */
+const REFUSED = 'the credentials are refused: check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and what they may do';
+
+/**
+ * What an error of the S3 client means here. Its own text may have addresses in it: that stays in the cause.
+ * @param name unset: as the error calls itself
+ */
+export function explained(error: unknown, name = (error as Error).name): AppError {
+  if (error instanceof AppError) return error;
+  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+  const cause = error;
+  if (name === 'NoSuchKey' || name === 'NotFound') {
+    return new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.', { cause });
+  }
+  const mistake = MISTAKES[name] ?? (status === 401 || status === 403 ? REFUSED : undefined);
+  if (mistake) return misconfigured(mistake, cause);
+  // The service refuses what it understood: asking again later will not help.
+  if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
+    return misconfigured(`the S3 service refuses the request (${name}, status ${status})`, cause);
+  }
+  return new AppError('unavailable', 'STORAGE_AWAY', 'The store of binaries does not answer: try again later.', {
+    cause,
+  });
+}
+
+const misconfigured = (mistake: string, cause: unknown): AppError =>
+  new AppError('internal', 'STORAGE_MISCONFIGURED', `The store of binaries cannot be used: ${mistake}.`, { cause });

@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { AppError } from '../../common/app-error.js';
+import type { S3Config } from '../../config/index.js';
+import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
+import type { StagedBlob } from '../staging.js';
+import { explained } from './s3-errors.js';
+
+/** Tries of one request. The client pauses between them, longer each time and at random (its `standard` mode). */
+const MAX_ATTEMPTS = 4;
+const CONNECT_TIMEOUT_MS = 5000;
+/** Silence on an open connection after which a request counts as failed, ms. */
+const SILENCE_TIMEOUT_MS = 30_000;
+/** The least S3 takes; an upload keeps two of them in memory. */
+const PART_BYTES = 5 * 1024 * 1024;
+const PARTS_AT_ONCE = 2;
+
+/**
+ * Blobs in a bucket of an S3-compatible service, named by the hash of their content: `sha256/<hash>`. An object appears
+ * when it is whole, so a reader never sees half a blob.
+ */
+export class S3BlobStore implements BlobStore {
+  private readonly client: S3Client;
+  private readonly bucket: string;
+
+  /** Connects to nothing yet. */
+  constructor(private readonly config: S3Config) {
+    this.bucket = config.bucket;
+    this.client = new S3Client({
+      endpoint: config.endpoint,
+      region: config.region,
+      forcePathStyle: config.forcePathStyle,
+      credentials: config.credentials, // unset: the SDK looks for its own (environment, files, the machine's role)
+      maxAttempts: MAX_ATTEMPTS,
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: SILENCE_TIMEOUT_MS },
+      // Servers other than Amazon's know the newer checksums in part. A part's SHA-256 is in its signature anyway.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    });
+  }
+
+  async refOf({ sha256 }: StagedBlob): Promise<BlobRef> {
+    return `s3:${sha256}`;
+  }
+
+  /** Stored anew even if it is there, which mends an object that was damaged. */
+  async put(staged: StagedBlob): Promise<BlobRef> {
+    const upload = new Upload({
+      client: this.client,
+      params: {
+        Bucket: this.bucket,
+        Key: keyOf(staged.sha256),
+        Body: Readable.from(verified(staged), { objectMode: false }),
+        ContentType: 'application/wasm',
+        ServerSideEncryption: this.config.serverSideEncryption,
+      },
+      partSize: PART_BYTES,
+      queueSize: PARTS_AT_ONCE,
+    });
+    await upload.done().catch((error) => this.fail(error));
+    return this.refOf(staged);
+  }
+
+  async read(ref: BlobRef): Promise<Buffer> {
+    const { Body } = await this.open(ref);
+    const bytes = await Body!.transformToByteArray().catch((error: unknown) => this.fail(error));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  async get(ref: BlobRef, range?: ByteRange): Promise<Readable> {
+    const { Body } = await this.open(ref, range);
+    return Body as Readable;
+  }
+
+  async stat(ref: BlobRef): Promise<BlobStat> {
+    const sha256 = hashOf(ref);
+    const command = new HeadObjectCommand({ Bucket: this.bucket, Key: keyOf(sha256) });
+    const { ContentLength } = await this.client.send(command).catch((error) => this.fail(error));
+    return { size: ContentLength!, sha256 };
+  }
+
+  async exists(ref: BlobRef): Promise<boolean> {
+    try {
+      await this.stat(ref);
+      return true;
+    } catch (error) {
+      if (error instanceof AppError && error.kind === 'not_found') return false;
+      throw error;
+    }
+  }
+
+  async delete(ref: BlobRef): Promise<void> {
+    const command = new DeleteObjectCommand({ Bucket: this.bucket, Key: keyOf(hashOf(ref)) });
+    await this.client.send(command).catch((error) => this.fail(error));
+  }
+
+  /** An address of the service's own: the bytes do not pass through this server. */
+  async signedUrl(ref: BlobRef, { expiresInSeconds, filename, contentType }: SignedDownload): Promise<string> {
+    const command = new GetObjectCommand({
+      Bucket: this.bucket,
+      Key: keyOf(hashOf(ref)),
+      ResponseContentType: contentType,
+      ResponseContentDisposition: `attachment; filename="${filename}"`,
+    });
+    return getSignedUrl(this.client, command, { expiresIn: expiresInSeconds }).catch((error) => this.fail(error));
+  }
+
+  async health(): Promise<void> {
+    await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: Error) => {
+      throw explained(error, error.name === 'NotFound' ? 'NoSuchBucket' : error.name);
+    });
+  }
+
+  private open(ref: BlobRef, range?: ByteRange): Promise<GetObjectCommandOutput> {
+    const command = new GetObjectCommand({
+      Bucket: this.bucket,
+      Key: keyOf(hashOf(ref)),
+      Range: range && `bytes=${range.start}-${range.end}`,
+    });
+    return this.client.send(command).catch((error) => this.fail(error));
+  }
+
+  private async fail(error: unknown): Promise<never> {
+    // The answer to a HEAD has no body, so a missing bucket looks like a missing object: ask for the bucket itself.
+    if ((error as Error).name === 'NotFound') await this.health();
+    throw explained(error);
+  }
+}
+
+const keyOf = (sha256: string): string => `sha256/${sha256}`;
+
+function hashOf(ref: BlobRef): string {
+  const match = /^s3:([0-9a-f]{64})$/.exec(ref);
+  if (!match) throw new AppError('internal', 'BLOB_REF_UNKNOWN', `Not a reference of the S3 blob store: ${ref}`);
+  return match[1];
+}
+
+/** The bytes of a staged file, hashed on the way. When they are not what was staged, the upload is never completed. */
+async function* verified({ path, sha256 }: StagedBlob): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest('hex') !== sha256) throw changed();
+}
+
+const changed = (): AppError =>
+  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');

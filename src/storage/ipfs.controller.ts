@@ -1,0 +1,57 @@
+import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { Access } from '../common/access.js';
+import { ApiProblems } from '../common/api-problems.js';
+import { notFound } from '../common/app-error.js';
+import { IpfsContentQuery } from './ipfs.dto.js';
+import { OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
+import { serveBlob } from './serve-blob.js';
+
+const MEDIA_TYPE = 'application/wasm';
+const CAR_MEDIA_TYPE = 'application/vnd.ipld.car';
+
+/** A gateway to what this installation has stored in IPFS, and to nothing else. */
+@ApiTags('binaries')
+@Controller('ipfs')
+export class IpfsController {
+  constructor(@Inject(OPEN_IPFS) private readonly openIpfs: OpenIpfs) {}
+
+  /**
+   * Downloads a binary that is stored in IPFS by its CID.
+   * @remarks Only what was uploaded here; nothing is fetched from the network. Takes `Range` and `If-None-Match`, except for
+   * `format=car`.
+   * @param cid version 1, base32
+   */
+  @Get(':cid')
+  @Access('public')
+  @ApiOperation({ operationId: 'getIpfsContent' })
+  @ApiProduces(MEDIA_TYPE, CAR_MEDIA_TYPE)
+  @ApiOkResponse({
+    description: 'The bytes, whose `ETag` is the CID, or their blocks.',
+    headers: { ETag: { schema: { type: 'string' } } },
+    content: {
+      [MEDIA_TYPE]: { schema: { type: 'string', format: 'binary' } },
+      [CAR_MEDIA_TYPE]: { schema: { type: 'string', format: 'binary' } },
+    },
+  })
+  @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
+  @ApiProblems(400, 404)
+  async content(
+    @Param('cid') cid: string,
+    @Query() { format, filename }: IpfsContentQuery,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<StreamableFile | undefined> {
+    // The shape of what is stored here; anything else could be a path.
+    if (!/^b[a-z2-7]{58}$/.test(cid)) throw notFound('content');
+    const node = await this.openIpfs();
+    const size = await node.size(cid);
+    if (size === undefined) throw notFound('content');
+    if (format === 'car') {
+      const disposition = `attachment; filename="${cid}.car"`;
+      return new StreamableFile(await node.car(cid), { type: `${CAR_MEDIA_TYPE}; version=1`, disposition });
+    }
+    const file = { ref: cid, size, sha256: cid, filename: filename ?? `${cid}.wasm`, contentType: MEDIA_TYPE };
+    return serveBlob({ get: (_ref, range) => node.content(cid, range) }, file, response);
+  }
+}

@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { S3Config } from '../../src/config/index.js';
+import { S3BlobStore } from '../../src/storage/drivers/s3.driver.js';
+import { Staging } from '../../src/storage/staging.js';
+import { type CephServer, startCeph } from '../support/ceph.js';
+import { type BlobBackend, describeBlobStore } from './blob-store.contract.js';
+
+const INSTALL_AND_START_MS = 300_000;
+const MB = 1024 * 1024;
+const DOWNLOAD = { expiresInSeconds: 300, filename: 'agent-1.0.0.wasm', contentType: 'application/wasm' };
+
+let ceph: CephServer;
+let admin: S3Client;
+
+beforeAll(async () => {
+  ceph = await startCeph();
+  const { endpoint, ...credentials } = ceph;
+  admin = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+}, INSTALL_AND_START_MS);
+
+afterAll(async () => {
+  admin?.destroy();
+  await ceph?.stop();
+});
+
+/** An empty bucket, and a store in it. */
+async function backend(): Promise<BlobBackend & { config: S3Config }> {
+  const Bucket = `test-${randomUUID()}`;
+  const dir = await mkdtemp(join(tmpdir(), 'zerostate-s3-'));
+  await admin.send(new CreateBucketCommand({ Bucket }));
+  const config = {
+    bucket: Bucket,
+    endpoint: ceph.endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: ceph.accessKeyId, secretAccessKey: ceph.secretAccessKey },
+    forcePathStyle: true,
+  };
+  const kept = async () => {
+    const { Contents = [] } = await admin.send(new ListObjectsV2Command({ Bucket }));
+    return Contents.map(({ Key }) => Key as string);
+  };
+  return {
+    config,
+    store: new S3BlobStore(config),
+    staging: new Staging(dir),
+    kept,
+    async drop() {
+      for (const Key of await kept()) await admin.send(new DeleteObjectCommand({ Bucket, Key }));
+      await admin.send(new DeleteBucketCommand({ Bucket }));
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+describeBlobStore('s3', backend);
+
+describe('the S3 service', () => {
+  let own: Awaited<ReturnType<typeof backend>>;
+
+  beforeEach(async () => {
+    own = await backend();
+  });
+
+  afterEach(() => own.drop());
+
+  const stage = (bytes: Buffer) => own.staging.stage(Readable.from([bytes], { objectMode: false }), 20 * MB);
+  const keep = async (bytes: Buffer) => own.store.put(await stage(bytes));
+  const storeWith = (change: Partial<S3Config>) => new S3BlobStore({ ...own.config, ...change });
+
+  it('takes a large binary in parts', async () => {
+    const bytes = Buffer.alloc(12 * MB, 'a large binary ');
+    const ref = await keep(bytes);
+    expect(bytes.equals(await own.store.read(ref))).toBe(true);
+    const [Key] = await own.kept();
+    const { ETag } = await admin.send(new HeadObjectCommand({ Bucket: own.config.bucket, Key }));
+    expect(ETag).toMatch(/-3"$/); // of three parts
+  });
+
+  it.each([1000, 12 * MB])('stores nothing of a staged file of %i bytes that has changed meanwhile', async (size) => {
+    const staged = await stage(Buffer.alloc(size, 1));
+    await appendFile(staged.path, 'more');
+    await expect(own.store.put(staged)).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
+    expect(await own.kept()).toEqual([]);
+    const { Uploads = [] } = await admin.send(new ListMultipartUploadsCommand({ Bucket: own.config.bucket }));
+    expect(Uploads).toEqual([]);
+  });
+
+  it('answers a signed address with the name and the type of the download, and a range of it', async () => {
+    const address = await own.store.signedUrl(await keep(Buffer.from('of the binary')), DOWNLOAD);
+    const whole = await fetch(address);
+    expect(whole.headers.get('content-type')).toBe('application/wasm');
+    expect(whole.headers.get('content-disposition')).toBe('attachment; filename="agent-1.0.0.wasm"');
+    expect(await whole.text()).toBe('of the binary');
+    const part = await fetch(address, { headers: { range: 'bytes=3-5' } });
+    expect([part.status, await part.text()]).toEqual([206, 'the']);
+  });
+
+  it('refuses an address that was changed, that is not signed, and that has expired', async () => {
+    const one = await keep(Buffer.from('one'));
+    const other = await keep(Buffer.from('other'));
+    const address = await own.store.signedUrl(one, DOWNLOAD);
+    const statusOf = async (url: string) => (await fetch(url)).status;
+    expect(await statusOf(address)).toBe(200);
+    expect(await statusOf(address.replace(one.slice('s3:'.length), other.slice('s3:'.length)))).toBe(403);
+    expect(await statusOf(address.replace('agent-1.0.0', 'agent-2.0.0'))).toBe(403);
+    expect(await statusOf(address.replace('X-Amz-Expires=300', 'X-Amz-Expires=3000'))).toBe(403);
+    expect(await statusOf(address.split('?')[0])).toBe(403);
+    const shortLived = await own.store.signedUrl(one, { ...DOWNLOAD, expiresInSeconds: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    expect(await statusOf(shortLived)).toBe(403);
+  });
+
+  it('is healthy, until its bucket is gone', async () => {
+    await own.store.health();
+    await expect(storeWith({ bucket: 'no-such-bucket' }).health()).rejects.toMatchObject({
+      code: 'STORAGE_MISCONFIGURED',
+      message: expect.stringContaining('S3_BUCKET'),
+    });
+  });
+
+  it.each<[string, Partial<S3Config>, string]>([
+    ['a missing bucket', { bucket: 'no-such-bucket' }, 'S3_BUCKET'],
+    ['an unknown key', { credentials: { accessKeyId: 'nobody', secretAccessKey: 'x' } }, 'S3_ACCESS_KEY_ID'],
+    ['a wrong secret', { credentials: { accessKeyId: 'zerostate', secretAccessKey: 'x' } }, 'S3_SECRET_ACCESS_KEY'],
+  ])('names the variable to correct for %s, whatever is asked', async (_, change, variable) => {
+    const store = storeWith(change);
+    const ref = await store.refOf(await stage(Buffer.from('x')));
+    const misconfigured = {
+      kind: 'internal',
+      code: 'STORAGE_MISCONFIGURED',
+      message: expect.stringContaining(variable),
+    };
+    await expect(store.put(await stage(Buffer.from('x')))).rejects.toMatchObject(misconfigured);
+    await expect(store.read(ref)).rejects.toMatchObject(misconfigured);
+    await expect(store.exists(ref)).rejects.toMatchObject(misconfigured);
+    await expect(store.delete(ref)).rejects.toMatchObject(misconfigured);
+    await expect(store.health()).rejects.toMatchObject(misconfigured);
+  });
+
+  it('gets over a clock that is an hour wrong', async () => {
+    const ref = await keep(Buffer.from('x'));
+    const now = Date.now;
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    const text = await storeWith({})
+      .read(ref)
+      .then(String, (error) => error.message)
+      .finally(() => jest.restoreAllMocks());
+    expect(text).toBe('x');
+  });
+
+  describe('behind a network with faults', () => {
+    let faults: (() => boolean)[];
+    let network: Server;
+    let store: S3BlobStore;
+
+    beforeEach(async () => {
+      faults = [];
+      network = createServer((incoming, outgoing) => {
+        if (faults.shift()?.()) return outgoing.writeHead(503).end();
+        const { method, url: path, headers } = incoming;
+        const { port } = new URL(ceph.endpoint);
+        const forwarded = request({ port, method, path, headers }, (answer) => {
+          outgoing.writeHead(answer.statusCode as number, answer.headers);
+          answer.pipe(outgoing);
+        });
+        incoming.pipe(forwarded);
+      });
+      await new Promise<void>((resolve) => network.listen(0, '127.0.0.1', resolve));
+      store = storeWith({ endpoint: `http://127.0.0.1:${(network.address() as AddressInfo).port}` });
+    });
+
+    afterEach(() => {
+      network.closeAllConnections();
+      network.close();
+    });
+
+    it('tries again when the service has a fault', async () => {
+      faults = [() => true, () => true];
+      const ref = await store.put(await stage(Buffer.from('x')));
+      faults = [() => true, () => true];
+      expect(String(await store.read(ref))).toBe('x');
+      expect(faults).toEqual([]);
+    });
+
+    it('says that the service is away when it has nothing but faults, or does not answer', async () => {
+      const ref = await keep(Buffer.from('x'));
+      const away = { kind: 'unavailable', code: 'STORAGE_AWAY' };
+      faults = Array.from({ length: 100 }, () => () => true);
+      await expect(store.read(ref)).rejects.toMatchObject(away);
+      expect(faults.length).toBeLessThan(99);
+      network.closeAllConnections();
+      network.close();
+      await expect(store.read(ref)).rejects.toMatchObject(away);
+      await expect(store.health()).rejects.toMatchObject(away);
+    });
+  });
+});
