@@ -33,13 +33,13 @@ const VENDORS = {
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
   argon2: '^src/auth/',
+  pg: '^src/(database/|operator/|[^/]+/drivers/postgres)',
   'rate-limiter-flexible': '^src/protection/',
-  pg: '^src/(database/|[^/]+/drivers/postgres)',
 };
 
 const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;
 const DOOR = '^src/([^/]+/index[.]ts$|common/)';
-const ROOT = '^src/([^/]+[.]ts$|boot/)';
+const ROOT = '^src/([^/]+[.]ts$|(boot|operator)/)';
 const modules = [...Object.keys(FOUNDATION), ...Object.keys(MAY_IMPORT)];
 
 const imports = [

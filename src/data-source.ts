@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
@@ -54,22 +55,75 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
 
 /**
  * Brings the schema up to date. Several processes may boot at once: an advisory lock lets one migrate and the others find it done.
+ * On a live system a migration waits for no lock longer than a moment, since everybody would wait behind it; it tries again.
  * @returns names of the migrations that ran
  */
-export async function migrate(url: string): Promise<string[]> {
-  const dataSource = await new DataSource(dataSourceOptions(url, 2)).initialize();
+export const migrate = (url: string): Promise<string[]> =>
+  alone(url, async (dataSource) => {
+    const migrations = await patiently(() => dataSource.runMigrations({ transaction: 'each' }));
+    return migrations.map((migration) => migration.name);
+  });
+
+/** Takes the last migration back. @returns its name; null when there is none */
+export const revert = (url: string): Promise<string | null> =>
+  alone(url, async (dataSource) => {
+    const last = await lastMigration(dataSource);
+    // Unlike `runMigrations` this does not ask the migration itself whether it wants a transaction.
+    const own = dataSource.migrations.find(({ name, constructor }) => last === (name ?? constructor.name));
+    const transaction = own?.transaction === false ? 'none' : 'each';
+    if (last) await patiently(() => dataSource.undoLastMigration({ transaction }));
+    return last;
+  });
+
+/** How many migrations have not run. */
+export async function pendingMigrations(url: string): Promise<number> {
+  const dataSource = await new DataSource(dataSourceOptions(url, 1)).initialize();
+  try {
+    const [{ known }] = await dataSource.query(`SELECT to_regclass('migrations') IS NOT NULL AS known`);
+    const done = known ? (await dataSource.query('SELECT name FROM migrations')).length : 0;
+    return dataSource.migrations.length - done;
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+async function lastMigration(dataSource: DataSource): Promise<string | null> {
+  const [last] = await dataSource.query('SELECT name FROM migrations ORDER BY id DESC LIMIT 1');
+  return last?.name ?? null;
+}
+
+/** Changes of the schema one after the other, whoever makes them. */
+async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  const extra = { options: `-c lock_timeout=${LOCK_TIMEOUT_MS}` };
+  const dataSource = await new DataSource({ ...dataSourceOptions(url, 2), extra } as DataSourceOptions).initialize();
   const guard = dataSource.createQueryRunner();
   try {
+    await guard.query('SET lock_timeout = 0');
     await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    const migrations = await dataSource.runMigrations({ transaction: 'each' });
-    await guard.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
-    return migrations.map((migration) => migration.name);
+    return await work(dataSource);
   } finally {
+    await guard.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
     await guard.release();
     await dataSource.destroy();
   }
 }
 
+/** Tries again when a lock was not to be had in time. */
+async function patiently<T>(change: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await change();
+    } catch (error) {
+      const { code } = (error as { driverError?: { code?: string } }).driverError ?? {};
+      if (code !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
+      await pause(attempt * LOCK_TIMEOUT_MS);
+    }
+  }
+}
+
+const LOCK_TIMEOUT_MS = 3000;
+const LOCK_ATTEMPTS = 10;
+const LOCK_NOT_AVAILABLE = '55P03';
 const MIGRATION_LOCK = 7305449118;
 
 export default new DataSource(dataSourceOptions(process.env.DATABASE_URL ?? ''));

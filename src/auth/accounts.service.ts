@@ -66,14 +66,14 @@ export class AccountsService {
     });
   }
 
-  /** @throws AppError `conflict` `LAST_ADMIN` */
-  setRole(by: Caller, id: string, role: UserRole, address: string): Promise<User> {
+  /** @param by null: the operator, at the machine @throws AppError `conflict` `LAST_ADMIN` */
+  setRole(by: Caller | null, id: string, role: UserRole, address?: string): Promise<User> {
     return this.change(id, async (user, transaction) => {
       if (user.role === role) return;
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
       await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
       const details = { from: user.role, to: role };
-      const entry = { type: 'account.role_changed', actorId: by.id, subjectId: id, address, details } as const;
+      const entry = { type: 'account.role_changed', actorId: by?.id, subjectId: id, address, details } as const;
       await this.audit.record(entry, transaction);
     });
   }

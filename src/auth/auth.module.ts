@@ -59,6 +59,6 @@ import { User } from './user.entity.js';
     Sessions,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
-  exports: [AuthService, AccessTokens, Revocations],
+  exports: [AccountsService, AuthService, AccessTokens, Revocations],
 })
 export class AuthModule {}

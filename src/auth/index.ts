@@ -1,7 +1,9 @@
 export { AccessTokens } from './access-tokens.js';
+export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';
 export { AuditEvent } from './audit-event.entity.js';
 export { AuthModule } from './auth.module.js';
+export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';
 export { accountGone, type Caller, CurrentCaller, owns } from './caller.js';
 export { Revocations } from './revocations.js';

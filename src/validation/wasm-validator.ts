@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment, ValidationConfig } from '../config/index.js';
-import { ConfinedCheck, type CheckOutcome } from './confined-check.js';
+import type { CheckOutcome } from './checking-process.js';
+import { ConfinedCheck } from './confined-check.js';
 import { Gate } from './gate.js';
 import { moduleLimits } from './module-limits.js';
 import { policyRefusal } from './policy.js';
@@ -19,7 +20,7 @@ import { blankModule, type WalkedModule } from './wasm/walked-module.js';
  *   2. the engine (`check/engine.ts`): is it valid, instructions included?
  *   3. the policy (`policy.ts`): does it offer what an agent offers, and ask for nothing the host does not provide?
  *
- * The first two read hostile bytes and run in a confined process of their own, which is ended when it takes too long;
+ * The first two read hostile bytes and run in a confined process, which is ended when it takes too long;
  * whatever happens to it is the binary's fault and a refusal like any other.
  */
 @Injectable()

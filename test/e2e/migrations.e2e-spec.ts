@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/data-source.js';
+import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
+import { dataSourceOptions, migrate, pendingMigrations, revert } from '../../src/data-source.js';
+import { newId } from '../../src/common/ids.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { ask } from './rows.js';
 
 describe('migrations', () => {
   let database: TestDatabase;
@@ -27,3 +30,64 @@ describe('migrations', () => {
     expect(await dataSource.runMigrations({ transaction: 'each' })).toEqual([]);
   });
 });
+
+describe('a populated database of the first schema', () => {
+  let database: TestDatabase;
+  const ids = { user: newId(), agent: newId(), binary: newId(), task: newId() };
+
+  beforeAll(async () => {
+    database = await createEmptyDatabase();
+    const first = new DataSource({ ...dataSourceOptions(database.url), migrations: [Init1795449600000] });
+    await (await first.initialize()).runMigrations();
+    await first.query(populate(ids));
+    await first.destroy();
+  });
+
+  afterAll(() => database.drop());
+
+  const rows = (): Promise<object[]> =>
+    ask(
+      database.url,
+      `SELECT u.email, a.slug, b.version, b.storage_ref, t.status, t.input::text, t.cost_micro, p.outcome, e.seq::int,
+              e.data::text
+         FROM users u JOIN agents a ON a.owner_id = u.id JOIN agent_binaries b ON b.id = a.active_binary_id
+         JOIN tasks t ON t.agent_id = a.id JOIN task_attempts p ON p.task_id = t.id JOIN task_events e ON e.task_id = t.id
+        ORDER BY e.seq`,
+    );
+
+  it('is brought up to date and back again, and keeps what it held', async () => {
+    const before = await rows();
+    expect(before).toHaveLength(2);
+    const migrations = await migrate(database.url);
+    expect(await pendingMigrations(database.url)).toBe(0);
+    expect(await rows()).toEqual(before);
+    const events = await ask(database.url, 'SELECT agent_id FROM task_events ORDER BY seq');
+    expect(events).toEqual([{ agent_id: null }, { agent_id: ids.agent }]);
+    expect(await ask(database.url, 'SELECT ref FROM blobs')).toEqual([{ ref: 'local:aa' }]);
+
+    const reverted: (string | null)[] = [];
+    for (const _ of migrations) reverted.push(await revert(database.url));
+    expect(reverted).toEqual([...migrations].reverse());
+    expect(await rows()).toEqual(before);
+    await migrate(database.url);
+    expect(await rows()).toEqual(before);
+  });
+});
+
+const populate = ({ user, agent, binary, task }: Record<'user' | 'agent' | 'binary' | 'task', string>): string => `
+  INSERT INTO users (id, email, password_hash) VALUES ('${user}', 'ada@example.org', 'x');
+  INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro, active_binary_id)
+    VALUES ('${agent}', '${user}', 'my-agent', 'My agent', '{a,b}', 500000, '${binary}');
+  INSERT INTO agent_statistics (agent_id) VALUES ('${agent}');
+  INSERT INTO agent_binaries (id, agent_id, version, sha256, size, storage_ref, validation, uploaded_by)
+    VALUES ('${binary}', '${agent}', '1.0.0', 'aa', 8, 'local:aa', '{}', '${user}');
+  INSERT INTO tasks (id, user_id, status, priority, required_capabilities, budget_micro, input, timeout_ms, attempt,
+                     agent_id, version, cost_micro)
+    VALUES ('${task}', '${user}', 'completed', 'normal', '{a}', 1000000, '{"n":1}', 1000, 1, '${agent}', '1.0.0', 500000);
+  INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, outcome, started_at)
+    VALUES ('${task}', 1, '${agent}', '1.0.0', 500000, 'completed', now());
+  INSERT INTO auctions (task_id, scoreboard) VALUES ('${task}', '{}');
+  INSERT INTO task_events (type, task_id, user_id, data) VALUES
+    ('task.queued', '${task}', '${user}', '{"status":"queued"}'),
+    ('task.completed', '${task}', '${user}', '{"agent_id":"${agent}","result":"\\u0000"}');
+`;

@@ -3,9 +3,9 @@ import type { Refusal } from '../wasm/refusal.js';
 import type { WalkedModule } from '../wasm/walked-module.js';
 
 /**
- * What server and checking process say to each other. The child finds on standard input: the length of a `CheckRequest`
- * (32 bits, big end first), the request as JSON, and the module. It answers a `CheckAnswer`, a line of JSON on standard
- * output, and ends. Standard input that ends before a request means that none will come.
+ * What server and checking process say to each other. The child finds on standard input, for each module: the length of
+ * a `CheckRequest` (32 bits, big end first), the request as JSON, and the module. It answers each with a `CheckAnswer`, a
+ * line of JSON on standard output. Standard input that ends means that no more will come.
  */
 export interface CheckRequest {
   /** Bytes of the module. */

@@ -5,12 +5,11 @@ import type { CheckAnswer, CheckRequest } from './exchange.js';
 import { warmUp } from './warm-up.js';
 
 /**
- * The checking process: the only place where the bytes of an upload are parsed. It may wait long for its one module,
- * checks it and ends. The server ends it when it takes too long.
+ * The checking process: the only place where the bytes of an upload are parsed. It may wait long for a module, checks it
+ * and waits for the next. The server ends it when it takes too long, or when it has seen enough.
  */
 warmUp();
-const head = read(4);
-if (head.length === 4) {
+for (let head = read(4); head.length === 4; head = read(4)) {
   const { size, limits } = JSON.parse(read(head.readUInt32BE()).toString()) as CheckRequest;
   const bytes = read(size);
   const { module, refusal } = walkModule(bytes, limits);

@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { Module, type Type } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AccountsService, AuthModule, AuthService, CredentialsDto } from '../auth/index.js';
+import { AppError } from '../common/app-error.js';
+import { checkedDto } from '../common/dto.pipe.js';
+import type { Environment } from '../config/index.js';
+import { dataSourceOptions, migrate } from '../data-source.js';
+import { ObservabilityModule } from '../observability/index.js';
+import { withDatabase } from './installation.js';
+
+/**
+ * Opens an account with the role `admin`; an account that exists gets the role and keeps its password.
+ * @returns lines for the operator; a password that was made here is in them, and nowhere else
+ */
+export const createAdmin = (
+  environment: Environment,
+  { email, passwordStdin }: { email: string; passwordStdin: boolean },
+): Promise<string> =>
+  withDatabase(environment, async (complete) => {
+    await migrate(complete.database.url);
+    const given = passwordStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : undefined;
+    const password = given ?? randomBytes(12).toString('base64url');
+    const credentials = checkedCredentials(email, password);
+    const app = await NestFactory.createApplicationContext(accountsModule(complete), { logger: false });
+    try {
+      await app.get(AuthService).create(credentials.email, credentials.password, 'admin');
+      return `Admin ${email}${given === undefined ? `, password ${password} (shown this once)` : ''}`;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'EMAIL_TAKEN') throw error;
+      const accounts = app.get(AccountsService);
+      const [{ id, role }] = await accounts.list({ email, limit: 1 });
+      if (role === 'admin') return `${email} is an admin already; its password is as it was.`;
+      await accounts.setRole(null, id, 'admin');
+      return `${email} is an admin now; its password is as it was.`;
+    } finally {
+      await app.close();
+    }
+  });
+
+/** The rules of a registration. @throws Error that says what is wrong */
+function checkedCredentials(email: string, password: string): CredentialsDto {
+  try {
+    return checkedDto(CredentialsDto, { email, password });
+  } catch (error) {
+    const { errors } = error as AppError;
+    throw new Error((errors ?? []).map(({ message }) => message).join('; ') || (error as Error).message, {
+      cause: error,
+    });
+  }
+}
+
+function accountsModule(environment: Environment): Type {
+  // Nobody is logged in here: nothing is signed.
+  const complete = { ...environment, auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' } };
+  const { url, poolSize } = environment.database;
+  @Module({
+    imports: [
+      ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => complete] }),
+      TypeOrmModule.forRoot(dataSourceOptions(url as string, poolSize)),
+      ObservabilityModule,
+      AuthModule,
+    ],
+  })
+  class Accounts {}
+  return Accounts;
+}

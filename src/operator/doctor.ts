@@ -1,0 +1,195 @@
+import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { Module, type Type } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { NestFactory } from '@nestjs/core';
+import pg from 'pg';
+import { type Environment, parseEnvironment } from '../config/index.js';
+import { pendingMigrations } from '../data-source.js';
+import { DatabaseModule } from '../database/index.js';
+import { ExecutionModule, SandboxService } from '../execution/index.js';
+import { Health, ObservabilityModule } from '../observability/index.js';
+import { QueueModule } from '../queue/index.js';
+import { StorageModule } from '../storage/index.js';
+import { ValidationModule } from '../validation/index.js';
+import { withDatabase } from './installation.js';
+
+/** What a check found. `advice` says what to do about it. */
+type Finding = { mark: '✓' | '!' | '✗'; what: string; found: string; advice?: string };
+
+/** Below this, uploads and the embedded database soon fail, bytes. */
+const LITTLE_SPACE = 1024 ** 3;
+/** PostgreSQL's `server_version_num` of the oldest that serves. */
+const OLDEST_POSTGRES = 140_000;
+/** Clocks further apart make tasks late and links expire early, ms. */
+const CLOCK_TOLERANCE_MS = 2000;
+
+/**
+ * Checks the configuration and every dependency, and says of each fault what mends it. Changes nothing, but that an
+ * embedded database which does not run is started for the while.
+ * @returns whether a server would start and serve
+ */
+export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) => void): Promise<boolean> {
+  let healthy = true;
+  const report = (...findings: Finding[]): void => {
+    for (const finding of findings) {
+      healthy &&= finding.mark !== '✗';
+      print(`${finding.mark} ${finding.what.padEnd(16)} ${finding.found}`);
+      if (finding.advice) print(`${' '.repeat(19)}→ ${finding.advice}`);
+    }
+  };
+  const environment = configuration(source, report);
+  if (!environment) return false;
+  report(await dataFolder(environment));
+  try {
+    await withDatabase(environment, async (complete) => {
+      report(...(await database(complete.database.url)));
+      await dependencies(complete).then(
+        (findings) => report(...findings),
+        (error) => report({ mark: '✗', what: 'modules', found: reason(error) }),
+      );
+    });
+  } catch (error) {
+    const where = environment.database.url ? new URL(environment.database.url).host : 'embedded';
+    const advice = environment.database.url
+      ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it lets this machine in.'
+      : 'See the log in the data folder, or set DATABASE_URL.';
+    report({ mark: '✗', what: 'database', found: `${where}: ${reason(error)}`, advice });
+  }
+  return healthy;
+}
+
+function configuration(source: NodeJS.ProcessEnv, report: (finding: Finding) => void): Environment | null {
+  try {
+    const environment = parseEnvironment(source);
+    const { server, queue, storage } = environment;
+    const found = `roles ${server.roles.join(', ')}; queue on ${queue.redisUrl ? 'Redis' : 'PostgreSQL'}; storage ${storage.driver}`;
+    report({ mark: '✓', what: 'configuration', found });
+    return environment;
+  } catch (error) {
+    report({
+      mark: '✗',
+      what: 'configuration',
+      found: (error as Error).message,
+      advice: '.env.example explains each.',
+    });
+    return null;
+  }
+}
+
+async function dataFolder({ server: { dataDir } }: Environment): Promise<Finding> {
+  const what = 'data folder';
+  try {
+    await mkdir(dataDir, { recursive: true });
+    await access(dataDir, constants.W_OK | constants.X_OK);
+    const { bavail, bsize } = await statfs(dataDir);
+    const free = bavail * bsize;
+    const found = `${dataDir}, ${(free / 1024 ** 3).toFixed(1)} GiB free`;
+    return free < LITTLE_SPACE
+      ? { mark: '!', what, found, advice: 'Make room, or move DATA_DIR.' }
+      : { mark: '✓', what, found };
+  } catch (error) {
+    return {
+      mark: '✗',
+      what,
+      found: `${dataDir}: ${reason(error)}`,
+      advice: 'Let this user write there, or set DATA_DIR.',
+    };
+  }
+}
+
+async function database(url: string): Promise<Finding[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+  await client.connect();
+  try {
+    const asked = Date.now();
+    const { rows } = await client.query<{ version: number; name: string; now: Date }>(
+      `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
+              clock_timestamp() AS now`,
+    );
+    const [{ version, name, now }] = rows;
+    const apart = Math.abs(now.getTime() - (asked + Date.now()) / 2);
+    const pending = await pendingMigrations(url);
+    return [
+      version >= OLDEST_POSTGRES
+        ? { mark: '✓', what: 'database', found: `PostgreSQL ${name}` }
+        : { mark: '✗', what: 'database', found: `PostgreSQL ${name}`, advice: 'Use PostgreSQL 14 or newer.' },
+      pending === 0
+        ? { mark: '✓', what: 'schema', found: 'up to date' }
+        : {
+            mark: '!',
+            what: 'schema',
+            found: `${pending} migrations wait`,
+            advice: 'The next start runs them; npm run db:migrate does so now.',
+          },
+      apart <= CLOCK_TOLERANCE_MS
+        ? { mark: '✓', what: 'clock', found: `${Math.round(apart)} ms from the database's` }
+        : {
+            mark: '!',
+            what: 'clock',
+            found: `${(apart / 1000).toFixed(1)} s from the database's`,
+            advice: 'Synchronise the clocks of both machines (NTP).',
+          },
+    ];
+  } finally {
+    await client.end();
+  }
+}
+
+const ADVICE: Record<string, string> = {
+  queue: 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.',
+  storage: 'Check the storage variables (STORAGE_DRIVER and what belongs to it).',
+  'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
+};
+
+/** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
+async function dependencies(environment: Environment): Promise<Finding[]> {
+  // Nothing is signed here, and a secret that is not there yet is made by the first start.
+  const { auth } = environment;
+  const complete = { ...environment, auth: { ...auth, jwtSecret: auth.jwtSecret ?? 'unused' } };
+  const app = await NestFactory.createApplicationContext(dependencyModule(complete), {
+    logger: false,
+    abortOnError: false,
+  });
+  const checks = await app.get(Health).check();
+  const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
+    if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
+    return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
+  });
+  if (!checks['virus scanner']) {
+    const advice = 'Set CLAMD_URL to have uploads scanned for malware.';
+    findings.push({ mark: '!', what: 'virus scanner', found: 'none', advice });
+  }
+  const missing = app.get(SandboxService).describe();
+  findings.push(
+    missing.length === 0
+      ? { mark: '✓', what: 'sandbox', found: 'every wall stands on this machine' }
+      : {
+          mark: '!',
+          what: 'sandbox',
+          found: missing.join(' '),
+          advice: 'docs/security.md says what each wall keeps out.',
+        },
+  );
+  return findings;
+}
+
+function dependencyModule(environment: Environment): Type {
+  @Module({
+    imports: [
+      ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => environment] }),
+      ObservabilityModule,
+      DatabaseModule,
+      QueueModule,
+      StorageModule,
+      ValidationModule,
+      ExecutionModule,
+    ],
+  })
+  class Dependencies {}
+  return Dependencies;
+}
+
+const reason = (error: unknown): string => {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return message || code || 'unknown';
+};

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { login } from '../support/client.js';
+import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { startServer } from '../support/server.js';
+import { ask } from './rows.js';
+
+const MAIN = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
+/** Nobody listens there. */
+const NOBODY = '127.0.0.1:1';
+
+describe('the commands of an operator', () => {
+  let database: TestDatabase;
+  let dataDir: string;
+
+  beforeAll(async () => {
+    database = await createEmptyDatabase();
+    dataDir = await mkdtemp(join(tmpdir(), 'zerostate-operator-'));
+  });
+
+  afterAll(async () => {
+    await database.drop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  async function run(args: string[], { env = {}, input = '' } = {}) {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env.PATH, DATABASE_URL: database.url, DATA_DIR: dataDir, ...env },
+    });
+    child.stdin.end(input);
+    child.stdin.on('error', () => undefined); // commands that read nothing may be gone by now
+    const [out, error, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code, out, error };
+  }
+
+  const tables = async (): Promise<string[]> => {
+    const rows = await ask<{ name: string }>(
+      database.url,
+      `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1`,
+    );
+    return rows.map(({ name }) => name);
+  };
+
+  it('make the schema, say when there is nothing to do, and take the last change back', async () => {
+    expect(await run(['migrate'])).toMatchObject({ code: 0, out: expect.stringMatching('migrated: Init') });
+    expect(await run(['migrate'])).toMatchObject({ code: 0, out: 'The schema is up to date.\n' });
+    const whole = await tables();
+    const { code, out } = await run(['revert']);
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^reverted: \w+\d{13}\n$/) });
+    await run(['migrate']);
+    expect(await tables()).toEqual(whole);
+  });
+
+  it('make an admin who can log in, by a password from standard input', async () => {
+    const args = ['create-admin', '--email', 'Ada@Example.org', '--password-stdin'];
+    expect(await run(args, { input: 'too short\n' })).toMatchObject({
+      code: 1,
+      error: expect.stringMatching('password'),
+    });
+    expect(await run(args, { input: 'a password for ada\n' })).toMatchObject({
+      code: 0,
+      out: 'Admin ada@example.org\n',
+    });
+    const server = await startServer({ env: { DATABASE_URL: database.url } });
+    try {
+      expect(await login(server.url, { email: 'ada@example.org', password: 'a password for ada' })).toMatch(/\w/);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('give an account that exists the role, and leave its password as it was', async () => {
+    await ask(database.url, `UPDATE users SET role = 'user' WHERE email = 'ada@example.org'`);
+    const { out } = await run(['create-admin', '--email', 'ada@example.org']);
+    expect(out).toBe('ada@example.org is an admin now; its password is as it was.\n');
+    const rows = await ask(database.url, `SELECT role FROM users WHERE email = 'ada@example.org'`);
+    expect(rows).toEqual([{ role: 'admin' }]);
+  });
+
+  it('find nothing wrong with an installation that works', async () => {
+    const { code, out } = await run(['doctor']);
+    expect({ code, faults: out.match(/^✗.*/gm) }).toEqual({ code: 0, faults: null });
+    for (const what of ['configuration', 'data folder', 'database', 'schema', 'clock', 'queue', 'sandbox']) {
+      expect(out).toMatch(new RegExp(`^[✓!] ${what} `, 'm'));
+    }
+  });
+
+  it.each([
+    ['a configuration with mistakes', { PORT: 'eighty' }, 'configuration', 'PORT'],
+    ['a database that is away', { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` }, 'database', 'DATABASE_URL'],
+    ['a queue that is away', { REDIS_URL: `redis://${NOBODY}` }, 'queue', 'REDIS_URL'],
+    ['a data folder that cannot be', { DATA_DIR: '/dev/null/data' }, 'data folder', 'DATA_DIR'],
+  ])('name %s and what mends it, and no secret', async (_, env, what, advice) => {
+    const { code, out, error } = await run(['doctor'], { env });
+    expect(code).toBe(1);
+    expect(out).toMatch(new RegExp(`^✗ ${what} `, 'm'));
+    expect(out).toMatch(advice);
+    expect(out + error).not.toMatch('secret');
+  });
+
+  it('explain themselves when they are not understood', async () => {
+    expect(await run(['mend'])).toMatchObject({ code: 2, error: expect.stringMatching('npm run doctor') });
+    expect(await run(['create-admin'])).toMatchObject({ code: 2, error: expect.stringMatching('--email') });
+  });
+});
