@@ -360,6 +360,7 @@ const TRANSITION = `
            attempt = coalesce(new_attempt, attempt),
            agent_id = CASE WHEN to_status <> 'queued' THEN coalesce(change.agent_id, tasks.agent_id) END,
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
+           held = false,
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
            lease_until = CASE
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL

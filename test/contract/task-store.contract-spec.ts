@@ -170,6 +170,7 @@ describe('the store of tasks', () => {
       const queued = to === 'queued';
       expect(row).toMatchObject({
         status: to,
+        held: false,
         attempt: 2,
         version: queued ? null : '2.0.0',
         result: ['result'],
@@ -455,7 +456,7 @@ describe('the store of tasks', () => {
          INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
          VALUES ($1, 1, $3, '1.0.0', 3, now())
        )
-       UPDATE tasks SET status = $2::text, attempt = 1, agent_id = $3, version = '1.0.0',
+       UPDATE tasks SET status = $2::text, held = true, attempt = 1, agent_id = $3, version = '1.0.0',
               lease_until = CASE WHEN $2::text IN ('assigned', 'running') THEN now() + interval '1 second' END
         WHERE id = $1`,
       [task.id, status, AGENT],
