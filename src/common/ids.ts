@@ -4,3 +4,9 @@ import { v7, validate } from 'uuid';
 export const newId = (): string => v7();
 
 export const isId = (text: string): boolean => validate(text);
+
+/** The smallest id of those made at this time, in ms since the epoch, or later. */
+export function firstIdAt(time: number): string {
+  const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}

@@ -51,6 +51,12 @@ export interface QueueConfig {
   workerConcurrency: number;
   /** Tasks that may wait; more are refused. */
   maxSize: number;
+  /** Tasks of one user in the queue or with a worker at a time, so that no more than these run; further ones wait in the table. */
+  userWindow: number;
+  /** A waiting task rises one level of priority each time it has waited for so long, ms. */
+  ageStepMs: number;
+  /** How long a worker that is stopped goes on with what it holds before it hands it back, ms. */
+  shutdownGraceMs: number;
   /** How often the sweeper looks for tasks that the queue or a worker has lost, ms. */
   sweepIntervalMs: number;
 }
@@ -141,6 +147,11 @@ export interface TaskConfig {
   maxTimeoutMs: number;
   /** How far ahead a start may lie, ms. */
   maxDelayMs: number;
+  /** How long ended tasks are kept, and events, ms; 0: for ever. */
+  taskRetentionMs: number;
+  eventRetentionMs: number;
+  /** Pause between two looks for those whose time is over, ms. */
+  retentionIntervalMs: number;
   /** How long a repeated submission is recognised by its `Idempotency-Key`, ms. */
   idempotencyTtlMs: number;
 }
@@ -308,6 +319,14 @@ export const variables = z
       .describe('Namespace of the queue and of its events'),
     QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
     WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
+    QUEUE_USER_WINDOW: integer(500, 1).describe(
+      'Tasks of one user in the queue or running at a time; further ones wait their turn, so that they hold up nobody else',
+    ),
+    MAX_RUNNING_PER_USER: integer(1000, 1).describe('Tasks of one user that workers hold at a time'),
+    QUEUE_AGE_STEP_MS: integer(60_000, 100).describe('A waiting task rises one level of priority every so often, ms'),
+    SHUTDOWN_GRACE_MS: integer(30_000, 0, MAX_TIMER_MS).describe(
+      'How long a worker that is stopped goes on with what it holds before it hands it back, ms',
+    ),
     SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
 
     STORAGE_DRIVER: z
@@ -388,6 +407,11 @@ export const variables = z
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
 
     MAX_TASK_DELAY_MS: integer(30 * DAY_MS, 0).describe('How far ahead a task may be put off, ms'),
+    TASK_RETENTION_DAYS: number(90, 0, 36_500).describe('How long tasks that have ended are kept, days; 0: for ever'),
+    EVENT_RETENTION_DAYS: number(30, 0, 36_500).describe('How long events of the feed are kept, days; 0: for ever'),
+    RETENTION_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two looks for tasks and events whose time is over, ms',
+    ),
     IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
 
     AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
@@ -501,6 +525,9 @@ function toSlices(env: Variables): Environment {
       prefix: env.QUEUE_PREFIX,
       maxSize: env.QUEUE_MAX_SIZE,
       workerConcurrency: env.WORKER_CONCURRENCY,
+      userWindow: Math.min(env.QUEUE_USER_WINDOW, env.MAX_RUNNING_PER_USER),
+      ageStepMs: env.QUEUE_AGE_STEP_MS,
+      shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
       sweepIntervalMs: env.SWEEP_INTERVAL_MS,
     },
     storage: {
@@ -546,6 +573,9 @@ function toSlices(env: Variables): Environment {
       defaultTimeoutMs: env.TASK_TIMEOUT_MS,
       maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
       maxDelayMs: env.MAX_TASK_DELAY_MS,
+      taskRetentionMs: env.TASK_RETENTION_DAYS * DAY_MS,
+      eventRetentionMs: env.EVENT_RETENTION_DAYS * DAY_MS,
+      retentionIntervalMs: env.RETENTION_INTERVAL_MS,
       idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
     },
     auction: {

@@ -85,6 +85,22 @@ export class EventLog {
     return Number(row.seq);
   }
 
+  /** From here on every event is kept; older ones may have been deleted. 1 before any was. */
+  async oldestSeq(): Promise<number> {
+    const [row] = await this.sql.query<{ seq: string }>('feed-oldest', OLDEST, [DELETED]);
+    return Number(row.seq);
+  }
+
+  /**
+   * Deletes up to `limit` of the oldest events, as far as they are older than `ageMs` and every projection has seen them.
+   * The newest event of all stays, so that the end of the feed is known.
+   * @returns how many
+   */
+  async deleteOld(ageMs: number, limit: number): Promise<number> {
+    const [row] = await this.sql.query<{ count: number }>('feed-delete', DELETE_OLD, [ageMs, limit, DELETED]);
+    return row.count;
+  }
+
   /** All events after `seq`, oldest first. */
   async readAfter(seq: number, limit: number): Promise<FeedEvent[]> {
     return toEvents(
@@ -125,6 +141,28 @@ export class EventLog {
 
 /** The first statement of a hot transaction that also changes other rows: takes the feed's lock before any row's. */
 export const LOCK_FEED = 'lock_feed()';
+
+/** The row of `feed_cursors` that says up to where events have been deleted; the others are of projections. */
+const DELETED = 'deleted';
+
+const OLDEST = `SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = $1), 0) + 1 AS seq`;
+
+/** Stops at the first event that is still to be kept: what is left has no hole. */
+const DELETE_OLD = `
+  WITH oldest AS MATERIALIZED (SELECT seq, at FROM task_events ORDER BY seq LIMIT $2),
+  gone AS (
+    DELETE FROM task_events
+     WHERE seq IN (SELECT seq FROM oldest)
+       AND seq < ALL (SELECT seq FROM oldest WHERE at >= now() - $1::float8 * interval '1 millisecond')
+       AND seq <= (SELECT min(seq) FROM feed_cursors WHERE projection <> $3)
+       AND seq < (SELECT max(seq) FROM task_events)
+    RETURNING seq
+  ),
+  mark AS (
+    INSERT INTO feed_cursors (projection, seq) SELECT $3, max(seq) FROM gone HAVING count(*) > 0
+    ON CONFLICT (projection) DO UPDATE SET seq = excluded.seq
+  )
+  SELECT count(*)::int AS count FROM gone`;
 
 const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at FROM task_events';
 

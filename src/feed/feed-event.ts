@@ -7,6 +7,7 @@ export const EVENT_TYPES = [
   'task.running',
   'task.log',
   'task.failover',
+  'task.requeued',
   'task.completed',
   'task.failed',
   'task.cancelled',

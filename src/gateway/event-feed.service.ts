@@ -53,6 +53,7 @@ export class EventFeed {
     let complete = false;
     while (!complete && !stream.closed) {
       const send = (past: Replay): void => {
+        if (past.gap) stream.tellGap(past.oldest_seq as number);
         for (const event of past.events) stream.send(asSeenBy(caller, event));
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;

@@ -45,6 +45,13 @@ export class EventStreamResponse implements Subscriber {
     if (this.isLast(event)) this.end();
   }
 
+  /** Events after the cursor are gone. Without an id: a reader that resumes keeps its own cursor. */
+  tellGap(oldestSeq: number): void {
+    if (this.closed) return;
+    this.open();
+    this.response.write(`event: gap\ndata: ${JSON.stringify({ oldest_seq: oldestSeq })}\n\n`);
+  }
+
   /** Resolves when the reader has taken what was sent so far, or has left. */
   async drained(): Promise<void> {
     if (this.closed || !this.response.writableNeedDrain) return;

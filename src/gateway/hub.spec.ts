@@ -229,6 +229,8 @@ class Feed {
     return { answer, fail, beforeAnswer: (act: () => void) => void (this.beforeAnswer = act) };
   }
 
+  oldestSeq = async (): Promise<number> => 1;
+
   readTask(id: string, seq: number, limit: number): Promise<FeedEvent[]> {
     return this.read((event) => event.task_id === id && event.seq > seq, limit);
   }

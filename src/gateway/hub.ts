@@ -12,6 +12,9 @@ export interface Replay {
   events: FeedEvent[];
   /** `false`: there was more than one answer carries, and nothing is subscribed yet; ask again after the last `seq`. */
   complete: boolean;
+  /** Events after the cursor have been deleted for their age: the first that is surely there has the number `oldest_seq`. */
+  gap?: true;
+  oldest_seq?: number;
 }
 
 /** Events read at a time. */
@@ -60,7 +63,7 @@ export class Hub implements OnApplicationBootstrap {
       const last = past.events.at(-1)?.seq ?? afterSeq ?? 0;
       if (this.topics.get(topicName(topic))?.get(subscriber) !== subscription) {
         // Unsubscribed meanwhile, or asked for anew.
-        return replay({ events: past.events, complete: false });
+        return replay({ ...past, complete: false });
       }
       if (!past.complete) {
         replay(past);
@@ -69,7 +72,7 @@ export class Hub implements OnApplicationBootstrap {
       const meanwhile = (subscription.gathered ?? []).filter((event) => event.seq > last);
       subscription.gathered = null;
       subscription.replayedTo = last;
-      replay({ events: [...past.events, ...meanwhile], complete: true });
+      replay({ ...past, events: [...past.events, ...meanwhile] });
     } catch (error) {
       this.giveUp(topic, subscriber, subscription, 0);
       throw error;
@@ -129,10 +132,16 @@ export class Hub implements OnApplicationBootstrap {
     while (events.length < most && size < MAX_REPLAY_SIZE) {
       const page = await this.history(topic, events.at(-1)?.seq ?? afterSeq, PAGE);
       events.push(...page);
-      if (page.length < PAGE) return { events, complete: true };
+      if (page.length < PAGE) return { events, complete: true, ...(await this.gapAfter(afterSeq)) };
       size += page.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
     }
-    return { events, complete: false };
+    return { events, complete: false, ...(await this.gapAfter(afterSeq)) };
+  }
+
+  /** Asked after the reading, so that what was deleted meanwhile is noticed. */
+  private async gapAfter(afterSeq: number): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
+    const oldest = await this.log.oldestSeq();
+    return afterSeq < oldest - 1 ? { gap: true, oldest_seq: oldest } : {};
   }
 
   private dispatch(events: FeedEvent[]): void {

@@ -13,7 +13,6 @@ import {
 import type { Server, Socket } from 'socket.io';
 import { AccessTokens, type Caller, Revocations } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, isBehind, type Receiver } from './fan-out.js';
 import { Hub, PAGE, type Replay, type Subscriber } from './hub.js';
@@ -32,7 +31,9 @@ const DRAIN_POLL_MS = 20;
  * `auth.token`; the client is in `user:<its id>` from the start, after the cursor in `auth.after_seq` if there is one.
  *
  *     → subscribe { topic, after_seq? }     ack { ok: true, events, complete } | { ok: false, code, message }
+ *                                           with gap: true, oldest_seq where events after the cursor were deleted
  *     → unsubscribe { topic }               ack { ok: true }
+ *     ← gap { topic, oldest_seq }           the same for the cursor of the handshake
  *     ← event { seq, type, task_id, … }     each once, in order of seq
  *     ← lagging { topics: [{ topic, after_seq }] }   read too slowly: these are no longer followed, resume them there
  */
@@ -152,6 +153,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     let complete = false;
     while (!complete && client.connected) {
       const deliver = (past: Replay): void => {
+        if (past.gap) client.emit('gap', { topic: `user:${caller.id}`, oldest_seq: past.oldest_seq });
         for (const event of past.events) subscriber.deliver(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
@@ -207,7 +209,7 @@ interface ClientData {
 type Client = Socket & { data: ClientData };
 
 type Refusal = { ok: false; code: string; message: string };
-type Acknowledgement = { ok: true; events?: FeedEvent[]; complete?: boolean } | Refusal;
+type Acknowledgement = ({ ok: true } & Partial<Replay>) | Refusal;
 
 const TOO_MANY_MESSAGES: Refusal = {
   ok: false,

@@ -26,7 +26,12 @@ export type AttemptResult =
   | { end: 'completed'; outputText: string; metering: AttemptMetering }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
-  | { end: 'overtaken' };
+  | { end: 'overtaken' }
+  /** This process stops: another one may do it. */
+  | { end: 'stopped' };
+
+/** Why a run was killed. */
+type Kill = 'overtaken' | 'deadline' | 'stopped';
 
 /** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
 @Injectable()
@@ -34,6 +39,7 @@ export class AttemptRunner implements OnApplicationShutdown {
   private readonly warnOfOutage = outageLog(new Logger('Attempts'), 'a cancellation may go unnoticed');
   private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
   private readonly clock: NodeJS.Timeout;
+  private stopping = false;
   private readonly unsubscribe: () => void;
 
   constructor(
@@ -44,7 +50,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
-      for (const { type, id } of signals) if (type === 'task.cancelled') this.running.get(id)?.abort.abort();
+      for (const { type, id } of signals) if (type === 'task.cancelled') kill(this.running.get(id)?.abort, 'overtaken');
     });
     this.clock = setInterval(() => void this.check().catch(this.warnOfOutage), CHECK_MS);
   }
@@ -53,11 +59,8 @@ export class AttemptRunner implements OnApplicationShutdown {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     let started: Promise<boolean> | undefined;
-    let expired = false;
-    const deadline = atDeadline(task, () => {
-      expired = true;
-      abort.abort();
-    });
+    const deadline = atDeadline(task, () => kill(abort, 'deadline'));
+    if (this.stopping) kill(abort, 'stopped');
     this.running.set(task.id, { abort, ordinal });
     try {
       const report = await this.sandbox.run({
@@ -72,18 +75,17 @@ export class AttemptRunner implements OnApplicationShutdown {
         onStart: () => {
           started = this.enterRunning(task, agent, ordinal);
           started.then(
-            (entered) => entered || abort.abort(),
-            () => abort.abort(),
+            (entered) => entered || kill(abort, 'overtaken'),
+            () => kill(abort, 'overtaken'),
           );
         },
       });
       if (started && !(await started)) return { end: 'overtaken' };
-      if (expired && report.outcome.end === 'cancelled')
-        return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
-      return toResult(report);
+      return toResult(report, abort.signal.reason as Kill);
     } catch (error) {
+      if (this.stopping) return { end: 'stopped' };
       // A binary that is missing or corrupt is this agent's failure, and another agent may still do the task.
-      if (error instanceof AppError && error.code.startsWith('BLOB_'))
+      if (error instanceof AppError && error.kind !== 'unavailable' && error.code.startsWith('BLOB_'))
         return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
       throw error;
     } finally {
@@ -91,6 +93,12 @@ export class AttemptRunner implements OnApplicationShutdown {
       this.running.delete(task.id);
       await log.close();
     }
+  }
+
+  /** Kills what runs and begins nothing more. */
+  stop(): void {
+    this.stopping = true;
+    for (const { abort } of this.running.values()) kill(abort, 'stopped');
   }
 
   onApplicationShutdown(): void {
@@ -104,7 +112,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     const held = [...this.running].map(([taskId, { ordinal, abort }]) => ({ taskId, ordinal, abort }));
     const overtaken = new Set(await this.lookup.overtaken(held));
     // The very attempts that were asked about: another one of the task may have begun meanwhile.
-    for (const { taskId, abort } of held) if (overtaken.has(taskId)) abort.abort();
+    for (const { taskId, abort } of held) if (overtaken.has(taskId)) kill(abort, 'overtaken');
   }
 
   private enterRunning(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<boolean> {
@@ -118,6 +126,9 @@ export class AttemptRunner implements OnApplicationShutdown {
     });
   }
 }
+
+/** The first reason holds. */
+const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
 
 const toRunLimits = ({ memory_mb, cpu_ms, output_bytes }: TaskLimits): Partial<RunLimits> => ({
   maxMemoryPages: memory_mb && memory_mb * PAGES_PER_MB,
@@ -144,10 +155,12 @@ const measured = ({ metering }: RunReport): AttemptMetering => ({
   host_calls: metering.hostCalls,
 });
 
-function toResult(report: RunReport): AttemptResult {
+function toResult(report: RunReport, killed: Kill): AttemptResult {
   const { outcome } = report;
   if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured(report) };
-  if (outcome.end === 'cancelled') return { end: 'overtaken' };
+  if (outcome.end === 'cancelled' && killed === 'deadline')
+    return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
+  if (outcome.end === 'cancelled') return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
   return failed(errorOf(outcome), outcome.end, measured(report));
 }
 

@@ -4,8 +4,10 @@ import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
 import { TasksModule } from '../tasks/index.js';
+import { Admission } from './admission.js';
 import { AttemptRunner } from './attempt.js';
 import { MetaAgent } from './meta-agent.js';
+import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
 import { Worker } from './worker.js';
@@ -13,6 +15,6 @@ import { Worker } from './worker.js';
 /** Present in processes with the role `worker`. */
 @Module({
   imports: [AgentsModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
-  providers: [AttemptRunner, MetaAgent, Sweeper, TaskProcessor, Worker],
+  providers: [Admission, AttemptRunner, MetaAgent, Retention, Sweeper, TaskProcessor, Worker],
 })
 export class OrchestrationModule {}

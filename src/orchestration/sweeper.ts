@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import { TaskLookup, TaskService } from '../tasks/index.js';
+import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
 
 /** A task younger than this may still be on its way into the queue, ms. */
 const GRACE_MS = 5_000;
@@ -8,7 +8,8 @@ const MAX_PER_SWEEP = 1000;
 
 /**
  * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
- * entry, and queues them again; fails tasks whose deadline passed while they waited. Adding an entry that is still there changes nothing, so the sweeper may be wrong.
+ * entry, and queues them again; fails tasks whose deadline passed while they waited; lets waiting ones rise with age.
+ * Adding an entry that is still there changes nothing, so the sweeper may be wrong.
  */
 @Injectable()
 export class Sweeper {
@@ -19,6 +20,7 @@ export class Sweeper {
   constructor(
     private readonly tasks: TaskService,
     private readonly lookup: TaskLookup,
+    private readonly line: WaitingLine,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
   ) {}
 
@@ -37,6 +39,8 @@ export class Sweeper {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
     if (expired.length > 0) await this.tasks.expire(expired);
     await this.tasks.forgetKeys(MAX_PER_SWEEP);
+    const risen = await this.line.age(MAX_PER_SWEEP);
+    if (risen.length > 0) await this.queue.reprioritise(risen);
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;

@@ -1,10 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
+import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
   DEADLINE_EXCEEDED,
+  HANDED_BACK,
   LOST,
   type TaskError,
+  type TaskChange,
   TaskLookup,
   TaskStore,
   type UnfinishedTask,
@@ -13,13 +16,18 @@ import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js
 import type { Auction } from './auction/auction.js';
 import { completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
+import { insist, pauseBefore } from './patience.js';
 
 /** Workers that may die over one task before it counts as their killer. */
 const MAX_LOST_WORKERS = 3;
+/** Times a task may be handed back before the server gives it up: with the pauses between them, more than an hour. */
+const MAX_HAND_BACKS = 100;
 
 /**
  * A task's way through a worker: auction → award → sandbox → settlement, with the next-ranked agent's turn after a
  * failure. Runs at least once per task; what it writes is guarded, so that a second run of the same task settles nothing.
+ *
+ * What is nobody's fault (storage or database away, this process stopping) hands the task back to the queue.
  */
 @Injectable()
 export class TaskProcessor {
@@ -32,11 +40,12 @@ export class TaskProcessor {
     private readonly store: TaskStore,
   ) {}
 
-  async process(taskId: string): Promise<void> {
+  async process(taskId: string): Promise<Handled> {
     const task = await this.tasks.unfinished(taskId);
     if (!task) return;
     if (isPastDeadline(task)) return this.fail(task, task.attempt, null, DEADLINE_EXCEEDED);
-    if (this.hasLostTooManyWorkers(task)) return this.fail(task, task.attempt, null, WORKERS_LOST);
+    if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, task.attempt, null, WORKERS_LOST);
+    if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, task.attempt, null, SERVER_FAULT);
 
     const auction = await this.metaAgent.auction(task);
     if (auction.failure) return this.fail(task, task.attempt, null, auction.failure, auction);
@@ -45,9 +54,15 @@ export class TaskProcessor {
     const failures: Failure[] = [];
     for (const agent of turns) {
       const ordinal = task.attempt + failures.length + 1;
-      if (!(await this.award(task, agent, ordinal, auction, failures.at(-1)))) return;
-      const result = await this.attempts.run(task, agent, ordinal);
+      let result: AttemptResult;
+      try {
+        if (!(await this.award(task, agent, ordinal, auction, failures.at(-1)))) return;
+        result = await this.attempts.run(task, agent, ordinal);
+      } catch (error) {
+        return this.handBack(task, agent, ordinal, error as Error);
+      }
       if (result.end === 'overtaken') return;
+      if (result.end === 'stopped') return this.handBack(task, agent, ordinal);
       if (result.end === 'completed') return this.complete(task, agent, ordinal, result);
       failures.push({ agent, ...result });
       if (isPastDeadline(task)) break;
@@ -77,7 +92,7 @@ export class TaskProcessor {
         version: agent.version,
         priceMicro: agent.priceMicro,
       },
-      ended: failed?.record ?? (task.attempt > 0 ? LOST_ATTEMPT : undefined),
+      ended: failed?.record ?? lostWith(task),
       scoreboard: failed ? undefined : auction.scoreboard,
       event: failed
         ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
@@ -86,13 +101,37 @@ export class TaskProcessor {
     });
   }
 
+  /**
+   * Puts a task back that this worker cannot go on with; its attempt counts against nobody.
+   * @param fault why not; without: this process stops
+   */
+  private async handBack(task: UnfinishedTask, agent: Candidate, ordinal: number, fault?: Error): Promise<Handled> {
+    if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
+    const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
+    await insist(() =>
+      this.store.transition({
+        taskId: task.id,
+        to: 'queued',
+        from: ['assigned', 'running'],
+        attempt: ordinal,
+        ended: { outcome: HANDED_BACK, error, metering: null },
+        event: {
+          type: 'task.requeued',
+          data: { status: 'queued', attempt: ordinal, agent_id: agent.agentId, reason: fault ? 'fault' : 'stop' },
+        },
+        agentOwnerId: agent.ownerId,
+      }),
+    );
+    return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
+  }
+
   private async complete(
     task: UnfinishedTask,
     agent: Candidate,
     ordinal: number,
     result: Extract<AttemptResult, { end: 'completed' }>,
   ): Promise<void> {
-    const settled = await this.store.transition({
+    const change: TaskChange = {
       taskId: task.id,
       to: 'completed',
       attempt: ordinal,
@@ -101,7 +140,8 @@ export class TaskProcessor {
       costMicro: agent.priceMicro,
       event: { type: 'task.completed', data: completion(agent, ordinal, result) },
       agentOwnerId: agent.ownerId,
-    });
+    };
+    const settled = await insist(() => this.store.transition(change));
     if (!settled) this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
   }
 
@@ -112,23 +152,23 @@ export class TaskProcessor {
     error: TaskError,
     auction?: Auction,
   ): Promise<void> {
-    const lost = task.attempt > 0 ? LOST_ATTEMPT : undefined;
-    await this.store.transition({
+    const change: TaskChange = {
       taskId: task.id,
       to: 'failed',
       attempt,
-      ended: last?.record ?? lost,
+      ended: last?.record ?? lostWith(task),
       scoreboard: auction?.scoreboard,
       error,
       event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
       agentOwnerId: last?.agent.ownerId,
-    });
-  }
-
-  private hasLostTooManyWorkers(task: UnfinishedTask): boolean {
-    return task.attempt - task.failedAgentIds.length > MAX_LOST_WORKERS;
+    };
+    await insist(() => this.store.transition(change));
   }
 }
+
+/** An attempt that nobody has ended was lost with its worker. */
+const lostWith = ({ status }: UnfinishedTask): AttemptEnd | undefined =>
+  status === 'queued' ? undefined : LOST_ATTEMPT;
 
 const isPastDeadline = ({ deadlineAt }: UnfinishedTask): boolean => performance.now() >= deadlineAt;
 
@@ -141,6 +181,21 @@ export interface Failure {
 const WORKERS_LOST: TaskError = {
   code: 'WORKERS_LOST',
   message: 'Several workers died while they held this task; it was given up.',
+};
+
+const SERVER_FAULT: TaskError = {
+  code: 'SERVER_FAULT',
+  message: 'The server could not get at what the task needs for too long; it was given up. It may be retried.',
+};
+
+const BACKEND_AWAY: TaskError = {
+  code: 'BACKEND_AWAY',
+  message: 'The worker could not get at what the attempt needs; the task is tried again.',
+};
+
+const WORKER_STOPPED: TaskError = {
+  code: 'WORKER_STOPPED',
+  message: 'The worker was stopped; another one takes the task.',
 };
 
 const LOST_ATTEMPT: AttemptEnd = {

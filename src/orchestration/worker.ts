@@ -2,17 +2,26 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { ConfigService } from '@nestjs/config';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { Admission } from './admission.js';
+import { AttemptRunner } from './attempt.js';
+import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
 
-/** The worker role: takes tasks from the queue while the process lives, and finishes those it holds before it stops. */
+/**
+ * The worker role: takes tasks from the queue while the process lives. Before it stops it finishes those it holds, or hands
+ * them back.
+ */
 @Injectable()
 export class Worker implements OnApplicationBootstrap {
   private readonly config: QueueConfig;
 
   constructor(
     private readonly processor: TaskProcessor,
+    private readonly attempts: AttemptRunner,
     private readonly sweeper: Sweeper,
+    private readonly admission: Admission,
+    private readonly retention: Retention,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     config: ConfigService<Environment, true>,
   ) {
@@ -21,12 +30,19 @@ export class Worker implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.queue.consume((taskId) => this.processor.process(taskId), this.config.workerConcurrency);
+    this.admission.start();
+    this.retention.start();
     this.sweeper.start(this.config.sweepIntervalMs);
   }
 
-  /** Takes no more tasks and finishes those it holds. To be called before the application is closed. */
+  /**
+   * Takes no more tasks and finishes those it holds; what takes longer than `SHUTDOWN_GRACE_MS` is killed and handed back.
+   * To be called before the application is closed.
+   */
   async drain(): Promise<void> {
-    await this.sweeper.stop();
-    await this.queue.stopConsuming();
+    const patience = setTimeout(() => this.attempts.stop(), this.config.shutdownGraceMs);
+    const clocks = [this.sweeper, this.admission, this.retention];
+    await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
+    clearTimeout(patience);
   }
 }

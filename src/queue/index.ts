@@ -1,3 +1,10 @@
 export { QueueModule } from './queue.module.js';
 export { TASK_PRIORITIES, type TaskPriority } from './task-priority.js';
-export { TASK_QUEUE, type QueueCounts, type QueueEntry, type TaskQueue } from './task-queue.js';
+export {
+  type EntryHandler,
+  type Handled,
+  TASK_QUEUE,
+  type QueueCounts,
+  type QueueEntry,
+  type TaskQueue,
+} from './task-queue.js';

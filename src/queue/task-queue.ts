@@ -7,6 +7,7 @@ import type { TaskPriority } from './task-priority.js';
  * - One entry per task, its id the task's id: adding it again while it waits or runs changes nothing.
  * - Higher priorities first; first in, first out inside one.
  * - At least once: an entry whose worker dies is handed to another.
+ * - A handler may put an entry back: it is handed out again, to whichever worker is free, after the time it names.
  * - A handler that throws is tried again after a growing pause; the last failure drops the entry, and the sweeper finds
  *   the task by its row.
  *
@@ -19,13 +20,33 @@ export interface TaskQueue {
   /** Takes a waiting entry out. An entry that a worker holds, or none at all, is left as it is. */
   remove(taskId: string): Promise<void>;
 
+  /** Gives waiting entries another priority, each behind those that have it already. One that does not wait is left as it is. */
+  reprioritise(entries: readonly QueueEntry[]): Promise<void>;
+
   /** Starts handing entries to `handler`, at most `concurrency` at a time, as soon as the backend answers. Once per process. */
-  consume(handler: (taskId: string) => Promise<void>, concurrency: number): void;
+  consume(handler: EntryHandler, concurrency: number): void;
 
   /** Stops taking entries and waits for the handlers under way. */
   stopConsuming(): Promise<void>;
 
+  /** No worker takes an entry until `resume`, also after restarts; what is under way goes on. */
+  pause(): Promise<void>;
+
+  resume(): Promise<void>;
+
+  isPaused(): Promise<boolean>;
+
   counts(): Promise<QueueCounts>;
+}
+
+export type EntryHandler = (taskId: string) => Promise<Handled>;
+
+/** `undefined`: the entry has done its duty. */
+export type Handled = void | PutBack;
+
+export interface PutBack {
+  /** Not to be handed out for so long, ms. */
+  againInMs: number;
 }
 
 export interface QueueEntry {

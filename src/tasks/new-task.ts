@@ -41,6 +41,7 @@ export function toNewTask(
     limits: dto.limits ?? null,
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
+    held: false,
     deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
   };
 }

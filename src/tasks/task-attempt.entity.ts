@@ -23,7 +23,7 @@ export class TaskAttempt {
   @Column(bigintColumn)
   priceMicro: bigint;
 
-  /** How the run ended, as the sandbox calls it (`completed`, `timed_out`, …), or `lost` with its worker; null while it goes on. */
+  /** How the run ended, as the sandbox calls it (`completed`, `timed_out`, …), or `lost` with its worker, or `handed_back` by it; null while it goes on. */
   @Column({ type: 'varchar', length: 32, nullable: true })
   outcome: string | null;
 

@@ -3,6 +3,7 @@ import { Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
+import { risen } from './waiting-line.js';
 
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
 @Injectable()
@@ -15,22 +16,27 @@ export class TaskLookup {
     return row ? toUnfinishedTask(row) : null;
   }
 
-  /** Tasks older than `graceMs` that have not ended. */
+  /** Tasks older than `graceMs` that have not ended and are not held. */
   async countUnfinished(graceMs: number): Promise<number> {
     const [row] = await this.sql.query<{ count: number }>('task-count-unfinished', COUNT_UNFINISHED, [graceMs]);
     return row.count;
   }
 
-  /** Tasks that no worker has begun, counted up to `limit`. */
-  async countQueued(limit: number): Promise<number> {
-    const [row] = await this.sql.query<{ count: number }>('task-count-queued', COUNT_QUEUED, [limit]);
-    return row.count;
+  /** What each user has on the way: waiting in all, inside the queue or with a worker, put off, and held. */
+  loadByUser(): Promise<{ user_id: string; queued: number; admitted: number; later: number; held: number }[]> {
+    return this.sql.query('task-load', LOAD_BY_USER, []);
+  }
+
+  /** What waits and may begin now, by priority, how many of it are held, and since when the oldest waits, ms. */
+  async waiting(): Promise<{ by_priority: Record<TaskPriority, number>; held: number; oldest_ms: number | null }> {
+    const [row] = await this.sql.query<WaitingRow>('task-waiting', WAITING, []);
+    const { held, oldest_ms, critical, high, normal, low } = row;
+    return { by_priority: { critical, high, normal, low }, held, oldest_ms };
   }
 
   /** Waiting tasks whose deadline has passed. */
-  async expired(limit: number): Promise<string[]> {
-    const rows = await this.sql.query<{ id: string }>('task-expired', EXPIRED, [limit]);
-    return rows.map(({ id }) => id);
+  async expired(limit: number): Promise<{ id: string; attempt: number }[]> {
+    return this.sql.query<{ id: string; attempt: number }>('task-expired', EXPIRED, [limit]);
   }
 
   /** Which of these attempts no longer speak for their task: it has ended, or another attempt has begun. */
@@ -57,12 +63,8 @@ export class TaskLookup {
    * worker whose lease has run out.
    */
   async abandoned(graceMs: number, limit: number): Promise<QueueEntry[]> {
-    const rows = await this.sql.query<{ id: string; priority: TaskPriority; delay_ms: number | null }>(
-      'task-abandoned',
-      ABANDONED,
-      [graceMs, limit],
-    );
-    return rows.map((row) => ({ taskId: row.id, priority: row.priority, delayMs: row.delay_ms ?? 0 }));
+    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, [graceMs, limit]);
+    return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
   }
 }
 
@@ -73,6 +75,8 @@ export interface EarlierSubmission {
 
 /** Outcome of an attempt whose worker died. */
 export const LOST = 'lost';
+/** Outcome of an attempt whose worker stopped, or lost what it needs: nobody's fault. */
+export const HANDED_BACK = 'handed_back';
 
 export interface UnfinishedTask {
   id: string;
@@ -88,8 +92,21 @@ export interface UnfinishedTask {
   timeoutMs: number;
   /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
   deadlineAt: number;
-  /** Agents that have had an attempt and failed; one that was lost with its worker has not. */
+  /** Agents that have had an attempt and failed; one that was lost with its worker or handed back has not. */
   failedAgentIds: string[];
+  /** Attempts whose worker died. */
+  lostAttempts: number;
+  /** Attempts that were handed back. */
+  handedBackAttempts: number;
+}
+
+type WaitingRow = Record<TaskPriority, number> & { held: number; oldest_ms: number | null };
+
+interface AbandonedRow {
+  id: string;
+  priority: TaskPriority;
+  aged: number;
+  delay_ms: number | null;
 }
 
 interface UnfinishedRow {
@@ -105,6 +122,8 @@ interface UnfinishedRow {
   timeout_ms: number;
   remaining_ms: number | null;
   failed: string[];
+  lost: number;
+  handed_back: number;
 }
 
 const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
@@ -120,24 +139,31 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   timeoutMs: row.timeout_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
+  lostAttempts: row.lost,
+  handedBackAttempts: row.handed_back,
 });
 
 const UNFINISHED = `
   SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, timeout_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
-         CASE WHEN attempt = 0 THEN '{}' ELSE ARRAY (
-           SELECT agent_id FROM task_attempts WHERE task_id = tasks.id AND outcome <> '${LOST}'
-         ) END AS failed
+         ended.failed, ended.lost, ended.handed_back
     FROM tasks
+    CROSS JOIN LATERAL (
+      SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${HANDED_BACK}')), '{}') AS failed,
+             (count(*) FILTER (WHERE outcome IS NULL OR outcome = '${LOST}'))::int AS lost,
+             (count(*) FILTER (WHERE outcome = '${HANDED_BACK}'))::int AS handed_back
+        FROM task_attempts
+       WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
+    ) AS ended
    WHERE id = $1 AND status IN ('queued', 'assigned', 'running')`;
 
 const COUNT_UNFINISHED = `
   SELECT count(*)::int AS count
     FROM tasks
-   WHERE status IN ('queued', 'assigned', 'running') AND created_at < now() - $1 * interval '1 millisecond'`;
+   WHERE status IN ('queued', 'assigned', 'running') AND NOT held AND created_at < now() - $1 * interval '1 millisecond'`;
 
 const EXPIRED = `
-  SELECT id
+  SELECT id, attempt
     FROM tasks
    WHERE deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running') AND status = 'queued' AND deadline < now()
    ORDER BY deadline
@@ -149,8 +175,25 @@ const OVERTAKEN = `
     JOIN tasks ON tasks.id = held.id
    WHERE tasks.status NOT IN ('assigned', 'running') OR tasks.attempt <> held.ordinal`;
 
-const COUNT_QUEUED = `
-  SELECT count(*)::int AS count FROM (SELECT FROM tasks WHERE status = 'queued' LIMIT $1) AS waiting`;
+const LOAD_BY_USER = `
+  SELECT user_id,
+         (count(*) FILTER (WHERE status = 'queued'))::int AS queued,
+         (count(*) FILTER (WHERE NOT held AND (run_at IS NULL OR run_at <= now())))::int AS admitted,
+         (count(*) FILTER (WHERE NOT held AND run_at > now()))::int AS later,
+         (count(*) FILTER (WHERE held AND status = 'queued'))::int AS held
+    FROM tasks
+   WHERE status IN ('queued', 'assigned', 'running')
+   GROUP BY user_id`;
+
+const WAITING = `
+  SELECT (count(*) FILTER (WHERE priority = 'critical'))::int AS critical,
+         (count(*) FILTER (WHERE priority = 'high'))::int AS high,
+         (count(*) FILTER (WHERE priority = 'normal'))::int AS normal,
+         (count(*) FILTER (WHERE priority = 'low'))::int AS low,
+         (count(*) FILTER (WHERE held))::int AS held,
+         (extract(epoch FROM now() - min(greatest(created_at, run_at))) * 1000)::float8 AS oldest_ms
+    FROM tasks
+   WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())`;
 
 const BY_KEY = `
   SELECT fingerprint, task_ids
@@ -158,9 +201,9 @@ const BY_KEY = `
    WHERE user_id = $1 AND key = $2 AND created_at >= now() - $3 * interval '1 millisecond'`;
 
 const ABANDONED = `
-  SELECT id, priority, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
+  SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
     FROM tasks
-   WHERE (status = 'queued' AND created_at < now() - $1 * interval '1 millisecond')
+   WHERE (status = 'queued' AND NOT held AND created_at < now() - $1 * interval '1 millisecond')
       OR (status IN ('assigned', 'running') AND lease_until < now())
    ORDER BY id
    LIMIT $2`;

@@ -15,8 +15,12 @@ describe('the life of a task', () => {
     expect(statesBefore('running')).toEqual(['assigned']);
   });
 
-  it('never returns to the queue’s state', () => {
-    expect(statesBefore('queued')).toEqual([]);
+  it('returns to the queue from a worker that hands it back, and from a failure by hand', () => {
+    expect(statesBefore('queued')).toEqual(['assigned', 'running', 'failed']);
+  });
+
+  it('stays completed or cancelled for ever', () => {
+    expect([...TRANSITIONS.completed, ...TRANSITIONS.cancelled]).toEqual([]);
   });
 
   it('reaches every state from the first', () => {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { firstIdAt } from '../common/ids.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
@@ -44,6 +45,19 @@ export class TaskStore {
   /** Deletes up to `limit` keys older than `ttlMs`. */
   async forgetKeys(ttlMs: number, limit: number): Promise<void> {
     await this.sql.query('task-forget-keys', FORGET_KEYS, [ttlMs, limit]);
+  }
+
+  /**
+   * Deletes up to `limit` tasks that ended more than `ageMs` ago, with their attempts and auctions; the oldest first.
+   * @returns how many
+   */
+  async deleteOld(ageMs: number, limit: number): Promise<number> {
+    const [row] = await this.sql.query<{ count: number }>('task-delete', DELETE_OLD, [
+      ageMs,
+      limit,
+      firstIdAt(Date.now() - ageMs),
+    ]);
+    return row.count;
   }
 
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
@@ -117,6 +131,8 @@ export interface NewTask {
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
+  /** Waits outside the queue for its submitter's earlier ones. */
+  held: boolean;
 }
 
 /** A change of one task's state with everything that is written together with it. */
@@ -125,6 +141,10 @@ export interface TaskChange {
   to: TaskStatus;
   /** Ordinal of the attempt the caller holds (0 before the first); the change is refused when the task has moved on. Unset: any. */
   attempt?: number;
+  /** Of the states the transition table lets `to` be reached from, only these. */
+  from?: readonly TaskStatus[];
+  /** Attempts so far no longer count against agents or workers. */
+  forgive?: boolean;
   /** Begins attempt `ordinal`. */
   award?: Award;
   /** Ends the attempt that the task was in. */
@@ -211,6 +231,7 @@ const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undef
   weights: asText(task.weights),
   limits: asText(task.limits),
   timeout_ms: task.timeoutMs,
+  held: task.held,
   run_at: task.runAt?.toISOString() ?? null,
   deadline: task.deadline?.toISOString() ?? null,
 });
@@ -243,16 +264,16 @@ const SUBMIT = `
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
                     required_capabilities text[], budget_micro bigint, input text, weights text, limits text, timeout_ms int,
-                    run_at timestamptz, deadline timestamptz)
+                    held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, timeout_ms, run_at, deadline)
+                       limits, timeout_ms, held, run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, timeout_ms, run_at, deadline
+           weights::json, limits::json, timeout_ms, held, run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, created_at
   ),
@@ -278,10 +299,28 @@ const FORGET_KEYS = `
       FOR UPDATE SKIP LOCKED
    )`;
 
+/** Tasks that have ended neither change nor are referred to, but for a retry, which locks its row. */
+const DELETE_OLD = `
+  WITH old AS MATERIALIZED (
+    SELECT id
+      FROM tasks
+     -- Who has ended before that has begun before that: the newer ones need not be read.
+     WHERE id < $3 AND status IN ('completed', 'failed', 'cancelled')
+       AND completed_at < now() - $1::float8 * interval '1 millisecond'
+     ORDER BY id
+     LIMIT $2
+       FOR UPDATE SKIP LOCKED
+  ),
+  attempt AS (DELETE FROM task_attempts WHERE task_id IN (SELECT id FROM old)),
+  auction AS (DELETE FROM auctions WHERE task_id IN (SELECT id FROM old)),
+  gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
+  SELECT count(*)::int AS count FROM gone`;
+
 const toChangeRow = (change: TaskChange) => ({
   id: change.taskId,
   to_status: change.to,
-  from_statuses: statesBefore(change.to),
+  from_statuses: statesBefore(change.to).filter((status) => change.from?.includes(status) ?? true),
+  forgive: change.forgive ?? false,
   held_attempt: change.attempt ?? null,
   new_attempt: change.award?.ordinal ?? null,
   agent_id: change.award?.agentId ?? null,
@@ -310,7 +349,7 @@ const TRANSITION = `
   change AS MATERIALIZED (
     SELECT change.*
       FROM feed, json_to_recordset($1::json)
-        AS change(id uuid, to_status text, from_statuses text[], held_attempt int, new_attempt int, agent_id uuid,
+        AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
                   event_type text, event_agent_id uuid, event_data text)
@@ -319,14 +358,16 @@ const TRANSITION = `
     UPDATE tasks
        SET status = to_status,
            attempt = coalesce(new_attempt, attempt),
-           agent_id = coalesce(change.agent_id, tasks.agent_id),
-           version = coalesce(change.version, tasks.version),
+           agent_id = CASE WHEN to_status <> 'queued' THEN coalesce(change.agent_id, tasks.agent_id) END,
+           version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
+           held = false,
+           forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
            lease_until = CASE
-             WHEN to_status IN ('completed', 'failed', 'cancelled') THEN NULL
+             WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'
              ELSE lease_until END,
            result = coalesce(change.result::json, tasks.result),
-           error = coalesce(change.error::json, tasks.error),
+           error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
            started_at = CASE WHEN to_status = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,
            completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
@@ -345,6 +386,7 @@ const TRANSITION = `
      WHERE ended_outcome IS NOT NULL AND task_attempts.task_id = moved.id
        -- An award has moved the task on to the attempt after the one that ended.
        AND task_attempts.ordinal = coalesce(moved.new_attempt - 1, moved.attempt)
+       AND task_attempts.outcome IS NULL
   ),
   new_attempt AS (
     INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)

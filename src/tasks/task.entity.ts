@@ -11,6 +11,7 @@ import type { TaskStatus } from './task-state.js';
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
 })
 @Index('tasks_user_idx', ['userId', 'id'])
+@Index('tasks_held_idx', ['userId', 'priority', 'id'], { where: `held AND status = 'queued'` })
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
 export class Task {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'tasks_pkey' })
@@ -63,6 +64,18 @@ export class Task {
   /** Ordinal of the attempt that speaks for the task, 0 before the first: the fencing token of every change. */
   @Column({ type: 'integer', default: 0 })
   attempt: number;
+
+  /** Attempts up to this ordinal no longer count against anybody: the task was retried after them. */
+  @Column({ type: 'integer', default: 0 })
+  forgivenAttempts: number;
+
+  /** Not in the queue yet: its submitter has as many tasks there as may be. */
+  @Column({ type: 'boolean', default: false })
+  held: boolean;
+
+  /** Levels of priority it has risen by while it waited. */
+  @Column({ type: 'smallint', default: 0 })
+  aged: number;
 
   @Column({ type: 'uuid', nullable: true })
   agentId: string | null;

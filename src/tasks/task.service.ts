@@ -156,6 +156,31 @@ export class TaskService implements BeforeApplicationShutdown {
     return this.get(caller, id);
   }
 
+  /**
+   * Queues a failed task once more, for every agent anew.
+   * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`
+   */
+  async retry(caller: Caller, id: string): Promise<TaskDto> {
+    const task = await this.owned(caller, id);
+    const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
+    if (late) throw notRetryable('Its deadline has passed: submit it anew.');
+    const retried =
+      task.status === 'failed' &&
+      (await this.bound.readmit(() =>
+        this.store.transition({
+          taskId: id,
+          to: 'queued',
+          from: ['failed'],
+          attempt: task.attempt,
+          forgive: true,
+          event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
+        }),
+      ));
+    if (!retried) throw notRetryable('Only a failed task can be retried.');
+    this.enqueue({ taskId: id, priority: task.priority });
+    return this.get(caller, id);
+  }
+
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */
   async rate(caller: Caller, id: string, rating: number): Promise<TaskDto> {
     const task = await this.owned(caller, id);
@@ -184,13 +209,14 @@ export class TaskService implements BeforeApplicationShutdown {
   }
 
   /** Fails those of these waiting tasks that no worker has begun meanwhile. */
-  async expire(taskIds: string[]): Promise<void> {
+  async expire(tasks: { id: string; attempt: number }[]): Promise<void> {
     const error = DEADLINE_EXCEEDED;
     const event = { type: 'task.failed' as const, data: { status: 'failed', error } };
-    const expire = async (taskId: string): Promise<void> => {
-      if (await this.store.transition({ taskId, to: 'failed', attempt: 0, error, event })) await this.unqueue(taskId);
+    const expire = async ({ id: taskId, attempt }: { id: string; attempt: number }): Promise<void> => {
+      const expired = await this.store.transition({ taskId, to: 'failed', from: ['queued'], attempt, error, event });
+      if (expired) await this.unqueue(taskId);
     };
-    await Promise.all(taskIds.map(expire));
+    await Promise.all(tasks.map(expire));
   }
 
   /** Deletes up to `limit` idempotency keys whose time is over. */
@@ -214,10 +240,13 @@ export class TaskService implements BeforeApplicationShutdown {
     const { idempotencyTtlMs: ttlMs } = this.limits;
     const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
     try {
-      const outcome = await this.bound.within(tasks.length, () => this.store.submit({ tasks, key }));
+      const { outcome, placed } = await this.bound.submit(tasks, async (placed) => ({
+        outcome: await this.store.submit({ tasks: placed, key }),
+        placed,
+      }));
       if (outcome.end === 'account_gone') throw accountGone();
       if (outcome.end === 'stored') {
-        for (const task of tasks) this.enqueue(entryOf(task));
+        for (const task of placed) if (!task.held) this.enqueue(entryOf(task));
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id) };
       }
     } catch (error) {
@@ -289,6 +318,8 @@ const entryOf = ({ id, priority, runAt }: NewTask): QueueEntry => ({
   priority,
   delayMs: runAt ? Math.max(0, runAt.getTime() - Date.now()) : 0,
 });
+
+const notRetryable = (detail: string): AppError => new AppError('conflict', 'NOT_RETRYABLE', detail);
 
 async function endsWithin({ ended }: Watch, ms: number): Promise<boolean> {
   const settled = new AbortController();

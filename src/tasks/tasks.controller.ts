@@ -188,6 +188,29 @@ export class TasksController {
   }
 
   /**
+   * Queues a failed task once more; every agent may try again.
+   * @param id UUID of the task
+   */
+  @Access('tasks:write')
+  @Post(':id/retry')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'retryTask' })
+  @ApiAcceptedResponse({
+    type: TaskDto,
+    description: 'The task, queued again; its earlier attempts stay in its history.',
+  })
+  @ApiProblems(401, 403, 404)
+  @ApiProblem(409, {
+    meaning: 'The task has not failed, or its deadline has passed.',
+    code: 'NOT_RETRYABLE',
+    detail: 'Only a failed task can be retried.',
+  })
+  @ApiProblem(503, QUEUE_FULL)
+  retry(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskDto> {
+    return this.tasks.retry(caller, id);
+  }
+
+  /**
    * Rates a completed task, once; the vote moves the rating of its agent.
    * @param id UUID of the task
    */

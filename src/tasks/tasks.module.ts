@@ -10,11 +10,12 @@ import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
 import { TaskWaiter } from './task-waiter.js';
 import { TasksController } from './tasks.controller.js';
+import { WaitingLine } from './waiting-line.js';
 
 @Module({
   imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
   controllers: [TasksController, QueueController],
-  providers: [QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter],
-  exports: [TaskService, TaskStore, TaskLookup],
+  providers: [QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter, WaitingLine],
+  exports: [TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule {}

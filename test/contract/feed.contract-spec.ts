@@ -205,6 +205,7 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
       budgetMicro: 1n,
       timeoutMs: 1,
       runAt: null,
+      held: false,
       deadline: null,
     } as const;
     await store.submit({ tasks: [{ id, userId, requiredCapabilities, inputText: '{}', ...rest }] });

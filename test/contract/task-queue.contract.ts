@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { Test, type TestingModule } from '@nestjs/testing';
@@ -130,6 +131,67 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
         entries.filter((entry) => entry.priority === priority),
       );
       expect(worker.begun).toEqual(expected.map((entry) => entry.taskId));
+    });
+
+    it('moves waiting entries to another priority, behind those that have it', async () => {
+      const queue = await open();
+      const [low, normalOne, high, critical, other] = newIds(5);
+      await queue.add([
+        { taskId: low, priority: 'low' },
+        normal(normalOne),
+        { taskId: high, priority: 'high' },
+        { taskId: critical, priority: 'critical' },
+        { taskId: other, priority: 'low' },
+      ]);
+      await queue.reprioritise([
+        { taskId: low, priority: 'critical' },
+        { taskId: normalOne, priority: 'high' },
+        { taskId: newId(), priority: 'high' },
+      ]);
+      await queue.reprioritise([{ taskId: other, priority: 'critical' }]);
+      const worker = await work(queue);
+      await drained(queue);
+      expect(worker.begun).toEqual([critical, low, other, high, normalOne]);
+    });
+
+    it('hands out nothing while it is paused, in any process, and everything in order afterwards', async () => {
+      const [admin, queue] = [await open(), await open()];
+      const worker = await work(queue);
+      await admin.pause();
+      expect([await admin.isPaused(), await queue.isPaused()]).toEqual([true, true]);
+      const [urgent, ...ids] = newIds(4);
+      await admin.add(ids.map(normal));
+      await admin.add([{ taskId: ids[0], priority: 'critical' }]);
+      await admin.add([{ taskId: urgent, priority: 'critical' }]);
+      expect((await queue.counts()).waiting).toBe(4);
+      await pause(500);
+      expect(worker.begun).toEqual([]);
+      await admin.resume();
+      await drained(queue);
+      expect(worker.begun).toEqual([urgent, ...ids]);
+      expect(await queue.isPaused()).toBe(false);
+    });
+
+    it('hands an entry that a handler puts back out again, also when that worker stops', async () => {
+      const [one, other] = [await open(), await open()];
+      const [id] = newIds(1);
+      let held = false;
+      let release: () => void = () => undefined;
+      const released = new Promise<void>((resolve) => (release = resolve));
+      one.consume(async () => {
+        held = true;
+        await released;
+        return { againInMs: 0 };
+      }, 1);
+      await one.add([normal(id)]);
+      await until('a worker holds it', () => held);
+      const stopping = one.stopConsuming();
+      const worker = await work(other);
+      release();
+      await stopping;
+      await until('the other one has done it', () => worker.ended.length === 1);
+      await drained(other);
+      expect(worker.begun).toEqual([id]);
     });
 
     it('lets a critical entry overtake those that wait while a worker is busy', async () => {

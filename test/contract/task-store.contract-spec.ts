@@ -3,7 +3,7 @@ import { newId } from '../../src/common/ids.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream, type FeedNotice } from '../../src/feed/index.js';
 import { type NewTask, type TaskChange, TaskStore } from '../../src/tasks/task-store.js';
-import { TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
+import { isTerminal, TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 
 /** What `JSON.parse` lets in and PostgreSQL's `jsonb` and `text` do not take. */
@@ -166,15 +166,17 @@ describe('the store of tasks', () => {
       expect(await worker.store.transition(fullChange(id, to))).toBe(true);
 
       const { row, attempts, auction, events } = await snapshot(id);
-      const final = TRANSITIONS[to].length === 0;
+      const final = isTerminal(to);
+      const queued = to === 'queued';
       expect(row).toMatchObject({
         status: to,
+        held: false,
         attempt: 2,
-        version: '2.0.0',
+        version: queued ? null : '2.0.0',
         result: ['result'],
-        error: { code: 'CODE', message: 'message' },
+        error: queued ? null : { code: 'CODE', message: 'message' },
         cost_micro: '7',
-        lease_until: final ? null : expect.any(Date),
+        lease_until: final || queued ? null : expect.any(Date),
         started_at: to === 'running' ? expect.any(Date) : null,
         completed_at: final ? expect.any(Date) : null,
       });
@@ -193,6 +195,80 @@ describe('the store of tasks', () => {
       const before = await snapshot(id);
       expect(await worker.store.transition(fullChange(id, to))).toBe(false);
       expect(await snapshot(id)).toEqual(before);
+    });
+
+    describe('when a cancellation meets', () => {
+      const cancel = (id: string): TaskChange => ({ ...change(id, 'cancelled'), ended: ended('cancelled') });
+      const rivals: { rival: string; from: TaskStatus; make: (id: string) => TaskChange }[] = [
+        {
+          rival: 'an award',
+          from: 'queued',
+          make: (id) => ({ ...change(id, 'assigned'), attempt: 1, award: award(2) }),
+        },
+        {
+          rival: 'an expiry',
+          from: 'queued',
+          make: (id) => ({ ...change(id, 'failed'), from: ['queued'], attempt: 1 }),
+        },
+        { rival: 'a start', from: 'assigned', make: (id) => ({ ...change(id, 'running'), attempt: 1 }) },
+        { rival: 'a take-over', from: 'assigned', make: (id) => ({ ...change(id, 'assigned'), award: award(2) }) },
+        { rival: 'a failover', from: 'running', make: (id) => ({ ...change(id, 'assigned'), award: award(2) }) },
+        { rival: 'a result', from: 'running', make: (id) => ({ ...change(id, 'completed'), attempt: 1 }) },
+        { rival: 'a failure', from: 'running', make: (id) => ({ ...change(id, 'failed'), attempt: 1 }) },
+        ...(['assigned', 'running'] as const).map((from) => ({
+          rival: 'a hand-back',
+          from,
+          make: (id: string) => ({ ...change(id, 'queued'), from: ['assigned', 'running'] as const, attempt: 1 }),
+        })),
+        { rival: 'a retry', from: 'failed', make: (id) => ({ ...change(id, 'queued'), from: ['failed'] as const }) },
+        { rival: 'a cancellation', from: 'running', make: cancel },
+      ];
+
+      /** Which of them the transition table lets through, one after the other, and where that leads. */
+      const decided = (from: TaskStatus, changes: TaskChange[]): { outcomes: boolean[]; status: TaskStatus } => {
+        let status = from;
+        const outcomes = changes.map(({ to }) => {
+          const may = TRANSITIONS[status].includes(to);
+          if (may) status = to;
+          return may;
+        });
+        return { outcomes, status };
+      };
+
+      it.each(rivals)('$rival of a task that is $from, the table decides in every order', async ({ from, make }) => {
+        const orders: ((id: string) => TaskChange[])[] = [
+          (id) => [cancel(id), make(id)],
+          (id) => [make(id), cancel(id)],
+        ];
+        for (const order of orders) {
+          const id = await taskIn(from);
+          const before = (await snapshot(id)).events.length;
+          const [first, second] = order(id);
+          const outcomes = [await worker.store.transition(first), await otherWorker.store.transition(second)];
+          const { row, events } = await snapshot(id);
+          expect({ outcomes, status: row.status }).toEqual(decided(from, [first, second]));
+          expect(events).toHaveLength(before + outcomes.filter(Boolean).length);
+        }
+      });
+
+      it.each(rivals)('$rival of a task that is $from, the same when both come at once', async ({ from, make }) => {
+        for (let round = 0; round < ROUNDS; round++) {
+          const id = await taskIn(from);
+          const before = (await snapshot(id)).events.length;
+          const changes = [cancel(id), make(id)];
+          const outcomes = await Promise.all([
+            worker.store.transition(changes[0]),
+            otherWorker.store.transition(changes[1]),
+          ]);
+          const { row, events } = await snapshot(id);
+          const [forward, backward] = [decided(from, changes), decided(from, changes.toReversed())];
+          expect([forward, { ...backward, outcomes: backward.outcomes.toReversed() }]).toContainEqual({
+            outcomes,
+            status: row.status,
+          });
+          expect(events).toHaveLength(before + outcomes.filter(Boolean).length);
+        }
+      });
     });
 
     it('refuses who speaks for an attempt that the task is no longer in', async () => {
@@ -359,6 +435,7 @@ describe('the store of tasks', () => {
     limits: null,
     timeoutMs: 1000,
     runAt: null,
+    held: false,
     deadline: null,
     ...changes,
   });
@@ -379,7 +456,7 @@ describe('the store of tasks', () => {
          INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
          VALUES ($1, 1, $3, '1.0.0', 3, now())
        )
-       UPDATE tasks SET status = $2::text, attempt = 1, agent_id = $3, version = '1.0.0',
+       UPDATE tasks SET status = $2::text, held = true, attempt = 1, agent_id = $3, version = '1.0.0',
               lease_until = CASE WHEN $2::text IN ('assigned', 'running') THEN now() + interval '1 second' END
         WHERE id = $1`,
       [task.id, status, AGENT],

@@ -1,8 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Logger } from '@nestjs/common';
-import type { Job } from 'bullmq';
+import { DelayedError, type Job } from 'bullmq';
 import { outageLog } from '../../observability/index.js';
+import type { EntryHandler } from '../task-queue.js';
 
 /** The one BullMQ queue. */
 export const TASKS = 'tasks';
@@ -20,11 +21,11 @@ const FAREWELL_MS = 5000;
 export class BullmqConsumer extends WorkerHost {
   private readonly logger = new Logger('Queue');
   private readonly warnOfOutage = outageLog(this.logger, 'no tasks from the queue');
-  private readonly underWay = new Set<Promise<void>>();
-  private handler: ((taskId: string) => Promise<void>) | null = null;
+  private readonly underWay = new Set<Promise<unknown>>();
+  private handler: EntryHandler | null = null;
 
   /** Does not wait for the backend: while it is away the worker keeps trying, and the process serves what it can. */
-  start(handler: (taskId: string) => Promise<void>, concurrency: number): void {
+  start(handler: EntryHandler, concurrency: number): void {
     this.handler = handler;
     this.worker.concurrency = concurrency;
     this.worker.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
@@ -41,11 +42,19 @@ export class BullmqConsumer extends WorkerHost {
     await Promise.race([closing, setTimeout(FAREWELL_MS, undefined, { ref: false })]);
   }
 
-  async process(job: Job): Promise<void> {
+  async process(job: Job, token?: string): Promise<void> {
     if (!this.handler || !job.id) throw new Error('an entry was taken before anyone consumes the queue');
-    const work = this.handler(job.id);
+    const work = this.handle(this.handler, job, token);
     this.underWay.add(work);
     await work.finally(() => this.underWay.delete(work));
+  }
+
+  private async handle(handler: EntryHandler, job: Job, token: string | undefined): Promise<void> {
+    const handled = await handler(job.id as string);
+    if (!handled) return;
+    await job.moveToDelayed(Date.now() + handled.againInMs, token);
+    // BullMQ's word for: neither done nor failed.
+    throw new DelayedError();
   }
 
   @OnWorkerEvent('failed')

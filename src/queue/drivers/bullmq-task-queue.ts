@@ -6,7 +6,7 @@ import { AppError } from '../../common/app-error.js';
 import { outageLog } from '../../observability/index.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
 import type { TaskPriority } from '../task-priority.js';
-import type { QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
+import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
 
 /** BullMQ's priorities: 0 is taken first, then 1, 2, … */
 const PRIORITY: Record<TaskPriority, number> = { critical: 0, high: 1, normal: 2, low: 3 };
@@ -44,7 +44,15 @@ export class BullmqTaskQueue implements TaskQueue {
     await answered(this.queue.remove(taskId));
   }
 
-  consume(handler: (taskId: string) => Promise<void>, concurrency: number): void {
+  async reprioritise(entries: readonly QueueEntry[]): Promise<void> {
+    // One by one, for they line up in this order.
+    for (const { taskId, priority } of entries) {
+      const job = await answered(this.queue.getJob(taskId));
+      if (job) await answered(job.changePriority({ priority: PRIORITY[priority] }));
+    }
+  }
+
+  consume(handler: EntryHandler, concurrency: number): void {
     this.consumer.start(handler, concurrency);
   }
 
@@ -52,9 +60,27 @@ export class BullmqTaskQueue implements TaskQueue {
     return this.consumer.stop();
   }
 
+  async pause(): Promise<void> {
+    await answered(this.queue.pause());
+  }
+
+  async resume(): Promise<void> {
+    await answered(this.queue.resume());
+  }
+
+  isPaused(): Promise<boolean> {
+    return answered(this.queue.isPaused());
+  }
+
   async counts(): Promise<QueueCounts> {
-    const counts = await answered(this.queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed'));
-    return { waiting: counts.waiting + counts.prioritized, active: counts.active, delayed: counts.delayed };
+    // On PostgreSQL those of priority 0 are `paused` while the queue is, which the type leaves out.
+    const types = ['waiting', 'paused' as 'waiting', 'prioritized', 'active', 'delayed'] as const;
+    const counts = await answered(this.queue.getJobCounts(...types));
+    return {
+      waiting: counts.waiting + counts.paused + counts.prioritized,
+      active: counts.active,
+      delayed: counts.delayed,
+    };
   }
 }
 

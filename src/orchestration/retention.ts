@@ -1,0 +1,68 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Environment, TaskConfig } from '../config/index.js';
+import { DataSource } from 'typeorm';
+import { EventLog } from '../feed/index.js';
+import { TaskStore } from '../tasks/index.js';
+
+/** Rows one statement deletes, so that none holds locks for long. */
+const BATCH = 1000;
+/** "Only one process at a time does this." */
+const RETENTION_LOCK = 7305449121;
+
+/**
+ * Deletes tasks and events whose time is over, in batches, one process at a time. Statistics keep what they have counted:
+ * no event goes before every projection has seen it.
+ */
+@Injectable()
+export class Retention {
+  private readonly logger = new Logger('Retention');
+  private readonly config: TaskConfig;
+  private clock: NodeJS.Timeout | undefined;
+  private working: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly store: TaskStore,
+    private readonly events: EventLog,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.config = config.get('tasks', { infer: true });
+  }
+
+  start(): void {
+    if (this.stopped) return;
+    this.clock = setTimeout(() => {
+      this.working = this.work()
+        .catch((error: Error) => this.logger.warn(`old tasks and events stay for now: ${error.message}`))
+        .then(() => this.start());
+    }, this.config.retentionIntervalMs);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.clock);
+    await this.working;
+  }
+
+  private work(): Promise<void> {
+    // The transaction only holds the lock; the statements commit by themselves.
+    return this.database.transaction(async (transaction) => {
+      const [{ mine }]: { mine: boolean }[] = await transaction.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [
+        RETENTION_LOCK,
+      ]);
+      if (!mine) return;
+      const { taskRetentionMs, eventRetentionMs } = this.config;
+      const tasks = taskRetentionMs > 0 ? await this.all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
+      const events = eventRetentionMs > 0 ? await this.all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
+      if (tasks + events > 0) this.logger.log(`deleted ${tasks} tasks and ${events} events whose time was over`);
+    });
+  }
+
+  private async all(deleteBatch: () => Promise<number>): Promise<number> {
+    let sum = 0;
+    for (let count = BATCH; count === BATCH && !this.stopped; sum += count) count = await deleteBatch();
+    return sum;
+  }
+}

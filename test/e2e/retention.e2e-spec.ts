@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, registerUser, type TestUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
+import { endless, good, publish, submit } from './agents.js';
+import { FeedSocket } from './feed-client.js';
+import { ask } from './rows.js';
+
+const SECOND_IN_DAYS = 1 / 86_400;
+
+/** What becomes of tasks and events whose time is over. */
+describe('retention', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let user: TestUser;
+  let agentId: string;
+  const ended: string[] = [];
+  let running: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    server = await startServer({ env: { DATABASE_URL: database.url } });
+    user = await registerUser(server.url);
+    agentId = await publish(server.url, user.token, 'good', await good(), { capabilities: ['good'] });
+    await publish(server.url, user.token, 'endless', await endless(), { capabilities: ['endless'] });
+    for (let n = 0; n < 3; n++) ended.push(await submit(server.url, user.token, 'good'));
+    for (const id of ended) await waitForTask(server.url, user.token, id, 'completed');
+    running = await submit(server.url, user.token, 'endless', { timeout_ms: 300_000 });
+    await waitForTask(server.url, user.token, running, 'running');
+    await until('the statistics have seen them', async () => (await statistics()).tasks_completed === 3);
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  const get = (path: string) => api(server.url).get(path, { token: user.token });
+  const statistics = async () => expectStatus(await get(`/agents/${agentId}`), 200).body.statistics;
+  const one = async (query: string): Promise<number> =>
+    Number((await ask<{ value: string }>(database.url, query, []))[0].value);
+
+  it('keeps everything by default', async () => {
+    expect(await one('SELECT count(*) AS value FROM tasks')).toBe(4);
+    const socket = await FeedSocket.connect(server.url, { token: user.token });
+    const answer = await socket.ask('subscribe', { topic: `task:${ended[0]}`, after_seq: 0 });
+    expect(answer).not.toHaveProperty('gap');
+    socket.close();
+  });
+
+  it('deletes ended tasks and old events, in one process of several, and nothing that is under way', async () => {
+    const last = await one('SELECT max(seq) AS value FROM task_events');
+    const before = await statistics();
+    const env = {
+      DATABASE_URL: database.url,
+      TASK_RETENTION_DAYS: String(SECOND_IN_DAYS),
+      EVENT_RETENTION_DAYS: String(SECOND_IN_DAYS),
+      RETENTION_INTERVAL_MS: '200',
+    };
+    const cleaners = await Promise.all([0, 1].map(() => startServer({ env, roles: ['worker'] })));
+    await until('the ended ones are gone', async () => (await one('SELECT count(*) AS value FROM tasks')) === 1);
+    await until('the old events are gone', async () => (await one('SELECT count(*) AS value FROM task_events')) === 1);
+    await Promise.all(cleaners.map((cleaner) => cleaner.stop()));
+    for (const table of ['task_attempts', 'auctions']) {
+      expect(await one(`SELECT count(*) AS value FROM ${table}`)).toBe(1);
+    }
+    expectStatus(await get(`/tasks/${ended[0]}`), 404);
+    expect(expectStatus(await get(`/tasks/${running}`), 200).body.status).toBe('running');
+    expect(await one('SELECT max(seq) AS value FROM task_events')).toBe(last);
+    expect(await statistics()).toEqual(before);
+  }, 120_000);
+
+  it('tells a subscriber that comes with an older cursor, over both transports, and no other', async () => {
+    const oldest = await one('SELECT min(seq) AS value FROM task_events');
+    const socket = await FeedSocket.connect(server.url, { token: user.token });
+    const topic = `task:${running}`;
+    expect(await socket.ask('subscribe', { topic, after_seq: 0 })).toMatchObject({ gap: true, oldest_seq: oldest });
+    expect(await socket.ask('subscribe', { topic, after_seq: oldest - 1 })).not.toHaveProperty('gap');
+    socket.close();
+
+    const leave = new AbortController();
+    const stream = await fetch(`${server.url}/api/v1/tasks/${running}/events?after_seq=1`, {
+      headers: { accept: 'text/event-stream', authorization: `Bearer ${user.token}` },
+      signal: leave.signal,
+    });
+    const { value } = await stream.body!.getReader().read();
+    expect(new TextDecoder().decode(value)).toContain(`event: gap\ndata: {"oldest_seq":${oldest}}\n\n`);
+    leave.abort();
+    expectStatus(await api(server.url).post(`/tasks/${running}/cancel`, undefined, { token: user.token }), 200);
+  });
+});

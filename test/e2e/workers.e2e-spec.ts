@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { emptyRedis } from '../support/redis.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
+import { endless, endlessAtFirst, good, history, publish, submit, typesOf } from './agents.js';
+import { ask } from './rows.js';
+
+/** What workers do with what they hold when they are told to stop, cannot go on, or are overruled. */
+describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
+  let database: TestDatabase;
+  let dataDir: string;
+  let env: Record<string, string>;
+  let server: ServerProcess;
+  let url: string;
+  let token: string;
+  const workers = new Set<ServerProcess>();
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataDir = await mkdtemp(join(tmpdir(), 'zerostate-workers-'));
+    const redis = backend === 'Redis' ? await emptyRedis() : undefined;
+    env = {
+      DATABASE_URL: database.url,
+      DATA_DIR: dataDir,
+      SWEEP_INTERVAL_MS: '500',
+      ...(redis && { REDIS_URL: redis.url, QUEUE_PREFIX: redis.prefix }),
+    };
+    server = await startServer({ roles: ['api'], env });
+    url = server.url;
+    token = (await registerUser(url)).token;
+    await publish(url, token, 'good', await good(), { capabilities: ['good'] });
+    await publish(url, token, 'endless', await endless(), { capabilities: ['endless'] });
+    await publish(url, token, 'endless-at-first', await endlessAtFirst(), { capabilities: ['endless-at-first'] });
+  });
+
+  afterEach(async () => {
+    await Promise.all([...workers].map((worker) => worker.stop()));
+    workers.clear();
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** Does one task at a time. */
+  const startWorker = async (more: Record<string, string> = {}): Promise<ServerProcess> => {
+    const own = { WORKER_CONCURRENCY: '1', SANDBOX_SLOTS: '1', SHUTDOWN_GRACE_MS: '300', ...more };
+    const worker = await startServer({ roles: ['worker'], env: { ...env, ...own } });
+    workers.add(worker);
+    return worker;
+  };
+
+  const running = async (capability: string): Promise<string> => {
+    const id = await submit(url, token, capability, { timeout_ms: 300_000 });
+    await waitForTask(url, token, id, 'running');
+    return id;
+  };
+
+  it('hand back what they cannot finish in time when they are stopped, and another one does it', async () => {
+    const first = await startWorker();
+    const id = await running('endless-at-first');
+    await Promise.all([startWorker(), first.stop()]);
+    workers.delete(first);
+    const task = await waitForTask(url, token, id, 'completed', 60_000);
+    expect(task.attempts).toMatchObject([
+      { ordinal: 1, outcome: 'handed_back', error: { code: 'WORKER_STOPPED' } },
+      { ordinal: 2, outcome: 'completed' },
+    ]);
+    expect(typesOf(await history(url, token, id))).toEqual([
+      'task.queued',
+      'task.assigned',
+      'task.running',
+      'task.requeued',
+      'task.assigned',
+      'task.running',
+      'task.completed',
+    ]);
+  }, 120_000);
+
+  it('stop at once at a second signal', async () => {
+    const worker = await startWorker({ SHUTDOWN_GRACE_MS: '600000' });
+    const id = await running('endless');
+    process.kill(worker.pid, 'SIGTERM');
+    await until('it is stopping', () => worker.stdout().includes('a second signal stops at once'));
+    await worker.kill('SIGTERM');
+    workers.delete(worker);
+    expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
+  });
+
+  it('try a task again whose binary cannot be read for the moment, and blame nobody', async () => {
+    const wasm = Buffer.concat([await good(), Buffer.from([0, 5, 4, ...Buffer.from('mark')])]);
+    await publish(url, token, 'stored', wasm, { capabilities: ['stored'] });
+    const file = await blobOf(dataDir, wasm);
+    await rename(file, `${file}.aside`);
+    await mkdir(file); // a read error that is neither a missing blob nor a corrupt one
+    await startWorker();
+    const id = await submit(url, token, 'stored');
+    await until('it was handed back twice', async () => {
+      const types = typesOf(await history(url, token, id));
+      return types.filter((type) => type === 'task.requeued').length >= 2;
+    });
+    await rm(file, { recursive: true });
+    await rename(`${file}.aside`, file);
+    const { attempts } = await waitForTask(url, token, id, 'completed', 60_000);
+    expect(attempts.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
+      ...attempts.slice(1).map(() => 'handed_back'),
+      'completed',
+    ]);
+  }, 120_000);
+
+  it('kill what was cancelled by another process', async () => {
+    await startWorker();
+    const id = await running('endless');
+    expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
+    // The one place is free again.
+    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+  });
+
+  it('kill what was cancelled also when nobody tells them', async () => {
+    await startWorker();
+    const id = await running('endless');
+    await ask(database.url, `UPDATE tasks SET status = 'cancelled' WHERE id = $1`, [id]);
+    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+  });
+
+  it('find a cancelled task no longer in the queue', async () => {
+    const id = await submit(url, token, 'good');
+    expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
+    await startWorker();
+    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+    expect(typesOf(await history(url, token, id))).toEqual(['task.queued', 'task.cancelled']);
+  });
+});
+
+/** Path of a binary's file in the local store. */
+async function blobOf(dataDir: string, wasm: Buffer): Promise<string> {
+  const sha256 = createHash('sha256').update(wasm).digest('hex');
+  const folder = join(dataDir, 'blobs');
+  const files = await readdir(folder, { recursive: true });
+  const file = files.find((name) => name.replaceAll('/', '').includes(sha256));
+  if (!file) throw new Error(`no file of ${sha256} in ${files.join(', ')}`);
+  return join(folder, file);
+}
