@@ -4,15 +4,15 @@ import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
 import { TasksModule } from '../tasks/index.js';
+import { AuctionModule } from './auction/auction.module.js';
 import { AttemptRunner } from './attempt.js';
-import { MetaAgent } from './meta-agent.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
 import { Worker } from './worker.js';
 
 /** Present in processes with the role `worker`. */
 @Module({
-  imports: [AgentsModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
-  providers: [AttemptRunner, MetaAgent, Sweeper, TaskProcessor, Worker],
+  imports: [AgentsModule, AuctionModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
+  providers: [AttemptRunner, Sweeper, TaskProcessor, Worker],
 })
 export class OrchestrationModule {}
