@@ -17,7 +17,7 @@ const MAY_IMPORT = {
   upload: ['auth', 'agents', 'storage', 'validation', 'database', 'feed'],
   tasks: ['auth', 'database', 'queue', 'feed'],
   execution: ['storage'],
-  orchestration: ['queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
+  orchestration: ['auth', 'queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
   'agent-cli': ['execution', 'validation'],
   gateway: ['auth', 'agents', 'tasks', 'feed'],
 };

@@ -11,7 +11,7 @@ import { dataSourceOptions } from './data-source.js';
 import { databaseUrl } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
 import { ObservabilityModule } from './observability/index.js';
-import { OrchestrationModule } from './orchestration/index.js';
+import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
 import { TasksModule } from './tasks/index.js';
 import { UploadModule } from './upload/index.js';
 
@@ -27,7 +27,9 @@ export class AppModule {
         ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => environment] }),
         TypeOrmModule.forRoot(dataSourceOptions(databaseUrl(environment.database), environment.database.poolSize)),
         ObservabilityModule,
-        ...(roles.includes('api') ? [AuthModule, AgentsModule, UploadModule, TasksModule, GatewayModule] : []),
+        ...(roles.includes('api')
+          ? [AuthModule, AgentsModule, UploadModule, TasksModule, AuctionModule, GatewayModule]
+          : []),
         ...(roles.includes('worker') ? [OrchestrationModule] : []),
       ],
       providers: [

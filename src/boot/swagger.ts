@@ -17,6 +17,7 @@ receive each later \`event\` once, in the order of its \`seq\`. \`docs/realtime.
 
 const TAGS: Record<string, string> = {
   tasks: 'Submit work, follow it, see why which agent got it.',
+  auctions: 'Why an agent was chosen, and who would be.',
   agents: 'Register agents and look at the market.',
   binaries: 'The versions of an agent: upload and download WebAssembly.',
   auth: 'Logging in and out, tokens and API keys.',

@@ -9,6 +9,7 @@ describe('the environment', () => {
     expect(environment.database.url).toBeUndefined();
     expect(environment.queue.redisUrl).toBeUndefined();
     expect(environment.auction).toEqual({
+      scoring: 'minmax',
       weights: { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 },
       minAgents: 3,
       maxAgents: 10,

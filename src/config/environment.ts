@@ -163,7 +163,12 @@ export interface AuctionWeights {
   reputation: number;
 }
 
+/** How the terms of a score are scaled: against the other bids, or against what the task allows. */
+export const SCORING_STRATEGIES = ['minmax', 'absolute'] as const;
+export type ScoringStrategy = (typeof SCORING_STRATEGIES)[number];
+
 export interface AuctionConfig {
+  scoring: ScoringStrategy;
   /** Non-negative, sum 1. */
   weights: AuctionWeights;
   minAgents: number;
@@ -414,6 +419,12 @@ export const variables = z
     ),
     IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
 
+    AUCTION_SCORING: z
+      .enum(SCORING_STRATEGIES)
+      .default('minmax')
+      .describe(
+        'Bids are scored against each other (`minmax`) or against the budget and time of the task (`absolute`)',
+      ),
     AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
     AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),
     AUCTION_WEIGHT_SPEED: number(0.2, 0, 1000).describe('Weight of the estimated duration'),
@@ -579,6 +590,7 @@ function toSlices(env: Variables): Environment {
       idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
     },
     auction: {
+      scoring: env.AUCTION_SCORING,
       weights: {
         price: env.AUCTION_WEIGHT_PRICE / weight,
         quality: env.AUCTION_WEIGHT_QUALITY / weight,

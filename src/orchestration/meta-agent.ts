@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
-import { type Auction, holdAuction } from './auction/auction.js';
+import { type Auction, type AuctionRequest, holdAuction } from './auction/auction.js';
 
 /** Chooses who does a task: asks the catalogue for candidates and holds the auction among them. */
 @Injectable()
@@ -31,10 +31,15 @@ export class MetaAgent {
     return auction;
   }
 
+  /** The auction that would be held now for a task that is not submitted. Records nothing. */
+  async simulate(request: AuctionRequest): Promise<Auction> {
+    return holdAuction(await this.catalog.offering(request.requiredCapabilities), request, this.rules);
+  }
+
   private hold(task: UnfinishedTask, offering: Candidate[]): Auction {
     const failed = new Set(task.failedAgentIds);
     const candidates = failed.size > 0 ? offering.filter((candidate) => !failed.has(candidate.agentId)) : offering;
-    return holdAuction(candidates, task, this.rules);
+    return holdAuction(candidates, { ...task, limitMs: limitMsOf(task) }, this.rules);
   }
 
   /** How many agents may fail at a task before it has failed. */
@@ -42,3 +47,7 @@ export class MetaAgent {
     return this.rules.enableFailover ? 1 + this.rules.maxFailoverAgents : 1;
   }
 }
+
+/** What one attempt may take: its timeout, or what is left until the deadline, ms. */
+const limitMsOf = ({ timeoutMs, deadlineAt }: UnfinishedTask): number =>
+  Math.max(1, Math.round(Math.min(timeoutMs, deadlineAt - performance.now())));

@@ -5,8 +5,8 @@ import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
 import { TasksModule } from '../tasks/index.js';
 import { Admission } from './admission.js';
+import { AuctionModule } from './auction/auction.module.js';
 import { AttemptRunner } from './attempt.js';
-import { MetaAgent } from './meta-agent.js';
 import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
@@ -14,7 +14,7 @@ import { Worker } from './worker.js';
 
 /** Present in processes with the role `worker`. */
 @Module({
-  imports: [AgentsModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
-  providers: [Admission, AttemptRunner, MetaAgent, Retention, Sweeper, TaskProcessor, Worker],
+  imports: [AgentsModule, AuctionModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
+  providers: [Admission, AttemptRunner, Retention, Sweeper, TaskProcessor, Worker],
 })
 export class OrchestrationModule {}

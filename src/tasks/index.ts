@@ -3,15 +3,18 @@ export {
   type BoundsDto,
   type ExclusionDto,
   type ExclusionReason,
-  type ScoreboardDto,
-  type ScoredBidDto,
+  type ScaleDto,
+  ScoreboardDto,
+  ScoredBidDto,
+  ScoreWeightsDto,
 } from './scoreboard.dto.js';
 export { IdempotencyKey } from './idempotency-key.entity.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { HANDED_BACK, LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';
-export type { TaskDto } from './task.dto.js';
+export { SubmitTaskDto, type TaskDto, TaskErrorDto } from './task.dto.js';
+export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { isTerminal, type TaskStatus } from './task-state.js';
 export { type AttemptEnd, DEADLINE_EXCEEDED, type TaskChange, type TaskError, TaskStore } from './task-store.js';
 export { TasksModule } from './tasks.module.js';

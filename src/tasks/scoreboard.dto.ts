@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
+import { SCORING_STRATEGIES, type ScoringStrategy } from '../config/index.js';
 
 export class ScoreWeightsDto {
   price: number;
@@ -20,6 +21,18 @@ export class BoundsDto {
   max_ms: number;
   @ApiInteger()
   max_tasks_completed: number;
+}
+
+/** What the terms of the strategy `absolute` are relative to; no other bid is. */
+export class ScaleDto {
+  /** Of the task, credits: a bid of this much scores 0 for its price. */
+  budget: number;
+  /** Time one attempt has: an estimate of this much scores 0 for its speed. */
+  @ApiInteger()
+  limit_ms: number;
+  /** Completed tasks that are worth half of the full reputation. */
+  @ApiInteger()
+  half_reputation: number;
 }
 
 /** One bid with what it was scored on and how. */
@@ -65,9 +78,14 @@ export class ExclusionDto {
 
 /** An auction as it was decided. */
 export class ScoreboardDto {
+  /** How terms are scaled: against the other bids, or against what the task allows. */
+  @ApiProperty({ enum: SCORING_STRATEGIES })
+  strategy: ScoringStrategy;
   weights: ScoreWeightsDto;
-  /** Null when nobody bid. */
+  /** Of `minmax`; null when nobody bid. */
   bounds: BoundsDto | null;
+  /** Of `absolute`. */
+  scale: ScaleDto | null;
   /** Whether enough agents bid for it to count as a competition. */
   competitive: boolean;
   /** Best first. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
+import type { AuctionWeights } from '../config/index.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
@@ -126,7 +127,7 @@ export interface NewTask {
   budgetMicro: bigint;
   /** JSON text. */
   inputText: string;
-  weights: object | null;
+  weights: AuctionWeights | null;
   limits: TaskLimits | null;
   timeoutMs: number;
   runAt: Date | null;

@@ -15,7 +15,6 @@ import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
 import { TaskAttempt } from './task-attempt.entity.js';
 import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
-import type { ScoreboardDto } from './scoreboard.dto.js';
 import {
   type ListTasksQuery,
   type SubmitBatchDto,
@@ -130,12 +129,17 @@ export class TaskService implements BeforeApplicationShutdown {
     return task;
   }
 
-  /** @throws AppError `not_found` also before the auction */
-  async scoreboard(caller: Caller, id: string): Promise<ScoreboardDto> {
+  /** How the agent was chosen. @throws AppError `not_found` also before the auction */
+  async auction(caller: Caller, id: string): Promise<AuctionRecord> {
     await this.owned(caller, id);
     const record = await this.database.getRepository(AuctionRecord).findOneBy({ taskId: id });
     if (!record) throw new AppError('not_found', 'NO_AUCTION_YET', 'This task has not been auctioned yet.');
-    return record.scoreboard;
+    return record;
+  }
+
+  /** A task as `submit` would store it; nothing is written. @throws AppError `invalid` or `too_large` */
+  draft(caller: Caller, dto: SubmitTaskDto): NewTask {
+    return toNewTask(caller.id, dto, this.limits, this.sandbox);
   }
 
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */

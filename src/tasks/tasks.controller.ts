@@ -4,7 +4,6 @@ import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import { ScoreboardDto } from './scoreboard.dto.js';
 import { idempotencyKey, preferredWait } from './submission-headers.js';
 import {
   ListTasksQuery,
@@ -148,24 +147,6 @@ export class TasksController {
   @ApiProblems(401, 403, 404)
   result(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskResultDto> {
     return this.tasks.result(caller, id);
-  }
-
-  /**
-   * Why this agent: every bid with every term of its score, and who was excluded for what reason.
-   * @param id UUID of the task
-   */
-  @Get(':id/auction')
-  @ApiOperation({ operationId: 'getTaskAuction' })
-  @ApiOkResponse({ type: ScoreboardDto, description: 'The scoreboard as the award was decided on.' })
-  @ApiProblems(401, 403)
-  @ApiProblem(404, {
-    meaning:
-      'There is no such task, it is not yours (`NOT_FOUND`), or its auction is still to come (`NO_AUCTION_YET`).',
-    code: 'NO_AUCTION_YET',
-    detail: 'This task has not been auctioned yet.',
-  })
-  auction(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ScoreboardDto> {
-    return this.tasks.scoreboard(caller, id);
   }
 
   /**

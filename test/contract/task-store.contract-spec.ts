@@ -15,8 +15,10 @@ const SLOW_UPDATES = `
   CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END $$`;
 
 const EMPTY_SCOREBOARD = {
+  strategy: 'minmax' as const,
   weights: { price: 1, quality: 0, speed: 0, reputation: 0 },
   bounds: null,
+  scale: null,
   competitive: false,
   bids: [],
   excluded: [],
@@ -49,7 +51,7 @@ describe('the store of tasks', () => {
     it('writes the task and its event, and rings afterwards', async () => {
       const task = newTask({
         requiredCapabilities: ['a', 'b'],
-        weights: { price: 1 },
+        weights: { price: 1, quality: 0, speed: 0, reputation: 0 },
         limits: { memory_mb: 4 },
         budgetMicro: 2n ** 60n,
       });
@@ -61,7 +63,7 @@ describe('the store of tasks', () => {
         required_capabilities: ['a', 'b'],
         budget_micro: String(2n ** 60n),
         input: { text: 'hello' },
-        weights: { price: 1 },
+        weights: { price: 1, quality: 0, speed: 0, reputation: 0 },
         limits: { memory_mb: 4 },
         created_at: createdAt,
       });

@@ -157,7 +157,7 @@ describe('an auction with too few bids', () => {
 const hold = (candidates: Candidate[], request: Partial<AuctionRequest> = {}, rules: Partial<AuctionConfig> = {}) =>
   holdAuction(
     candidates,
-    { requiredCapabilities: ['work'], budgetMicro: 1_000_000n, weights: null, ...request },
+    { requiredCapabilities: ['work'], budgetMicro: 1_000_000n, weights: null, limitMs: 30_000, ...request },
     { ...RULES, ...rules },
   );
 

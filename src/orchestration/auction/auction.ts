@@ -1,8 +1,8 @@
 import type { Candidate } from '../../agents/index.js';
-import { amountToDecimal } from '../../common/money.js';
+import { amountToDecimal, amountToWire } from '../../common/money.js';
 import type { AuctionConfig, AuctionWeights } from '../../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto, TaskError } from '../../tasks/index.js';
-import { type Bid, scoreBids } from './scoring.js';
+import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
 /** What a task brings to its auction. */
 export interface AuctionRequest {
@@ -10,6 +10,8 @@ export interface AuctionRequest {
   budgetMicro: bigint;
   /** The task's own weights, relative; null for the configured ones. */
   weights: AuctionWeights | null;
+  /** Time one attempt has: its timeout, or what is left until the deadline. At least 1. */
+  limitMs: number;
 }
 
 export interface Auction {
@@ -23,6 +25,9 @@ export interface Auction {
 }
 
 const MAX_EXCLUSIONS_KEPT = 100;
+
+/** Completed tasks that are worth half of the full reputation under `absolute`. */
+const HALF_REPUTATION = 20;
 
 /**
  * Holds an auction. Pure: the same candidates and rules always give the same scoreboard.
@@ -45,14 +50,17 @@ export function holdAuction(candidates: readonly Candidate[], request: AuctionRe
 
   const weights = request.weights ? normalised(request.weights) : rules.weights;
   const bids = seated.map((candidate) => toBid(candidate, request, candidate === discovery));
-  const { bounds, ranking } = scoreBids(bids, weights);
+  const scoring = scoringFor(request, rules);
+  const { bounds, ranking } = scoreBids(bids, weights, scoring);
   const competitive = ranking.length >= rules.minAgents;
   const byId = new Map(seated.map((candidate) => [candidate.agentId, candidate]));
   return {
     ranking: ranking.map((bid) => byId.get(bid.agent_id) as Candidate),
     scoreboard: {
+      strategy: scoring.strategy,
       weights,
       bounds,
+      scale: scoring.strategy === 'absolute' ? scoring.scale : null,
       competitive,
       bids: ranking,
       excluded: excluded.slice(0, MAX_EXCLUSIONS_KEPT).map(presentExclusion),
@@ -122,6 +130,18 @@ const toBid = (candidate: Candidate, request: AuctionRequest, discovery: boolean
   capabilityMatch: matchOf(candidate, request),
   discovery,
 });
+
+const scoringFor = (request: AuctionRequest, rules: AuctionConfig): Scoring =>
+  rules.scoring === 'minmax'
+    ? { strategy: 'minmax' }
+    : {
+        strategy: 'absolute',
+        scale: {
+          budget: amountToWire(request.budgetMicro),
+          limit_ms: request.limitMs,
+          half_reputation: HALF_REPUTATION,
+        },
+      };
 
 function matchOf(candidate: Candidate, { requiredCapabilities }: AuctionRequest): number {
   if (requiredCapabilities.length === 0) return 1;

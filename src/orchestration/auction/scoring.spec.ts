@@ -1,8 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Bid, scoreBids } from './scoring.js';
+import { type Bid, scoreBids as scoreBidsWith, type Scoring } from './scoring.js';
 
 const WEIGHTS = { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 };
+
+const MINMAX: Scoring = { strategy: 'minmax' };
+const ABSOLUTE: Scoring = { strategy: 'absolute', scale: { budget: 5, limit_ms: 30_000, half_reputation: 20 } };
+
+const scoreBids = (bids: readonly Bid[], weights: typeof WEIGHTS, scoring: Scoring = MINMAX) =>
+  scoreBidsWith(bids, weights, scoring);
 
 describe('the default scoring', () => {
   it('gives the totals computed by hand', () => {
@@ -94,11 +100,14 @@ const drawnWeights = fc
   .map(([a, b, c, d]) => [a, b, c, d].map((weight) => weight / (a + b + c + d)))
   .map(([price, quality, speed, reputation]) => ({ price, quality, speed, reputation }));
 
-describe('whatever is bid', () => {
+describe.each([
+  ['minmax', MINMAX],
+  ['absolute', ABSOLUTE],
+])('under %s, whatever is bid', (_name, scoring) => {
   it('terms and totals stay within 0 and 1, and ranks follow the totals', () => {
     fc.assert(
       fc.property(drawnBids, drawnWeights, (bids, weights) => {
-        const { ranking } = scoreBids(bids, weights);
+        const { ranking } = scoreBids(bids, weights, scoring);
         expect(ranking.map(({ rank }) => rank)).toEqual(bids.map((_, index) => index + 1));
         for (const { terms, total } of ranking) {
           for (const figure of [...Object.values(terms), total]) {
@@ -118,7 +127,7 @@ describe('whatever is bid', () => {
         drawnBids.chain((bids) => fc.tuple(fc.constant(bids), fc.shuffledSubarray(bids, { minLength: bids.length }))),
         drawnWeights,
         ([bids, shuffled], weights) => {
-          expect(scoreBids(shuffled, weights)).toEqual(scoreBids(bids, weights));
+          expect(scoreBids(shuffled, weights, scoring)).toEqual(scoreBids(bids, weights, scoring));
         },
       ),
     );
@@ -129,8 +138,8 @@ describe('whatever is bid', () => {
       fc.property(drawnBids, drawnWeights, (bids, weights) => {
         // The same order of ids, so that ties fall alike.
         const renamed = bids.map((one) => ({ ...one, agentId: `x-${one.agentId}`, agentName: 'Somebody Else' }));
-        const before = scoreBids(bids, weights).ranking.map(({ agent_id, total }) => [`x-${agent_id}`, total]);
-        const after = scoreBids(renamed, weights).ranking.map(({ agent_id, total }) => [agent_id, total]);
+        const before = scoreBids(bids, weights, scoring).ranking.map(({ agent_id, total }) => [`x-${agent_id}`, total]);
+        const after = scoreBids(renamed, weights, scoring).ranking.map(({ agent_id, total }) => [agent_id, total]);
         expect(after).toEqual(before);
       }),
     );
@@ -148,8 +157,69 @@ describe('whatever is bid', () => {
         const chosen = bids[pick % bids.length];
         const improved = bids.map((one) => (one === chosen ? { ...one, ...improve(one, bids) } : one));
         const rankIn = (all: Bid[]) =>
-          scoreBids(all, weights).ranking.findIndex(({ agent_id }) => agent_id === chosen.agentId);
+          scoreBids(all, weights, scoring).ranking.findIndex(({ agent_id }) => agent_id === chosen.agentId);
         expect(rankIn(improved)).toBeLessThanOrEqual(rankIn(bids));
+      }),
+    );
+  });
+
+  it('a bidder that bids twice changes nothing for the others', () => {
+    fc.assert(
+      fc.property(drawnBids, drawnWeights, fc.nat(), (bids, weights, pick) => {
+        const twin = { ...bids[pick % bids.length], agentId: 'twin' };
+        const without = scoreBids(bids, weights, scoring).ranking;
+        const others = scoreBids([...bids, twin], weights, scoring).ranking.filter(
+          ({ agent_id }) => agent_id !== 'twin',
+        );
+        expect(others.map(({ agent_id, total }) => [agent_id, total])).toEqual(
+          without.map(({ agent_id, total }) => [agent_id, total]),
+        );
+      }),
+    );
+  });
+
+  it('the unit that money is counted in decides nothing', () => {
+    fc.assert(
+      fc.property(drawnBids, drawnWeights, fc.integer({ min: 2, max: 1000 }), (bids, weights, factor) => {
+        const scaled = bids.map((one) => ({ ...one, priceMicro: one.priceMicro * BigInt(factor) }));
+        const scaledScoring: Scoring =
+          scoring.strategy === 'minmax'
+            ? scoring
+            : { ...scoring, scale: { ...scoring.scale, budget: scoring.scale.budget * factor } };
+        const totals = ({ ranking }: ReturnType<typeof scoreBids>) =>
+          new Map(ranking.map(({ agent_id, total }) => [agent_id, total]));
+        const before = totals(scoreBids(bids, weights, scoring));
+        for (const [agentId, total] of totals(scoreBids(scaled, weights, scaledScoring))) {
+          expect(total).toBeCloseTo(before.get(agentId) as number, 9);
+        }
+      }),
+    );
+  });
+});
+
+describe('an irrelevant bidder', () => {
+  const a = bid('a', { priceMicro: 1_000_000n, rating: 4.8 });
+  const b = bid('b', { priceMicro: 950_000n, rating: 4 });
+  const dear = bid('c', { priceMicro: 5_000_000n, rating: 3 });
+  const winner = (bids: Bid[], scoring: Scoring) => scoreBids(bids, WEIGHTS, scoring).ranking[0].agent_id;
+
+  it('turns the result round under minmax', () => {
+    expect(winner([a, b], MINMAX)).toBe('b');
+    expect(winner([a, b, dear], MINMAX)).toBe('a');
+  });
+
+  it('does not under absolute', () => {
+    expect(winner([a, b], ABSOLUTE)).toBe('a');
+    expect(winner([a, b, dear], ABSOLUTE)).toBe('a');
+  });
+
+  it('never changes the score or the order of the others under absolute', () => {
+    fc.assert(
+      fc.property(drawnBids, drawnBid, drawnWeights, (bids, extra, weights) => {
+        const { ranking } = scoreBids([...bids, bid('extra', extra)], weights, ABSOLUTE);
+        const others = ranking.filter(({ agent_id }) => agent_id !== 'extra').map((scored) => ({ ...scored, rank: 0 }));
+        const alone = scoreBids(bids, weights, ABSOLUTE).ranking.map((scored) => ({ ...scored, rank: 0 }));
+        expect(others).toEqual(alone);
       }),
     );
   });

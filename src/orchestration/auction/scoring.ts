@@ -1,6 +1,6 @@
 import type { AuctionWeights } from '../../config/index.js';
 import { amountToWire } from '../../common/money.js';
-import type { BoundsDto, ScoredBidDto } from '../../tasks/index.js';
+import type { BoundsDto, ScaleDto, ScoredBidDto } from '../../tasks/index.js';
 
 /** What an agent asks for a task, and what is known of it. */
 export interface Bid {
@@ -17,32 +17,74 @@ export interface Bid {
   discovery: boolean;
 }
 
+/** What turns a bid into the four terms of its score. */
+export type Scoring = { strategy: 'minmax' } | { strategy: 'absolute'; scale: ScaleDto };
+
 /**
- * Scores and ranks the bids of one auction:
+ * Scores and ranks the bids of one auction: `total = (weights · terms) · capabilityMatch`, where the terms are those of
+ * the strategy. Ties go to the lower price, then the higher rating, then the smaller id.
+ *
+ * @param weights non-negative, sum 1
+ * @returns best first, with ranks from 1; `bounds` is null without bids and under `absolute`
+ */
+export function scoreBids(
+  bids: readonly Bid[],
+  weights: AuctionWeights,
+  scoring: Scoring,
+): { bounds: BoundsDto | null; ranking: ScoredBidDto[] } {
+  if (bids.length === 0) return { bounds: null, ranking: [] };
+  const bounds = scoring.strategy === 'minmax' ? boundsOf(bids) : null;
+  const termsOf = scoring.strategy === 'minmax' ? minmaxTerms(boundsOf(bids)) : absoluteTerms(scoring.scale);
+  const ranking = bids
+    .map((bid) => ({ bid, scored: score(bid, termsOf(bid), weights) }))
+    .sort((a, b) => compare(a.bid, a.scored.total, b.bid, b.scored.total))
+    .map(({ scored }, index) => ({ ...scored, rank: index + 1 }));
+  return { bounds, ranking };
+}
+
+type Terms = ScoredBidDto['terms'];
+
+/**
+ * The default: every term is relative to this auction's other bids.
  *
  *     price      = 1 - (bid.price - minPrice) / (maxPrice - minPrice)      1 when all prices are equal
  *     quality    = rating / 5
  *     speed      = 1 - (bid.estimatedMs - minMs) / (maxMs - minMs)         1 when all are equal
  *     reputation = tasksCompleted / maxTasksCompleted                      0 when nobody has completed one
- *     total      = (weights · terms) · capabilityMatch
- *
- * Minima and maxima range over these bids. Ties go to the lower price, then the higher rating, then the smaller id.
- *
- * @param weights non-negative, sum 1
- * @returns best first, with ranks from 1; `bounds` is null without bids
  */
-export function scoreBids(
-  bids: readonly Bid[],
-  weights: AuctionWeights,
-): { bounds: BoundsDto | null; ranking: ScoredBidDto[] } {
-  if (bids.length === 0) return { bounds: null, ranking: [] };
-  const bounds = boundsOf(bids);
-  const ranking = bids
-    .map((bid) => ({ bid, scored: score(bid, bounds, weights) }))
-    .sort((a, b) => compare(a.bid, a.scored.total, b.bid, b.scored.total))
-    .map(({ scored }, index) => ({ ...scored, rank: index + 1 }));
-  return { bounds, ranking };
-}
+const minmaxTerms =
+  (bounds: BoundsDto) =>
+  (bid: Bid): Terms => ({
+    price: nearnessToMinimum(amountToWire(bid.priceMicro), bounds.min_price, bounds.max_price),
+    quality: bid.rating / 5,
+    speed: nearnessToMinimum(bid.estimatedMs, bounds.min_ms, bounds.max_ms),
+    reputation: bounds.max_tasks_completed === 0 ? 0 : bid.tasksCompleted / bounds.max_tasks_completed,
+  });
+
+/**
+ * Every term is relative to what the task allows, so that a bid scores the same whoever else bids.
+ *
+ *     price      = 1 - bid.price / budget                                  1 when the budget is 0
+ *     quality    = rating / 5
+ *     speed      = 1 - bid.estimatedMs / limitMs                           0 beyond the limit
+ *     reputation = tasksCompleted / (tasksCompleted + halfReputation)
+ */
+const absoluteTerms =
+  (scale: ScaleDto) =>
+  (bid: Bid): Terms => ({
+    price: scale.budget === 0 ? 1 : Math.max(0, 1 - amountToWire(bid.priceMicro) / scale.budget),
+    quality: bid.rating / 5,
+    speed: Math.max(0, 1 - bid.estimatedMs / scale.limit_ms),
+    reputation: bid.tasksCompleted / (bid.tasksCompleted + scale.half_reputation),
+  });
+
+/** Each term's share of the total; they sum up to it. */
+export const weightedTerms = (terms: Terms, weights: AuctionWeights, capabilityMatch: number): Terms => ({
+  price: weights.price * terms.price * capabilityMatch,
+  quality: weights.quality * terms.quality * capabilityMatch,
+  speed: weights.speed * terms.speed * capabilityMatch,
+  reputation: weights.reputation * terms.reputation * capabilityMatch,
+});
 
 function boundsOf(bids: readonly Bid[]): BoundsDto {
   const prices = bids.map((bid) => amountToWire(bid.priceMicro));
@@ -56,14 +98,7 @@ function boundsOf(bids: readonly Bid[]): BoundsDto {
   };
 }
 
-function score(bid: Bid, bounds: BoundsDto, weights: AuctionWeights): ScoredBidDto {
-  const price = amountToWire(bid.priceMicro);
-  const terms = {
-    price: nearnessToMinimum(price, bounds.min_price, bounds.max_price),
-    quality: bid.rating / 5,
-    speed: nearnessToMinimum(bid.estimatedMs, bounds.min_ms, bounds.max_ms),
-    reputation: bounds.max_tasks_completed === 0 ? 0 : bid.tasksCompleted / bounds.max_tasks_completed,
-  };
+function score(bid: Bid, terms: Terms, weights: AuctionWeights): ScoredBidDto {
   const weighted =
     weights.price * terms.price +
     weights.quality * terms.quality +
@@ -74,7 +109,7 @@ function score(bid: Bid, bounds: BoundsDto, weights: AuctionWeights): ScoredBidD
     agent_id: bid.agentId,
     agent_name: bid.agentName,
     version: bid.version,
-    price,
+    price: amountToWire(bid.priceMicro),
     rating: bid.rating,
     estimated_ms: bid.estimatedMs,
     tasks_completed: bid.tasksCompleted,

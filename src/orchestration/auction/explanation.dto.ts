@@ -1,0 +1,50 @@
+import { ApiId, ApiTime } from '../../common/api-schema.js';
+import { ScoreboardDto, ScoredBidDto, ScoreWeightsDto, TaskErrorDto } from '../../tasks/index.js';
+
+export class ExplainedBidDto extends ScoredBidDto {
+  /** Each term times its weight and the capability match; they sum up to the total. */
+  weighted: ScoreWeightsDto;
+}
+
+/** What the runner-up would have had to do. */
+export class CounterfactualDto {
+  @ApiId()
+  agent_id: string;
+  agent_name: string;
+  /** The highest price, credits, at which it would have won, all else being equal; null when no price would have done. */
+  wins_at_price: number | null;
+  /**
+   * The same as a sentence.
+   * @example "The runner-up, Summariser, wins at a price of 0.87 or less."
+   */
+  detail: string;
+}
+
+/** Whether the stored figures follow from the stored inputs. */
+export class VerificationDto {
+  matches: boolean;
+  /** What does not follow, one sentence each. */
+  differences: string[];
+}
+
+/** An auction, with what explains it. */
+export class ExplainedAuctionDto extends ScoreboardDto {
+  /** Best first. */
+  declare bids: ExplainedBidDto[];
+  /** Null when fewer than two agents bid. */
+  counterfactual: CounterfactualDto | null;
+}
+
+/** The auction of a task as it was decided. */
+export class TaskAuctionDto extends ExplainedAuctionDto {
+  @ApiTime()
+  decided_at: string;
+  /** Null unless asked for with `verify=true`. */
+  verification: VerificationDto | null;
+}
+
+/** What would be decided now. */
+export class SimulatedAuctionDto extends ExplainedAuctionDto {
+  /** What the task would fail with; null when somebody would win. */
+  failure: TaskErrorDto | null;
+}

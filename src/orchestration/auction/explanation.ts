@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util';
+import { amountToDecimal, amountToWire, parseAmount } from '../../common/money.js';
+import type { ScoreboardDto, ScoredBidDto } from '../../tasks/index.js';
+import type { CounterfactualDto, ExplainedAuctionDto, VerificationDto } from './explanation.dto.js';
+import { type Bid, scoreBids, type Scoring, weightedTerms } from './scoring.js';
+
+/** A stored scoreboard with what follows from it: the weighted terms and what the runner-up would have had to do. Pure. */
+export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
+  ...board,
+  bids: board.bids.map((bid) => ({ ...bid, weighted: weightedTerms(bid.terms, board.weights, bid.capability_match) })),
+  counterfactual: counterfactual(board),
+});
+
+/**
+ * Scores the stored inputs again and compares: bounds, terms, totals and ranks, to the last bit. It finds a figure that
+ * was altered by itself, not one that was altered together with everything that follows from it.
+ */
+export function verify(board: ScoreboardDto): VerificationDto {
+  const { bounds, ranking } = scoreBids(board.bids.map(toBid), board.weights, scoringOf(board));
+  const differences: string[] = [];
+  if (!isDeepStrictEqual(bounds, board.bounds)) {
+    differences.push(
+      `The bounds are stored as ${JSON.stringify(board.bounds)}, but follow as ${JSON.stringify(bounds)}.`,
+    );
+  }
+  for (const [index, stored] of board.bids.entries()) {
+    const again = ranking.find(({ agent_id }) => agent_id === stored.agent_id) as ScoredBidDto;
+    for (const figure of ['rank', 'terms', 'total'] as const) {
+      if (isDeepStrictEqual(again[figure], stored[figure])) continue;
+      const [was, is] = [stored[figure], again[figure]].map((value) => JSON.stringify(value));
+      differences.push(
+        `The ${figure} of bid ${index + 1}, of ${stored.agent_name}, is stored as ${was}, but follows as ${is}.`,
+      );
+    }
+  }
+  return { matches: differences.length === 0, differences };
+}
+
+/**
+ * The highest price at which the runner-up wins, everything scored again with it. Asking less never lowers a rank, so
+ * that price is found by bisection, to the micro-credit.
+ */
+function counterfactual(board: ScoreboardDto): CounterfactualDto | null {
+  if (board.bids.length < 2) return null;
+  const bids = board.bids.map(toBid);
+  const runnerUp = bids[1];
+  const wins = (priceMicro: bigint): boolean =>
+    scoreBids(
+      bids.map((bid) => (bid === runnerUp ? { ...bid, priceMicro } : bid)),
+      board.weights,
+      scoringOf(board),
+    ).ranking[0].agent_id === runnerUp.agentId;
+  const about = { agent_id: runnerUp.agentId, agent_name: runnerUp.agentName };
+  if (!wins(0n)) {
+    return { ...about, wins_at_price: null, detail: `The runner-up, ${runnerUp.agentName}, wins at no price.` };
+  }
+  let [winning, losing] = [0n, runnerUp.priceMicro];
+  while (losing - winning > 1n) {
+    const middle = (winning + losing) / 2n;
+    if (wins(middle)) winning = middle;
+    else losing = middle;
+  }
+  return {
+    ...about,
+    wins_at_price: amountToWire(winning),
+    detail: `The runner-up, ${runnerUp.agentName}, wins at a price of ${amountToDecimal(winning)} or less.`,
+  };
+}
+
+/** Scoreboards from before there was a choice name no strategy. */
+const scoringOf = ({ strategy, scale }: ScoreboardDto): Scoring =>
+  strategy === 'absolute' && scale ? { strategy, scale } : { strategy: 'minmax' };
+
+const toBid = (bid: ScoredBidDto): Bid => ({
+  agentId: bid.agent_id,
+  agentName: bid.agent_name,
+  version: bid.version,
+  priceMicro: parseAmount(bid.price),
+  rating: bid.rating,
+  estimatedMs: bid.estimated_ms,
+  tasksCompleted: bid.tasks_completed,
+  capabilityMatch: bid.capability_match,
+  discovery: bid.discovery,
+});
