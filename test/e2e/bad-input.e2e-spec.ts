@@ -320,6 +320,8 @@ describe('bad input', () => {
         address: ['nope', '', '1.2.3', `'`],
         expires: ['nope', '-1', '1e400'],
         filename: ['%00', 'a/b', '%22'],
+        format: ['nope', '%00', ''],
+        verify: ['nope', '1', '%00', ''],
         type: ['%00', 'nope', 'a/b%0d%0a'],
         signature: ['', '%00', 'nope'],
         redirect: ['nope', '1', '%00', ''],
