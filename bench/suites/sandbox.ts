@@ -170,10 +170,16 @@ class Sandbox {
 
   /** Of each living process, what it shares with no other. */
   privateMegabytes(): number[] {
-    return sandboxProcesses().map(({ pid }) => {
-      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      const kilobytes = [...rollup.matchAll(/^Private_\w+:\s*(\d+) kB$/gm)].map(([, value]) => Number(value));
-      return kilobytes.reduce((sum, value) => sum + value, 0) / 1024;
+    return sandboxProcesses().flatMap(({ pid }) => {
+      try {
+        const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+        const kilobytes = [...rollup.matchAll(/^Private_\w+:\s*(\d+) kB$/gm)].map(([, value]) => Number(value));
+        return [kilobytes.reduce((sum, value) => sum + value, 0) / 1024];
+      } catch (error) {
+        // One that was killed a moment ago, or is already dead and has no memory to speak of.
+        if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+        throw error;
+      }
     });
   }
 
