@@ -1,0 +1,35 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseCommand, UsageError } from './command.js';
+
+describe('the command line of npm run agent', () => {
+  it('runs with an empty object as input unless told otherwise', () => {
+    expect(parseCommand(['run', 'a.wasm'])).toEqual({
+      name: 'run',
+      file: 'a.wasm',
+      input: '{}',
+      timeoutMs: undefined,
+      json: false,
+    });
+  });
+
+  it('takes standard input, a time limit and JSON answers', () => {
+    const command = parseCommand(['run', 'a.wasm', '--input', '-', '--timeout', '250', '--json']);
+    expect(command).toMatchObject({ input: '-', timeoutMs: 250, json: true });
+  });
+
+  it.each([[[]], [['--help']], [['validate', 'a.wasm', '-h']]])('explains itself when given %j', (args) => {
+    expect(parseCommand(args)).toBe('help');
+  });
+
+  it.each([
+    [['build', 'a.wasm'], 'There is no command "build".'],
+    [['run'], 'npm run agent -- run FILE.wasm'],
+    [['run', 'a.wasm', 'b.wasm'], 'what is "b.wasm"?'],
+    [['run', 'a.wasm', '--timeout', '0'], 'above 0'],
+    [['run', 'a.wasm', '--timeout', '1.5'], 'whole number'],
+    [['run', 'a.wasm', '--memory', '1'], '--memory'],
+  ])('says what is wrong about %j', (args, message) => {
+    expect(() => parseCommand(args)).toThrow(UsageError);
+    expect(() => parseCommand(args)).toThrow(message);
+  });
+});
