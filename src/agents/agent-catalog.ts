@@ -1,19 +1,24 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
+import { outageLog } from '../observability/index.js';
 import { estimateDurationMs, smoothedRating } from './statistics.js';
 
 /** How old the statistics in the catalogue may be, ms. */
 const MAX_AGE_MS = 1000;
+/** Agents read by one statement when all are. */
+const PAGE = 5000;
 
 /** An active agent with an active version: what an auction knows of a bidder. */
 export interface Candidate {
   agentId: string;
+  /** Of the agent as it was read: an award to it is refused when it has changed since. */
+  revision: string;
   ownerId: string;
   name: string;
-  capabilities: ReadonlySet<string>;
+  capabilities: readonly string[];
   priceMicro: bigint;
   /** Smoothed, 0–5. */
   rating: number;
@@ -27,15 +32,30 @@ export interface Candidate {
 }
 
 /**
- * All agents that can bid, in memory, indexed by capability, so that an auction asks no database. Read again when it
- * is older than a second (statistics), and before the next use when an agent has changed (the feed's signal).
+ * All agents that can bid, in memory, by capability, so that an auction asks no database. Read whole once; from then on only
+ * the rows that have changed are, before the next use when a second has passed (statistics) or the feed has told of an
+ * agent (everything else).
+ *
+ * What has changed is found by transaction: each row carries the one that wrote it last, and whatever commits after a read
+ * was begun by a transaction that the read saw unfinished, or that began later. A clock or a sequence would lose the rows of a
+ * transaction that commits late.
  */
 @Injectable()
-export class AgentCatalog implements OnApplicationShutdown {
+export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly warnOfOutage = outageLog(new Logger('Catalogue'), 'newcomers may be invited more than once');
   private readonly prior: { mean: number; weight: number };
   private readonly unsubscribe: () => void;
-  private snapshot: Snapshot | null = null;
-  private loading: Promise<Snapshot> | null = null;
+
+  private readonly agents = new Map<string, Candidate>();
+  private readonly byCapability = new Map<string, Set<Candidate>>();
+  /** All transactions before this one have ended and been read; null before the first read. */
+  private horizon: string | null = null;
+  private readAt = -Infinity;
+  private told = false;
+  private reading: Promise<void> = Promise.resolve();
+  private nextRead: Promise<void> | null = null;
+  /** Invitations that are not written yet. */
+  private invited = new Set<string>();
 
   constructor(
     private readonly database: DataSource,
@@ -45,94 +65,144 @@ export class AgentCatalog implements OnApplicationShutdown {
     const { ratingPriorMean, ratingPriorWeight } = config.get('auction', { infer: true });
     this.prior = { mean: ratingPriorMean, weight: ratingPriorWeight };
     this.unsubscribe = stream.subscribe(({ signals }) => {
-      if (signals.some(({ type }) => type.startsWith('agent.'))) this.forget();
+      this.told ||= signals.some(({ type }) => type.startsWith('agent.'));
     });
   }
 
-  /** Agents that offer at least one of the capabilities; all of them when none is required. */
-  async offering(required: readonly string[]): Promise<Candidate[]> {
-    const { all, byCapability } = await this.current();
-    if (required.length === 0) return all;
-    if (required.length === 1) return byCapability.get(required[0]) ?? [];
-    return [...new Set(required.flatMap((capability) => byCapability.get(capability) ?? []))];
+  /** The first auction need not wait for it. */
+  onApplicationBootstrap(): void {
+    this.read().catch(() => undefined);
   }
 
-  /** The same, read from the database now: the signal of a change may still be on its way. */
-  async offeringNow(required: readonly string[]): Promise<Candidate[]> {
-    this.forget();
-    return this.offering(required);
+  /** Agents that offer at least one of the capabilities; all of them when none is required. Not to be kept. */
+  async offering(required: readonly string[]): Promise<Iterable<Candidate>> {
+    if (this.told || performance.now() - this.readAt > MAX_AGE_MS) await this.read();
+    return this.select(required);
   }
 
-  /** Remembers who got a seat in an auction that could not invite everyone. */
-  async recordInvitations(agentIds: string[]): Promise<void> {
-    await this.database.query('UPDATE agent_statistics SET last_invited_at = now() WHERE agent_id = ANY($1)', [
-      agentIds,
-    ]);
+  /** The same, with everything that was committed before the call: the word of a change may still be on its way. */
+  async offeringNow(required: readonly string[]): Promise<Iterable<Candidate>> {
+    await this.read();
+    return this.select(required);
+  }
+
+  /** Remembers who got a seat in an auction that could not invite everyone: here at once, for everybody within a second or two. */
+  recordInvitations(agentIds: readonly string[]): void {
+    const now = Date.now();
+    for (const id of agentIds) {
+      const candidate = this.agents.get(id);
+      if (candidate) candidate.lastInvitedAt = now;
+      this.invited.add(id);
+    }
   }
 
   onApplicationShutdown(): void {
     this.unsubscribe();
   }
 
-  private forget(): void {
-    this.snapshot = null;
-    this.loading = null;
+  private select(required: readonly string[]): Iterable<Candidate> {
+    if (required.length === 0) return this.agents.values();
+    if (required.length === 1) return this.byCapability.get(required[0]) ?? [];
+    return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability) ?? [])]));
   }
 
-  private async current(): Promise<Snapshot> {
-    if (this.snapshot && Date.now() - this.snapshot.loadedAt < MAX_AGE_MS) return this.snapshot;
-    const loading = (this.loading ??= this.load());
+  /** Resolves when a read is done that began after this call; calls that wait for one to begin share it. */
+  private read(): Promise<void> {
+    this.nextRead ??= this.reading
+      .catch(() => undefined)
+      .then(() => {
+        this.nextRead = null;
+        this.reading = this.catchUp();
+        return this.reading;
+      });
+    return this.nextRead;
+  }
+
+  private async catchUp(): Promise<void> {
+    const begun = performance.now();
+    this.told = false;
+    this.writeInvitations().catch(this.warnOfOutage);
     try {
-      const snapshot = await loading;
-      // A signal that came meanwhile has made this load stale: it serves its callers, but is not kept.
-      if (this.loading === loading) this.snapshot = snapshot;
-      return snapshot;
-    } finally {
-      if (this.loading === loading) this.loading = null;
+      await (this.horizon === null ? this.readAll() : this.readChanged(this.horizon));
+      this.readAt = begun;
+    } catch (error) {
+      this.told = true;
+      throw error;
     }
   }
 
-  private async load(): Promise<Snapshot> {
-    const loadedAt = Date.now();
-    const rows: CandidateRow[] = await this.database.query(CANDIDATES);
-    const all = rows.map((row) => this.toCandidate(row));
-    const byCapability = new Map<string, Candidate[]>();
-    for (const candidate of all) {
-      for (const capability of candidate.capabilities) {
-        const offering = byCapability.get(capability);
-        if (offering) offering.push(candidate);
-        else byCapability.set(capability, [candidate]);
-      }
+  /** In pages, so that the process answers others meanwhile. What changes after the first is read with the changes. */
+  private async readAll(): Promise<void> {
+    const [{ horizon }]: { horizon: string }[] = await this.database.query(`SELECT ${HORIZON} AS horizon`);
+    let last = '00000000-0000-0000-0000-000000000000';
+    for (let rows: AgentRow[] = []; ;) {
+      rows = await this.database.query(ALL, [last, PAGE]);
+      for (const row of rows) this.apply(row);
+      if (rows.length < PAGE) break;
+      last = rows[rows.length - 1].id;
     }
-    return { loadedAt, all, byCapability };
+    this.horizon = horizon;
   }
 
-  private toCandidate(row: CandidateRow): Candidate {
+  private async readChanged(since: string): Promise<void> {
+    const rows: (AgentRow & { horizon: string })[] = await this.database.query(CHANGED, [since]);
+    for (const row of rows) this.apply(row);
+    if (rows.length > 0) this.horizon = rows[0].horizon;
+  }
+
+  /** Puts an agent in place of what was known of it. */
+  private apply(row: AgentRow): void {
+    const known = this.agents.get(row.id);
+    if (known) {
+      this.agents.delete(row.id);
+      for (const capability of known.capabilities) this.byCapability.get(capability)?.delete(known);
+    }
+    if (!row.bids) return;
+    const candidate = this.toCandidate(row, known);
+    this.agents.set(row.id, candidate);
+    for (const capability of candidate.capabilities) {
+      const offering = this.byCapability.get(capability);
+      if (offering) offering.add(candidate);
+      else this.byCapability.set(capability, new Set([candidate]));
+    }
+  }
+
+  private toCandidate(row: AgentRow, known: Candidate | undefined): Candidate {
     return {
       agentId: row.id,
+      revision: row.revision,
       ownerId: row.owner_id,
       name: row.name,
-      capabilities: new Set(row.capabilities),
+      capabilities: row.capabilities,
       priceMicro: BigInt(row.price_micro),
       rating: smoothedRating(row.rating_sum, row.rating_count, this.prior),
       tasksCompleted: row.tasks_completed,
       estimatedMs: estimateDurationMs(row.duration_p80_ms, row.expected_duration_ms),
-      lastInvitedAt: row.last_invited_at?.getTime() ?? 0,
+      lastInvitedAt: Math.max(row.last_invited_at?.getTime() ?? 0, known?.lastInvitedAt ?? 0),
       version: row.version,
       sha256: row.sha256,
       storageRef: row.storage_ref,
     };
   }
+
+  private async writeInvitations(): Promise<void> {
+    if (this.invited.size === 0) return;
+    const agentIds = [...this.invited];
+    this.invited = new Set();
+    try {
+      await this.database.query(INVITED, [agentIds]);
+    } catch (error) {
+      for (const id of agentIds) this.invited.add(id);
+      throw error;
+    }
+  }
 }
 
-interface Snapshot {
-  loadedAt: number;
-  all: Candidate[];
-  byCapability: Map<string, Candidate[]>;
-}
-
-interface CandidateRow {
+interface AgentRow {
   id: string;
+  revision: string;
+  /** Whether it can bid; when not, it has no version. */
+  bids: boolean;
   owner_id: string;
   name: string;
   capabilities: string[];
@@ -148,11 +218,31 @@ interface CandidateRow {
   storage_ref: string;
 }
 
-const CANDIDATES = `
-  SELECT a.id, a.owner_id, a.name, a.capabilities, a.price_micro, a.expected_duration_ms,
+const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
+
+const AGENT = `
+  SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
-         b.version, b.sha256, b.storage_ref
+         b.version, b.sha256, b.storage_ref, a.status = 'active' AND b.id IS NOT NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
     JOIN agent_statistics s ON s.agent_id = a.id
-    JOIN agent_binaries b ON b.id = a.active_binary_id
-   WHERE a.status = 'active'`;
+    LEFT JOIN agent_binaries b ON b.id = a.active_binary_id`;
+
+const ALL = `${AGENT}
+   WHERE a.id > $1 AND a.status = 'active' AND a.active_binary_id IS NOT NULL
+   ORDER BY a.id
+   LIMIT $2`;
+
+/** Rows restored from another server's backup may carry transactions that are yet to come here: those are not changes. */
+const CHANGED = `${AGENT}
+   WHERE a.id IN (
+     SELECT id FROM agents WHERE revision >= $1 AND revision < ${HORIZON.replace('xmin', 'xmax')}
+      UNION
+     SELECT agent_id FROM agent_statistics WHERE revision >= $1 AND revision < ${HORIZON.replace('xmin', 'xmax')}
+   )`;
+
+/** Rows are locked in the order of their ids, as by whoever else changes several. */
+const INVITED = `
+  UPDATE agent_statistics SET last_invited_at = now()
+    FROM (SELECT agent_id FROM agent_statistics WHERE agent_id = ANY($1::uuid[]) ORDER BY agent_id FOR UPDATE) AS invited
+   WHERE agent_statistics.agent_id = invited.agent_id`;

@@ -1,4 +1,4 @@
-import { Column, Entity, ForeignKey, PrimaryColumn } from 'typeorm';
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { Agent } from './agent.entity.js';
 
 /** What the server itself has seen of an agent. Written by settlements and ratings, read by auctions. */
@@ -28,4 +28,9 @@ export class AgentStatistics {
   /** When it last had a seat in an auction that could not invite everyone. */
   @Column({ type: 'timestamptz', nullable: true })
   lastInvitedAt: Date | null;
+
+  /** The transaction that changed this row last; the database writes it. */
+  @Index('agent_statistics_revision_idx')
+  @Column({ type: 'bigint', default: 0, select: false, insert: false, update: false })
+  revision: string;
 }

@@ -44,6 +44,11 @@ export class Agent {
   @Column({ type: 'uuid', nullable: true })
   activeBinaryId: string | null;
 
+  /** The transaction that changed this row last; the database writes it. An award is refused when it is no longer this one. */
+  @Index('agents_revision_idx')
+  @Column({ type: 'bigint', default: 0, select: false, insert: false, update: false })
+  revision: string;
+
   @CreateDateColumn({ type: 'timestamptz' })
   createdAt: Date;
 

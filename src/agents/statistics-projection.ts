@@ -5,7 +5,7 @@ import {
   type OnApplicationBootstrap,
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, In } from 'typeorm';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
 import { nextDurationP80 } from './statistics.js';
@@ -67,7 +67,8 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   if (relevant.length === 0) return;
   const repository = transaction.getRepository(AgentStatistics);
   const ids = [...new Set(relevant.map((event) => event.data.agent_id as string))];
-  const rows = await repository.findBy(ids.map((agentId) => ({ agentId })));
+  // In the order of their ids, so that whoever else changes several waits for this transaction rather than both for each other.
+  const rows = await repository.find({ where: { agentId: In(ids) }, order: { agentId: 'ASC' } });
   const byAgent = new Map(rows.map((row) => [row.agentId, row]));
   for (const event of relevant) {
     const statistics = byAgent.get(event.data.agent_id as string);

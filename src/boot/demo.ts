@@ -23,9 +23,9 @@ export async function showMainJob(url: string, token: string): Promise<void> {
   try {
     const submitted = await call<TaskDto>(url, token, '/tasks', TASK);
     const task = await ended(url, token, submitted.id);
-    const auction = await call<ScoreboardDto>(url, token, `/tasks/${task.id}/auction`);
+    const { rounds } = await call<{ rounds: ScoreboardDto[] }>(url, token, `/tasks/${task.id}/auction`);
     console.log(`  Task ${task.id} asked for an agent that can ${TASK.required_capabilities.join(', ')}:\n`);
-    console.log(scoreboardTable(auction));
+    console.log(scoreboardTable(rounds[rounds.length - 1]));
     console.log(`\n  ${task.status}${task.cost === null ? '' : ` for ${task.cost} credits`}:`);
     console.log(JSON.stringify(task.result ?? task.error, null, 2).replace(/^/gm, '  '));
     console.log(`\n  Next: ${url}/docs, or the tour in README.md\n`);

@@ -25,8 +25,8 @@ export interface FirstRun {
 /** Leaves no installation without an admin and, outside production, no market without agents. Changes nothing that is there. */
 export async function provision(app: INestApplicationContext, environment: Environment): Promise<FirstRun> {
   const { caller, notices } = await firstAdmin(app, environment);
-  const empty = (await app.get(AgentCatalog, { strict: false }).offering([])).length === 0;
-  if (empty && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
+  const [agent] = await app.get(AgentCatalog, { strict: false }).offeringNow([]);
+  if (!agent && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
   return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue({ ...caller, sessionId: newId() }) };
 }
 

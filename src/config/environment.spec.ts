@@ -18,6 +18,7 @@ describe('the environment', () => {
       ratingPriorWeight: 5,
       enableFailover: true,
       maxFailoverAgents: 3,
+      maxRounds: 2,
       requireCompetition: false,
       discoverySeat: true,
     });

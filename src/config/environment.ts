@@ -179,8 +179,10 @@ export interface AuctionConfig {
   /** How many votes the prior counts for. */
   ratingPriorWeight: number;
   enableFailover: boolean;
-  /** Attempts a task may take beyond the first. */
+  /** Attempts one auction may lead to beyond the first. */
   maxFailoverAgents: number;
+  /** Auctions held for a task while agents fail at it. */
+  maxRounds: number;
   /** Fewer than `minAgents` bids fail the task instead of being awarded with `competitive: false`. */
   requireCompetition: boolean;
   /** Keep one invited seat for the eligible agent that waited longest for an invitation. */
@@ -435,7 +437,10 @@ export const variables = z
     RATING_PRIOR_MEAN: number(3.5, 0, 5).describe('Rating of an agent nobody has rated'),
     RATING_PRIOR_WEIGHT: number(5, 0, 1000).describe('Votes this prior counts for'),
     ENABLE_FAILOVER: flag(true).describe('Let the next-ranked agent try when one fails'),
-    MAX_FAILOVER_AGENTS: integer(3, 0, 100).describe('Further attempts a task may take'),
+    MAX_FAILOVER_AGENTS: integer(3, 0, 100).describe('Further attempts that one auction may lead to'),
+    MAX_AUCTION_ROUNDS: integer(2, 1, 10).describe(
+      'Auctions held for one task: another one, among those who have not failed, when all attempts of the last have',
+    ),
     REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
     AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
 
@@ -604,6 +609,7 @@ function toSlices(env: Variables): Environment {
       ratingPriorWeight: env.RATING_PRIOR_WEIGHT,
       enableFailover: env.ENABLE_FAILOVER,
       maxFailoverAgents: env.MAX_FAILOVER_AGENTS,
+      maxRounds: env.MAX_AUCTION_ROUNDS,
       requireCompetition: env.REQUIRE_COMPETITION,
       discoverySeat: env.AUCTION_DISCOVERY_SEAT,
     },

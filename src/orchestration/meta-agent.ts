@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
@@ -8,7 +8,6 @@ import { type Auction, type AuctionRequest, holdAuction } from './auction/auctio
 /** Chooses who does a task: asks the catalogue for candidates and holds the auction among them. */
 @Injectable()
 export class MetaAgent {
-  private readonly logger = new Logger('MetaAgent');
   private readonly rules: AuctionConfig;
 
   constructor(
@@ -18,16 +17,18 @@ export class MetaAgent {
     this.rules = config.get('auction', { infer: true });
   }
 
-  /** Agents that have failed this task are not asked again. */
-  async auction(task: UnfinishedTask): Promise<Auction> {
-    let auction = this.hold(task, await this.catalog.offering(task.requiredCapabilities));
+  /**
+   * @param failed agents that are not asked: they have failed this task
+   * @param stale whether the catalogue has just been shown to be
+   */
+  async auction(task: UnfinishedTask, failed: readonly string[], stale = false): Promise<Auction> {
+    let auction: Auction | null = null;
+    if (!stale) auction = this.hold(task, failed, await this.catalog.offering(task.requiredCapabilities));
     // Before a task fails for want of an agent: one that was uploaded a moment ago may just not be in the catalogue yet.
-    if (auction.failure) auction = this.hold(task, await this.catalog.offeringNow(task.requiredCapabilities));
-    if (auction.invited.length > 0) {
-      this.catalog
-        .recordInvitations(auction.invited)
-        .catch((error: Error) => this.logger.warn(`invitations were not recorded: ${error.message}`));
+    if (!auction || auction.failure) {
+      auction = this.hold(task, failed, await this.catalog.offeringNow(task.requiredCapabilities));
     }
+    this.catalog.recordInvitations(auction.invited);
     return auction;
   }
 
@@ -36,16 +37,24 @@ export class MetaAgent {
     return holdAuction(await this.catalog.offering(request.requiredCapabilities), request, this.rules);
   }
 
-  private hold(task: UnfinishedTask, offering: Candidate[]): Auction {
-    const failed = new Set(task.failedAgentIds);
-    const candidates = failed.size > 0 ? offering.filter((candidate) => !failed.has(candidate.agentId)) : offering;
+  private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
+    const candidates = failed.length > 0 ? without(new Set(failed), offering) : offering;
     return holdAuction(candidates, { ...task, limitMs: limitMsOf(task) }, this.rules);
   }
 
-  /** How many agents may fail at a task before it has failed. */
-  get maxAgentsPerTask(): number {
+  /** How many agents may fail at a task before another auction is held. */
+  get agentsPerRound(): number {
     return this.rules.enableFailover ? 1 + this.rules.maxFailoverAgents : 1;
   }
+
+  /** How many agents may fail at a task before it has failed. */
+  get agentsPerTask(): number {
+    return this.rules.enableFailover ? this.agentsPerRound * this.rules.maxRounds : 1;
+  }
+}
+
+function* without(agentIds: ReadonlySet<string>, candidates: Iterable<Candidate>): Iterable<Candidate> {
+  for (const candidate of candidates) if (!agentIds.has(candidate.agentId)) yield candidate;
 }
 
 /** What one attempt may take: its timeout, or what is left until the deadline, ms. */

@@ -41,7 +41,7 @@ export function completion(
 }
 
 /** Why a task has failed: the one agent's error, or everyone's. */
-export function failure(failures: { agent: Candidate; error: TaskError }[]): TaskError {
+export function failure(failures: readonly { agent: Candidate; error: TaskError }[]): TaskError {
   if (failures.length === 0) return { code: 'ALL_AGENTS_FAILED', message: 'Every agent that may try has failed.' };
   if (failures.length === 1) return failures[0].error;
   const reasons = failures.map(({ agent, error }) => `${agent.name}: ${error.code} (${error.message})`);

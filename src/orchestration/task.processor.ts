@@ -3,6 +3,7 @@ import type { Candidate } from '../agents/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
+  type ChangeOutcome,
   DEADLINE_EXCEEDED,
   HANDED_BACK,
   LOST,
@@ -25,7 +26,7 @@ const MAX_HAND_BACKS = 100;
 
 /**
  * A task's way through a worker: auction → award → sandbox → settlement, with the next-ranked agent's turn after a
- * failure. Runs at least once per task; what it writes is guarded, so that a second run of the same task settles nothing.
+ * failure, and another auction after the last of them. Runs at least once per task; what it writes is guarded, so that a second run of the same task settles nothing.
  *
  * What is nobody's fault (storage or database away, this process stopping) hands the task back to the queue.
  */
@@ -43,45 +44,57 @@ export class TaskProcessor {
   async process(taskId: string): Promise<Handled> {
     const task = await this.tasks.unfinished(taskId);
     if (!task) return;
-    if (isPastDeadline(task)) return this.fail(task, task.attempt, null, DEADLINE_EXCEEDED);
-    if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, task.attempt, null, WORKERS_LOST);
-    if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, task.attempt, null, SERVER_FAULT);
+    if (isPastDeadline(task)) return this.fail(task, [], DEADLINE_EXCEEDED);
+    if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, [], WORKERS_LOST);
+    if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, [], SERVER_FAULT);
 
-    const auction = await this.metaAgent.auction(task);
-    if (auction.failure) return this.fail(task, task.attempt, null, auction.failure, auction);
-
-    const turns = auction.ranking.slice(0, this.metaAgent.maxAgentsPerTask - task.failedAgentIds.length);
     const failures: Failure[] = [];
-    for (const agent of turns) {
+    for (let round: Round = 'failed'; ;) {
+      const asked = [...task.failedAgentIds, ...failures.map(({ agent }) => agent.agentId)];
+      if (asked.length >= this.metaAgent.agentsPerTask) return this.fail(task, failures, failure(failures));
+      const stale = round === 'stale';
+      const auction = await insist(() => this.metaAgent.auction(task, asked, stale));
+      if (auction.failure && asked.length > 0) return this.fail(task, failures, failure(failures));
+      if (auction.failure) return this.fail(task, failures, auction.failure, auction);
+      round = await this.runRound(task, auction, failures);
+      if (typeof round === 'object') return round.handled;
+    }
+  }
+
+  /** Lets the agents of one auction try in their order, until one completes or none may try any more. */
+  private async runRound(task: UnfinishedTask, auction: Auction, failures: Failure[]): Promise<Round> {
+    const turns = auction.ranking.slice(0, this.metaAgent.agentsPerRound);
+    for (const [turn, agent] of turns.entries()) {
       const ordinal = task.attempt + failures.length + 1;
       let result: AttemptResult;
       try {
-        if (!(await this.award(task, agent, ordinal, auction, failures.at(-1)))) return;
+        const award = await this.award(task, agent, ordinal, auction, turn, failures.at(-1));
+        if (award === 'moved_on') return ENDED;
+        if (award === 'agent_changed') return 'stale';
         result = await this.attempts.run(task, agent, ordinal);
       } catch (error) {
-        return this.handBack(task, agent, ordinal, error as Error);
+        return { handled: await this.handBack(task, agent, ordinal, error as Error) };
       }
-      if (result.end === 'overtaken') return;
-      if (result.end === 'stopped') return this.handBack(task, agent, ordinal);
-      if (result.end === 'completed') return this.complete(task, agent, ordinal, result);
+      if (result.end === 'overtaken') return ENDED;
+      if (result.end === 'stopped') return { handled: await this.handBack(task, agent, ordinal) };
+      if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result) };
       failures.push({ agent, ...result });
-      if (isPastDeadline(task)) break;
+      if (isPastDeadline(task)) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
     }
-    const error = isPastDeadline(task) ? DEADLINE_EXCEEDED : failure(failures);
-    await this.fail(task, task.attempt + failures.length, failures.at(-1) ?? null, error);
+    return 'failed';
   }
 
-  /** @returns false when the task has moved on without this worker */
   private award(
     task: UnfinishedTask,
     agent: Candidate,
     ordinal: number,
     auction: Auction,
+    turn: number,
     failed: Failure | undefined,
-  ): Promise<boolean> {
+  ): Promise<ChangeOutcome> {
     const award = presentAward(agent, ordinal);
     const competitive = auction.scoreboard.competitive;
-    return this.store.transition({
+    return this.store.award({
       taskId: task.id,
       to: 'assigned',
       attempt: ordinal - 1,
@@ -89,11 +102,12 @@ export class TaskProcessor {
       award: {
         ordinal,
         agentId: agent.agentId,
+        agentRevision: agent.revision,
         version: agent.version,
         priceMicro: agent.priceMicro,
       },
       ended: failed?.record ?? lostWith(task),
-      scoreboard: failed ? undefined : auction.scoreboard,
+      scoreboard: turn === 0 ? auction.scoreboard : undefined,
       event: failed
         ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
         : { type: 'task.assigned', data: { status: 'assigned', ...award, competitive } },
@@ -145,13 +159,15 @@ export class TaskProcessor {
     if (!settled) this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
   }
 
+  /** @param auction the one that found nobody */
   private async fail(
     task: UnfinishedTask,
-    attempt: number,
-    last: Failure | null,
+    failures: readonly Failure[],
     error: TaskError,
     auction?: Auction,
   ): Promise<void> {
+    const attempt = task.attempt + failures.length;
+    const last = failures.at(-1);
     const change: TaskChange = {
       taskId: task.id,
       to: 'failed',
@@ -165,6 +181,15 @@ export class TaskProcessor {
     await insist(() => this.store.transition(change));
   }
 }
+
+/**
+ * How the turns of one auction ended: another auction is called for, since all of them have failed or one of the agents has
+ * changed since it bid; or the task is done with.
+ */
+type Round = 'failed' | 'stale' | { handled: Handled };
+
+/** By somebody else. */
+const ENDED: Round = { handled: undefined };
 
 /** An attempt that nobody has ended was lost with its worker. */
 const lostWith = ({ status }: UnfinishedTask): AttemptEnd | undefined =>

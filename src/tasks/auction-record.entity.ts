@@ -9,6 +9,14 @@ export class AuctionRecord {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'auctions_pkey' })
   taskId: string;
 
+  /** 1 for the first auction held for the task; another one follows when all attempts of the last have failed. */
+  @PrimaryColumn('integer', { default: 1, primaryKeyConstraintName: 'auctions_pkey' })
+  round: number;
+
+  /** Ordinal of the attempt it was decided for; null when nobody won. */
+  @Column({ type: 'integer', nullable: true })
+  firstAttempt: number | null;
+
   @Column({ type: 'json' })
   scoreboard: ScoreboardDto;
 

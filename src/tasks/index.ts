@@ -16,6 +16,13 @@ export { TaskService } from './task.service.js';
 export { SubmitTaskDto, type TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { isTerminal, type TaskStatus } from './task-state.js';
-export { type AttemptEnd, DEADLINE_EXCEEDED, type TaskChange, type TaskError, TaskStore } from './task-store.js';
+export {
+  type AttemptEnd,
+  type ChangeOutcome,
+  DEADLINE_EXCEEDED,
+  type TaskChange,
+  type TaskError,
+  TaskStore,
+} from './task-store.js';
 export { TasksModule } from './tasks.module.js';
 export { WaitingLine } from './waiting-line.js';

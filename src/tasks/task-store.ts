@@ -20,7 +20,7 @@ import { type TaskStatus, statesBefore } from './task-state.js';
 @Injectable()
 export class TaskStore {
   private readonly submissions: MicroBatcher<Submission, SubmissionOutcome>;
-  private readonly transitions: MicroBatcher<TaskChange, boolean>;
+  private readonly transitions: MicroBatcher<TaskChange, ChangeOutcome>;
 
   constructor(
     private readonly sql: Sql,
@@ -62,7 +62,12 @@ export class TaskStore {
   }
 
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
-  transition(change: TaskChange): Promise<boolean> {
+  async transition(change: TaskChange): Promise<boolean> {
+    return (await this.transitions.add(change)) === 'changed';
+  }
+
+  /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
+  award(change: TaskChange & { award: Award }): Promise<ChangeOutcome> {
     return this.transitions.add(change);
   }
 
@@ -84,18 +89,21 @@ export class TaskStore {
     return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
   }
 
-  private async change(changes: TaskChange[]): Promise<boolean[]> {
-    const rows = await this.sql.query<{ id: string; seq: string }>('task-transition', TRANSITION, [
+  private async change(changes: TaskChange[]): Promise<ChangeOutcome[]> {
+    const rows = await this.sql.query<{ id: string; seq: string | null }>('task-transition', TRANSITION, [
       JSON.stringify(changes.map(toChangeRow)),
     ]);
-    const changed = new Set(rows.map((row) => row.id));
+    const changed = new Set(rows.filter(({ seq }) => seq !== null).map(({ id }) => id));
+    const refused = new Set(rows.filter(({ seq }) => seq === null).map(({ id }) => id));
     if (changed.size > 0) {
       // Only cancellations need other processes to act at once: whoever runs the task kills its sandbox.
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
       const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
       this.events.announce({ seq: highest(rows), signals });
     }
-    return changes.map((change) => changed.has(change.taskId));
+    return changes.map(({ taskId }) =>
+      changed.has(taskId) ? 'changed' : refused.has(taskId) ? 'agent_changed' : 'moved_on',
+    );
   }
 }
 
@@ -152,6 +160,7 @@ export interface TaskChange {
   ended?: AttemptEnd;
   /** From now on, how long the worker may take before the task counts as abandoned, ms. */
   leaseMs?: number;
+  /** Of the auction that led to it. */
   scoreboard?: ScoreboardDto;
   /** JSON text of the agent's answer. */
   resultText?: string;
@@ -162,9 +171,17 @@ export interface TaskChange {
   agentOwnerId?: string;
 }
 
+/**
+ * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
+ * - `agent_changed`: the agent is not what bid any more (paused, another version, another price): hold the auction again.
+ */
+export type ChangeOutcome = 'changed' | 'moved_on' | 'agent_changed';
+
 export interface Award {
   ordinal: number;
   agentId: string;
+  /** Of the agent as it bid. */
+  agentRevision: string;
   version: string;
   priceMicro: bigint;
 }
@@ -325,6 +342,7 @@ const toChangeRow = (change: TaskChange) => ({
   held_attempt: change.attempt ?? null,
   new_attempt: change.award?.ordinal ?? null,
   agent_id: change.award?.agentId ?? null,
+  agent_revision: change.award?.agentRevision ?? null,
   agent_owner_id: change.agentOwnerId ?? null,
   version: change.award?.version ?? null,
   price_micro: change.award?.priceMicro.toString() ?? null,
@@ -348,10 +366,12 @@ const toChangeRow = (change: TaskChange) => ({
 const TRANSITION = `
   WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
   change AS MATERIALIZED (
-    SELECT change.*
+    SELECT change.*, agent_id IS NOT NULL AND NOT EXISTS (
+             SELECT FROM agents WHERE agents.id = agent_id AND agents.revision = agent_revision
+           ) AS refused
       FROM feed, json_to_recordset($1::json)
         AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
-                  agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
+                  agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
                   event_type text, event_agent_id uuid, event_data text)
   ),
@@ -374,6 +394,7 @@ const TRANSITION = `
            completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
       FROM change
      WHERE tasks.id = change.id
+       AND NOT refused
        AND tasks.status = ANY (from_statuses)
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
@@ -394,13 +415,16 @@ const TRANSITION = `
     SELECT id, new_attempt, agent_id, version, price_micro, clock_timestamp() FROM moved WHERE new_attempt IS NOT NULL
   ),
   auction AS (
-    INSERT INTO auctions (task_id, scoreboard)
-    SELECT id, scoreboard::json FROM moved WHERE scoreboard IS NOT NULL
-    ON CONFLICT (task_id) DO UPDATE SET scoreboard = excluded.scoreboard, created_at = now()
+    INSERT INTO auctions (task_id, round, first_attempt, scoreboard)
+    SELECT id, (SELECT coalesce(max(round), 0) + 1 FROM auctions WHERE task_id = moved.id), new_attempt, scoreboard::json
+      FROM moved
+     WHERE scoreboard IS NOT NULL
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
     SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json FROM moved
     RETURNING task_id, seq
   )
-  SELECT task_id AS id, seq FROM event`;
+  SELECT task_id AS id, seq FROM event
+  UNION ALL
+  SELECT id, NULL FROM change WHERE refused`;

@@ -129,12 +129,16 @@ export class TaskService implements BeforeApplicationShutdown {
     return task;
   }
 
-  /** How the agent was chosen. @throws AppError `not_found` also before the auction */
-  async auction(caller: Caller, id: string): Promise<AuctionRecord> {
+  /** How its agents were chosen, the first auction first. @throws AppError `not_found` also before it */
+  async auctions(caller: Caller, id: string): Promise<AuctionRecord[]> {
     await this.owned(caller, id);
-    const record = await this.database.getRepository(AuctionRecord).findOneBy({ taskId: id });
-    if (!record) throw new AppError('not_found', 'NO_AUCTION_YET', 'This task has not been auctioned yet.');
-    return record;
+    const records = await this.database
+      .getRepository(AuctionRecord)
+      .find({ where: { taskId: id }, order: { round: 'ASC' } });
+    if (records.length === 0) {
+      throw new AppError('not_found', 'NO_AUCTION_YET', 'This task has not been auctioned yet.');
+    }
+    return records;
   }
 
   /** A task as `submit` would store it; nothing is written. @throws AppError `invalid` or `too_large` */

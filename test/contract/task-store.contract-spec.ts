@@ -40,6 +40,13 @@ describe('the store of tasks', () => {
     await sql.query('user', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       userId,
     ]);
+    const [agent] = await sql.query<Row>(
+      'agent',
+      `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro)
+       VALUES ($1, $2, 'agent', 'Agent', '{work}', 5) RETURNING revision`,
+      [AGENT, userId],
+    );
+    agentRevision = agent.revision;
   });
 
   afterAll(async () => {
@@ -190,6 +197,31 @@ describe('the store of tasks', () => {
       expect(events.slice(before.events.length)).toMatchObject([
         { type: 'task.log', user_id: userId, agent_owner_id: OWNER, data: { to } },
       ]);
+    });
+
+    it('awards nothing to an agent that has changed since it bid, and says so', async () => {
+      const agentId = newId();
+      const [{ revision }] = await sql.query<Row>(
+        'changing',
+        `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro)
+         VALUES ($1, $2, 'changing', 'Changing', '{work}', 5) RETURNING revision`,
+        [agentId, userId],
+      );
+      const toAgent = (id: string) => ({
+        ...change(id, 'assigned'),
+        attempt: 0,
+        award: { ...award(1), agentId, agentRevision: revision },
+      });
+      const [first, second] = [newTask(), newTask()];
+      await Promise.all([first, second].map((task) => submitted(task)));
+      expect(await worker.store.award(toAgent(first.id))).toBe('changed');
+      await sql.query('pause', `UPDATE agents SET status = 'paused' WHERE id = $1`, [agentId]);
+      const before = await snapshot(second.id);
+      expect(await worker.store.award(toAgent(second.id))).toBe('agent_changed');
+      expect(await worker.store.award({ ...toAgent(second.id), award: { ...award(1), agentId: newId() } })).toBe(
+        'agent_changed',
+      );
+      expect(await snapshot(second.id)).toEqual(before);
     });
 
     it.each(forbidden)('does not let $from become $to, and writes nothing', async ({ from, to }) => {
@@ -495,6 +527,8 @@ type Row = Record<string, any>;
 
 const AGENT = newId();
 const OWNER = newId();
+/** Of the agent as the database has it. */
+let agentRevision: string;
 
 const change = (taskId: string, to: TaskStatus): TaskChange => ({
   taskId,
@@ -502,7 +536,7 @@ const change = (taskId: string, to: TaskStatus): TaskChange => ({
   event: { type: 'task.log', data: { to } },
 });
 
-const award = (ordinal: number) => ({ ordinal, agentId: newId(), version: '2.0.0', priceMicro: 5n });
+const award = (ordinal: number) => ({ ordinal, agentId: AGENT, agentRevision, version: '2.0.0', priceMicro: 5n });
 
 const ended = (outcome: string) => ({
   outcome,

@@ -61,7 +61,7 @@ describe('a server on PostgreSQL alone', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     server = await startServer({
-      env: { DATABASE_URL: database.url, WORKER_CONCURRENCY: '1', SANDBOX_SLOTS: '1', MAX_FAILOVER_AGENTS: '2' },
+      env: { DATABASE_URL: database.url, WORKER_CONCURRENCY: '1', SANDBOX_SLOTS: '1', MAX_FAILOVER_AGENTS: '2', MAX_AUCTION_ROUNDS: '1' },
     });
     url = server.url;
     token = (await registerUser(url)).token;
@@ -206,7 +206,7 @@ describe('a server on PostgreSQL alone', () => {
       await remember(ids.premium, { completed: 20, durationMs: 60, ratingSum: 75, ratingCount: 15 });
 
       const task = await run('weigh', { required_capabilities: ['weigh', 'measure'] });
-      const { body: board } = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200);
+      const [board] = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200).body.rounds;
 
       expect(board).toMatchObject({
         weights: { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 },
@@ -274,7 +274,7 @@ describe('a server on PostgreSQL alone', () => {
       }
       const weights = { price: 1, quality: 0, speed: 3, reputation: 0 };
       const task = await run('haggle', { weights });
-      const { body: board } = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200);
+      const [board] = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200).body.rounds;
       expect(board.weights).toEqual({ price: 0.25, quality: 0, speed: 0.75, reputation: 0 });
       expect(board.bids.map((bid: any) => [bid.agent_id, bid.total])).toEqual([
         [ids[1], 0.75],
@@ -289,7 +289,7 @@ describe('a server on PostgreSQL alone', () => {
       const task = await run('precious', { budget: '2.749999' }, 'failed');
       expect(task.error).toEqual({ code: 'BUDGET_TOO_LOW', message: expect.stringContaining('2.75') });
       expect(task).toMatchObject({ attempts: [], cost: null, agent_id: null });
-      const { body: board } = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200);
+      const [board] = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200).body.rounds;
       expect(board).toMatchObject({ bids: [], excluded: [{ reason: 'over_budget' }, { reason: 'over_budget' }] });
     });
 

@@ -32,10 +32,7 @@ describe('an auction', () => {
 
   it('ranks the candidates as it ranks their bids, with the share of the capabilities each offers', () => {
     const { ranking, scoreboard } = hold(
-      [
-        candidate('half', { capabilities: new Set(['a', 'z']) }),
-        candidate('whole', { capabilities: new Set(['a', 'b']) }),
-      ],
+      [candidate('half', { capabilities: ['a', 'z'] }), candidate('whole', { capabilities: ['a', 'b'] })],
       { requiredCapabilities: ['a', 'b'] },
     );
     expect(ranking.map(({ agentId }) => agentId)).toEqual(['whole', 'half']);
@@ -46,7 +43,7 @@ describe('an auction', () => {
   });
 
   it('asks nothing of anybody when no capability is required', () => {
-    const { scoreboard } = hold([candidate('any', { capabilities: new Set() })], { requiredCapabilities: [] });
+    const { scoreboard } = hold([candidate('any', { capabilities: [] })], { requiredCapabilities: [] });
     expect(scoreboard.bids[0].capability_match).toBe(1);
   });
 
@@ -96,7 +93,7 @@ describe('the seats of an auction', () => {
   it('put the capability match before the rating, then experience, then price', () => {
     const rules = { maxAgents: 1, discoverySeat: false };
     const seatOf = (...candidates: Candidate[]) => hold(candidates, {}, rules).invited;
-    const partial = candidate('partial', { rating: 5, capabilities: new Set() });
+    const partial = candidate('partial', { rating: 5, capabilities: [] });
     expect(seatOf(partial, candidate('whole'))).toEqual(['whole']);
     expect(seatOf(candidate('a', { rating: 3.5 }), candidate('b', { rating: 4 }))).toEqual(['b']);
     expect(seatOf(candidate('a'), candidate('b', { tasksCompleted: 1 }))).toEqual(['b']);
@@ -170,9 +167,10 @@ const crowd = (size: number): Candidate[] =>
 function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate {
   return {
     agentId,
+    revision: '1',
     ownerId: 'owner',
     name: agentId,
-    capabilities: new Set(['work']),
+    capabilities: ['work'],
     priceMicro: 500_000n,
     rating: 3.5,
     tasksCompleted: 0,

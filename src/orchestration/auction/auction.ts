@@ -2,6 +2,7 @@ import type { Candidate } from '../../agents/index.js';
 import { amountToDecimal, amountToWire } from '../../common/money.js';
 import type { AuctionConfig, AuctionWeights } from '../../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto, TaskError } from '../../tasks/index.js';
+import { Best } from './best.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
 /** What a task brings to its auction. */
@@ -35,19 +36,11 @@ const HALF_REPUTATION = 20;
  * ① candidates below the minimum rating or over the budget are excluded, with the reason;
  * ② of the rest at most `maxAgents` are invited: the best matching and best rated, and the one that waited longest;
  * ③ their bids are scored and ranked.
+ *
+ * The first two go over the candidates once and keep only as many as have a seat or are named in the scoreboard.
  */
-export function holdAuction(candidates: readonly Candidate[], request: AuctionRequest, rules: AuctionConfig): Auction {
-  const excluded: Exclusion[] = [];
-  const eligible = candidates.filter((candidate) => {
-    const exclusion = exclusionOf(candidate, request, rules);
-    if (exclusion) excluded.push(exclusion);
-    return !exclusion;
-  });
-  const { seated, discovery, unseated } = assignSeats(eligible, request, rules);
-  for (const candidate of unseated) {
-    excluded.push({ candidate, reason: 'no_seat', detail: `Only ${rules.maxAgents} agents are invited.` });
-  }
-
+export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
+  const { seated, discovery, excluded } = invite(candidates, request, rules);
   const weights = request.weights ? normalised(request.weights) : rules.weights;
   const bids = seated.map((candidate) => toBid(candidate, request, candidate === discovery));
   const scoring = scoringFor(request, rules);
@@ -63,60 +56,94 @@ export function holdAuction(candidates: readonly Candidate[], request: AuctionRe
       scale: scoring.strategy === 'absolute' ? scoring.scale : null,
       competitive,
       bids: ranking,
-      excluded: excluded.slice(0, MAX_EXCLUSIONS_KEPT).map(presentExclusion),
-      excluded_count: excluded.length,
+      excluded: excluded.named.map(({ candidate, reason }) => presentExclusion(candidate, reason, request, rules)),
+      excluded_count: excluded.count,
     },
     failure: failureOf(request, rules, excluded, ranking.length),
-    invited: unseated.length > 0 ? seated.map((candidate) => candidate.agentId) : [],
+    invited: excluded.unseated > 0 ? seated.map((candidate) => candidate.agentId) : [],
   };
 }
 
-interface Exclusion {
-  candidate: Candidate;
-  reason: ExclusionReason;
-  detail: string;
-}
-
-function exclusionOf(candidate: Candidate, request: AuctionRequest, rules: AuctionConfig): Exclusion | null {
-  if (candidate.rating < rules.minRating) {
-    const detail = `Its rating ${candidate.rating.toFixed(2)} is below ${rules.minRating}.`;
-    return { candidate, reason: 'rating_too_low', detail };
-  }
-  if (candidate.priceMicro > request.budgetMicro) {
-    const detail = `It asks ${amountToDecimal(candidate.priceMicro)}, the budget is ${amountToDecimal(request.budgetMicro)}.`;
-    return { candidate, reason: 'over_budget', detail };
-  }
-  return null;
+/** Who did not get to bid. */
+interface Exclusions {
+  count: number;
+  /** Of them, for want of a seat. */
+  unseated: number;
+  /** The first so many. */
+  named: { candidate: Candidate; reason: ExclusionReason }[];
+  /** Of those over the budget; null when nobody was. */
+  lowestPriceMicro: bigint | null;
 }
 
 /**
  * Seats go by capability match, then rating, then experience, then price. One is kept for the agent that waited longest
  * for an invitation, so that a newcomer gets its chance however many incumbents there are.
  */
-function assignSeats(eligible: Candidate[], request: AuctionRequest, rules: AuctionConfig) {
-  if (eligible.length <= rules.maxAgents) return { seated: eligible, discovery: null, unseated: [] };
-  const byMerit = eligible
-    .map((candidate) => ({ candidate, match: matchOf(candidate, request) }))
-    .sort(
-      (a, b) =>
-        b.match - a.match ||
-        b.candidate.rating - a.candidate.rating ||
-        b.candidate.tasksCompleted - a.candidate.tasksCompleted ||
-        Number(a.candidate.priceMicro - b.candidate.priceMicro) ||
-        (a.candidate.agentId < b.candidate.agentId ? -1 : 1),
-    )
-    .map(({ candidate }) => candidate);
-  if (!rules.discoverySeat) {
-    return { seated: byMerit.slice(0, rules.maxAgents), discovery: null, unseated: byMerit.slice(rules.maxAgents) };
+function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig) {
+  const excluded: Exclusions = { count: 0, unseated: 0, named: [], lowestPriceMicro: null };
+  const best = new Best(rules.maxAgents + MAX_EXCLUSIONS_KEPT, byMerit);
+  let eligible = 0;
+  let longest: Contender | null = null;
+  for (const candidate of candidates) {
+    const reason = exclusionOf(candidate, request, rules);
+    if (reason) {
+      exclude(excluded, candidate, reason);
+      continue;
+    }
+    eligible++;
+    const passedOver = best.offer({ candidate, match: matchOf(candidate, request) });
+    if (passedOver && (!longest || byWaiting(passedOver, longest) < 0)) longest = passedOver;
   }
-  const seats = rules.maxAgents - 1;
-  const waiting = byMerit.slice(seats);
-  const discovery = waiting.reduce((longest, one) => (one.lastInvitedAt < longest.lastInvitedAt ? one : longest));
-  return {
-    seated: [...byMerit.slice(0, seats), discovery],
-    discovery,
-    unseated: waiting.filter((candidate) => candidate !== discovery),
-  };
+
+  const seats = eligible > rules.maxAgents && rules.discoverySeat ? rules.maxAgents - 1 : rules.maxAgents;
+  const seated = best.all.slice(0, seats);
+  let discovery: Contender | null = null;
+  if (seats < rules.maxAgents) {
+    const waiting = [...best.all.slice(seats), ...(longest ? [longest] : [])];
+    discovery = waiting.reduce((one, other) => (byWaiting(other, one) < 0 ? other : one));
+    seated.push(discovery);
+  }
+  for (const contender of best.all.slice(seats)) {
+    if (contender !== discovery) nameExcluded(excluded, contender.candidate, 'no_seat');
+  }
+  excluded.unseated = eligible - seated.length;
+  excluded.count += excluded.unseated;
+  return { seated: seated.map(({ candidate }) => candidate), discovery: discovery?.candidate ?? null, excluded };
+}
+
+interface Contender {
+  candidate: Candidate;
+  match: number;
+}
+
+const byMerit = (a: Contender, b: Contender): number =>
+  b.match - a.match ||
+  b.candidate.rating - a.candidate.rating ||
+  b.candidate.tasksCompleted - a.candidate.tasksCompleted ||
+  Number(a.candidate.priceMicro - b.candidate.priceMicro) ||
+  (a.candidate.agentId < b.candidate.agentId ? -1 : 1);
+
+const byWaiting = (a: Contender, b: Contender): number =>
+  a.candidate.lastInvitedAt - b.candidate.lastInvitedAt || byMerit(a, b);
+
+function exclusionOf(candidate: Candidate, request: AuctionRequest, rules: AuctionConfig): ExclusionReason | null {
+  if (candidate.rating < rules.minRating) return 'rating_too_low';
+  if (candidate.priceMicro > request.budgetMicro) return 'over_budget';
+  return null;
+}
+
+function exclude(excluded: Exclusions, candidate: Candidate, reason: ExclusionReason): void {
+  excluded.count++;
+  nameExcluded(excluded, candidate, reason);
+  if (reason !== 'over_budget') return;
+  const { lowestPriceMicro } = excluded;
+  if (lowestPriceMicro === null || candidate.priceMicro < lowestPriceMicro) {
+    excluded.lowestPriceMicro = candidate.priceMicro;
+  }
+}
+
+function nameExcluded({ named }: Exclusions, candidate: Candidate, reason: ExclusionReason): void {
+  if (named.length < MAX_EXCLUSIONS_KEPT) named.push({ candidate, reason });
 }
 
 const toBid = (candidate: Candidate, request: AuctionRequest, discovery: boolean): Bid => ({
@@ -145,8 +172,9 @@ const scoringFor = (request: AuctionRequest, rules: AuctionConfig): Scoring =>
 
 function matchOf(candidate: Candidate, { requiredCapabilities }: AuctionRequest): number {
   if (requiredCapabilities.length === 0) return 1;
-  const offered = requiredCapabilities.filter((capability) => candidate.capabilities.has(capability));
-  return offered.length / requiredCapabilities.length;
+  let offered = 0;
+  for (const capability of requiredCapabilities) if (candidate.capabilities.includes(capability)) offered++;
+  return offered / requiredCapabilities.length;
 }
 
 function normalised(weights: AuctionWeights): AuctionWeights {
@@ -159,17 +187,32 @@ function normalised(weights: AuctionWeights): AuctionWeights {
   };
 }
 
-const presentExclusion = ({ candidate, reason, detail }: Exclusion): ExclusionDto => ({
+const presentExclusion = (
+  candidate: Candidate,
+  reason: ExclusionReason,
+  request: AuctionRequest,
+  rules: AuctionConfig,
+): ExclusionDto => ({
   agent_id: candidate.agentId,
   agent_name: candidate.name,
   reason,
-  detail,
+  detail: EXCLUSION_DETAILS[reason](candidate, request, rules),
 });
+
+const EXCLUSION_DETAILS: Record<
+  ExclusionReason,
+  (candidate: Candidate, request: AuctionRequest, rules: AuctionConfig) => string
+> = {
+  rating_too_low: ({ rating }, _, { minRating }) => `Its rating ${rating.toFixed(2)} is below ${minRating}.`,
+  over_budget: ({ priceMicro }, { budgetMicro }) =>
+    `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
+  no_seat: (_candidate, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
+};
 
 function failureOf(
   request: AuctionRequest,
   rules: AuctionConfig,
-  excluded: Exclusion[],
+  excluded: Exclusions,
   bids: number,
 ): TaskError | null {
   if (bids >= rules.minAgents || (bids > 0 && !rules.requireCompetition)) return null;
@@ -177,13 +220,11 @@ function failureOf(
     const message = `Only ${bids} of at least ${rules.minAgents} agents bid, and competition is required.`;
     return { code: 'NOT_COMPETITIVE', message };
   }
-  const overBudget = excluded.filter((exclusion) => exclusion.reason === 'over_budget');
-  if (overBudget.length > 0) {
-    const prices = overBudget.map((exclusion) => exclusion.candidate.priceMicro);
-    const lowest = prices.reduce((a, b) => (a < b ? a : b));
-    return { code: 'BUDGET_TOO_LOW', message: `The lowest bid is ${amountToDecimal(lowest)}: raise the budget.` };
+  if (excluded.lowestPriceMicro !== null) {
+    const message = `The lowest bid is ${amountToDecimal(excluded.lowestPriceMicro)}: raise the budget.`;
+    return { code: 'BUDGET_TOO_LOW', message };
   }
-  if (excluded.length > 0) {
+  if (excluded.count > 0) {
     return { code: 'NO_ELIGIBLE_AGENT', message: 'Every agent that could do this is rated too low.' };
   }
   const wanted = request.requiredCapabilities.join(', ') || 'anything';

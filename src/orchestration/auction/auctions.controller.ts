@@ -34,7 +34,7 @@ export class AuctionsController {
   @Get('tasks/:id/auction')
   @Access('tasks:read')
   @ApiOperation({ operationId: 'getTaskAuction' })
-  @ApiOkResponse({ type: TaskAuctionDto, description: 'The scoreboard as the award was decided on.' })
+  @ApiOkResponse({ type: TaskAuctionDto, description: 'The scoreboards as the awards were decided on.' })
   @ApiProblems(400, 401, 403)
   @ApiProblem(404, {
     meaning:
@@ -47,11 +47,15 @@ export class AuctionsController {
     @Param('id') id: string,
     @Query() query: AuctionQuery,
   ): Promise<TaskAuctionDto> {
-    const { scoreboard, createdAt } = await this.tasks.auction(caller, id);
+    const auctions = await this.tasks.auctions(caller, id);
     return {
-      ...explain(scoreboard),
-      decided_at: createdAt.toISOString(),
-      verification: query.verify ? verify(scoreboard) : null,
+      rounds: auctions.map(({ round, firstAttempt, scoreboard, createdAt }) => ({
+        ...explain(scoreboard),
+        round,
+        first_attempt: firstAttempt,
+        decided_at: createdAt.toISOString(),
+        verification: query.verify ? verify(scoreboard) : null,
+      })),
     };
   }
 

@@ -1,4 +1,4 @@
-import { ApiId, ApiTime } from '../../common/api-schema.js';
+import { ApiId, ApiInteger, ApiTime } from '../../common/api-schema.js';
 import { ScoreboardDto, ScoredBidDto, ScoreWeightsDto, TaskErrorDto } from '../../tasks/index.js';
 
 export class ExplainedBidDto extends ScoredBidDto {
@@ -35,12 +35,24 @@ export class ExplainedAuctionDto extends ScoreboardDto {
   counterfactual: CounterfactualDto | null;
 }
 
-/** The auction of a task as it was decided. */
-export class TaskAuctionDto extends ExplainedAuctionDto {
+/** One auction of a task as it was decided. */
+export class AuctionRoundDto extends ExplainedAuctionDto {
+  /** 1 for the first. */
+  @ApiInteger()
+  round: number;
+  /** Number of the attempt that its winner had; null when nobody won. */
+  @ApiInteger()
+  first_attempt: number | null;
   @ApiTime()
   decided_at: string;
   /** Null unless asked for with `verify=true`. */
   verification: VerificationDto | null;
+}
+
+/** Every auction of a task. Another one is held when all agents of the last have failed. */
+export class TaskAuctionDto {
+  /** The first auction first. */
+  rounds: AuctionRoundDto[];
 }
 
 /** What would be decided now. */
