@@ -61,7 +61,13 @@ describe('a server on PostgreSQL alone', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     server = await startServer({
-      env: { DATABASE_URL: database.url, WORKER_CONCURRENCY: '1', SANDBOX_SLOTS: '1', MAX_FAILOVER_AGENTS: '2', MAX_AUCTION_ROUNDS: '1' },
+      env: {
+        DATABASE_URL: database.url,
+        WORKER_CONCURRENCY: '1',
+        SANDBOX_SLOTS: '1',
+        MAX_FAILOVER_AGENTS: '2',
+        MAX_AUCTION_ROUNDS: '1',
+      },
     });
     url = server.url;
     token = (await registerUser(url)).token;
