@@ -94,6 +94,8 @@ export interface S3Config {
 export interface IpfsConfig {
   /** Absolute folder of the embedded node. */
   dir: string;
+  /** Of the RPC of a Kubo node, perhaps with `user:password@`. Unset: the embedded node. */
+  apiUrl?: string;
   /** Without a slash at the end. Unset: this server answers content by CID. */
   gatewayUrl?: string;
 }
@@ -356,6 +358,11 @@ export const variables = z
       .enum(['AES256', 'aws:kms'], 'must be AES256 or aws:kms')
       .optional()
       .describe("Encryption at rest to ask for: `AES256` or `aws:kms`; unset: the bucket's own setting"),
+    IPFS_API_URL: url('http:', 'https:')
+      .optional()
+      .describe(
+        'RPC of a Kubo node that keeps and pins the binaries, `http://user:password@host:5001`; unset: files below DATA_DIR',
+      ),
     IPFS_GATEWAY_URL: url('http:', 'https:')
       .transform((address) => address.replace(/\/+$/, ''))
       .optional()
@@ -550,7 +557,7 @@ function toSlices(env: Variables): Environment {
       driver: env.STORAGE_DRIVER,
       dir: join(dataDir, 'blobs'),
       s3: s3Config(env),
-      ipfs: { dir: join(dataDir, 'ipfs'), gatewayUrl: env.IPFS_GATEWAY_URL },
+      ipfs: { dir: join(dataDir, 'ipfs'), apiUrl: env.IPFS_API_URL, gatewayUrl: env.IPFS_GATEWAY_URL },
       maxBinaryBytes: env.MAX_BINARY_BYTES,
       maxFormBytes: env.MAX_FORM_BYTES,
       cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,

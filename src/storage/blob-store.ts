@@ -31,6 +31,9 @@ export interface BlobStore {
   /** An address that answers the blob to whoever has it, until it expires; relative to this server, or absolute. */
   signedUrl(ref: BlobRef, download: SignedDownload): Promise<string>;
 
+  /** Removes what a `put` that died has left half done, and nobody has written to for so long. @returns how many */
+  sweep(olderThanMs: number): Promise<number>;
+
   /**
    * Resolves when the store can be used.
    * @throws AppError `unavailable` `STORAGE_AWAY`, or `internal` `STORAGE_MISCONFIGURED`: the operator has to act. Any

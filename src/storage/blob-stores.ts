@@ -55,6 +55,13 @@ export class BlobStores implements BlobStore {
     return (await this.of(ref)).signedUrl(ref, download);
   }
 
+  /** Of the drivers that this process uses. */
+  async sweep(olderThanMs: number): Promise<number> {
+    await this.current();
+    const swept = [...this.opened.values()].map(async (store) => (await store).sweep(olderThanMs));
+    return (await Promise.all(swept)).reduce((sum, count) => sum + count, 0);
+  }
+
   /** Of the driver that takes new blobs. */
   async health(): Promise<void> {
     return (await this.current()).health();

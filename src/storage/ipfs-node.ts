@@ -19,6 +19,9 @@ export interface IpfsNode {
   /** Unpins it; removes nothing that was not added. */
   remove(cid: string): Promise<void>;
 
+  /** Removes what an `add` that died has left half done, and nobody has written to for so long. @returns how many */
+  sweep(olderThanMs: number): Promise<number>;
+
   /** @throws AppError `unavailable` `STORAGE_AWAY`, `internal` `STORAGE_MISCONFIGURED` */
   health(): Promise<void>;
 }

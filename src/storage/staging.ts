@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import { removeStale } from './stale-files.js';
 
 /** Bytes that are whole, on their way into a blob store. */
 export interface StagedBlob {
@@ -61,19 +62,8 @@ export class Staging {
   }
 
   /** Removes files that nobody has written to for so long. @returns how many */
-  async sweep(olderThanMs: number): Promise<number> {
-    const names = await readdir(this.dir).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    let removed = 0;
-    for (const path of names.map((name) => join(this.dir, name))) {
-      const file = await stat(path).catch(() => null); // An upload may have used it up meanwhile.
-      if (!file || file.mtimeMs > Date.now() - olderThanMs) continue;
-      await this.discard({ path });
-      removed++;
-    }
-    return removed;
+  sweep(olderThanMs: number): Promise<number> {
+    return removeStale(this.dir, olderThanMs);
   }
 }
 

@@ -44,9 +44,13 @@ function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobS
 }
 
 function openIpfs(config: Config): OpenIpfs {
-  const { dir } = config.get('storage', { infer: true }).ipfs;
+  const { dir, apiUrl } = config.get('storage', { infer: true }).ipfs;
+  const open = async (): Promise<IpfsNode> => {
+    if (apiUrl) return new (await import('./drivers/ipfs-kubo.js')).KuboIpfs(apiUrl);
+    return new (await import('./drivers/ipfs-embedded.js')).EmbeddedIpfs(dir);
+  };
   let node: Promise<IpfsNode> | undefined;
-  return () => (node ??= import('./drivers/ipfs-embedded.js').then(({ EmbeddedIpfs }) => new EmbeddedIpfs(dir)));
+  return () => (node ??= open());
 }
 
 function staging(config: Config): Staging {

@@ -1,8 +1,14 @@
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { VersionBlobs } from '../agents/index.js';
 import type { Environment, StorageConfig } from '../config/index.js';
-import { Staging } from '../storage/index.js';
+import { BLOB_STORE, type BlobStore, Staging } from '../storage/index.js';
 
 /**
  * Removes what uploads that died have left behind, and the bytes of retired versions that no task needs any more: at the
@@ -19,6 +25,7 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
   constructor(
     private readonly versionBlobs: VersionBlobs,
     private readonly staging: Staging,
+    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('storage', { infer: true });
@@ -46,5 +53,7 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
     if (staged > 0) this.logger.log(`removed ${staged} files of uploads that were broken off`);
     const removed = await this.versionBlobs.collect(cleanupGraceMs);
     if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: no version needs them`);
+    const unfinished = await this.blobs.sweep(cleanupGraceMs);
+    if (unfinished > 0) this.logger.log(`removed ${unfinished} half-stored binaries`);
   }
 }

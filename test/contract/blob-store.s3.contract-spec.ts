@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import {
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
@@ -98,6 +99,16 @@ describe('the S3 service', () => {
     await expect(own.store.put(staged)).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
     expect(await own.kept()).toEqual([]);
     const { Uploads = [] } = await admin.send(new ListMultipartUploadsCommand({ Bucket: own.config.bucket }));
+    expect(Uploads).toEqual([]);
+  });
+
+  it('sweeps away the parts of an upload that died, once they are old', async () => {
+    const Bucket = own.config.bucket;
+    await admin.send(new CreateMultipartUploadCommand({ Bucket, Key: `sha256/${'0'.repeat(64)}` }));
+    expect(await own.store.sweep(60_000)).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(await own.store.sweep(1000)).toBe(1);
+    const { Uploads = [] } = await admin.send(new ListMultipartUploadsCommand({ Bucket }));
     expect(Uploads).toEqual([]);
   });
 

@@ -1,39 +1,84 @@
 import { createReadStream } from 'node:fs';
+import { CarWriter } from '@ipld/car/writer';
 import { importByteStream } from 'ipfs-unixfs-importer';
 import { fixedSize } from 'ipfs-unixfs-importer/chunker';
 import { balanced } from 'ipfs-unixfs-importer/layout';
 import type { CID } from 'multiformats/cid';
+import { AppError } from '../../common/app-error.js';
 
-/** As Kubo cuts files. */
-const CHUNK_BYTES = 256 * 1024;
-const LINKS_PER_NODE = 174;
+/** How a file becomes blocks: the same file by the same profile has the same CID everywhere. */
+export interface CuttingProfile {
+  cidVersion: 0 | 1;
+  /** Leaves are the bytes themselves, without an envelope. */
+  rawLeaves: boolean;
+  /** Bytes of a leaf. */
+  chunkBytes: number;
+  linksPerNode: number;
+}
+
+/** `ipfs add --cid-version=1 --raw-leaves --chunker=size-262144 --max-file-links=174`. */
+export const PROFILE: CuttingProfile = { cidVersion: 1, rawLeaves: true, chunkBytes: 256 * 1024, linksPerNode: 174 };
 
 export type OnBlock = (cid: CID, bytes: Uint8Array) => Promise<void>;
 
+/** Pieces no larger than a chunk: the importer copies what is left of a larger one for every chunk it takes. */
+const PIECE_BYTES = 256 * 1024;
+
 /**
- * Cuts a file into the blocks that `ipfs add --cid-version=1 --raw-leaves` makes of it, leaves before what links to them.
+ * Cuts bytes into blocks, leaves before what links to them.
  * @param onBlock takes each of them; one at a time
  * @returns the CID of the whole
  */
-export async function cut(path: string, onBlock: OnBlock): Promise<CID> {
+export async function cut(source: AsyncIterable<Uint8Array>, profile: CuttingProfile, onBlock: OnBlock): Promise<CID> {
   const store = {
     async put(cid: CID, block: Uint8Array): Promise<CID> {
       await onBlock(cid, block);
       return cid;
     },
   };
-  // Pieces no larger than a chunk: the importer copies what is left of a larger one for every chunk it takes.
-  const source = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   const { cid } = await importByteStream(source, store as Parameters<typeof importByteStream>[1], {
-    cidVersion: 1,
-    rawLeaves: true,
+    cidVersion: profile.cidVersion,
+    rawLeaves: profile.rawLeaves,
     reduceSingleLeafToSelf: true,
-    chunker: fixedSize({ chunkSize: CHUNK_BYTES }),
-    layout: balanced({ maxChildrenPerNode: LINKS_PER_NODE }),
+    chunker: fixedSize({ chunkSize: profile.chunkBytes }),
+    layout: balanced({ maxChildrenPerNode: profile.linksPerNode }),
     blockWriteConcurrency: 1,
   });
   return cid;
 }
 
 /** The CID of a file, without storing anything. */
-export const cidOfFile = async (path: string): Promise<string> => (await cut(path, async () => {})).toString();
+export const cidOfFile = (path: string): Promise<CID> => cut(piecesOf(path), PROFILE, async () => {});
+
+/**
+ * The blocks of a file as CAR file (version 1), as they are made.
+ * @param root the file's CID, which comes first
+ * @throws AppError `internal` `BLOB_CORRUPT` at the end, when the file has another CID by now
+ */
+export async function* carOfFile(path: string, root: CID): AsyncGenerator<Uint8Array> {
+  const { writer, out } = CarWriter.create([root]);
+  let wanted = true;
+  const cutting = cut(piecesOf(path), PROFILE, async (cid, bytes) => {
+    if (!wanted) throw new Error('nobody reads on');
+    await writer.put({ cid, bytes });
+  }).finally(() => writer.close());
+  cutting.catch(() => undefined);
+  const pieces = out[Symbol.asyncIterator]();
+  try {
+    for (let piece = await pieces.next(); !piece.done; piece = await pieces.next()) yield piece.value;
+    if (!(await cutting).equals(root)) throw changed();
+  } finally {
+    // Whoever breaks off leaves the writer waiting to be read, and the file open.
+    wanted = false;
+    void drain(pieces);
+  }
+}
+
+const piecesOf = (path: string): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: PIECE_BYTES });
+
+async function drain(pieces: AsyncIterator<Uint8Array>): Promise<void> {
+  while (!(await pieces.next()).done);
+}
+
+const changed = (): AppError =>
+  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { CarIndexedReader } from '@ipld/car/indexed-reader';
-import { CarWriter } from '@ipld/car/writer';
 import { exporter } from 'ipfs-unixfs-exporter';
 import { CID } from 'multiformats/cid';
 import { AppError } from '../../common/app-error.js';
@@ -12,7 +11,8 @@ import { newId } from '../../common/ids.js';
 import type { ByteRange } from '../blob-store.js';
 import type { IpfsNode } from '../ipfs-node.js';
 import type { StagedBlob } from '../staging.js';
-import { cidOfFile, cut } from './ipfs-blocks.js';
+import { removeStale } from '../stale-files.js';
+import { carOfFile, cidOfFile } from './ipfs-blocks.js';
 
 /**
  * An IPFS node without a network: the blocks of each file in a CAR file of its own, `<dir>/<cid>.car`. One file per pin
@@ -22,15 +22,11 @@ export class EmbeddedIpfs implements IpfsNode {
   constructor(private readonly dir: string) {}
 
   async add({ path }: StagedBlob): Promise<string> {
-    const root = CID.parse(await cidOfFile(path));
-    const draft = join(this.dir, `${newId()}.draft`);
+    const root = await cidOfFile(path);
+    const draft = join(this.dir, `${newId()}${DRAFT}`);
     await mkdir(this.dir, { recursive: true });
     try {
-      const { writer, out } = CarWriter.create([root]);
-      const written = pipeline(Readable.from(out), createWriteStream(draft, { flags: 'wx', flush: true }));
-      const cutting = cut(path, (cid, bytes) => writer.put({ cid, bytes })).finally(() => writer.close());
-      const [cid] = await Promise.all([cutting, written]);
-      if (!cid.equals(root)) throw changed();
+      await pipeline(carOfFile(path, root), createWriteStream(draft, { flags: 'wx', flush: true }));
       await rename(draft, this.pathOf(root.toString()));
       await syncFolder(this.dir);
     } finally {
@@ -67,6 +63,10 @@ export class EmbeddedIpfs implements IpfsNode {
 
   async remove(cid: string): Promise<void> {
     await rm(this.pathOf(cid), { force: true });
+  }
+
+  sweep(olderThanMs: number): Promise<number> {
+    return removeStale(this.dir, olderThanMs, (name) => name.endsWith(DRAFT));
   }
 
   async health(): Promise<void> {
@@ -114,5 +114,5 @@ async function syncFolder(path: string): Promise<void> {
 
 const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');
 
-const changed = (): AppError =>
-  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');
+/** How the name of a file ends that is not whole yet. */
+const DRAFT = '.draft';

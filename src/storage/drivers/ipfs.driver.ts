@@ -57,6 +57,10 @@ export class IpfsBlobStore implements BlobStore {
     return this.gatewayUrl ? `${this.gatewayUrl}/ipfs/${cid}?${query}` : `/api/v1/ipfs/${cid}?${query}`;
   }
 
+  sweep(olderThanMs: number): Promise<number> {
+    return this.node.sweep(olderThanMs);
+  }
+
   health(): Promise<void> {
     return this.node.health();
   }

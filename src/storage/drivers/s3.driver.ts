@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
@@ -114,6 +116,21 @@ export class S3BlobStore implements BlobStore {
       ResponseContentDisposition: `attachment; filename="${filename}"`,
     });
     return getSignedUrl(this.client, command, { expiresIn: expiresInSeconds }).catch((error) => this.fail(error));
+  }
+
+  /** Parts of uploads that were never completed: they are not listed, and paid for. */
+  async sweep(olderThanMs: number): Promise<number> {
+    const Bucket = this.bucket;
+    const { Uploads = [] } = await this.client
+      .send(new ListMultipartUploadsCommand({ Bucket, Prefix: keyOf('') }))
+      .catch((error) => this.fail(error));
+    const stale = Uploads.filter(({ Initiated }) => Initiated && Initiated.getTime() < Date.now() - olderThanMs);
+    for (const { Key, UploadId } of stale) {
+      await this.client
+        .send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+        .catch((error) => this.fail(error));
+    }
+    return stale.length;
   }
 
   async health(): Promise<void> {

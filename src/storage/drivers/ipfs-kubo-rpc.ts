@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { AppError } from '../../common/app-error.js';
+
+/** Silence of the node after which a call counts as failed, ms. */
+const SILENCE_TIMEOUT_MS = 30_000;
+
+/** The node has understood the call and failed at it; `message` is its own. */
+export class NodeFault extends Error {}
+
+/**
+ * Calls of an IPFS node by the RPC of Kubo, version 0: every call is a POST, arguments are in the query, files in a
+ * multipart body, and errors are JSON with status 500.
+ *
+ * Source: https://docs.ipfs.tech/reference/kubo/rpc/
+ */
+export class KuboRpc {
+  private readonly base: string;
+  private readonly headers: Record<string, string>;
+
+  /** @param apiUrl `http://host:5001`, with `user:password@` where the node wants them (its `API.Authorizations`) */
+  constructor(
+    apiUrl: string,
+    private readonly silenceTimeoutMs = SILENCE_TIMEOUT_MS,
+  ) {
+    const { origin, pathname, username, password } = new URL(apiUrl);
+    this.base = `${origin}${pathname.replace(/\/+$/, '')}/api/v0/`;
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    this.headers = username ? { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } : {};
+  }
+
+  /**
+   * @param file sent as multipart body, while it is made
+   * @returns the lines of the answer, each parsed
+   * @throws NodeFault, AppError `unavailable` `STORAGE_AWAY`, `internal` `STORAGE_MISCONFIGURED`, and what `file` throws
+   */
+  async ask(command: string, query: Record<string, string>, file?: AsyncIterable<Uint8Array>): Promise<unknown[]> {
+    const text = await this.call(command, query, file, (response) => response.text());
+    try {
+      return text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    } catch (cause) {
+      throw misconfigured('IPFS_API_URL leads to something that is not the RPC of an IPFS node', cause);
+    }
+  }
+
+  /** The bytes that the node answers, as they come. @throws as `ask`, the stream too */
+  stream(command: string, query: Record<string, string>): Promise<Readable> {
+    return this.call(command, query, undefined, async (response, patience) =>
+      Readable.from(patiently(response.body!, patience), { objectMode: false }),
+    );
+  }
+
+  private async call<T>(
+    command: string,
+    query: Record<string, string>,
+    file: AsyncIterable<Uint8Array> | undefined,
+    read: (response: Response, patience: Patience) => Promise<T>,
+  ): Promise<T> {
+    const patience = new Patience(this.silenceTimeoutMs);
+    const form = file && multipart(file, patience);
+    try {
+      patience.start();
+      const response = await fetch(`${this.base}${command}?${new URLSearchParams(query)}`, {
+        method: 'POST',
+        headers: { ...this.headers, ...form?.headers },
+        body: form?.body,
+        signal: patience.signal,
+        duplex: 'half', // needed for a body that is still being made
+      } as unknown as RequestInit);
+      if (!response.ok) throw refusal(response.status, await response.text());
+      return await read(response, patience);
+    } catch (error) {
+      if (error instanceof NodeFault || error instanceof AppError) throw error;
+      throw form?.failure() ?? away(error);
+    } finally {
+      patience.stop();
+    }
+  }
+}
+
+/** A clock that runs while the node is waited for. */
+class Patience {
+  private readonly controller = new AbortController();
+  private clock: NodeJS.Timeout | undefined;
+
+  constructor(private readonly ms: number) {}
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Anew, if it runs already. */
+  start(): void {
+    this.stop();
+    this.clock = setTimeout(() => this.controller.abort(new Error(`silent for ${this.ms} ms`)), this.ms);
+  }
+
+  stop(): void {
+    clearTimeout(this.clock);
+  }
+}
+
+/** A form of one file. `failure`: what the file has thrown, which `fetch` wraps beyond recognition. */
+function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
+  const boundary = randomUUID();
+  let failure: unknown;
+  const part = 'Content-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream';
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(`--${boundary}\r\n${part}\r\n\r\n`);
+    try {
+      for await (const chunk of file) {
+        patience.start();
+        yield chunk;
+      }
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+    yield Buffer.from(`\r\n--${boundary}--\r\n`);
+    patience.start();
+  }
+  const headers = { 'content-type': `multipart/form-data; boundary=${boundary}` };
+  return { headers, body: body(), failure: () => failure };
+}
+
+/** The clock runs only while the next chunk is waited for: a slow reader is not the node's fault. */
+async function* patiently(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      patience.start();
+      const { done, value } = await reader.read();
+      patience.stop();
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    throw away(error);
+  } finally {
+    patience.stop();
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+function refusal(status: number, body: string): Error {
+  const cause = new Error(`status ${status}: ${body.slice(0, 1000)}`);
+  if (status === 401 || status === 403) {
+    return misconfigured(
+      'the IPFS node refuses this server: put what its API.Authorizations wants into IPFS_API_URL (http://user:password@host:5001)',
+      cause,
+    );
+  }
+  if (status === 500) return new NodeFault(messageOf(body));
+  if (status > 500 || status === 429) return away(cause);
+  const hint = 'it must be the address of its RPC (port 5001), not of its gateway';
+  return misconfigured(`what IPFS_API_URL leads to does not take the calls of an IPFS node: ${hint}`, cause);
+}
+
+function messageOf(body: string): string {
+  try {
+    return String((JSON.parse(body) as { Message?: unknown }).Message);
+  } catch {
+    return body.slice(0, 1000);
+  }
+}
+
+/** @param cause for the log; it may tell addresses */
+export const away = (cause: unknown): AppError =>
+  new AppError('unavailable', 'STORAGE_AWAY', 'The IPFS node does not answer, or has a fault: try again later.', {
+    cause,
+  });
+
+const misconfigured = (mistake: string, cause: unknown): AppError =>
+  new AppError('internal', 'STORAGE_MISCONFIGURED', `The store of binaries cannot be used: ${mistake}.`, { cause });

@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream';
+import { CID } from 'multiformats/cid';
+import { AppError } from '../../common/app-error.js';
+import type { ByteRange } from '../blob-store.js';
+import type { IpfsNode } from '../ipfs-node.js';
+import type { StagedBlob } from '../staging.js';
+import { carOfFile, cidOfFile } from './ipfs-blocks.js';
+import { away, KuboRpc, NodeFault } from './ipfs-kubo-rpc.js';
+
+/**
+ * An IPFS node of the operator's own, Kubo or one that speaks its RPC. What is pinned there is what is stored.
+ *
+ * Files go in as blocks (`dag/import`), not as files (`add`): the node's own settings for cutting files then have no say
+ * in the CID, and it checks every block against its hash. Nothing is ever looked for in the network: only pinned content
+ * is read, which the node has whole.
+ */
+export class KuboIpfs implements IpfsNode {
+  private readonly rpc: KuboRpc;
+
+  /** @param apiUrl see `KuboRpc` */
+  constructor(apiUrl: string, silenceTimeoutMs?: number) {
+    this.rpc = new KuboRpc(apiUrl, silenceTimeoutMs);
+  }
+
+  async add({ path }: StagedBlob): Promise<string> {
+    const root = await cidOfFile(path);
+    const answer = await this.rpc
+      .ask('dag/import', { 'pin-roots': 'true' }, carOfFile(path, root))
+      .catch((error) => Promise.reject(asOutage(error)));
+    const pinned = (answer as ImportLine[]).some(
+      ({ Root }) => Root && !Root.PinErrorMsg && isSame(Root.Cid['/'], root),
+    );
+    if (!pinned) throw away(new Error(`not pinned: ${JSON.stringify(answer)}`));
+    return root.toString();
+  }
+
+  async size(cid: string): Promise<number | undefined> {
+    if (!(await this.isPinned(cid))) return undefined;
+    const [stat] = await this.rpc
+      .ask('files/stat', { arg: `/ipfs/${cid}`, offline: 'true' })
+      .catch((error) => Promise.reject(asOutage(error)));
+    return (stat as { Size: number }).Size;
+  }
+
+  async content(cid: string, range?: ByteRange): Promise<Readable> {
+    const size = await this.size(cid);
+    if (size === undefined) throw missing();
+    const expected = range ? range.end - range.start + 1 : size;
+    const part = range && { offset: String(range.start), length: String(expected) };
+    const bytes = await this.rpc
+      .stream('cat', { arg: cid, offline: 'true', ...part })
+      .catch((error) => Promise.reject(asOutage(error)));
+    return Readable.from(whole(bytes, expected), { objectMode: false });
+  }
+
+  async car(cid: string): Promise<Readable> {
+    if (!(await this.isPinned(cid))) throw missing();
+    return this.rpc
+      .stream('dag/export', { arg: cid, offline: 'true' })
+      .catch((error) => Promise.reject(asOutage(error)));
+  }
+
+  /** The node's own garbage collection removes the blocks. */
+  async remove(cid: string): Promise<void> {
+    await this.rpc.ask('pin/rm', { arg: cid }).catch((error) => {
+      if (!isUnpinned(error)) throw asOutage(error);
+    });
+  }
+
+  /** An import that was broken off has pinned nothing. */
+  async sweep(): Promise<number> {
+    return 0;
+  }
+
+  async health(): Promise<void> {
+    await this.rpc.ask('version', {}).catch((error) => Promise.reject(asOutage(error)));
+  }
+
+  private async isPinned(cid: string): Promise<boolean> {
+    try {
+      await this.rpc.ask('pin/ls', { arg: cid, type: 'recursive' });
+      return true;
+    } catch (error) {
+      if (isUnpinned(error)) return false;
+      throw asOutage(error);
+    }
+  }
+}
+
+/** A line of the answer to `dag/import`. */
+interface ImportLine {
+  Root?: { Cid: { '/': string }; PinErrorMsg: string };
+}
+
+/** Whatever base the node writes it in. */
+const isSame = (text: string, cid: CID): boolean => CID.parse(text).equals(cid);
+
+/** The RPC has no codes: the message is all that tells it. */
+const isUnpinned = (error: unknown): boolean => error instanceof NodeFault && /not pinned/i.test(error.message);
+
+const asOutage = (error: unknown): unknown => (error instanceof NodeFault ? away(error) : error);
+
+/** A node that fails half-way ends its answer as if it were whole. */
+async function* whole(bytes: Readable, expected: number): AsyncGenerator<Buffer> {
+  let count = 0;
+  for await (const chunk of bytes as AsyncIterable<Buffer>) {
+    count += chunk.length;
+    yield chunk;
+  }
+  if (count !== expected) throw away(new Error(`${count} bytes instead of ${expected}`));
+}
+
+const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');

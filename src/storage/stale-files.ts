@@ -1,0 +1,26 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * Removes files of a folder that nobody has written to for so long. A folder that is not there has none.
+ * @param concerned which of them, by name
+ * @returns how many
+ */
+export async function removeStale(
+  dir: string,
+  olderThanMs: number,
+  concerned: (name: string) => boolean = () => true,
+): Promise<number> {
+  const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  let removed = 0;
+  for (const path of names.filter(concerned).map((name) => join(dir, name))) {
+    const file = await stat(path).catch(() => null); // Whoever was writing it may have used it up meanwhile.
+    if (!file || file.mtimeMs > Date.now() - olderThanMs) continue;
+    await rm(path, { force: true });
+    removed++;
+  }
+  return removed;
+}
