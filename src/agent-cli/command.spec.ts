@@ -8,6 +8,7 @@ describe('the command line of npm run agent', () => {
       file: 'a.wasm',
       input: '{}',
       timeoutMs: undefined,
+      limits: undefined,
       json: false,
     });
   });

@@ -8,6 +8,8 @@ export interface Command {
   input: string;
   /** ms; undefined: the server's default. */
   timeoutMs?: number;
+  /** JSON text, as the form of an upload takes it; undefined: the server's. */
+  limits?: string;
   json: boolean;
 }
 
@@ -18,6 +20,7 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
 
   --input FILE|-|JSON   what the agent reads on standard input, for run (default {})
   --timeout MS          wall time of the run (default: TASK_TIMEOUT_MS)
+  --limits JSON         limits of the version, as an upload takes them, for run
   --json                answer in JSON, for programs
   --help                this text
 
@@ -39,7 +42,7 @@ export function parseCommand(args: string[]): Command | 'help' {
   if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0)) {
     throw new UsageError('--timeout takes a whole number of milliseconds above 0.');
   }
-  return { name, file, input: values.input ?? '{}', timeoutMs, json: values.json ?? false };
+  return { name, file, input: values.input ?? '{}', timeoutMs, limits: values.limits, json: values.json ?? false };
 }
 
 function parsed(args: string[]) {
@@ -50,6 +53,7 @@ function parsed(args: string[]) {
       options: {
         input: { type: 'string' },
         timeout: { type: 'string' },
+        limits: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

@@ -2,8 +2,11 @@ import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Environment } from '../config/index.js';
-import { SandboxService, type RunReport } from '../execution/index.js';
+import { AppError } from '../common/app-error.js';
+import { checkedDto } from '../common/dto.pipe.js';
+import { VersionLimitsDto } from '../common/run-limits.dto.js';
+import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
+import { type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { WasmValidator, type ValidationReport } from '../validation/index.js';
 import { UsageError, type Command } from './command.js';
 
@@ -38,7 +41,8 @@ export async function validateAgent(file: string, config: Environment): Promise<
 export async function runAgent(command: Command, config: Environment): Promise<LocalRun> {
   const input = readInput(command.input, config.tasks.maxInputBytes);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
-  const timeoutMs = command.timeoutMs ?? defaultTimeoutMs;
+  const limits = readLimits(command.limits, config);
+  const timeoutMs = Math.min(command.timeoutMs ?? defaultTimeoutMs, limits.timeout_ms ?? Infinity);
   if (timeoutMs > maxTimeoutMs) throw new UsageError(`--timeout may be at most ${maxTimeoutMs} (MAX_TASK_TIMEOUT_MS).`);
 
   const bytes = readBinary(command.file, config);
@@ -51,21 +55,16 @@ export async function runAgent(command: Command, config: Environment): Promise<L
       binary,
       input,
       timeoutMs,
+      limits: toRunLimits(limits),
       environment: VARIABLES,
       onLog: (line) => log.push(line),
     });
     const { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines } =
       config.sandbox;
-    const limits = {
-      timeoutMs,
-      maxMemoryPages,
-      maxCpuMs,
-      maxTableElements,
-      maxOutputBytes,
-      maxStderrBytes,
-      maxStderrLines,
-    };
-    return { ...report, log, limits, sandbox_notes: sandbox.describe() };
+    const most = { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines };
+    const lowered = Object.entries(toRunLimits(limits)).filter(([, value]) => value !== undefined);
+    const effective = { timeoutMs, ...most, ...Object.fromEntries(lowered) };
+    return { ...report, log, limits: effective, sandbox_notes: sandbox.describe() };
   } finally {
     await sandbox.onApplicationShutdown();
   }
@@ -95,6 +94,20 @@ function readInput(source: string, maxBytes: number): string {
   if (Buffer.byteLength(text) > maxBytes)
     throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BYTES).`);
   return text;
+}
+
+/** @throws UsageError that says what an upload would refuse of it */
+function readLimits(text: string | undefined, config: Environment): VersionLimitsDto {
+  if (text === undefined) return {};
+  try {
+    const limits = checkedDto(VersionLimitsDto, JSON.parse(text));
+    assertWithin(mostPerVersion(config.sandbox, config.tasks), limits);
+    return limits;
+  } catch (error) {
+    const { errors = [] } = error instanceof AppError ? error : {};
+    const reasons = errors.map(({ field, message }) => `${field} ${message}`.trim());
+    throw new UsageError(`--limits: ${reasons.join('; ') || (error as Error).message}`);
+  }
 }
 
 function readFile(file: string): Buffer {

@@ -63,7 +63,7 @@ const ADVICE: Partial<Record<string, string>> = {
   trapped: 'The engine stopped the agent: a failed assertion, an access out of bounds, an overflow of the stack.',
   timed_out: 'Make it faster, or give the task more time: --timeout MS here, "timeout_ms" in a task.',
   cpu_exhausted: 'Use less processor time: all threads and compiling count.',
-  out_of_memory: 'Use less memory: the limit is the same for every agent.',
+  out_of_memory: 'Use less memory at a time, or raise memory_mb in the limits of the version.',
   output_too_large: 'Answer with less, or summarise.',
   invalid_output: 'Standard output must be one JSON document and nothing else; messages belong on standard error.',
   refused: 'The engine could not start the module.',

@@ -10,6 +10,9 @@ export interface ScanVerdict {
   scanned_at: string | null;
 }
 
+/** What a version allows one run, in the words of the wire; what is missing counts as the server's. */
+export type VersionLimits = Partial<Record<'timeout_ms' | 'memory_mb' | 'cpu_ms' | 'output_bytes', number>>;
+
 /**
  * One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it, and that it may be retired
  * for good: it then keeps its number and loses its bytes once no task needs them.
@@ -50,6 +53,10 @@ export class AgentBinary {
   /** What the virus scanner says: a `ScanReport`. */
   @Column({ type: 'jsonb' })
   scan: ScanVerdict;
+
+  /** Null: the server's. */
+  @Column({ type: 'json', nullable: true })
+  limits: VersionLimits | null;
 
   @ForeignKey(() => User, { name: 'agent_binaries_uploader_fkey' })
   @Column('uuid')

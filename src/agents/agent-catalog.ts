@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
+import type { VersionLimits } from './agent-binary.entity.js';
 import { estimateDurationMs, smoothedRating } from './statistics.js';
 
 /** How old the statistics in the catalogue may be, ms. */
@@ -29,6 +30,8 @@ export interface Candidate {
   version: string;
   sha256: string;
   storageRef: string;
+  /** What the version allows one run; null: what the server does. */
+  limits: VersionLimits | null;
 }
 
 /**
@@ -182,6 +185,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       version: row.version,
       sha256: row.sha256,
       storageRef: row.storage_ref,
+      limits: row.limits,
     };
   }
 
@@ -216,6 +220,7 @@ interface AgentRow {
   version: string;
   sha256: string;
   storage_ref: string;
+  limits: VersionLimits | null;
 }
 
 const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
@@ -223,7 +228,7 @@ const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
 const AGENT = `
   SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
-         b.version, b.sha256, b.storage_ref, a.status = 'active' AND b.id IS NOT NULL AS bids, ${HORIZON} AS horizon
+         b.version, b.sha256, b.storage_ref, b.limits, a.status = 'active' AND b.id IS NOT NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
     JOIN agent_statistics s ON s.agent_id = a.id
     LEFT JOIN agent_binaries b ON b.id = a.active_binary_id`;

@@ -19,6 +19,14 @@ export class AgentStatistics {
   @Column({ type: 'double precision', nullable: true })
   durationP80Ms: number | null;
 
+  /** The same of their processor time, ms. */
+  @Column({ type: 'double precision', nullable: true })
+  cpuP80Ms: number | null;
+
+  /** The same of their peak memory, bytes. */
+  @Column({ type: 'double precision', nullable: true })
+  memoryP80Bytes: number | null;
+
   @Column({ type: 'integer', default: 0 })
   ratingSum: number;
 

@@ -141,6 +141,17 @@ export class AgentStatisticsDto {
   rating_count: number;
   /** What an auction expects a run to take, ms. */
   estimated_ms: number;
+  /**
+   * Processor time that four of five runs do not exceed, late ones counting more, ms; null without history.
+   * @example 12.5
+   */
+  cpu_p80_ms: number | null;
+  /**
+   * The same of peak memory, bytes.
+   * @example 1179648
+   */
+  @ApiInteger()
+  memory_p80_bytes: number | null;
 }
 
 /** An agent as its owner sees it. */

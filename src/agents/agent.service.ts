@@ -204,6 +204,8 @@ export class AgentService {
           }),
           rating_count: seen.ratingCount,
           estimated_ms: estimateDurationMs(seen.durationP80Ms, agent.expectedDurationMs),
+          cpu_p80_ms: seen.cpuP80Ms && toHundredths(seen.cpuP80Ms),
+          memory_p80_bytes: seen.memoryP80Bytes && Math.round(seen.memoryP80Bytes),
         },
       };
     });
@@ -223,3 +225,5 @@ function changesOf(dto: Partial<CreateAgentDto> & Pick<UpdateAgentDto, 'status'>
   };
   return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
 }
+
+const toHundredths = (value: number): number => Math.round(value * 100) / 100;

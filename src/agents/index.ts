@@ -1,4 +1,4 @@
-export { AgentBinary } from './agent-binary.entity.js';
+export { AgentBinary, type VersionLimits } from './agent-binary.entity.js';
 export { AgentCatalog, type Candidate } from './agent-catalog.js';
 export { AgentStatistics } from './agent-statistics.entity.js';
 export { CreateAgentDto } from './agent.dto.js';

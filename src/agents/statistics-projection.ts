@@ -8,7 +8,7 @@ import {
 import { type EntityManager, In } from 'typeorm';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
-import { nextDurationP80 } from './statistics.js';
+import { nextP80 } from './statistics.js';
 
 /** Statistics may lag behind the feed by about this much, ms. */
 const PAUSE_MS = 250;
@@ -81,7 +81,11 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {
   'task.completed': (statistics, data) => {
     statistics.tasksCompleted += 1;
-    statistics.durationP80Ms = nextDurationP80(statistics.durationP80Ms, Number(data.wall_ms));
+    statistics.durationP80Ms = nextP80(statistics.durationP80Ms, Number(data.wall_ms));
+    statistics.cpuP80Ms = nextP80(statistics.cpuP80Ms, Number(data.cpu_ms));
+    // Events of releases before do not have it.
+    const { peak_memory_bytes: peak } = data;
+    if (typeof peak === 'number') statistics.memoryP80Bytes = nextP80(statistics.memoryP80Bytes, peak);
   },
   'task.failover': (statistics) => {
     statistics.attemptsFailed += 1;

@@ -1,26 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { estimateDurationMs, nextDurationP80, smoothedRating } from './statistics.js';
+import { estimateDurationMs, nextP80, smoothedRating } from './statistics.js';
 
 describe('the duration estimate', () => {
   it('settles near the 80th percentile of what runs really took', () => {
     let estimate: number | null = null;
-    for (let run = 0; run < 5000; run++) estimate = nextDurationP80(estimate, 1 + ((run * 7919) % 1000));
+    for (let run = 0; run < 5000; run++) estimate = nextP80(estimate, 1 + ((run * 7919) % 1000));
     expect(estimate).toBeGreaterThan(600);
     expect(estimate).toBeLessThan(950);
   });
 
   it('forgets an old speed', () => {
     let estimate: number | null = null;
-    for (let run = 0; run < 100; run++) estimate = nextDurationP80(estimate, 10);
-    for (let run = 0; run < 100; run++) estimate = nextDurationP80(estimate, 1000);
+    for (let run = 0; run < 100; run++) estimate = nextP80(estimate, 10);
+    for (let run = 0; run < 100; run++) estimate = nextP80(estimate, 1000);
     expect(estimate).toBeGreaterThan(900);
   });
 
   it('stays positive and finite whatever the runs took', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 1 }), (durations) => {
-        const estimate = durations.reduce<number | null>(nextDurationP80, null) as number;
+        const estimate = durations.reduce<number | null>(nextP80, null) as number;
         expect(estimate).toBeGreaterThan(0);
         expect(Number.isFinite(estimate)).toBe(true);
       }),

@@ -10,11 +10,11 @@ const UNKNOWN_DURATION_MS = 5000;
  * One step of a decayed 80th percentile: the estimate moves up by 8 % when a run took longer and down by 2 % when it
  * did not, so it settles where one run in five is longer. Needs no stored samples and forgets old ones.
  *
- * Source: stochastic approximation of quantiles (Robbins & Monro 1951), on the logarithm of the duration.
+ * Source: stochastic approximation of quantiles (Robbins & Monro 1951), on the logarithm of the value.
  */
-export function nextDurationP80(previous: number | null, durationMs: number): number {
-  if (previous === null) return Math.max(durationMs, 0.01);
-  return previous * Math.exp(STEP * (PERCENTILE - (durationMs <= previous ? 1 : 0)));
+export function nextP80(previous: number | null, value: number): number {
+  if (previous === null) return Math.max(value, 0.01);
+  return previous * Math.exp(STEP * (PERCENTILE - (value <= previous ? 1 : 0)));
 }
 
 /** What a run is expected to take, ms: history first, then the owner's word. */

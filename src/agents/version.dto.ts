@@ -3,6 +3,7 @@ import { Transform } from 'class-transformer';
 import { IsBoolean, IsOptional, IsSemVer, MaxLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
+import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import type { ScanVerdict } from './agent-binary.entity.js';
 
 export class DownloadQuery {
@@ -62,6 +63,8 @@ export class VersionDto {
   /** What the virus scanner says of it. */
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ScanReport' }] } as ApiPropertyOptions)
   scan: ScanVerdict;
+  /** As uploaded; null when the server's apply. */
+  limits: VersionLimitsDto | null;
   /** User id. */
   @ApiId()
   uploaded_by: string;

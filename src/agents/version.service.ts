@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
 import { DataSource, type EntityManager, In, LessThan, QueryFailedError } from 'typeorm';
@@ -7,7 +8,7 @@ import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import type { BlobRef } from '../storage/index.js';
-import { AgentBinary, type ScanVerdict } from './agent-binary.entity.js';
+import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
@@ -23,6 +24,8 @@ export interface NewVersion {
   storageRef: BlobRef;
   validation: object;
   scan: ScanVerdict;
+  /** Unset: the server's. */
+  limits?: VersionLimits;
 }
 
 /**
@@ -77,7 +80,7 @@ export class VersionService {
   }
 
   /** Refuses, before the costly steps, a number that `add` would refuse after them. @throws AppError as `add` does */
-  async assertAddable(agent: Agent, upload: Pick<NewVersion, 'version' | 'sha256'>): Promise<void> {
+  async assertAddable(agent: Agent, upload: Identity): Promise<void> {
     if (upload.version === undefined) return;
     const where = { agentId: agent.id, version: upload.version };
     sameVersion(agent, await this.database.getRepository(AgentBinary).find({ where, select: NUMBERS }), upload, false);
@@ -165,7 +168,13 @@ export class VersionService {
     upload: NewVersion & { version: string },
   ): Promise<AgentBinary> {
     const id = newId();
-    const binary = transaction.create(AgentBinary, { ...upload, id, agentId: agent.id, uploadedBy: caller.id });
+    const binary = transaction.create(AgentBinary, {
+      ...upload,
+      limits: upload.limits ?? null,
+      id,
+      agentId: agent.id,
+      uploadedBy: caller.id,
+    });
     await transaction.insert(AgentBinary, binary).catch((error: unknown) => {
       if (error instanceof QueryFailedError && error.driverError.constraint === 'agent_binaries_blob_fkey')
         throw stalled();
@@ -175,8 +184,11 @@ export class VersionService {
   }
 }
 
-type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'retiredAt'>;
-const NUMBERS = { id: true, version: true, sha256: true, retiredAt: true } as const;
+type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt'>;
+const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true } as const;
+
+/** What tells an upload from a version there is. Limits that it does not name are as they were. */
+type Identity = Pick<NewVersion, 'version' | 'sha256' | 'limits'>;
 
 /**
  * The version that an upload is already. To replace the active version by its own bytes is to leave it, whatever number
@@ -186,19 +198,30 @@ const NUMBERS = { id: true, version: true, sha256: true, retiredAt: true } as co
 function sameVersion(
   agent: Agent,
   existing: readonly Numbered[],
-  { version, sha256 }: Pick<NewVersion, 'version' | 'sha256'>,
+  { version, sha256, limits }: Identity,
   replacing: boolean,
 ): Numbered | undefined {
   if (version === undefined) {
-    return existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
+    const active = existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
+    return active && isSame(active.limits, limits) ? active : undefined;
   }
   const same = existing.find((it) => it.version === version);
   if (same?.retiredAt) throw gone('conflict', same);
   if (same && same.sha256 !== sha256) {
     throw new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other bytes: choose a higher one.`);
   }
+  if (same && !isSame(same.limits, limits)) {
+    throw new AppError(
+      'conflict',
+      'VERSION_TAKEN',
+      `Version ${version} exists with other limits: choose a higher one.`,
+    );
+  }
   return same;
 }
+
+const isSame = (stored: VersionLimits | null, named: VersionLimits | undefined): boolean =>
+  named === undefined || isDeepStrictEqual({ ...stored }, { ...named });
 
 /** The patch after the highest version there is. */
 function nextVersion(existing: readonly Numbered[]): string {
@@ -247,6 +270,7 @@ function present(binary: AgentBinary, activeId: string | null): VersionDto {
     binary_size: binary.size,
     validation: binary.validation as Record<string, unknown>,
     scan: binary.scan,
+    limits: binary.limits,
     uploaded_by: binary.uploadedBy,
     created_at: binary.createdAt.toISOString(),
     retired_at: binary.retiredAt?.toISOString() ?? null,

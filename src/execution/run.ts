@@ -43,6 +43,19 @@ export interface RunLimits {
   clockResolutionUs: number;
 }
 
+/** Of limits as versions and tasks name them. */
+export const toRunLimits = (asked: {
+  memory_mb?: number;
+  cpu_ms?: number;
+  output_bytes?: number;
+}): Partial<RunLimits> => ({
+  maxMemoryPages: asked.memory_mb && asked.memory_mb * PAGES_PER_MB,
+  maxCpuMs: asked.cpu_ms,
+  maxOutputBytes: asked.output_bytes,
+});
+
+const PAGES_PER_MB = 16;
+
 export interface RunReport {
   outcome: RunOutcome;
   metering: Metering;

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
-import { type RunLimits, type RunOutcome, type RunReport, SandboxService } from '../execution/index.js';
+import { type RunOutcome, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { outageLog } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
@@ -66,8 +66,8 @@ export class AttemptRunner implements OnApplicationShutdown {
       const report = await this.sandbox.run({
         binary: { sha256: agent.sha256, ref: agent.storageRef },
         input: task.inputText,
-        timeoutMs: task.timeoutMs,
-        limits: toRunLimits(task.limits ?? {}),
+        timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
+        limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
         signal: abort.signal,
         onLog: (line) => log.add(line),
@@ -130,13 +130,15 @@ export class AttemptRunner implements OnApplicationShutdown {
 /** The first reason holds. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
 
-const toRunLimits = ({ memory_mb, cpu_ms, output_bytes }: TaskLimits): Partial<RunLimits> => ({
-  maxMemoryPages: memory_mb && memory_mb * PAGES_PER_MB,
-  maxCpuMs: cpu_ms,
-  maxOutputBytes: output_bytes,
+/** Task and version may each lower what the server allows; the sandbox knows the server's. */
+const lowest = (task: TaskLimits, version: TaskLimits): TaskLimits => ({
+  memory_mb: least(task.memory_mb, version.memory_mb),
+  cpu_ms: least(task.cpu_ms, version.cpu_ms),
+  output_bytes: least(task.output_bytes, version.output_bytes),
 });
 
-const PAGES_PER_MB = 16;
+const least = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
 /** Longer timers overflow; a task that takes weeks is beyond every timeout anyway. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

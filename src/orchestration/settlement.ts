@@ -34,6 +34,7 @@ export function completion(
     cost: amountToWire(agent.priceMicro),
     wall_ms: result.metering.wall_ms,
     cpu_ms: result.metering.cpu_ms,
+    peak_memory_bytes: result.metering.peak_memory_bytes,
     ...(result.outputText.length <= MAX_RESULT_IN_EVENT
       ? { result: JSON.parse(result.outputText) as unknown }
       : { result_omitted: 'too large for an event: GET the task' }),

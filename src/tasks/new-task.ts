@@ -3,9 +3,8 @@ import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
 import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
-import type { SandboxConfig, TaskConfig } from '../config/index.js';
+import { assertWithin, mostPerRun, type SandboxConfig, type TaskConfig } from '../config/index.js';
 import type { SubmitTaskDto } from './task.dto.js';
-import type { TaskLimits } from './task.entity.js';
 import type { NewTask } from './task-store.js';
 
 /**
@@ -27,7 +26,7 @@ export function toNewTask(
   if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
     throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
   }
-  if (dto.limits) assertWithin(sandbox, dto.limits);
+  if (dto.limits) assertWithin(mostPerRun(sandbox), dto.limits);
   const runAt = startOf(dto, limits, now);
   return {
     id: newId(),
@@ -45,24 +44,6 @@ export function toNewTask(
     deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
   };
 }
-
-/** A task may only tighten the server's limits. @throws AppError `invalid` that names the most */
-function assertWithin(server: SandboxConfig, asked: TaskLimits): void {
-  if (Object.values(asked).every((value) => value === undefined || value === null)) {
-    throw malformed([{ field: 'limits', message: 'must name at least one limit' }]);
-  }
-  const most: Required<TaskLimits> = {
-    memory_mb: Math.floor(server.maxMemoryPages / PAGES_PER_MB),
-    cpu_ms: server.maxCpuMs,
-    output_bytes: server.maxOutputBytes,
-  };
-  const errors = Object.entries(most)
-    .filter(([name, maximum]) => (asked[name as keyof TaskLimits] ?? 0) > maximum)
-    .map(([name, maximum]) => ({ field: `limits.${name}`, message: `must be at most ${maximum}` }));
-  if (errors.length > 0) throw malformed(errors);
-}
-
-const PAGES_PER_MB = 16;
 
 /** Deeper documents overflow the parsers of agents. */
 const MAX_INPUT_DEPTH = 200;

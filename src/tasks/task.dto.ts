@@ -18,6 +18,7 @@ import {
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
+import { RunLimitsDto } from '../common/run-limits.dto.js';
 import { IsAmount, IsCapabilities, IsPlainText, IsTime } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
@@ -49,38 +50,8 @@ export class WeightsDto {
   reputation: number = 0;
 }
 
-/** Less than the server allows one run; what is left out counts as the server's. */
-export class TaskLimitsDto {
-  /**
-   * Linear memory, MiB.
-   * @example 64
-   */
-  @ApiInteger({ required: false })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  memory_mb?: number;
-
-  /**
-   * Processor time of all threads, ms.
-   * @example 2000
-   */
-  @ApiInteger({ required: false })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  cpu_ms?: number;
-
-  /**
-   * The agent's answer, bytes of JSON.
-   * @example 65536
-   */
-  @ApiInteger({ required: false })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  output_bytes?: number;
-}
+/** Less than the server and the version of the agent allow one run; what is left out counts as theirs. */
+export class TaskLimitsDto extends RunLimitsDto {}
 
 export class SubmitTaskDto {
   /**

@@ -40,6 +40,12 @@ const ApiUpload = () =>
           },
           price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
           expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
+          limits: {
+            type: 'string',
+            example: '{"timeout_ms":5000,"memory_mb":64,"cpu_ms":2000,"output_bytes":65536}',
+            description:
+              'Of this version, JSON: what one run may use at most, where that is less than the server allows. A task may lower it further.',
+          },
         },
       },
     }),
@@ -154,6 +160,7 @@ export class UploadController {
         : `These bytes were version ${binary.version} already; no version was added, and the active one is as it was.`,
       version: binary.version,
       validation: report,
+      limits: binary.limits,
       scan: binary.scan,
     };
   }

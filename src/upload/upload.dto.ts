@@ -1,6 +1,7 @@
 import { Transform, Type } from 'class-transformer';
-import { IsInt, IsOptional, IsSemVer, Length, Max, MaxLength, Min } from 'class-validator';
+import { IsInt, IsObject, IsOptional, IsSemVer, Length, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
+import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
@@ -39,6 +40,13 @@ export class UploadFormDto {
   @Min(1)
   @Max(86_400_000)
   expected_duration_ms?: number;
+
+  /** JSON, such as `{"timeout_ms":5000,"memory_mb":64}`. */
+  @IsOptional()
+  @IsObject({ message: 'limits must be a JSON object' })
+  @ValidateNested()
+  @Type(() => VersionLimitsDto)
+  limits?: VersionLimitsDto;
 }
 
 export class UploadedDto {
@@ -64,21 +72,31 @@ export class UploadedDto {
    */
   version: string;
   validation: ValidationReport;
+  /** As uploaded; null when the server's apply. */
+  limits: VersionLimitsDto | null;
   /** What the virus scanner says of it. */
   scan: ScanReport;
 }
 
 function toList(value: unknown): unknown {
   if (typeof value !== 'string') return value;
-  if (value.startsWith('[')) {
-    try {
-      return JSON.parse(value);
-    } catch {
-      return value;
-    }
-  }
+  if (value.startsWith('[')) return fromJson(value);
   return value
     .split(',')
     .map((entry) => entry.trim())
     .filter(Boolean);
+}
+
+/** A form knows text alone: its object is JSON in a field. */
+export const withObjects = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Object.hasOwn(fields, 'limits') ? { ...fields, limits: fromJson(fields['limits']) } : fields;
+
+/** What is no JSON stays as it is, to be refused by name. */
+function fromJson(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
 import {
   type AddedVersion,
   Agent,
@@ -6,6 +7,7 @@ import {
   assertActive,
   CreateAgentDto,
   type UploadTarget,
+  type VersionLimits,
   VersionBlobs,
   VersionService,
 } from '../agents/index.js';
@@ -13,9 +15,10 @@ import { type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
+import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
 import { type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
-import { UploadFormDto } from './upload.dto.js';
+import { UploadFormDto, withObjects } from './upload.dto.js';
 
 /** Where an upload goes: to an agent that exists, or to a new one under a slug that is free. */
 export interface Destination {
@@ -28,6 +31,8 @@ export interface Destination {
 /** From a staged file to a version that bids. Every step before the last leaves nothing that counts. */
 @Injectable()
 export class UploadService {
+  private readonly mostPerRun: Required<VersionLimits>;
+
   constructor(
     private readonly agents: AgentService,
     private readonly versions: VersionService,
@@ -35,7 +40,10 @@ export class UploadService {
     private readonly malware: MalwareScan,
     private readonly versionBlobs: VersionBlobs,
     private readonly staging: Staging,
-  ) {}
+    config: ConfigService<Environment, true>,
+  ) {
+    this.mostPerRun = mostPerVersion(config.get('sandbox', { infer: true }), config.get('tasks', { infer: true }));
+  }
 
   /**
    * Finds out where an upload goes, before its body is read.
@@ -63,14 +71,15 @@ export class UploadService {
     staged: StagedBlob,
   ): Promise<AddedVersion & { report: ValidationReport }> {
     try {
-      const { version, ...card } = checkedDto(UploadFormDto, fields);
+      const { version, limits, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+      if (limits) assertWithin(this.mostPerRun, limits);
       const target = uploadTarget(destination, card);
       const { sha256, size } = staged;
-      if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256 });
+      if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256, limits });
       const report = await this.validate(staged);
       const scan = await this.malware.admit(staged.path);
       const storageRef = await this.versionBlobs.keep(staged);
-      const upload = { version, sha256, size, storageRef, validation: report, scan };
+      const upload = { version, sha256, size, storageRef, validation: report, scan, limits };
       return { ...(await this.versions.add(caller, target, upload)), report };
     } finally {
       await this.staging.discard(staged);
@@ -85,7 +94,7 @@ export class UploadService {
   }
 }
 
-type Card = Omit<UploadFormDto, 'version'>;
+type Card = Omit<UploadFormDto, 'version' | 'limits'>;
 
 const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
   agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };

@@ -122,6 +122,53 @@ describe('a server with one sandbox slot', () => {
     });
   });
 
+  describe('holds a version to limits of its own:', () => {
+    const growing = `${growUntilRefused('(memory.grow (i32.const 1))')} unreachable`;
+
+    it.each<[string, object, object, string, string, string]>([
+      ['wall time', { timeout_ms: 300 }, {}, FOREVER, 'AGENT_TIMED_OUT', 'after 300 ms'],
+      ['processor time', { cpu_ms: 200 }, {}, FOREVER, 'AGENT_CPU_EXHAUSTED', 'more than the 200 ms'],
+      ['memory', { memory_mb: 1 }, {}, growing, 'AGENT_OUT_OF_MEMORY', 'more than the 1 MiB of memory'],
+      ['output', { output_bytes: 10 }, {}, '(call $ok)', 'AGENT_OUTPUT_TOO_LARGE', 'more than 10 bytes'],
+      [
+        'the task may ask for less',
+        { memory_mb: 4, timeout_ms: 20_000 },
+        { limits: { memory_mb: 1 } },
+        growing,
+        'AGENT_OUT_OF_MEMORY',
+        'more than the 1 MiB of memory',
+      ],
+      [
+        'the task may not ask for more',
+        { memory_mb: 1, timeout_ms: 20_000 },
+        { limits: { memory_mb: 4 } },
+        growing,
+        'AGENT_OUT_OF_MEMORY',
+        'more than the 1 MiB of memory',
+      ],
+    ])('%s', async (name, limits, fields, body, code, message) => {
+      const slug = `version-${name.replaceAll(' ', '-')}`;
+      const id = await publish(server.url, token, slug, await agent(body), { capabilities: [slug], limits });
+      const { items } = expectStatus(await api(server.url).get(`/agents/${id}/versions`, { token }), 200).body;
+      expect(items).toMatchObject([{ version: '1.0.0', limits }]);
+      const task = await waitForTask(server.url, token, await submit(server.url, token, slug, fields), 'failed');
+      expect(task.error).toMatchObject({ code, message: expect.stringContaining(message) });
+      await expectGoodTaskToComplete();
+    });
+
+    it('which belong to the version, as its bytes do', async () => {
+      const wasm = await agent('(call $ok)');
+      const limits = { cpu_ms: 1000 };
+      const again = (form: object) => uploadAgent(server.url, token, 'frugal', wasm, { capabilities: ['f'], ...form });
+      expect(expectStatus(await again({ limits }), 201).body).toMatchObject({ limits, status: 'uploaded' });
+      expect(expectStatus(await again({ limits }), 200).body).toMatchObject({ limits, status: 'unchanged' });
+      expect(expectStatus(await again({}), 200).body).toMatchObject({ limits });
+      expect(expectStatus(await again({ limits: { cpu_ms: 2 } }), 409).body).toMatchObject({ code: 'VERSION_TAKEN' });
+      const next = await again({ version: '1.0.1', limits: undefined });
+      expect(expectStatus(next, 201).body).toMatchObject({ limits: null });
+    });
+  });
+
   it('refuses the upload of a binary that declares a thousand tables', async () => {
     const bomb = await agent('(call $ok)', '(table 9 funcref)'.repeat(1000));
     const refusal = await uploadAgent(server.url, token, 'bomb', bomb, { capabilities: ['bomb'] });

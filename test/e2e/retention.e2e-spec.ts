@@ -52,6 +52,7 @@ describe('retention', () => {
   it('deletes ended tasks and old events, in one process of several, and nothing that is under way', async () => {
     const last = await one('SELECT max(seq) AS value FROM task_events');
     const before = await statistics();
+    expect(before).toMatchObject({ cpu_p80_ms: expect.any(Number), memory_p80_bytes: expect.any(Number) });
     const env = {
       DATABASE_URL: database.url,
       TASK_RETENTION_DAYS: String(SECOND_IN_DAYS),

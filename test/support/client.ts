@@ -83,6 +83,7 @@ export interface UploadForm {
   version?: string;
   capabilities?: string[];
   price?: string;
+  limits?: object;
 }
 
 /** Uploads a binary as `POST /agents/<agent>/binary`; `agent` is a slug or an id. */
@@ -91,7 +92,7 @@ export function uploadAgent(
   token: string,
   agent: string,
   wasm: Uint8Array,
-  { name = agent, description, version = '1.0.0', capabilities = [], price = '0.5' }: UploadForm = {},
+  { name = agent, description, version = '1.0.0', capabilities = [], price = '0.5', limits }: UploadForm = {},
 ) {
   const form = new FormData();
   form.set('name', name);
@@ -99,6 +100,7 @@ export function uploadAgent(
   form.set('version', version);
   form.set('capabilities', capabilities.join(','));
   form.set('price', price);
+  if (limits) form.set('limits', JSON.stringify(limits));
   form.set('wasm_binary', new Blob([Uint8Array.from(wasm)], { type: 'application/wasm' }), `${agent}.wasm`);
   return api(url).post(`/agents/${agent}/binary`, form, { token });
 }

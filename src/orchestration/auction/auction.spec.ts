@@ -179,6 +179,7 @@ function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate
     version: '1.0.0',
     sha256: '0'.repeat(64),
     storageRef: `local:${'0'.repeat(64)}`,
+    limits: null,
     ...changes,
   };
 }

@@ -1,0 +1,48 @@
+import { IsInt, IsOptional, Min } from 'class-validator';
+import { ApiInteger } from './api-schema.js';
+
+/** What one run may use, where that is less than the server allows; what is left out counts as the server's. */
+export class RunLimitsDto {
+  /**
+   * Linear memory, MiB.
+   * @example 64
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  memory_mb?: number;
+
+  /**
+   * Processor time of all threads, ms.
+   * @example 2000
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  cpu_ms?: number;
+
+  /**
+   * The agent's answer, bytes of JSON.
+   * @example 65536
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  output_bytes?: number;
+}
+
+/** What a run of the version may use, if that is less than the server allows; a task may lower it further. */
+export class VersionLimitsDto extends RunLimitsDto {
+  /**
+   * Wall time of one run, ms.
+   * @example 5000
+   */
+  @ApiInteger({ required: false })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  timeout_ms?: number;
+}

@@ -1,0 +1,31 @@
+import { malformed } from '../common/dto.pipe.js';
+import type { SandboxConfig, TaskConfig } from './environment.js';
+
+const PAGES_PER_MB = 16;
+
+/** The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less. */
+export const mostPerRun = ({ maxMemoryPages, maxCpuMs, maxOutputBytes }: SandboxConfig) => ({
+  memory_mb: Math.floor(maxMemoryPages / PAGES_PER_MB),
+  cpu_ms: maxCpuMs,
+  output_bytes: maxOutputBytes,
+});
+
+/** The same of a version, which also says how long a run of it may take. */
+export const mostPerVersion = (sandbox: SandboxConfig, { maxTimeoutMs }: TaskConfig) => ({
+  timeout_ms: maxTimeoutMs,
+  ...mostPerRun(sandbox),
+});
+
+/**
+ * Limits can only be lowered.
+ * @throws AppError `invalid` that names each of `limits` that is above the most, and what that is
+ */
+export function assertWithin<Limits extends object>(most: Required<Limits>, asked: Limits): void {
+  if (Object.values(asked).every((value) => value === undefined || value === null)) {
+    throw malformed([{ field: 'limits', message: 'must name at least one limit' }]);
+  }
+  const errors = (Object.entries(most) as [string, number][])
+    .filter(([name, maximum]) => Number(asked[name as keyof Limits] ?? 0) > maximum)
+    .map(([name, maximum]) => ({ field: `limits.${name}`, message: `must be at most ${maximum}` }));
+  if (errors.length > 0) throw malformed(errors);
+}
