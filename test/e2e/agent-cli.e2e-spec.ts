@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { agent, echo, endless, good, trapping } from './agents.js';
+
+const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
+const BUILD_IF_STALE = fileURLToPath(new URL('../../../scripts/build-if-stale.js', import.meta.url));
+
+describe('npm run agent', () => {
+  let dir: string;
+  const path = (name: string): string => join(dir, name);
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'zerostate-agent-cli-'));
+    const binaries = {
+      good: good(),
+      echo: echo(),
+      endless: endless(),
+      trapping: trapping(),
+      odd: agent('(call $write (i32.const 1) (i32.const 17) (i32.const 2))'),
+    };
+    for (const [name, wasm] of Object.entries(binaries)) await writeFile(path(`${name}.wasm`), await wasm);
+    await writeFile(path('library.wasm'), Buffer.from('0061736d01000000', 'hex'));
+    await writeFile(path('input.json'), '{"from":"a file"}');
+  });
+
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+
+  async function run(args: string[], { input = '', env = {} } = {}) {
+    const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env }, cwd: dir });
+    child.stdin.end(input);
+    child.stdin.on('error', () => undefined); // commands that read nothing may be gone by now
+    const [out, error, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code, out, error };
+  }
+
+  it.each([
+    ['JSON', ['--input', '{"from":"the command line"}'], '', { from: 'the command line' }],
+    ['a file', ['--input', 'input.json'], '', { from: 'a file' }],
+    ['standard input', ['--input', '-'], '{"from":"standard input"}', { from: 'standard input' }],
+    ['nothing', [], '', {}],
+  ])('reads the input from %s, and answers programs in JSON', async (_, options, input, expected) => {
+    const { code, out, error } = await run(['run', 'echo.wasm', '--json', ...options], { input });
+    expect({ code, error }).toEqual({ code: 0, error: '' });
+    const report = JSON.parse(out);
+    expect(JSON.parse(report.outcome.output)).toEqual(expected);
+    expect(report).toMatchObject({
+      outcome: { end: 'completed' },
+      metering: { bytesIn: expect.any(Number), peakMemoryBytes: 2 * 64 * 1024 },
+      limits: { timeoutMs: 30_000, maxMemoryPages: 2048 },
+      validation: { is_valid: true },
+    });
+  });
+
+  it('reports to a person what was used of which limit', async () => {
+    const { code, out } = await run(['run', 'good.wasm']);
+    expect(code).toBe(0);
+    for (const line of ['✓ completed', '"ok": true', 'wall time', 'CPU time', 'peak memory'])
+      expect(out).toContain(line);
+  });
+
+  it.each([
+    ['is refused', ['validate', 'library.wasm'], 'MEMORY_MISSING'],
+    ['is refused before it runs', ['run', 'library.wasm'], 'MEMORY_MISSING'],
+    ['traps', ['run', 'trapping.wasm'], 'trapped'],
+    ['runs out of time', ['run', 'endless.wasm', '--timeout', '300'], 'timed_out'],
+    ['runs into the limits of its version', ['run', 'endless.wasm', '--limits', '{"cpu_ms":100}'], 'cpu_exhausted'],
+    ['answers no JSON', ['run', 'odd.wasm'], 'invalid_output'],
+  ])('exits with 1 when the agent %s', async (_, args, reason) => {
+    const forPeople = await run(args);
+    expect({ code: forPeople.code, error: forPeople.error }).toEqual({ code: 1, error: '' });
+    expect(forPeople.out).toContain(reason);
+    const forPrograms = await run([...args, '--json']);
+    const { outcome, report } = JSON.parse(forPrograms.out);
+    expect([forPrograms.code, outcome?.end ?? report.error.code]).toEqual([1, reason]);
+  });
+
+  it.each([
+    ['no such command', ['build', 'good.wasm'], 'There is no command "build".'],
+    ['no such file', ['run', 'none.wasm'], 'none.wasm cannot be read: ENOENT'],
+    ['input that is no JSON', ['run', 'good.wasm', '--input', '-'], 'The input is not JSON'],
+    ['more time than a task may ask for', ['run', 'good.wasm', '--timeout', '300001'], 'at most 300000'],
+    ['an unknown limit', ['run', 'good.wasm', '--limits', '{"cpu":1}'], '--limits: cpu'],
+    [
+      'a limit above the server’s',
+      ['run', 'good.wasm', '--limits', '{"memory_mb":129}'],
+      'memory_mb must be at most 128',
+    ],
+    ['limits that are no JSON', ['run', 'good.wasm', '--limits', 'memory'], '--limits:'],
+  ])('exits with 2 and says why for %s', async (_, args, reason) => {
+    const { code, out, error } = await run(args, { input: 'hello' });
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(error).toContain(reason);
+  });
+
+  it('holds to the limits of the configuration, and names the variable that is wrong', async () => {
+    const tight = await run(['run', 'endless.wasm', '--json'], { env: { TASK_TIMEOUT_MS: '200' } });
+    expect(JSON.parse(tight.out)).toMatchObject({ outcome: { end: 'timed_out' }, limits: { timeoutMs: 200 } });
+    const wrong = await run(['run', 'good.wasm'], { env: { SANDBOX_SLOTS: 'many' } });
+    expect(wrong).toMatchObject({ code: 2, error: expect.stringContaining('SANDBOX_SLOTS') });
+  });
+});
+
+describe('a command that starts from the build', () => {
+  it('builds first when a source is newer, was added or was removed, and only then', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'zerostate-stale-'));
+    const path = (name: string): string => join(dir, name);
+    const at = (name: string, seconds: number) => utimes(path(name), seconds, seconds);
+    const builds = async (): Promise<boolean> => {
+      await rm(path('built'), { force: true });
+      const child = spawn(process.execPath, [BUILD_IF_STALE], { cwd: dir, stdio: 'ignore' });
+      expect(await once(child, 'close')).toEqual([0, null]);
+      return existsSync(path('built'));
+    };
+    try {
+      await mkdir(path('src/part'), { recursive: true });
+      await mkdir(path('dist/src'), { recursive: true });
+      await writeFile(path('package.json'), '{"scripts":{"build":"echo > built"}}');
+      for (const file of ['src/part/a.ts', 'dist/src/main.js']) await writeFile(path(file), '');
+      const old = async () => {
+        for (const name of ['src/part/a.ts', 'src/part', 'src', 'package.json']) await at(name, 1000);
+        await at('dist/src/main.js', 2000);
+      };
+      await old();
+      expect(await builds()).toBe(false);
+      await at('src/part/a.ts', 3000);
+      expect(await builds()).toBe(true);
+      await old();
+      await writeFile(path('src/part/b.ts'), '');
+      expect(await builds()).toBe(true);
+      await rm(path('src/part/b.ts'));
+      for (const name of ['src/part/a.ts', 'src', 'package.json']) await at(name, 1000);
+      expect(await builds()).toBe(true);
+      await old();
+      await rm(path('dist'), { recursive: true });
+      expect(await builds()).toBe(true);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
