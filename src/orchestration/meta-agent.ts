@@ -39,7 +39,8 @@ export class MetaAgent {
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
     const candidates = failed.length > 0 ? without(new Set(failed), offering) : offering;
-    return holdAuction(candidates, { ...task, limitMs: limitMsOf(task) }, this.rules);
+    const inputBytes = Buffer.byteLength(task.inputText);
+    return holdAuction(candidates, { ...task, inputBytes, limitMs: limitMsOf(task) }, this.rules);
   }
 
   /** How many agents may fail at a task before another auction is held. */

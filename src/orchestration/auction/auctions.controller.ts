@@ -74,7 +74,11 @@ export class AuctionsController {
     const task = this.tasks.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
-    const { scoreboard, failure } = await this.metaAgent.simulate({ ...task, limitMs });
+    const { scoreboard, failure } = await this.metaAgent.simulate({
+      ...task,
+      inputBytes: Buffer.byteLength(task.inputText),
+      limitMs,
+    });
     return { ...explain(scoreboard), failure };
   }
 }

@@ -96,11 +96,14 @@ function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
     agentName: agentId,
     version: '1.0.0',
     priceMicro: 500_000n,
+    inputMicro: 0n,
+    surge: 1,
     rating: 3.5,
     estimatedMs: 5000,
     tasksCompleted: 0,
     capabilityMatch: 1,
     discovery: false,
     ...changes,
+    baseMicro: changes.priceMicro ?? 500_000n,
   };
 }

@@ -1,13 +1,13 @@
 import type { AuctionWeights } from '../../config/index.js';
 import { amountToWire } from '../../common/money.js';
+import type { Ask } from './bidding.js';
 import type { BoundsDto, ScaleDto, ScoredBidDto } from '../../tasks/index.js';
 
 /** What an agent asks for a task, and what is known of it. */
-export interface Bid {
+export interface Bid extends Ask {
   agentId: string;
   agentName: string;
   version: string;
-  priceMicro: bigint;
   /** 0–5 */
   rating: number;
   estimatedMs: number;
@@ -110,6 +110,9 @@ function score(bid: Bid, terms: Terms, weights: AuctionWeights): ScoredBidDto {
     agent_name: bid.agentName,
     version: bid.version,
     price: amountToWire(bid.priceMicro),
+    base_price: amountToWire(bid.baseMicro),
+    input_price: amountToWire(bid.inputMicro),
+    surge: bid.surge,
     rating: bid.rating,
     estimated_ms: bid.estimatedMs,
     tasks_completed: bid.tasksCompleted,
