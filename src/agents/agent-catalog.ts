@@ -63,7 +63,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly agents = new Map<string, Candidate>();
   /** Those that take on a limited number of tasks. */
   private readonly limited = new Set<Candidate>();
-  private readonly byCapability = new Map<string, Set<Candidate>>();
+  private readonly byCapability = new Map<string, Posting>();
   /** All transactions before this one have ended and been read; null before the first read. */
   private horizon: string | null = null;
   private readAt = -Infinity;
@@ -118,8 +118,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
 
   private select(required: readonly string[]): Iterable<Candidate> {
     if (required.length === 0) return this.agents.values();
-    if (required.length === 1) return this.byCapability.get(required[0]) ?? [];
-    return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability) ?? [])]));
+    if (required.length === 1) return this.byCapability.get(required[0])?.offering ?? [];
+    return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability)?.offering ?? [])]));
   }
 
   /** Resolves when a read is done that began after this call; calls that wait for one to begin share it. */
@@ -181,17 +181,19 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     if (known) {
       this.agents.delete(row.id);
       this.limited.delete(known);
-      for (const capability of known.capabilities) this.byCapability.get(capability)?.delete(known);
+      for (const capability of known.capabilities) this.byCapability.get(capability)?.offering.delete(known);
     }
     if (!row.bids) return;
     const candidate = this.toCandidate(row, known);
     this.agents.set(row.id, candidate);
     if (candidate.pricing.maxConcurrency !== null) this.limited.add(candidate);
-    for (const capability of candidate.capabilities) {
-      const offering = this.byCapability.get(capability);
-      if (offering) offering.add(candidate);
-      else this.byCapability.set(capability, new Set([candidate]));
-    }
+    for (const capability of candidate.capabilities) this.posting(capability).offering.add(candidate);
+  }
+
+  private posting(capability: string): Posting {
+    let posting = this.byCapability.get(capability);
+    if (!posting) this.byCapability.set(capability, (posting = { capability, offering: new Set() }));
+    return posting;
   }
 
   private toCandidate(row: AgentRow, known: Candidate | undefined): Candidate {
@@ -200,7 +202,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       revision: row.revision,
       ownerId: row.owner_id,
       name: row.name,
-      capabilities: row.capabilities,
+      // One string for all agents that offer it: a row's own would be the larger part of a posting.
+      capabilities: row.capabilities.map((capability) => this.posting(capability).capability),
       pricing: {
         baseMicro: BigInt(row.price_micro),
         perKbMicro: BigInt(row.price_per_kb_micro),
@@ -230,6 +233,12 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       throw error;
     }
   }
+}
+
+/** A capability and who offers it. */
+interface Posting {
+  capability: string;
+  offering: Set<Candidate>;
 }
 
 interface AgentRow {

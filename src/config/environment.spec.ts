@@ -19,6 +19,7 @@ describe('the environment', () => {
       enableFailover: true,
       maxFailoverAgents: 3,
       maxRounds: 2,
+      exploration: 0,
       geo: { enabled: false, roundTripsMs: new Map(), defaultRoundTripMs: 150 },
       requireCompetition: false,
       discoverySeat: true,

@@ -188,6 +188,8 @@ export interface AuctionConfig {
   geo: GeoConfig;
   /** Keep one invited seat for the eligible agent that waited longest for an invitation. */
   discoverySeat: boolean;
+  /** Share of the auctions with a discovery seat that its bid wins whatever its score. */
+  exploration: number;
 }
 
 /** What distance costs: the way there and back between regions, added to an agent's estimate. */
@@ -465,6 +467,9 @@ export const variables = z
     REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
     AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
 
+    AUCTION_EXPLORATION: number(0, 0, 0.5).describe(
+      'Share of the auctions with a discovery seat that its bid wins whatever its score, e.g. 0.05',
+    ),
     ENABLE_GEO_ROUTING: flag(false).describe('Let tasks name the region they would rather, or only, be done in'),
     GEO_ROUND_TRIPS_MS: roundTrips().describe(
       'Way there and back between regions, e.g. `eu:us=90,eu:asia=180`, ms; inside one it is 0',
@@ -646,6 +651,7 @@ function toSlices(env: Variables): Environment {
         defaultRoundTripMs: env.GEO_DEFAULT_ROUND_TRIP_MS,
       },
       discoverySeat: env.AUCTION_DISCOVERY_SEAT,
+      exploration: env.AUCTION_EXPLORATION,
     },
     sandbox: {
       slots: env.SANDBOX_SLOTS,

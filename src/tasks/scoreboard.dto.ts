@@ -95,6 +95,8 @@ export class ScoreboardDto {
   scale: ScaleDto | null;
   /** Whether enough agents bid for it to count as a competition. */
   competitive: boolean;
+  /** The bid on the discovery seat was given the award whatever its score, to find out how good its agent is. */
+  explored: boolean;
   /** Best first. */
   bids: ScoredBidDto[];
   /** At most 100 of them. */

@@ -20,6 +20,7 @@ const EMPTY_SCOREBOARD = {
   bounds: null,
   scale: null,
   competitive: false,
+  explored: false,
   bids: [],
   excluded: [],
   excluded_count: 0,

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Candidate, PricePolicy } from '../../agents/index.js';
 import { type AuctionConfig, parseEnvironment } from '../../config/index.js';
 import { type AuctionRequest, holdAuction } from './auction.js';
+import { explain, verify } from './explanation.js';
 
 const RULES = parseEnvironment({}).auction;
 
@@ -88,6 +89,20 @@ describe('the seats of an auction', () => {
     const { scoreboard, invited } = hold(many, {}, { discoverySeat: false });
     expect(new Set(invited)).toEqual(new Set(many.slice(0, 10).map(({ agentId }) => agentId)));
     expect(scoreboard.bids.some((bid) => bid.discovery)).toBe(false);
+  });
+
+  it('give the award to the one that waited longest as often as is wanted, and say so', () => {
+    const many = crowd(15).map((one, index) => ({ ...one, lastInvitedAt: index === 13 ? 0 : 1000 + index }));
+    const explore = (luck: number, candidates = many) => hold(candidates, { luck }, { exploration: 0.1 });
+    const { ranking, scoreboard } = explore(0.0999);
+    expect(ranking[0].agentId).toBe(many[13].agentId);
+    expect(scoreboard.explored).toBe(true);
+    expect(scoreboard.bids.map(({ rank }) => rank)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(verify(scoreboard)).toEqual({ matches: true, differences: [] });
+    expect(explain(scoreboard).counterfactual?.wins_at_price).toBeNull();
+    expect(explore(0.1).scoreboard.explored).toBe(false);
+    // Everyone is invited: nobody needs to be discovered.
+    expect(explore(0, crowd(10)).scoreboard.explored).toBe(false);
   });
 
   it('put the capability match before the rating, then experience, then price', () => {
@@ -214,6 +229,7 @@ const REQUEST: AuctionRequest = {
   budgetMicro: 1_000_000n,
   weights: null,
   inputBytes: 0,
+  luck: 0.5,
   region: null,
   regionRequired: false,
   limitMs: 30_000,

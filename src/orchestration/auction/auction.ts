@@ -3,7 +3,7 @@ import { amountToDecimal, amountToWire } from '../../common/money.js';
 import type { AuctionConfig, AuctionWeights } from '../../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto, TaskError } from '../../tasks/index.js';
 import { Best } from './best.js';
-import { type Ask, ask, isBusy, roundTripMs } from './bidding.js';
+import { type Ask, ask, isBusy, priceOf, roundTripMs } from './bidding.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
 /** What a task brings to its auction. */
@@ -13,6 +13,8 @@ export interface AuctionRequest {
   /** The task's own weights, relative; null for the configured ones. */
   weights: AuctionWeights | null;
   inputBytes: number;
+  /** 0 up to 1, the same for the same task: decides whether the discovery seat's bid wins. */
+  luck: number;
   /** Where it would rather be done; null: anywhere. */
   region: string | null;
   /** Nowhere else. */
@@ -56,7 +58,8 @@ export function holdAuction(candidates: Iterable<Candidate>, request: AuctionReq
   const { seated, discovery, excluded } = invite(candidates, request, rules);
   const weights = request.weights ? normalised(request.weights) : rules.weights;
   const bids = seated.map((contender) => toBid(contender, contender === discovery));
-  const scoring = scoringFor(request, rules);
+  const explored = discovery !== null && request.luck < rules.exploration;
+  const scoring = scoringFor(request, rules, explored);
   const { bounds, ranking } = scoreBids(bids, weights, scoring);
   const competitive = ranking.length >= rules.minAgents;
   const byId = new Map(seated.map((contender) => [contender.candidate.agentId, contender]));
@@ -69,6 +72,7 @@ export function holdAuction(candidates: Iterable<Candidate>, request: AuctionReq
       bounds,
       scale: scoring.strategy === 'absolute' ? scoring.scale : null,
       competitive,
+      explored,
       bids: ranking,
       excluded: excluded.named.map((one) => presentExclusion(one, request, rules)),
       excluded_count: excluded.count,
@@ -164,8 +168,7 @@ function exclusionOf(
   if (candidate.rating < rules.minRating) return 'rating_too_low';
   if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
   // Who would be too dear even without load is not worth waiting for.
-  if (asked.baseMicro + asked.inputMicro > request.budgetMicro) return 'over_budget';
-  if (isBusy(candidate)) return 'busy';
+  if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
   return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
 }
 
@@ -201,11 +204,12 @@ const toBid = ({ candidate, asked, estimatedMs, match }: Contender, discovery: b
   discovery,
 });
 
-const scoringFor = (request: AuctionRequest, rules: AuctionConfig): Scoring =>
+const scoringFor = (request: AuctionRequest, rules: AuctionConfig, explore: boolean): Scoring =>
   rules.scoring === 'minmax'
-    ? { strategy: 'minmax' }
+    ? { strategy: 'minmax', explore }
     : {
         strategy: 'absolute',
+        explore,
         scale: {
           budget: amountToWire(request.budgetMicro),
           limit_ms: request.limitMs,

@@ -21,13 +21,15 @@ export function ask(pricing: PricePolicy, inputBytes: number, running: number): 
   const { baseMicro, perKbMicro, maxConcurrency } = pricing;
   const inputMicro = perKbMicro === 0n ? 0n : perKbMicro * BigInt(Math.ceil(inputBytes / 1024));
   const load = maxConcurrency === null ? 0 : Math.min(1, running / maxConcurrency);
-  const surge = Math.round((1 + (pricing.surge - 1) * load) * 1e6) / 1e6;
+  const surge = load === 0 ? 1 : Math.round((1 + (pricing.surge - 1) * load) * 1e6) / 1e6;
   return { priceMicro: priceOf({ baseMicro, inputMicro, surge }), baseMicro, inputMicro, surge };
 }
 
 /** The price that the parts of an asked price make. */
 export function priceOf({ baseMicro, inputMicro, surge }: Omit<Ask, 'priceMicro'>): bigint {
-  return ((baseMicro + inputMicro) * BigInt(Math.round(surge * 1e6)) + 999_999n) / 1_000_000n;
+  // Most agents ask their base price, and arithmetic of bigints is dear where thousands are asked.
+  const unsurged = inputMicro === 0n ? baseMicro : baseMicro + inputMicro;
+  return surge === 1 ? unsurged : (unsurged * BigInt(Math.round(surge * 1e6)) + 999_999n) / 1_000_000n;
 }
 
 export const isBusy = ({ pricing, running }: Candidate): boolean =>

@@ -74,8 +74,8 @@ function counterfactual(board: ScoreboardDto): CounterfactualDto | null {
 }
 
 /** Scoreboards from before there was a choice name no strategy. */
-const scoringOf = ({ strategy, scale }: ScoreboardDto): Scoring =>
-  strategy === 'absolute' && scale ? { strategy, scale } : { strategy: 'minmax' };
+const scoringOf = ({ strategy, scale, explored = false }: ScoreboardDto): Scoring =>
+  strategy === 'absolute' && scale ? { strategy, scale, explore: explored } : { strategy: 'minmax', explore: explored };
 
 const toBid = (bid: ScoredBidDto): Bid => ({
   agentId: bid.agent_id,
