@@ -12,6 +12,7 @@ import { VersionLimits1795520000000 } from '../migrations/1795520000000-version-
 import { UsageStatistics1795521000000 } from '../migrations/1795521000000-usage-statistics.js';
 import { AgentRevision1795530000000 } from '../migrations/1795530000000-agent-revision.js';
 import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-rounds.js';
+import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -54,6 +55,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     UsageStatistics1795521000000,
     AgentRevision1795530000000,
     AuctionRounds1795531000000,
+    PricePolicy1795532000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -8,7 +8,7 @@ import {
 import { type EntityManager, In } from 'typeorm';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
-import { nextP80 } from './statistics.js';
+import { nextEstimateRatio, nextP80 } from './statistics.js';
 
 /** Statistics may lag behind the feed by about this much, ms. */
 const PAUSE_MS = 250;
@@ -81,7 +81,12 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {
   'task.completed': (statistics, data) => {
     statistics.tasksCompleted += 1;
-    statistics.durationP80Ms = nextP80(statistics.durationP80Ms, Number(data.wall_ms));
+    const durationMs = Number(data.wall_ms);
+    statistics.durationP80Ms = nextP80(statistics.durationP80Ms, durationMs);
+    // Events from before promises were recorded name none.
+    if (data.estimated_ms !== undefined) {
+      statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, Number(data.estimated_ms));
+    }
     statistics.cpuP80Ms = nextP80(statistics.cpuP80Ms, Number(data.cpu_ms));
     // Events of releases before do not have it.
     const { peak_memory_bytes: peak } = data;
@@ -92,6 +97,10 @@ const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, d
   },
   'task.failed': (statistics) => {
     statistics.attemptsFailed += 1;
+  },
+  'task.requeued': (statistics, data) => {
+    // Because of a failed attempt, when the agents that are left are busy; else it is nobody's fault.
+    if (data.error) statistics.attemptsFailed += 1;
   },
   'task.rated': (statistics, data) => {
     statistics.ratingSum += Number(data.rating);

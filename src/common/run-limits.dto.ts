@@ -1,5 +1,6 @@
-import { IsInt, IsOptional, Min } from 'class-validator';
+import { IsInt, Min } from 'class-validator';
 import { ApiInteger } from './api-schema.js';
+import { Optional } from './validators.js';
 
 /** What one run may use, where that is less than the server allows; what is left out counts as the server's. */
 export class RunLimitsDto {
@@ -8,7 +9,7 @@ export class RunLimitsDto {
    * @example 64
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   memory_mb?: number;
@@ -18,7 +19,7 @@ export class RunLimitsDto {
    * @example 2000
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   cpu_ms?: number;
@@ -28,7 +29,7 @@ export class RunLimitsDto {
    * @example 65536
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   output_bytes?: number;
@@ -41,7 +42,7 @@ export class VersionLimitsDto extends RunLimitsDto {
    * @example 5000
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   timeout_ms?: number;

@@ -39,6 +39,10 @@ const ApiUpload = () =>
             description: '`a,b`, a repeated field, or a JSON array. A new agent needs them.',
           },
           price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
+          price_per_kb: { type: 'string', example: '0.001', description: 'Added for each begun KiB of the input.' },
+          surge: { type: 'number', example: 1.5, description: 'Multiplies the price at full load.' },
+          max_concurrency: { type: 'integer', example: 4, description: 'Tasks it takes on at once.' },
+          region: { type: 'string', example: 'eu-central', description: 'Where it belongs.' },
           expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
           limits: {
             type: 'string',
