@@ -84,8 +84,8 @@ export class AttemptRunner implements OnApplicationShutdown {
       return toResult(report, abort.signal.reason as Kill);
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
-      // A binary that is missing or corrupt is this agent's failure, and another agent may still do the task.
-      if (error instanceof AppError && error.kind !== 'unavailable' && error.code.startsWith('BLOB_'))
+      // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
+      if (error instanceof AppError && error.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(error.code))
         return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
       throw error;
     } finally {

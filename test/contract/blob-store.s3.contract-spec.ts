@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
-import { createServer, request, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -179,10 +179,14 @@ describe('the S3 service', () => {
     let faults: (() => boolean)[];
     let network: Server;
     let store: S3BlobStore;
+    /** Requests that have passed, headers included. */
+    let passed: IncomingMessage[];
 
     beforeEach(async () => {
       faults = [];
+      passed = [];
       network = createServer((incoming, outgoing) => {
+        passed.push(incoming);
         if (faults.shift()?.()) return outgoing.writeHead(503).end();
         const { method, url: path, headers } = incoming;
         const { port } = new URL(ceph.endpoint);
@@ -207,6 +211,28 @@ describe('the S3 service', () => {
       faults = [() => true, () => true];
       expect(String(await store.read(ref))).toBe('x');
       expect(faults).toEqual([]);
+    });
+
+    it('asks for encryption at rest, under its signature; a service that has none is named as misconfigured', async () => {
+      const { port } = network.address() as AddressInfo;
+      for (const [serverSideEncryption, size] of [
+        ['AES256', 1000],
+        ['AES256', 6 * MB],
+        ['aws:kms', 1000],
+      ] as const) {
+        passed = [];
+        const encrypting = storeWith({ endpoint: `http://127.0.0.1:${port}`, serverSideEncryption });
+        await expect(encrypting.put(await stage(Buffer.alloc(size)))).rejects.toMatchObject({
+          code: 'STORAGE_MISCONFIGURED',
+          message: expect.stringContaining('S3_SSE'),
+        });
+        const [{ headers }] = passed;
+        expect(headers['x-amz-server-side-encryption']).toBe(serverSideEncryption);
+        expect(headers.authorization).toMatch(/SignedHeaders=[^,]*x-amz-server-side-encryption/);
+      }
+      expect(await own.kept()).toEqual([]);
+      await store.put(await stage(Buffer.from('x')));
+      expect(passed.at(-1)!.headers).not.toHaveProperty('x-amz-server-side-encryption');
     });
 
     it('says that the service is away when it has nothing but faults, or does not answer', async () => {

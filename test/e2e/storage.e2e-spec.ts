@@ -3,11 +3,13 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { registerUser, waitForTask } from '../support/client.js';
+import { api, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { good, publish, submit } from './agents.js';
+import { until } from '../support/until.js';
 import { padded } from './padding.js';
+import { ask } from './rows.js';
 
 describe('where binaries are stored', () => {
   let database: TestDatabase;
@@ -48,6 +50,38 @@ describe('where binaries are stored', () => {
       { agent_id: broken, outcome: 'blob_corrupt', error: { code: 'BLOB_CORRUPT' } },
       { agent_id: sound, outcome: 'completed', error: null },
     ]);
+  });
+
+  it('says which store is missing of a binary in one that is not configured any more, and lets the next agent win', async () => {
+    const stranded = await publish(server.url, token, 'stranded', padded(wasm, 3000), {
+      capabilities: ['strand'],
+      price: '0.1',
+    });
+    const sound = await publish(server.url, token, 'ashore', padded(wasm, 4000), {
+      capabilities: ['strand'],
+      price: '0.4',
+    });
+    const ref = `s3:${'0'.repeat(64)}`;
+    await ask(database.url, 'INSERT INTO blobs (ref) VALUES ($1)', [ref]);
+    await ask(database.url, 'UPDATE agent_binaries SET storage_ref = $1 WHERE agent_id = $2', [ref, stranded]);
+    await ask(database.url, 'UPDATE agents SET updated_at = now() WHERE id = $1', [stranded]);
+    for (const redirect of [true, false]) {
+      const answer = await api(server.url).get(`/agents/${stranded}/binary?redirect=${redirect}`, { token });
+      expect(answer.status).toBe(500);
+      expect(answer.body).toMatchObject({
+        code: 'STORAGE_MISCONFIGURED',
+        detail: 'This binary is in the store "s3", which this server is not configured for.',
+      });
+    }
+    await until('the catalogue knows', async () => {
+      const task = await waitForTask(server.url, token, await submit(server.url, token, 'strand'), 'completed');
+      return task.attempts.length === 2 && task;
+    }).then((task) =>
+      expect(task.attempts).toMatchObject([
+        { agent_id: stranded, outcome: 'storage_misconfigured', error: { code: 'STORAGE_MISCONFIGURED' } },
+        { agent_id: sound, outcome: 'completed', error: null },
+      ]),
+    );
   });
 
   it('keeps what was stored readable when the driver is changed, and stores new binaries in IPFS', async () => {

@@ -22,10 +22,11 @@ const REFUSED = 'the credentials are refused: check S3_ACCESS_KEY_ID, S3_SECRET_
 
 /**
  * What an error of the S3 client means here. Its own text may have addresses in it: that stays in the cause.
- * @param name unset: as the error calls itself
+ * @param about `name`: unset, as the error calls itself; `suspect`: what is likely at fault when nothing else is known to be
  */
-export function explained(error: unknown, name = (error as Error).name): AppError {
+export function explained(error: unknown, about: { name?: string; suspect?: string } = {}): AppError {
   if (error instanceof AppError) return error;
+  const { name = (error as Error).name, suspect } = about;
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   const cause = error;
   if (name === 'NoSuchKey' || name === 'NotFound') {
@@ -34,8 +35,9 @@ export function explained(error: unknown, name = (error as Error).name): AppErro
   const mistake = MISTAKES[name] ?? (status === 401 || status === 403 ? REFUSED : undefined);
   if (mistake) return misconfigured(mistake, cause);
   // The service refuses what it understood: asking again later will not help.
-  if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
-    return misconfigured(`the S3 service refuses the request (${name}, status ${status})`, cause);
+  if (status === 501 || (status !== undefined && status < 500 && status !== 408 && status !== 429)) {
+    const refusal = `the S3 service refuses the request (${name}, status ${status})`;
+    return misconfigured(suspect ? `${refusal}; ${suspect}` : refusal, cause);
   }
   return new AppError('unavailable', 'STORAGE_AWAY', 'The store of binaries does not answer: try again later.', {
     cause,

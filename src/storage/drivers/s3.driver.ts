@@ -70,7 +70,7 @@ export class S3BlobStore implements BlobStore {
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
     });
-    await upload.done().catch((error) => this.fail(error));
+    await upload.done().catch((error) => this.fail(error, this.config.serverSideEncryption && ENCRYPTION));
     return this.refOf(staged);
   }
 
@@ -135,7 +135,7 @@ export class S3BlobStore implements BlobStore {
 
   async health(): Promise<void> {
     await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: Error) => {
-      throw explained(error, error.name === 'NotFound' ? 'NoSuchBucket' : error.name);
+      throw explained(error, { name: error.name === 'NotFound' ? 'NoSuchBucket' : error.name });
     });
   }
 
@@ -148,12 +148,15 @@ export class S3BlobStore implements BlobStore {
     return this.client.send(command).catch((error) => this.fail(error));
   }
 
-  private async fail(error: unknown): Promise<never> {
+  private async fail(error: unknown, suspect?: string): Promise<never> {
     // The answer to a HEAD has no body, so a missing bucket looks like a missing object: ask for the bucket itself.
     if ((error as Error).name === 'NotFound') await this.health();
-    throw explained(error);
+    throw explained(error, { suspect });
   }
 }
+
+/** Services without encryption, or without this one, find fault with an argument or know nothing of a header. */
+const ENCRYPTION = 'it may not know the encryption asked for: correct S3_SSE';
 
 const keyOf = (sha256: string): string => `sha256/${sha256}`;
 
