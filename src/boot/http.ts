@@ -52,7 +52,7 @@ export function answerTheRest(app: NestExpressApplication): void {
 /** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */
 function refuseOtherBodies(request: Request, _response: Response, next: NextFunction): void {
   // `is` answers null for a request without a body, but takes `Content-Length: 0`, as browsers send it, for one.
-  const readable = request.path.endsWith('/binary') ? ['json', 'multipart/form-data'] : ['json'];
+  const readable = request.path.endsWith('/binary') ? ['json', 'multipart/form-data', 'application/wasm'] : ['json'];
   if (request.headers['content-length'] === '0' || request.is(readable) !== false) return next();
   next(new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.'));
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { DepositBox } from './deposits.js';
 import type { StagedBlob } from './staging.js';
 
 /**
@@ -33,6 +34,9 @@ export interface BlobStore {
 
   /** Removes what a `put` that died has left half done, and nobody has written to for so long. @returns how many */
   sweep(olderThanMs: number): Promise<number>;
+
+  /** Where clients bring bytes by themselves; unset: the store has no such addresses. */
+  readonly deposits?: DepositBox;
 
   /**
    * Resolves when the store can be used.

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../common/app-error.js';
 import type { StorageDriver } from '../config/index.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from './blob-store.js';
+import type { DepositBox } from './deposits.js';
 import type { StagedBlob } from './staging.js';
 
 /** Builds a driver when it is first needed; its client library is not loaded before. */
@@ -53,6 +54,11 @@ export class BlobStores implements BlobStore {
 
   async signedUrl(ref: BlobRef, download: SignedDownload): Promise<string> {
     return (await this.of(ref)).signedUrl(ref, download);
+  }
+
+  /** Of the driver that takes new blobs. */
+  async depositBox(): Promise<DepositBox | undefined> {
+    return (await this.current()).deposits;
   }
 
   /** Of the drivers that this process uses. */

@@ -7,6 +7,7 @@ import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import { BlobsController } from './blobs.controller.js';
+import { Deposits, LocalDepositBox } from './deposits.js';
 import { LocalBlobStore } from './drivers/local.driver.js';
 import { IpfsController } from './ipfs.controller.js';
 import { type IpfsNode, OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
@@ -19,8 +20,10 @@ import { Staging } from './staging.js';
     { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
     { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
     { provide: Staging, inject: [ConfigService], useFactory: staging },
+    { provide: LocalDepositBox, inject: [ConfigService, Staging], useFactory: localDepositBox },
+    { provide: Deposits, inject: [ConfigService, BLOB_STORE, LocalDepositBox, Staging], useFactory: deposits },
   ],
-  exports: [BLOB_STORE, Staging],
+  exports: [BLOB_STORE, Deposits, LocalDepositBox, Staging],
 })
 export class StorageModule {
   constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health) {
@@ -31,7 +34,7 @@ export class StorageModule {
 type Config = ConfigService<Environment, true>;
 
 /** Client libraries are loaded when they are first used: most installations need one, and they take time and memory. */
-function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStore {
+function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStores {
   const { driver, dir, s3, ipfs } = config.get('storage', { infer: true });
   return new BlobStores(driver, {
     local: () => new LocalBlobStore(dir, links),
@@ -57,7 +60,17 @@ function staging(config: Config): Staging {
   return new Staging(join(config.get('storage', { infer: true }).dir, 'staged'));
 }
 
-/** The boot has seen to it that there is a secret. */
 function blobLinks(config: Config): BlobLinks {
-  return new BlobLinks(config.get('auth', { infer: true }).jwtSecret as string);
+  return new BlobLinks(secretOf(config));
 }
+
+function localDepositBox(config: Config, area: Staging): LocalDepositBox {
+  return new LocalDepositBox(join(config.get('storage', { infer: true }).dir, 'deposits'), area, secretOf(config));
+}
+
+function deposits(config: Config, stores: BlobStores, local: LocalDepositBox, area: Staging): Deposits {
+  return new Deposits(async () => (await stores.depositBox()) ?? local, area, secretOf(config));
+}
+
+/** The boot has seen to it that there is one. */
+const secretOf = (config: Config): string => config.get('auth', { infer: true }).jwtSecret as string;

@@ -8,7 +8,7 @@ import {
 import { ConfigService } from '@nestjs/config';
 import { VersionBlobs } from '../agents/index.js';
 import type { Environment, StorageConfig } from '../config/index.js';
-import { BLOB_STORE, type BlobStore, Staging } from '../storage/index.js';
+import { BLOB_STORE, type BlobStore, Deposits, Staging } from '../storage/index.js';
 
 /**
  * Removes what uploads that died have left behind, and the bytes of retired versions that no task needs any more: at the
@@ -25,6 +25,7 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
   constructor(
     private readonly versionBlobs: VersionBlobs,
     private readonly staging: Staging,
+    private readonly deposits: Deposits,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
     config: ConfigService<Environment, true>,
   ) {
@@ -53,6 +54,8 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
     if (staged > 0) this.logger.log(`removed ${staged} files of uploads that were broken off`);
     const removed = await this.versionBlobs.collect(cleanupGraceMs);
     if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: no version needs them`);
+    const deposits = await this.deposits.sweep(cleanupGraceMs);
+    if (deposits > 0) this.logger.log(`removed ${deposits} deposits that nobody has used`);
     const unfinished = await this.blobs.sweep(cleanupGraceMs);
     if (unfinished > 0) this.logger.log(`removed ${unfinished} half-stored binaries`);
   }

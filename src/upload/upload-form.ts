@@ -8,12 +8,16 @@ import type { StorageConfig } from '../config/index.js';
 import type { StagedBlob, Staging } from '../storage/index.js';
 
 const FILE_FIELD = 'wasm_binary';
+const DEPOSIT_FIELD = 'deposit';
 
 /** A multipart body as it was read: its text fields, and its file in the staging area. */
 export interface UploadForm {
   /** A field that came several times is an array. */
   fields: Record<string, string | string[]>;
-  staged: StagedBlob;
+  /** The file; unset where a deposit is named instead. */
+  staged?: StagedBlob;
+  /** Token of a deposit; unset where there is a file. */
+  deposit?: string;
 }
 
 /**
@@ -57,9 +61,11 @@ export async function readUploadForm(request: Request, staging: Staging, limits:
 
   try {
     await feed(request, parser, limits);
-    if (!file)
+    const deposit = takeDeposit(fields);
+    if (file && deposit) throw malformed([{ field: DEPOSIT_FIELD, message: 'is instead of a file, not beside one' }]);
+    if (!file && !deposit)
       throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
-    return { fields, staged: await file.staged };
+    return { fields, staged: await file?.staged, deposit };
   } catch (error) {
     request.unpipe(parser);
     request.resume();
@@ -67,6 +73,14 @@ export async function readUploadForm(request: Request, staging: Staging, limits:
     await file?.staged.then((staged) => staging.discard(staged)).catch(() => undefined);
     throw asClientError(error);
   }
+}
+
+/** It says where the file is, and is no field of the card. */
+function takeDeposit(fields: UploadForm['fields']): string | undefined {
+  const { [DEPOSIT_FIELD]: deposit } = fields;
+  delete fields[DEPOSIT_FIELD];
+  if (Array.isArray(deposit)) throw malformed([{ field: DEPOSIT_FIELD, message: 'must come once' }]);
+  return deposit;
 }
 
 function openParser(contentType: string, limits: StorageConfig): BusboyInstance {

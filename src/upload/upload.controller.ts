@@ -14,7 +14,7 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import type { Environment, StorageConfig } from '../config/index.js';
-import { Staging } from '../storage/index.js';
+import { Deposits, Staging } from '../storage/index.js';
 import { ValidationReport } from '../validation/index.js';
 import { UploadedDto } from './upload.dto.js';
 import { readUploadForm } from './upload-form.js';
@@ -27,9 +27,13 @@ const ApiUpload = () =>
     ApiBody({
       schema: {
         type: 'object',
-        required: ['wasm_binary'],
         properties: {
           wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
+          deposit: {
+            type: 'string',
+            example: '01900000-0000-7000-8000-000000000000.1767225600.20480.93a44bbb96c7….kK3x',
+            description: 'Instead of the file: one brought before, see `POST /deposits`.',
+          },
           name: { type: 'string', maxLength: 120, example: 'MyAgent' },
           description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },
           version: { type: 'string', example: '1.0.0', description: 'semver; unset: the next patch.' },
@@ -93,6 +97,7 @@ export class UploadController {
   constructor(
     private readonly uploads: UploadService,
     private readonly staging: Staging,
+    private readonly deposits: Deposits,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('storage', { infer: true });
@@ -150,8 +155,10 @@ export class UploadController {
     request: Request,
     response: Response,
   ): Promise<UploadedDto> {
-    const { fields, staged } = await readUploadForm(request, this.staging, this.limits);
+    const { fields, deposit, ...form } = await readUploadForm(request, this.staging, this.limits);
+    const staged = form.staged ?? (await this.deposits.stage(caller.id, deposit as string));
     const { agent, binary, added, report } = await this.uploads.publish(caller, destination, fields, staged);
+    if (deposit) await this.deposits.remove(deposit).catch(() => undefined); // the cleanup's, then
     response.status(added ? 201 : 200);
     return {
       agent_id: agent.id,

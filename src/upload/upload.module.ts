@@ -4,13 +4,14 @@ import { AuthModule } from '../auth/index.js';
 import { StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
 import { Cleanup } from './cleanup.js';
+import { DepositsController } from './deposits.controller.js';
 import { LateScan } from './late-scan.js';
 import { UploadController } from './upload.controller.js';
 import { UploadService } from './upload.service.js';
 
 @Module({
   imports: [AgentsModule, AuthModule, StorageModule, ValidationModule],
-  controllers: [UploadController],
+  controllers: [UploadController, DepositsController],
   providers: [UploadService, Cleanup, LateScan],
   exports: [UploadService],
 })

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,11 +13,13 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { S3Config } from '../../src/config/index.js';
 import { S3BlobStore } from '../../src/storage/drivers/s3.driver.js';
+import { Deposits } from '../../src/storage/deposits.js';
 import { Staging } from '../../src/storage/staging.js';
 import { type CephServer, startCeph } from '../support/ceph.js';
 import { type BlobBackend, describeBlobStore } from './blob-store.contract.js';
@@ -135,6 +137,43 @@ describe('the S3 service', () => {
     const shortLived = await own.store.signedUrl(one, { ...DOWNLOAD, expiresInSeconds: 1 });
     await new Promise((resolve) => setTimeout(resolve, 2100));
     expect(await statusOf(shortLived)).toBe(403);
+  });
+
+  it('takes deposits at presigned addresses, of the announced length and by nobody else, and sweeps them', async () => {
+    const bytes = Buffer.from('brought by a client');
+    const announced = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    const box = new S3BlobStore(own.config).deposits;
+    const deposits = new Deposits(async () => box, own.staging, 'of the tests');
+    const { token, upload } = await deposits.announce('owner', announced);
+    await expect(deposits.stage('owner', token)).rejects.toMatchObject({ code: 'DEPOSIT_MISSING' });
+
+    const { 'Content-Length': _, ...headers } = upload.headers; // fetch sets it
+    const put = async (url: string, body: Buffer, sent: Record<string, string> = headers): Promise<number> =>
+      (await fetch(url, { method: 'PUT', headers: sent, body: Uint8Array.from(body) })).status;
+    const signed = new URL(upload.url);
+    expect(signed.searchParams.get('X-Amz-SignedHeaders')).toBe('content-length;host;x-amz-checksum-sha256');
+    expect(await put(upload.url, Buffer.alloc(bytes.length + 1))).toBe(403);
+    expect(await put(upload.url, bytes, {})).toBe(403);
+    expect(await put(upload.url.split('?')[0], bytes)).toBe(403);
+    expect(await put(upload.url.replace('/deposits/', '/sha256/'), bytes)).toBe(403);
+    expect(await own.kept()).toEqual([]);
+    const { url: expired } = await box.address('x', announced, Date.now() / 1000 + 1);
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    expect(await put(expired, bytes)).toBe(403);
+
+    expect(await put(upload.url, bytes)).toBe(200);
+    const staged = await deposits.stage('owner', token);
+    expect(staged).toMatchObject(announced);
+    await own.staging.discard(staged);
+    // Of a service that does not look at the checksum: other bytes of the same length are found out here.
+    await admin.send(
+      new PutObjectCommand({ Bucket: own.config.bucket, Key: (await own.kept())[0], Body: Buffer.alloc(bytes.length) }),
+    );
+    await expect(deposits.stage('owner', token)).rejects.toMatchObject({ code: 'DEPOSIT_MISMATCH' });
+    expect(await deposits.sweep(60_000)).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(await deposits.sweep(1000)).toBe(1);
+    expect(await own.kept()).toEqual([]);
   });
 
   it('is healthy, until its bucket is gone', async () => {

@@ -33,6 +33,7 @@ interface Schema {
   required?: string[];
   example?: unknown;
   enum?: unknown[];
+  type?: string;
 }
 
 interface Attack {
@@ -324,6 +325,8 @@ describe('bad input', () => {
         verify: ['nope', '1', '%00', ''],
         type: ['%00', 'nope', 'a/b%0d%0a'],
         signature: ['', '%00', 'nope'],
+        size: ['0', '-1', 'abc', '1e400'],
+        sha256: ['', '%00', 'nope', 'A'.repeat(64)],
         redirect: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
       };
@@ -505,9 +508,10 @@ describe('bad input', () => {
   /** The example of each member. */
   function validMembers(operation: Operation): Record<string, unknown> {
     const example = (schema: Schema): unknown => {
-      const { properties, example: given, enum: choices } = resolved(schema);
+      const { properties, example: given, enum: choices, type } = resolved(schema);
       if (given !== undefined) return given;
       if (choices) return choices[0];
+      if (type === 'boolean') return false;
       return Object.fromEntries(Object.entries(properties ?? {}).map(([name, member]) => [name, example(member)]));
     };
     return example(operation.schema ?? {}) as Record<string, unknown>;

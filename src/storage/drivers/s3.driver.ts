@@ -17,6 +17,7 @@ import { AppError } from '../../common/app-error.js';
 import type { S3Config } from '../../config/index.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
 import type { StagedBlob } from '../staging.js';
+import { S3DepositBox } from './s3-deposits.js';
 import { explained } from './s3-errors.js';
 
 /** Tries of one request. The client pauses between them, longer each time and at random (its `standard` mode). */
@@ -33,6 +34,7 @@ const PARTS_AT_ONCE = 2;
  * when it is whole, so a reader never sees half a blob.
  */
 export class S3BlobStore implements BlobStore {
+  readonly deposits: S3DepositBox;
   private readonly client: S3Client;
   private readonly bucket: string;
 
@@ -50,6 +52,7 @@ export class S3BlobStore implements BlobStore {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     });
+    this.deposits = new S3DepositBox(this.client, this.bucket);
   }
 
   async refOf({ sha256 }: StagedBlob): Promise<BlobRef> {

@@ -1,0 +1,66 @@
+import { Type } from 'class-transformer';
+import { IsInt, IsPositive, Matches, Min } from 'class-validator';
+import { ApiInteger, ApiTime } from '../common/api-schema.js';
+
+export class AnnounceDepositDto {
+  /**
+   * Bytes.
+   * @example 20480
+   */
+  @ApiInteger()
+  @IsInt()
+  @Min(1)
+  size: number;
+
+  /**
+   * SHA-256, lower-case hex.
+   * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
+   */
+  @Matches(/^[0-9a-f]{64}$/, { message: 'sha256 must be 64 lower-case hex digits' })
+  sha256: string;
+}
+
+/** The request that brings the bytes. */
+export class DepositUploadDto {
+  method: 'PUT';
+  /** Absolute, or relative to this server. It needs no token, and takes nothing but the announced bytes. */
+  url: string;
+  /**
+   * To be sent exactly so.
+   * @example { "Content-Type": "application/wasm" }
+   */
+  headers: Record<string, string>;
+}
+
+export class DepositDto {
+  /** For the field `deposit` of an upload, instead of the file. */
+  deposit: string;
+  upload: DepositUploadDto;
+  /** Until when it can be brought and used. */
+  @ApiTime()
+  expires_at: string;
+}
+
+export class DepositLinkQuery {
+  /** Seconds since the epoch. */
+  @ApiInteger()
+  @Type(() => Number)
+  @IsInt()
+  @IsPositive()
+  expires: number;
+
+  /** Bytes. */
+  @ApiInteger()
+  @Type(() => Number)
+  @IsInt()
+  @IsPositive()
+  size: number;
+
+  /** SHA-256, lower-case hex. */
+  @Matches(/^[0-9a-f]{64}$/)
+  sha256: string;
+
+  /** Vouches for all the rest. */
+  @Matches(/^[\w-]{43}$/)
+  signature: string;
+}

@@ -1,0 +1,89 @@
+import { PassThrough, type Readable } from 'node:stream';
+import { Body, Controller, HttpCode, Param, Post, Put, Query, Req } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { ApiBody, ApiConsumes, ApiCreatedResponse, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request } from 'express';
+import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { AppError } from '../common/app-error.js';
+import { malformed } from '../common/dto.pipe.js';
+import type { Environment } from '../config/index.js';
+import { Deposits, LocalDepositBox } from '../storage/index.js';
+import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
+
+/** Uploads in two steps: the bytes to where they are stored, then the form that says what they are for. */
+@ApiTags('binaries')
+@Controller('deposits')
+export class DepositsController {
+  private readonly maxBinaryBytes: number;
+
+  constructor(
+    private readonly deposits: Deposits,
+    private readonly box: LocalDepositBox,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.maxBinaryBytes = config.get('storage', { infer: true }).maxBinaryBytes;
+  }
+
+  /**
+   * Announces a binary that you will bring by yourself, and answers where to.
+   * @remarks Send the answer's `upload` request with the bytes as body. Then upload as ever, with the answer's `deposit` in the
+   * field `deposit` instead of the file. Where binaries are stored in S3, the bytes go straight there. What is not used
+   * within 15 minutes is removed.
+   */
+  @Post()
+  @Access('agents:write')
+  @ApiOperation({ operationId: 'announceDeposit' })
+  @ApiCreatedResponse({ type: DepositDto, description: 'Where to bring it, and what to call it then.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  async announce(@CurrentCaller() caller: Caller, @Body() announced: AnnounceDepositDto): Promise<DepositDto> {
+    if (announced.size > this.maxBinaryBytes) {
+      throw malformed([{ field: 'size', message: `must be at most ${this.maxBinaryBytes}` }]);
+    }
+    const { token, upload, expiresAt } = await this.deposits.announce(caller.id, announced);
+    return { deposit: token, upload, expires_at: expiresAt.toISOString() };
+  }
+
+  /**
+   * Takes the bytes of a deposit, at its signed address.
+   * @remarks Not to be put together by hand: an announcement answers it, where the store has no addresses of its own.
+   * @param id as the announcement says
+   */
+  @Put(':id/binary')
+  @HttpCode(204)
+  @Access('public')
+  @ApiOperation({ operationId: 'bringDeposit' })
+  @ApiConsumes('application/wasm')
+  @ApiBody({ schema: { type: 'string', format: 'binary' } })
+  @ApiNoContentResponse({ description: 'They are here.' })
+  @ApiProblems(400, 413, 415)
+  @ApiProblem(403, {
+    meaning: 'The address has expired, or was not made by this server.',
+    code: 'LINK_EXPIRED',
+    detail: 'This address has expired: announce the deposit again.',
+  })
+  async bring(@Param('id') id: string, @Query() link: DepositLinkQuery, @Req() request: Request): Promise<void> {
+    if (!request.is('application/wasm')) {
+      throw new AppError('unsupported', 'WASM_EXPECTED', 'Send the bytes with Content-Type: application/wasm.');
+    }
+    try {
+      await this.box.take(id, link, () => bodyOf(request));
+    } catch (error) {
+      // A client reads the answer once it has sent everything.
+      request.unpipe();
+      request.resume();
+      throw error;
+    }
+  }
+}
+
+/** Of its own, since who fails at reading the request itself closes the connection. */
+function bodyOf(request: Request): Readable {
+  const body = request.pipe(new PassThrough());
+  request.once('close', () => {
+    if (request.complete) return;
+    body.destroy(new AppError('invalid', 'MALFORMED_REQUEST', 'The body ended before it was whole.'));
+  });
+  return body;
+}
