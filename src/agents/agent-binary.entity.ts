@@ -1,4 +1,5 @@
 import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import type { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
 import { VersionBlob } from './version-blob.entity.js';
@@ -11,7 +12,7 @@ export interface ScanVerdict {
 }
 
 /** What a version allows one run, in the words of the wire; what is missing counts as the server's. */
-export type VersionLimits = Partial<Record<'timeout_ms' | 'memory_mb' | 'cpu_ms' | 'output_bytes', number>>;
+export type VersionLimits = VersionLimitsDto;
 
 /**
  * One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it, and that it may be retired

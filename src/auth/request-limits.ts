@@ -41,7 +41,7 @@ function classOf(request: Request): RouteClass | undefined {
   if (path.startsWith('/health')) return undefined;
   if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
   if (method === 'GET' || method === 'HEAD') return 'read';
-  return path.endsWith('/binary') ? 'upload' : 'write';
+  return path.endsWith('/binary') || path === '/api/v1/deposits' ? 'upload' : 'write';
 }
 
 function tell(response: Response, { limit, remaining, resetMs }: Verdict): void {

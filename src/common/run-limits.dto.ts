@@ -33,6 +33,26 @@ export class RunLimitsDto {
   @IsInt()
   @Min(1)
   output_bytes?: number;
+
+  /**
+   * Kept of the log, which is standard error, bytes; what is beyond is dropped.
+   * @example 16384
+   */
+  @ApiInteger({ required: false })
+  @Optional()
+  @IsInt()
+  @Min(1)
+  log_bytes?: number;
+
+  /**
+   * Kept of the log, lines.
+   * @example 100
+   */
+  @ApiInteger({ required: false })
+  @Optional()
+  @IsInt()
+  @Min(1)
+  log_lines?: number;
 }
 
 /** What a run of the version may use, if that is less than the server allows; a task may lower it further. */

@@ -1,17 +1,20 @@
 import { malformed } from '../common/dto.pipe.js';
+import type { RunLimitsDto, VersionLimitsDto } from '../common/run-limits.dto.js';
 import type { SandboxConfig, TaskConfig } from './environment.js';
 
 const PAGES_PER_MB = 16;
 
 /** The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less. */
-export const mostPerRun = ({ maxMemoryPages, maxCpuMs, maxOutputBytes }: SandboxConfig) => ({
-  memory_mb: Math.floor(maxMemoryPages / PAGES_PER_MB),
-  cpu_ms: maxCpuMs,
-  output_bytes: maxOutputBytes,
+export const mostPerRun = (sandbox: SandboxConfig): Required<RunLimitsDto> => ({
+  memory_mb: Math.floor(sandbox.maxMemoryPages / PAGES_PER_MB),
+  cpu_ms: sandbox.maxCpuMs,
+  output_bytes: sandbox.maxOutputBytes,
+  log_bytes: sandbox.maxStderrBytes,
+  log_lines: sandbox.maxStderrLines,
 });
 
 /** The same of a version, which also says how long a run of it may take. */
-export const mostPerVersion = (sandbox: SandboxConfig, { maxTimeoutMs }: TaskConfig) => ({
+export const mostPerVersion = (sandbox: SandboxConfig, { maxTimeoutMs }: TaskConfig): Required<VersionLimitsDto> => ({
   timeout_ms: maxTimeoutMs,
   ...mostPerRun(sandbox),
 });

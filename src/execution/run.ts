@@ -1,3 +1,4 @@
+import type { RunLimitsDto } from '../common/run-limits.dto.js';
 import type { BlobRef } from '../storage/index.js';
 
 /**
@@ -44,14 +45,12 @@ export interface RunLimits {
 }
 
 /** Of limits as versions and tasks name them. */
-export const toRunLimits = (asked: {
-  memory_mb?: number;
-  cpu_ms?: number;
-  output_bytes?: number;
-}): Partial<RunLimits> => ({
+export const toRunLimits = (asked: RunLimitsDto): Partial<RunLimits> => ({
   maxMemoryPages: asked.memory_mb && asked.memory_mb * PAGES_PER_MB,
   maxCpuMs: asked.cpu_ms,
   maxOutputBytes: asked.output_bytes,
+  maxStderrBytes: asked.log_bytes,
+  maxStderrLines: asked.log_lines,
 });
 
 const PAGES_PER_MB = 16;

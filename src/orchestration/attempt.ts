@@ -135,6 +135,8 @@ const lowest = (task: TaskLimits, version: TaskLimits): TaskLimits => ({
   memory_mb: least(task.memory_mb, version.memory_mb),
   cpu_ms: least(task.cpu_ms, version.cpu_ms),
   output_bytes: least(task.output_bytes, version.output_bytes),
+  log_bytes: least(task.log_bytes, version.log_bytes),
+  log_lines: least(task.log_lines, version.log_lines),
 });
 
 const least = (a: number | undefined, b: number | undefined): number | undefined =>

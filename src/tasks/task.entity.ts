@@ -1,3 +1,4 @@
+import type { RunLimitsDto } from '../common/run-limits.dto.js';
 import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
 import type { AuctionWeights } from '../config/index.js';
@@ -119,5 +120,4 @@ export class Task {
   completedAt: Date | null;
 }
 
-/** `memory_mb` in MiB, `cpu_ms` of all threads, `output_bytes` of JSON text. */
-export type TaskLimits = Partial<Record<'memory_mb' | 'cpu_ms' | 'output_bytes', number>>;
+export type TaskLimits = RunLimitsDto;

@@ -73,12 +73,18 @@ describe('npm run agent', () => {
     ['runs into the limits of its version', ['run', 'endless.wasm', '--limits', '{"cpu_ms":100}'], 'cpu_exhausted'],
     ['answers no JSON', ['run', 'odd.wasm'], 'invalid_output'],
   ])('exits with 1 when the agent %s', async (_, args, reason) => {
-    const forPeople = await run(args);
-    expect({ code: forPeople.code, error: forPeople.error }).toEqual({ code: 1, error: '' });
-    expect(forPeople.out).toContain(reason);
-    const forPrograms = await run([...args, '--json']);
-    const { outcome, report } = JSON.parse(forPrograms.out);
-    expect([forPrograms.code, outcome?.end ?? report.error.code]).toEqual([1, reason]);
+    const { code, out, error } = await run([...args, '--json']);
+    const { outcome, report } = JSON.parse(out);
+    expect([code, error, outcome?.end ?? report.error.code]).toEqual([1, '', reason]);
+  });
+
+  it('tells a person what to do about an agent that is refused or fails', async () => {
+    const refused = await run(['validate', 'library.wasm']);
+    expect(refused.code).toBe(1);
+    expect(refused.out).toContain('✗ library.wasm would be refused: MEMORY_MISSING');
+    const failed = await run(['run', 'odd.wasm']);
+    expect(failed.code).toBe(1);
+    expect(failed.out).toContain('Standard output must be one JSON document');
   });
 
   it.each([

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { agent, FOREVER, good, publish, submit } from './agents.js';
+import { agent, chatty, FOREVER, good, history, publish, submit } from './agents.js';
 
 const OUTPUT_LIMIT = 200_000;
 const MEMORY_LIMIT = 256 * 65_536;
@@ -108,6 +108,23 @@ describe('a server with one sandbox slot', () => {
       const task = await waitForTask(server.url, token, taskId, 'failed');
       expect(task).toMatchObject({ limits, error: { code, message: expect.stringContaining(message) } });
       await expectGoodTaskToComplete();
+    });
+
+    it('log', async () => {
+      await publish(server.url, token, 'talkative', await chatty(5), {
+        capabilities: ['talkative'],
+        limits: { log_lines: 3 },
+      });
+      const lines = async (limits?: object): Promise<number> => {
+        const taskId = await submit(server.url, token, 'talkative', limits && { limits });
+        await waitForTask(server.url, token, taskId, 'completed');
+        return (await history(server.url, token, taskId))
+          .filter(({ type }) => type === 'task.log')
+          .reduce((sum, { data }) => sum + data.lines.length, 0);
+      };
+      expect(await lines()).toBe(3);
+      expect(await lines({ log_lines: 1 })).toBe(1);
+      expect(await lines({ log_bytes: 10 })).toBe(2);
     });
 
     it('which are never above its own', async () => {
