@@ -21,7 +21,12 @@ import type { S3Config } from '../../src/config/index.js';
 import { S3BlobStore } from '../../src/storage/drivers/s3.driver.js';
 import { Deposits } from '../../src/storage/deposits.js';
 import { Staging } from '../../src/storage/staging.js';
+import { good, submit } from '../e2e/agents.js';
+import { padded } from '../e2e/padding.js';
 import { type CephServer, startCeph } from '../support/ceph.js';
+import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
+import { createTestDatabase } from '../support/database.js';
+import { startServer } from '../support/server.js';
 import { type BlobBackend, describeBlobStore } from './blob-store.contract.js';
 
 const INSTALL_AND_START_MS = 300_000;
@@ -174,6 +179,46 @@ describe('the S3 service', () => {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     expect(await deposits.sweep(1000)).toBe(1);
     expect(await own.kept()).toEqual([]);
+  });
+
+  it('keeps the binaries of a server: brought to the bucket, run from there, downloaded from there', async () => {
+    const { bucket, endpoint, credentials } = own.config;
+    const database = await createTestDatabase();
+    const server = await startServer({
+      env: {
+        DATABASE_URL: database.url,
+        STORAGE_DRIVER: 's3',
+        S3_BUCKET: bucket,
+        S3_ENDPOINT: endpoint!,
+        S3_ACCESS_KEY_ID: credentials!.accessKeyId,
+        S3_SECRET_ACCESS_KEY: credentials!.secretAccessKey,
+      },
+    });
+    try {
+      const { token } = await registerUser(server.url);
+      const wasm = padded(await good(), 300_000);
+      const announced = { size: wasm.length, sha256: createHash('sha256').update(wasm).digest('hex') };
+      const { body } = expectStatus(await api(server.url).post('/deposits', announced, { token }), 201);
+      expect(body.upload.url.startsWith(`${endpoint}/${bucket}/deposits/`)).toBe(true);
+      const { 'Content-Length': _, ...headers } = body.upload.headers; // fetch sets it
+      const brought = await fetch(body.upload.url, { method: 'PUT', headers, body: Uint8Array.from(wasm) });
+      expect(brought.status).toBe(200);
+
+      const form = new FormData();
+      for (const [name, value] of Object.entries({ capabilities: 's3', price: '0.1', deposit: body.deposit })) {
+        form.set(name, value as string);
+      }
+      const { agent_id } = expectStatus(await api(server.url).post('/agents/in-s3/binary', form, { token }), 201).body;
+      expect((await own.kept()).filter((key) => key.startsWith('deposits/'))).toEqual([]);
+      expect(await own.kept()).toContain(`sha256/${announced.sha256}`);
+      const download = await api(server.url).get(`/agents/${agent_id}/binary`, { token });
+      const bytes = await (await fetch(download.headers.get('location') as string)).arrayBuffer();
+      expect(wasm.equals(Buffer.from(bytes))).toBe(true);
+      await waitForTask(server.url, token, await submit(server.url, token, 's3'), 'completed');
+    } finally {
+      await server.stop();
+      await database.drop();
+    }
   });
 
   it('is healthy, until its bucket is gone', async () => {
