@@ -7,8 +7,9 @@ import { AuthModule } from './auth/index.js';
 import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import type { Environment } from './config/index.js';
+import { DataSource } from 'typeorm';
 import { dataSourceOptions } from './data-source.js';
-import { databaseUrl } from './database/index.js';
+import { databaseUrl, type PoolFigures, watchConnections } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
 import { ObservabilityModule } from './observability/index.js';
 import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
@@ -18,6 +19,11 @@ import { UploadModule } from './upload/index.js';
 /** The composition root: which modules a process has follows from its roles. */
 @Module({})
 export class AppModule {
+  constructor(dataSource: DataSource) {
+    // TypeORM's own pool, which it does not show in its types.
+    watchConnections('general', (dataSource.driver as unknown as { master: PoolFigures }).master);
+  }
+
   static forRoot(environment: Environment): DynamicModule {
     const { roles } = environment.server;
     return {

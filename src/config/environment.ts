@@ -7,6 +7,7 @@ import { z } from 'zod';
  */
 export interface Environment {
   server: ServerConfig;
+  metrics: MetricsConfig;
   database: DatabaseConfig;
   queue: QueueConfig;
   storage: StorageConfig;
@@ -33,6 +34,12 @@ export interface ServerConfig {
   dataDir: string;
   logLevel: 'fatal' | 'error' | 'warn' | 'log' | 'debug' | 'verbose';
   corsOrigins: readonly string[];
+}
+
+export interface MetricsConfig {
+  host: string;
+  /** 0: a free one. Unset: no listener of its own. */
+  port?: number;
 }
 
 export interface DatabaseConfig {
@@ -311,6 +318,18 @@ export const variables = z
       .describe('Least severe level logged'),
     CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
 
+    METRICS_PORT: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .describe('TCP port for `/metrics` and `/health`, without a login; 0 takes a free one; unset: none'),
+    METRICS_HOST: z
+      .string()
+      .default('127.0.0.1')
+      .describe('Address of that port; let nobody but Prometheus and the orchestrator reach it'),
+
     DATABASE_URL: url('postgres:', 'postgresql:')
       .optional()
       .describe('PostgreSQL 14 or newer; unset: the embedded one'),
@@ -535,6 +554,7 @@ function toSlices(env: Variables): Environment {
       logLevel: env.LOG_LEVEL,
       corsOrigins: env.CORS_ORIGINS,
     },
+    metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT },
     database: { url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE },
     queue: {
       redisUrl: env.REDIS_URL,

@@ -69,6 +69,10 @@ export class SandboxPool {
     }
   }
 
+  figures(): { running: number; waiting: number; living: number } {
+    return { running: this.running, waiting: this.waiting.length, living: this.living.size };
+  }
+
   /** Kills every process, whatever it does, and waits until all are reaped. Waiting runs are rejected. */
   async close(): Promise<void> {
     this.closed = true;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DependencyHealth } from './health.dto.js';
+import type { DependencyHealth, ReadyDto } from './health.dto.js';
 
 /** How long a dependency may take to answer before it counts as away, ms. */
 const TIMEOUT_MS = 2000;
@@ -14,7 +14,14 @@ export class Health {
     this.checks.set(name, { check, required });
   }
 
-  async check(): Promise<Record<string, DependencyHealth>> {
+  /** Ready is who has everything that it requires. */
+  async report(): Promise<ReadyDto> {
+    const dependencies = await this.check();
+    const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
+    return { status: ready ? 'ready' : 'not_ready', dependencies };
+  }
+
+  private async check(): Promise<Record<string, DependencyHealth>> {
     const results = [...this.checks].map(
       async ([name, { check, required }]) => [name, { ...(await run(check)), required }] as const,
     );

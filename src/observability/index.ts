@@ -1,3 +1,5 @@
 export { Health } from './health.js';
+export { measureRequests } from './http-metrics.js';
+export { counter, gauge, histogram, shared, SLOW_SECONDS, tally } from './metrics.js';
 export { ObservabilityModule } from './observability.module.js';
 export { outageLog } from './outage-log.js';

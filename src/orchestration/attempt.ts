@@ -15,6 +15,7 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { AttemptLog } from './attempt-log.js';
+import { attemptDuration, attempts } from './metrics.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
@@ -56,6 +57,14 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 
   async run(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
+    const stopClock = attemptDuration.startTimer();
+    const result = await this.tryOut(task, agent, ordinal);
+    stopClock();
+    attempts.inc({ outcome: result.end === 'failed' ? result.record.outcome : result.end });
+    return result;
+  }
+
+  private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     let started: Promise<boolean> | undefined;
