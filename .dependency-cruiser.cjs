@@ -43,6 +43,9 @@ const VENDORS = {
   pg: '^src/(database/|operator/|[^/]+/drivers/postgres)',
   'rate-limiter-flexible': '^src/protection/',
   'prom-client': '^src/observability/',
+  'nestjs-pino': '^src/observability/',
+  pino: '^src/observability/',
+  'pino-pretty': '^src/observability/',
 };
 
 const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;

@@ -23,6 +23,10 @@ export interface Environment {
 
 export type Role = 'api' | 'worker';
 
+/** From the most severe to the most talkative. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 export interface ServerConfig {
   host: string;
   port: number;
@@ -32,7 +36,7 @@ export interface ServerConfig {
   demo: boolean;
   /** Absolute. */
   dataDir: string;
-  logLevel: 'fatal' | 'error' | 'warn' | 'log' | 'debug' | 'verbose';
+  logLevel: LogLevel;
   corsOrigins: readonly string[];
 }
 
@@ -312,10 +316,7 @@ export const variables = z
       .describe('What this process does: `api`, `worker` or both'),
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
     DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
-    LOG_LEVEL: z
-      .enum(['fatal', 'error', 'warn', 'log', 'debug', 'verbose'])
-      .default('log')
-      .describe('Least severe level logged'),
+    LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
     CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
 
     METRICS_PORT: z.coerce

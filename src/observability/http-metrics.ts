@@ -16,9 +16,7 @@ export function measureRequests(request: Request, response: Response, next: Next
     if (isEventStream(response)) return;
     const seconds = (performance.now() - startedAt) / 1000;
     const method = METHODS.has(request.method) ? request.method : 'other';
-    // A client that left before the answer: nginx's number for it.
-    const status = response.writableFinished ? response.statusCode : 499;
-    requests.observe({ method, route: routeOf(request), status }, seconds);
+    requests.observe({ method, route: routeOf(request), status: statusOf(response) }, seconds);
   });
   next();
 }
@@ -29,5 +27,8 @@ export const routeOf = (request: Request): string => {
   return typeof path === 'string' ? path : 'none';
 };
 
-export const isEventStream = (response: Response): boolean =>
+/** 499, nginx's number, for a client that left before the end of the answer. */
+export const statusOf = (response: Response): number => (response.writableFinished ? response.statusCode : 499);
+
+const isEventStream = (response: Response): boolean =>
   String(response.getHeader('content-type') ?? '').startsWith('text/event-stream');
