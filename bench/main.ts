@@ -6,6 +6,8 @@ import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
+import { market } from './suites/market.js';
+import { selection } from './suites/selection.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
 import { validation } from './suites/validation.js';
@@ -18,7 +20,9 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
-  // No queue has a part in it.
+  // No queue has a part in these.
+  { name: 'selection', run: selection, backends: ['postgres'] },
+  { name: 'market', run: market, backends: ['postgres'] },
   { name: 'upload', run: upload, backends: ['postgres'] },
   { name: 'validation', backends: ['postgres'], run: validation },
   // One of its peers needs Redis; it needs no queue.

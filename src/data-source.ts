@@ -10,6 +10,7 @@ import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.j
 import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
 import { AgentRevision1795530000000 } from '../migrations/1795530000000-agent-revision.js';
 import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-rounds.js';
+import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -50,6 +51,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Accounts1795488000000,
     AgentRevision1795530000000,
     AuctionRounds1795531000000,
+    PricePolicy1795532000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

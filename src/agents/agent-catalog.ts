@@ -19,7 +19,10 @@ export interface Candidate {
   ownerId: string;
   name: string;
   capabilities: readonly string[];
-  priceMicro: bigint;
+  pricing: PricePolicy;
+  /** Tasks it is at work on, as far as known here; 0 where it takes on any number. */
+  running: number;
+  region: string | null;
   /** Smoothed, 0–5. */
   rating: number;
   tasksCompleted: number;
@@ -29,6 +32,17 @@ export interface Candidate {
   version: string;
   sha256: string;
   storageRef: string;
+}
+
+/** What an agent asks for. */
+export interface PricePolicy {
+  baseMicro: bigint;
+  /** For each begun KiB of input. */
+  perKbMicro: bigint;
+  /** Multiplies the price at full load; from 1. */
+  surge: number;
+  /** Tasks it takes on at once; null: any number. */
+  maxConcurrency: number | null;
 }
 
 /**
@@ -47,7 +61,9 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly unsubscribe: () => void;
 
   private readonly agents = new Map<string, Candidate>();
-  private readonly byCapability = new Map<string, Set<Candidate>>();
+  /** Those that take on a limited number of tasks. */
+  private readonly limited = new Set<Candidate>();
+  private readonly byCapability = new Map<string, Posting>();
   /** All transactions before this one have ended and been read; null before the first read. */
   private horizon: string | null = null;
   private readAt = -Infinity;
@@ -102,8 +118,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
 
   private select(required: readonly string[]): Iterable<Candidate> {
     if (required.length === 0) return this.agents.values();
-    if (required.length === 1) return this.byCapability.get(required[0]) ?? [];
-    return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability) ?? [])]));
+    if (required.length === 1) return this.byCapability.get(required[0])?.offering ?? [];
+    return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability)?.offering ?? [])]));
   }
 
   /** Resolves when a read is done that began after this call; calls that wait for one to begin share it. */
@@ -124,6 +140,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     this.writeInvitations().catch(this.warnOfOutage);
     try {
       await (this.horizon === null ? this.readAll() : this.readChanged(this.horizon));
+      await this.readLoad();
       this.readAt = begun;
     } catch (error) {
       this.told = true;
@@ -150,21 +167,33 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     if (rows.length > 0) this.horizon = rows[0].horizon;
   }
 
+  /** Only of agents whose bids depend on it. The rows are those of tasks in hand, few however many there are. */
+  private async readLoad(): Promise<void> {
+    if (this.limited.size === 0) return;
+    const rows: { agent_id: string; count: number }[] = await this.database.query(LOAD);
+    const running = new Map(rows.map(({ agent_id, count }) => [agent_id, count]));
+    for (const candidate of this.limited) candidate.running = running.get(candidate.agentId) ?? 0;
+  }
+
   /** Puts an agent in place of what was known of it. */
   private apply(row: AgentRow): void {
     const known = this.agents.get(row.id);
     if (known) {
       this.agents.delete(row.id);
-      for (const capability of known.capabilities) this.byCapability.get(capability)?.delete(known);
+      this.limited.delete(known);
+      for (const capability of known.capabilities) this.byCapability.get(capability)?.offering.delete(known);
     }
     if (!row.bids) return;
     const candidate = this.toCandidate(row, known);
     this.agents.set(row.id, candidate);
-    for (const capability of candidate.capabilities) {
-      const offering = this.byCapability.get(capability);
-      if (offering) offering.add(candidate);
-      else this.byCapability.set(capability, new Set([candidate]));
-    }
+    if (candidate.pricing.maxConcurrency !== null) this.limited.add(candidate);
+    for (const capability of candidate.capabilities) this.posting(capability).offering.add(candidate);
+  }
+
+  private posting(capability: string): Posting {
+    let posting = this.byCapability.get(capability);
+    if (!posting) this.byCapability.set(capability, (posting = { capability, offering: new Set() }));
+    return posting;
   }
 
   private toCandidate(row: AgentRow, known: Candidate | undefined): Candidate {
@@ -173,8 +202,16 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       revision: row.revision,
       ownerId: row.owner_id,
       name: row.name,
-      capabilities: row.capabilities,
-      priceMicro: BigInt(row.price_micro),
+      // One string for all agents that offer it: a row's own would be the larger part of a posting.
+      capabilities: row.capabilities.map((capability) => this.posting(capability).capability),
+      pricing: {
+        baseMicro: BigInt(row.price_micro),
+        perKbMicro: BigInt(row.price_per_kb_micro),
+        surge: row.surge,
+        maxConcurrency: row.max_concurrency,
+      },
+      running: known?.running ?? 0,
+      region: row.region,
       rating: smoothedRating(row.rating_sum, row.rating_count, this.prior),
       tasksCompleted: row.tasks_completed,
       estimatedMs: estimateDurationMs(row.duration_p80_ms, row.expected_duration_ms),
@@ -198,6 +235,12 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   }
 }
 
+/** A capability and who offers it. */
+interface Posting {
+  capability: string;
+  offering: Set<Candidate>;
+}
+
 interface AgentRow {
   id: string;
   revision: string;
@@ -207,6 +250,10 @@ interface AgentRow {
   name: string;
   capabilities: string[];
   price_micro: string;
+  price_per_kb_micro: string;
+  surge: number;
+  max_concurrency: number | null;
+  region: string | null;
   expected_duration_ms: number | null;
   tasks_completed: number;
   duration_p80_ms: number | null;
@@ -221,7 +268,8 @@ interface AgentRow {
 const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
 
 const AGENT = `
-  SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.expected_duration_ms,
+  SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.price_per_kb_micro, a.surge,
+         a.max_concurrency, a.region, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
          b.version, b.sha256, b.storage_ref, a.status = 'active' AND b.id IS NOT NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
@@ -240,6 +288,9 @@ const CHANGED = `${AGENT}
       UNION
      SELECT agent_id FROM agent_statistics WHERE revision >= $1 AND revision < ${HORIZON.replace('xmin', 'xmax')}
    )`;
+
+const LOAD = `
+  SELECT agent_id, count(*)::int AS count FROM tasks WHERE status IN ('assigned', 'running') GROUP BY agent_id`;
 
 /** Rows are locked in the order of their ids, as by whoever else changes several. */
 const INVITED = `

@@ -19,6 +19,10 @@ export class AgentStatistics {
   @Column({ type: 'double precision', nullable: true })
   durationP80Ms: number | null;
 
+  /** Decayed mean of the wall time of completed runs, as a multiple of what their bids promised; null without history. */
+  @Column({ type: 'double precision', nullable: true })
+  estimateRatio: number | null;
+
   @Column({ type: 'integer', default: 0 })
   ratingSum: number;
 

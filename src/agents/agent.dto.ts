@@ -1,11 +1,63 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+} from 'class-validator';
 import { Transform } from 'class-transformer';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { CAPABILITY, IsAmount, IsCapabilities, IsPlainText, SLUG } from '../common/validators.js';
+import { CAPABILITY, IsAmount, IsCapabilities, IsPlainText, IsRegion, Optional, SLUG } from '../common/validators.js';
 
-export class CreateAgentDto {
+/** On what terms an agent bids, beside its price. */
+export class AgentTermsDto {
+  /** Credits added for each begun KiB of a task's input. */
+  @ApiPropertyOptional()
+  @Optional()
+  @IsAmount(0.001)
+  price_per_kb?: number | string;
+
+  /**
+   * By how much the price is multiplied when the agent has as many tasks as `max_concurrency` allows; less load, less so.
+   * @example 1.5
+   */
+  @Optional()
+  @IsNumber()
+  @Min(1)
+  @Max(10)
+  surge?: number;
+
+  /**
+   * Tasks it takes on at once; null: any number. While it has as many, it does not bid, and a task that nobody else can
+   * do waits.
+   * @example 4
+   */
+  @ApiInteger({ required: false, nullable: true })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(10_000)
+  max_concurrency?: number | null;
+
+  /**
+   * Where it belongs; null: nowhere in particular. Counts where the server routes by region.
+   * @example "eu-central"
+   */
+  @ApiPropertyOptional({ type: String, nullable: true })
+  @IsOptional()
+  @IsRegion()
+  region?: string | null;
+}
+
+export class CreateAgentDto extends AgentTermsDto {
   /**
    * Your name for the agent in addresses, unique among your agents.
    * @example "my-agent"
@@ -22,7 +74,7 @@ export class CreateAgentDto {
    * What it does, for people.
    * @example "Sums a text up in a few of its own sentences."
    */
-  @IsOptional()
+  @Optional()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
@@ -50,27 +102,27 @@ export class CreateAgentDto {
   expected_duration_ms?: number;
 }
 
-export class UpdateAgentDto {
+export class UpdateAgentDto extends AgentTermsDto {
   /** @example "My better agent" */
-  @IsOptional()
+  @Optional()
   @Length(1, 120)
   @IsPlainText()
   name?: string;
 
   /** @example "Sums a text up in a few of its own sentences." */
-  @IsOptional()
+  @Optional()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
 
   /** @example ["summarise", "keywords"] */
-  @IsOptional()
+  @Optional()
   @IsCapabilities()
   capabilities?: string[];
 
   /** Counts for auctions from now on. */
   @ApiPropertyOptional()
-  @IsOptional()
+  @Optional()
   @IsAmount(0.5)
   price?: number | string;
 
@@ -83,7 +135,7 @@ export class UpdateAgentDto {
   expected_duration_ms?: number;
 
   /** A paused agent gets no further tasks. */
-  @IsOptional()
+  @Optional()
   @IsIn(['active', 'paused'])
   status?: 'active' | 'paused';
 }
@@ -114,10 +166,28 @@ export class AgentCardDto {
   /** @example ["summarise"] */
   capabilities: string[];
   /**
-   * Credits for one task.
+   * Credits for one task, at least.
    * @example 0.5
    */
   price: number;
+  /**
+   * Credits added for each begun KiB of the input.
+   * @example 0
+   */
+  price_per_kb: number;
+  /**
+   * By how much the price is multiplied at full load.
+   * @example 1
+   */
+  surge: number;
+  /** Tasks it takes on at once; null: any number. */
+  @ApiInteger()
+  max_concurrency: number | null;
+  /**
+   * Where it belongs; null: nowhere in particular.
+   * @example "eu-central"
+   */
+  region: string | null;
   /**
    * The version that bids; null until the first upload.
    * @example "1.0.0"
@@ -139,8 +209,18 @@ export class AgentStatisticsDto {
   rating: number;
   @ApiInteger()
   rating_count: number;
+  /**
+   * Share of its attempts that completed; null before the first.
+   * @example 0.98
+   */
+  success_rate: number | null;
   /** What an auction expects a run to take, ms. */
   estimated_ms: number;
+  /**
+   * How long its runs took, as a multiple of what its bids promised (decayed mean); null before the first.
+   * @example 1.1
+   */
+  actual_to_estimate: number | null;
 }
 
 /** An agent as its owner sees it. */

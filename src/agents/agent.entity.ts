@@ -29,9 +29,25 @@ export class Agent {
   @Column({ type: 'text', array: true })
   capabilities: string[];
 
-  /** What one task costs. */
+  /** What one task costs at least. */
   @Column(bigintColumn)
   priceMicro: bigint;
+
+  /** Added for each begun KiB of a task's input. */
+  @Column({ ...bigintColumn, default: 0 })
+  pricePerKbMicro: bigint;
+
+  /** By how much the price is multiplied when it has as much to do as it takes on; 1: never. */
+  @Column({ type: 'double precision', default: 1 })
+  surge: number;
+
+  /** Tasks it takes on at once; null: any number. */
+  @Column({ type: 'integer', nullable: true })
+  maxConcurrency: number | null;
+
+  /** Where its owner says it belongs. */
+  @Column({ type: 'varchar', length: 32, nullable: true })
+  region: string | null;
 
   /** The owner's estimate of one run, used until there is history. */
   @Column({ type: 'integer', nullable: true })

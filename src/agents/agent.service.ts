@@ -4,6 +4,7 @@ import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
 import { accountGone, type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
+import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
 import { amountToWire, parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
@@ -14,7 +15,7 @@ import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
 import type { AgentCardDto, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
-import { estimateDurationMs, smoothedRating } from './statistics.js';
+import { estimateDurationMs, smoothedRating, successRate } from './statistics.js';
 
 /** The registry: who offers what at which price. Every change is told to the feed in its own transaction. */
 @Injectable()
@@ -118,8 +119,10 @@ export class AgentService {
       status: 'active',
       expectedDurationMs: null,
       activeBinaryId: null,
+      ...NO_TERMS,
       ...changesOf(dto),
     });
+    assertTerms(agent);
     await transaction.insert(Agent, agent).catch((error: unknown) => {
       const constraint: unknown = error instanceof QueryFailedError && error.driverError.constraint;
       if (constraint === 'agents_owner_slug_key') {
@@ -144,6 +147,7 @@ export class AgentService {
     const columns = Object.keys(changes) as (keyof Agent)[];
     if (columns.every((column) => isDeepStrictEqual(agent[column], changes[column]))) return { subject: agent };
     Object.assign(agent, changes);
+    assertTerms(agent);
     await transaction.save(agent);
     return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: agent.status }) };
   }
@@ -194,6 +198,10 @@ export class AgentService {
         description: agent.description,
         capabilities: agent.capabilities,
         price: amountToWire(agent.priceMicro),
+        price_per_kb: amountToWire(agent.pricePerKbMicro),
+        surge: agent.surge,
+        max_concurrency: agent.maxConcurrency,
+        region: agent.region,
         version: versionOf.get(agent.activeBinaryId ?? '') ?? null,
         statistics: {
           tasks_completed: seen.tasksCompleted,
@@ -203,6 +211,8 @@ export class AgentService {
             weight: this.auction.ratingPriorWeight,
           }),
           rating_count: seen.ratingCount,
+          success_rate: successRate(seen.tasksCompleted, seen.attemptsFailed),
+          actual_to_estimate: seen.estimateRatio,
           estimated_ms: estimateDurationMs(seen.durationP80Ms, agent.expectedDurationMs),
         },
       };
@@ -210,14 +220,28 @@ export class AgentService {
   }
 }
 
+/** Of an agent that names none: the same price for every task, as many at once as come. */
+const NO_TERMS = { pricePerKbMicro: 0n, surge: 1, maxConcurrency: null, region: null };
+
+/** @throws AppError `invalid` */
+function assertTerms({ surge, maxConcurrency }: Agent): void {
+  if (surge === 1 || maxConcurrency !== null) return;
+  const message = 'needs max_concurrency: the price rises with the share of it that is taken';
+  throw malformed([{ field: 'surge', message }]);
+}
+
 /** The columns that a form names. */
 function changesOf(dto: Partial<CreateAgentDto> & Pick<UpdateAgentDto, 'status'>): Partial<Agent> {
-  const { name, description, capabilities, price, expected_duration_ms, status } = dto;
+  const { name, description, capabilities, price, price_per_kb, expected_duration_ms, status } = dto;
   const changes = {
     name,
     description,
     capabilities,
     priceMicro: price === undefined ? undefined : parseAmount(price),
+    pricePerKbMicro: price_per_kb === undefined ? undefined : parseAmount(price_per_kb),
+    surge: dto.surge,
+    maxConcurrency: dto.max_concurrency,
+    region: dto.region,
     expectedDurationMs: expected_duration_ms,
     status,
   };

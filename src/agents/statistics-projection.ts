@@ -8,7 +8,7 @@ import {
 import { type EntityManager, In } from 'typeorm';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
-import { nextDurationP80 } from './statistics.js';
+import { nextDurationP80, nextEstimateRatio } from './statistics.js';
 
 /** Statistics may lag behind the feed by about this much, ms. */
 const PAUSE_MS = 250;
@@ -81,13 +81,22 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {
   'task.completed': (statistics, data) => {
     statistics.tasksCompleted += 1;
-    statistics.durationP80Ms = nextDurationP80(statistics.durationP80Ms, Number(data.wall_ms));
+    const durationMs = Number(data.wall_ms);
+    statistics.durationP80Ms = nextDurationP80(statistics.durationP80Ms, durationMs);
+    // Events from before promises were recorded name none.
+    if (data.estimated_ms !== undefined) {
+      statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, Number(data.estimated_ms));
+    }
   },
   'task.failover': (statistics) => {
     statistics.attemptsFailed += 1;
   },
   'task.failed': (statistics) => {
     statistics.attemptsFailed += 1;
+  },
+  'task.requeued': (statistics, data) => {
+    // Because of a failed attempt, when the agents that are left are busy; else it is nobody's fault.
+    if (data.error) statistics.attemptsFailed += 1;
   },
   'task.rated': (statistics, data) => {
     statistics.ratingSum += Number(data.rating);

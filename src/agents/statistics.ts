@@ -17,6 +17,16 @@ export function nextDurationP80(previous: number | null, durationMs: number): nu
   return previous * Math.exp(STEP * (PERCENTILE - (durationMs <= previous ? 1 : 0)));
 }
 
+/** One step of a decayed mean of how long runs took, as a multiple of what was promised. */
+export function nextEstimateRatio(previous: number | null, durationMs: number, promisedMs: number): number {
+  const ratio = durationMs / Math.max(promisedMs, 1);
+  return previous === null ? ratio : previous + STEP * (ratio - previous);
+}
+
+/** Null before the first attempt. */
+export const successRate = (completed: number, failed: number): number | null =>
+  completed + failed === 0 ? null : completed / (completed + failed);
+
 /** What a run is expected to take, ms: history first, then the owner's word. */
 export const estimateDurationMs = (historyP80: number | null, declared: number | null): number =>
   Math.round(historyP80 ?? declared ?? UNKNOWN_DURATION_MS);

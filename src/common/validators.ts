@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayUnique, IsArray, Matches, ValidateBy } from 'class-validator';
+import { ArrayMaxSize, ArrayUnique, IsArray, Matches, ValidateBy, ValidateIf } from 'class-validator';
 import { isDecimalAmount } from './money.js';
 
 /** A lower-case tag that agents offer and tasks require. */
@@ -8,6 +8,15 @@ export const CAPABILITY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 /** An agent's name in addresses. */
 export const SLUG = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+/** A place, as operators and owners name theirs. */
+export const REGION = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+export const IsRegion = () =>
+  Matches(REGION, { message: '$property must be 1 to 32 lower-case letters, digits or "-", such as eu-central' });
+
+/** May be left out, but not be null (`IsOptional` lets null pass every other rule). */
+export const Optional = () => ValidateIf((_, value: unknown) => value !== undefined);
 
 /** An array of at most 32 distinct capability tags. */
 export const IsCapabilities = () =>

@@ -19,6 +19,8 @@ describe('the environment', () => {
       enableFailover: true,
       maxFailoverAgents: 3,
       maxRounds: 2,
+      exploration: 0,
+      geo: { enabled: false, roundTripsMs: new Map(), defaultRoundTripMs: 150 },
       requireCompetition: false,
       discoverySeat: true,
     });
@@ -118,6 +120,18 @@ describe('the environment', () => {
     const { server } = parseEnvironment({ ROLES: ' worker , worker', CORS_ORIGINS: 'https://a.test, https://b.test,' });
     expect(server.roles).toEqual(['worker']);
     expect(server.corsOrigins).toEqual(['https://a.test', 'https://b.test']);
+  });
+
+  it('reads the ways between regions in both directions, and refuses what is none', () => {
+    const { roundTripsMs } = parseEnvironment({ GEO_ROUND_TRIPS_MS: 'eu:us=90, eu:asia=180' }).auction.geo;
+    expect([...roundTripsMs]).toEqual(
+      expect.arrayContaining([
+        ['eu:us', 90],
+        ['us:eu', 90],
+        ['asia:eu', 180],
+      ]),
+    );
+    expect(() => parseEnvironment({ GEO_ROUND_TRIPS_MS: 'eu-us' })).toThrow(/GEO_ROUND_TRIPS_MS: "eu-us"/);
   });
 
   it('lets no binary pass validation that the sandbox has no memory for', () => {

@@ -196,8 +196,20 @@ export interface AuctionConfig {
   maxRounds: number;
   /** Fewer than `minAgents` bids fail the task instead of being awarded with `competitive: false`. */
   requireCompetition: boolean;
+  geo: GeoConfig;
   /** Keep one invited seat for the eligible agent that waited longest for an invitation. */
   discoverySeat: boolean;
+  /** Share of the auctions with a discovery seat that its bid wins whatever its score. */
+  exploration: number;
+}
+
+/** What distance costs: the way there and back between regions, added to an agent's estimate. */
+export interface GeoConfig {
+  enabled: boolean;
+  /** By both regions in either order, `a:b`; ms. */
+  roundTripsMs: ReadonlyMap<string, number>;
+  /** Of regions that the table does not name together, and of agents without one, ms. */
+  defaultRoundTripMs: number;
 }
 
 export interface SandboxConfig {
@@ -290,6 +302,17 @@ const list = (fallback: string) =>
         .map((entry) => entry.trim())
         .filter(Boolean),
     );
+/** `a:b=90,…` as a table that both `a:b` and `b:a` are found in. */
+const roundTrips = () =>
+  list('').transform((entries, context): ReadonlyMap<string, number> => {
+    const table = new Map<string, number>();
+    for (const entry of entries) {
+      const [, a, b, ms] = /^([a-z0-9-]{1,32}):([a-z0-9-]{1,32})=(\d{1,5})$/.exec(entry) ?? [];
+      if (ms === undefined) context.addIssue({ code: 'custom', message: `"${entry}" is not like eu:us=90` });
+      else table.set(`${a}:${b}`, Number(ms)).set(`${b}:${a}`, Number(ms));
+    }
+    return table;
+  });
 
 /** A rule between variables holds as soon as these are good by themselves, so that mistakes elsewhere do not hide it. */
 const accepted =
@@ -464,6 +487,17 @@ export const variables = z
     REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
     AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
 
+    AUCTION_EXPLORATION: number(0, 0, 0.5).describe(
+      'Share of the auctions with a discovery seat that its bid wins whatever its score, e.g. 0.05',
+    ),
+    ENABLE_GEO_ROUTING: flag(false).describe('Let tasks name the region they would rather, or only, be done in'),
+    GEO_ROUND_TRIPS_MS: roundTrips().describe(
+      'Way there and back between regions, e.g. `eu:us=90,eu:asia=180`, ms; inside one it is 0',
+    ),
+    GEO_DEFAULT_ROUND_TRIP_MS: integer(150, 0, 60_000).describe(
+      'The same between regions that GEO_ROUND_TRIPS_MS does not name together, ms',
+    ),
+
     SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
     SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
     SANDBOX_CPU_MS: integer(120_000, 1).describe('Processor time of one run, all threads, ms'),
@@ -632,7 +666,13 @@ function toSlices(env: Variables): Environment {
       maxFailoverAgents: env.MAX_FAILOVER_AGENTS,
       maxRounds: env.MAX_AUCTION_ROUNDS,
       requireCompetition: env.REQUIRE_COMPETITION,
+      geo: {
+        enabled: env.ENABLE_GEO_ROUTING,
+        roundTripsMs: env.GEO_ROUND_TRIPS_MS,
+        defaultRoundTripMs: env.GEO_DEFAULT_ROUND_TRIP_MS,
+      },
       discoverySeat: env.AUCTION_DISCOVERY_SEAT,
+      exploration: env.AUCTION_EXPLORATION,
     },
     sandbox: {
       slots: env.SANDBOX_SLOTS,

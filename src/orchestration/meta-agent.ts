@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { luckOf } from '../common/ids.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
@@ -43,7 +44,12 @@ export class MetaAgent {
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
     const candidates = failed.length > 0 ? without(new Set(failed), offering) : offering;
-    return holdAuction(candidates, { ...task, limitMs: limitMsOf(task) }, this.rules);
+    const inputBytes = Buffer.byteLength(task.inputText);
+    return holdAuction(
+      candidates,
+      { ...task, inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },
+      this.rules,
+    );
   }
 
   /** How many agents may fail at a task before another auction is held. */

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 const FIRST_MS = 500;
 const LONGEST_MS = 60_000;
 const INSIST_MS = 25_000;
+const LONGEST_BUSY_MS = 10_000;
 
 /**
  * How long to wait before try number `n` (1 for the first repetition), ms: twice as long each time, half of it by chance,
@@ -11,6 +12,16 @@ const INSIST_MS = 25_000;
  */
 export const pauseBefore = (n: number, random = Math.random): number => {
   const longest = Math.min(FIRST_MS * 2 ** (n - 1), LONGEST_MS);
+  return Math.round((longest * (1 + random())) / 2);
+};
+
+/**
+ * How long to wait for busy agents, ms: the longer a task has waited the longer, so that many waiting tasks do not keep
+ * the workers busy with asking.
+ * @param waitedMs since its submission
+ */
+export const pauseWhileBusy = (waitedMs: number, random = Math.random): number => {
+  const longest = Math.min(Math.max(waitedMs / 4, FIRST_MS), LONGEST_BUSY_MS);
   return Math.round((longest * (1 + random())) / 2);
 };
 

@@ -1,13 +1,13 @@
-import type { Candidate } from '../agents/index.js';
 import { amountToWire } from '../common/money.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
+import type { Bidder } from './auction/auction.js';
 
 /** What the events and errors of awards and settlements say. */
 
 /** Results up to this size travel in the event; a larger one is fetched from the task. Characters. */
 const MAX_RESULT_IN_EVENT = 64 * 1024;
 
-export const presentAward = (agent: Candidate, ordinal: number) => ({
+export const presentAward = (agent: Bidder, ordinal: number) => ({
   attempt: ordinal,
   agent_id: agent.agentId,
   agent_name: agent.name,
@@ -15,18 +15,14 @@ export const presentAward = (agent: Candidate, ordinal: number) => ({
   price: amountToWire(agent.priceMicro),
 });
 
-export const presentFailure = ({ agent, error }: { agent: Candidate; error: TaskError }, ordinal: number) => ({
+export const presentFailure = ({ agent, error }: { agent: Bidder; error: TaskError }, ordinal: number) => ({
   attempt: ordinal,
   agent_id: agent.agentId,
   agent_name: agent.name,
   error,
 });
 
-export function completion(
-  agent: Candidate,
-  ordinal: number,
-  result: { outputText: string; metering: AttemptMetering },
-) {
+export function completion(agent: Bidder, ordinal: number, result: { outputText: string; metering: AttemptMetering }) {
   return {
     status: 'completed',
     attempt: ordinal,
@@ -34,6 +30,7 @@ export function completion(
     cost: amountToWire(agent.priceMicro),
     wall_ms: result.metering.wall_ms,
     cpu_ms: result.metering.cpu_ms,
+    estimated_ms: agent.estimatedMs,
     ...(result.outputText.length <= MAX_RESULT_IN_EVENT
       ? { result: JSON.parse(result.outputText) as unknown }
       : { result_omitted: 'too large for an event: GET the task' }),
@@ -41,7 +38,7 @@ export function completion(
 }
 
 /** Why a task has failed: the one agent's error, or everyone's. */
-export function failure(failures: readonly { agent: Candidate; error: TaskError }[]): TaskError {
+export function failure(failures: readonly { agent: Bidder; error: TaskError }[]): TaskError {
   if (failures.length === 0) return { code: 'ALL_AGENTS_FAILED', message: 'Every agent that may try has failed.' };
   if (failures.length === 1) return failures[0].error;
   const reasons = failures.map(({ agent, error }) => `${agent.name}: ${error.code} (${error.message})`);

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { Candidate } from '../agents/index.js';
+import { ageOf } from '../common/ids.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
@@ -14,10 +14,10 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
-import type { Auction } from './auction/auction.js';
+import type { Auction, Bidder } from './auction/auction.js';
 import { completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
-import { insist, pauseBefore } from './patience.js';
+import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
 
 /** Workers that may die over one task before it counts as their killer. */
 const MAX_LOST_WORKERS = 3;
@@ -54,6 +54,7 @@ export class TaskProcessor {
       if (asked.length >= this.metaAgent.agentsPerTask) return this.fail(task, failures, failure(failures));
       const stale = round === 'stale';
       const auction = await insist(() => this.metaAgent.auction(task, asked, stale));
+      if (auction.worthWaiting) return this.wait(task, failures);
       if (auction.failure && asked.length > 0) return this.fail(task, failures, failure(failures));
       if (auction.failure) return this.fail(task, failures, auction.failure, auction);
       round = await this.runRound(task, auction, failures);
@@ -70,7 +71,7 @@ export class TaskProcessor {
       try {
         const award = await this.award(task, agent, ordinal, auction, turn, failures.at(-1));
         if (award === 'moved_on') return ENDED;
-        if (award === 'agent_changed') return 'stale';
+        if (award !== 'changed') return 'stale';
         result = await this.attempts.run(task, agent, ordinal);
       } catch (error) {
         return { handled: await this.handBack(task, agent, ordinal, error as Error) };
@@ -86,7 +87,7 @@ export class TaskProcessor {
 
   private award(
     task: UnfinishedTask,
-    agent: Candidate,
+    agent: Bidder,
     ordinal: number,
     auction: Auction,
     turn: number,
@@ -119,7 +120,7 @@ export class TaskProcessor {
    * Puts a task back that this worker cannot go on with; its attempt counts against nobody.
    * @param fault why not; without: this process stops
    */
-  private async handBack(task: UnfinishedTask, agent: Candidate, ordinal: number, fault?: Error): Promise<Handled> {
+  private async handBack(task: UnfinishedTask, agent: Bidder, ordinal: number, fault?: Error): Promise<Handled> {
     if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
     const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
     await insist(() =>
@@ -139,9 +140,31 @@ export class TaskProcessor {
     return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
   }
 
+  /** Puts a task back that only busy agents could do. It keeps its place among attempts: who has failed it is not asked again. */
+  private async wait(task: UnfinishedTask, failures: readonly Failure[]): Promise<Handled> {
+    const last = failures.at(-1);
+    const attempt = task.attempt + failures.length;
+    if (last || task.status !== 'queued') {
+      const change: TaskChange = {
+        taskId: task.id,
+        to: 'queued',
+        from: ['assigned', 'running'],
+        attempt,
+        ended: last?.record ?? lostWith(task),
+        event: {
+          type: 'task.requeued',
+          data: { status: 'queued', ...(last && presentFailure(last, attempt)), reason: 'busy' },
+        },
+        agentOwnerId: last?.agent.ownerId,
+      };
+      await insist(() => this.store.transition(change));
+    }
+    return { againInMs: pauseWhileBusy(ageOf(task.id)) };
+  }
+
   private async complete(
     task: UnfinishedTask,
-    agent: Candidate,
+    agent: Bidder,
     ordinal: number,
     result: Extract<AttemptResult, { end: 'completed' }>,
   ): Promise<void> {
@@ -183,8 +206,8 @@ export class TaskProcessor {
 }
 
 /**
- * How the turns of one auction ended: another auction is called for, since all of them have failed or one of the agents has
- * changed since it bid; or the task is done with.
+ * How the turns of one auction ended: another auction is called for, since all of them have failed or one of the agents could
+ * not be awarded what it had bid for; or the task is done with.
  */
 type Round = 'failed' | 'stale' | { handled: Handled };
 
@@ -198,7 +221,7 @@ const lostWith = ({ status }: UnfinishedTask): AttemptEnd | undefined =>
 const isPastDeadline = ({ deadlineAt }: UnfinishedTask): boolean => performance.now() >= deadlineAt;
 
 export interface Failure {
-  agent: Candidate;
+  agent: Bidder;
   error: TaskError;
   record: AttemptEnd;
 }

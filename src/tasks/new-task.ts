@@ -3,7 +3,7 @@ import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
 import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
-import type { SandboxConfig, TaskConfig } from '../config/index.js';
+import type { GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import type { SubmitTaskDto } from './task.dto.js';
 import type { TaskLimits } from './task.entity.js';
 import type { NewTask } from './task-store.js';
@@ -17,6 +17,7 @@ export function toNewTask(
   dto: SubmitTaskDto,
   limits: TaskConfig,
   sandbox: SandboxConfig,
+  geo: GeoConfig,
   now = Date.now(),
 ): NewTask {
   const { maxTimeoutMs, defaultTimeoutMs } = limits;
@@ -28,6 +29,7 @@ export function toNewTask(
     throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
   }
   if (dto.limits) assertWithin(sandbox, dto.limits);
+  assertRoutable(dto, geo);
   const runAt = startOf(dto, limits, now);
   return {
     id: newId(),
@@ -39,11 +41,23 @@ export function toNewTask(
     inputText,
     weights: dto.weights ?? null,
     limits: dto.limits ?? null,
+    region: dto.region ?? null,
+    regionRequired: dto.region_required ?? false,
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
     held: false,
     deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
   };
+}
+
+/** A wish that nobody would heed is refused. @throws AppError `invalid` */
+function assertRoutable({ region, region_required }: SubmitTaskDto, { enabled }: GeoConfig): void {
+  if (region && !enabled) {
+    throw malformed([{ field: 'region', message: 'this server does not route by region (ENABLE_GEO_ROUTING)' }]);
+  }
+  if (region_required && !region) {
+    throw malformed([{ field: 'region', message: 'is missing: region_required says that it matters' }]);
+  }
 }
 
 /** A task may only tighten the server's limits. @throws AppError `invalid` that names the most */

@@ -44,10 +44,17 @@ export class ScoredBidDto {
   agent_id: string;
   agent_name: string;
   version: string;
-  /** Credits. */
+  /** Credits: `(base_price + input_price) · surge`, rounded up. */
   price: number;
+  /** Credits for any task. */
+  base_price: number;
+  /** Credits for the size of the input. */
+  input_price: number;
+  /** 1 without load. */
+  surge: number;
   /** Smoothed, 0–5. */
   rating: number;
+  /** With the way there and back, where the task names a region. */
   @ApiInteger()
   estimated_ms: number;
   @ApiInteger()
@@ -62,7 +69,7 @@ export class ScoredBidDto {
   discovery: boolean;
 }
 
-export const EXCLUSION_REASONS = ['over_budget', 'rating_too_low', 'no_seat'] as const;
+export const EXCLUSION_REASONS = ['over_budget', 'rating_too_low', 'wrong_region', 'busy', 'no_seat'] as const;
 export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 
 /** An agent that offers a required capability and yet did not bid. */
@@ -88,6 +95,8 @@ export class ScoreboardDto {
   scale: ScaleDto | null;
   /** Whether enough agents bid for it to count as a competition. */
   competitive: boolean;
+  /** The bid on the discovery seat was given the award whatever its score, to find out how good its agent is. */
+  explored: boolean;
   /** Best first. */
   bids: ScoredBidDto[];
   /** At most 100 of them. */

@@ -89,6 +89,8 @@ export interface UnfinishedTask {
   inputText: string;
   weights: Record<'price' | 'quality' | 'speed' | 'reputation', number> | null;
   limits: TaskLimits | null;
+  region: string | null;
+  regionRequired: boolean;
   timeoutMs: number;
   /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
   deadlineAt: number;
@@ -126,6 +128,8 @@ interface UnfinishedRow {
   input: string;
   weights: UnfinishedTask['weights'];
   limits: TaskLimits | null;
+  region: string | null;
+  region_required: boolean;
   timeout_ms: number;
   remaining_ms: number | null;
   failed: string[];
@@ -143,6 +147,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   inputText: row.input,
   weights: row.weights,
   limits: row.limits,
+  region: row.region,
+  regionRequired: row.region_required,
   timeoutMs: row.timeout_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
@@ -151,7 +157,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
 });
 
 const UNFINISHED = `
-  SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, timeout_ms,
+  SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, region,
+         region_required, timeout_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks

@@ -94,11 +94,13 @@ export class TaskStore {
   }
 
   private async change(changes: TaskChange[]): Promise<ChangeOutcome[]> {
-    const rows = await this.sql.query<{ id: string; seq: string | null }>('task-transition', TRANSITION, [
-      JSON.stringify(changes.map(toChangeRow)),
-    ]);
-    const changed = new Set(rows.filter(({ seq }) => seq !== null).map(({ id }) => id));
-    const refused = new Set(rows.filter(({ seq }) => seq === null).map(({ id }) => id));
+    const rows = await this.sql.query<{ id: string; seq: string | null; refusal: Refusal | null }>(
+      'task-transition',
+      TRANSITION,
+      [JSON.stringify(changes.map(toChangeRow))],
+    );
+    const outcomes = new Map<string, ChangeOutcome>(rows.map(({ id, refusal }) => [id, refusal ?? 'changed']));
+    const changed = new Set(rows.filter(({ refusal }) => !refusal).map(({ id }) => id));
     if (changed.size > 0) {
       // Only cancellations need other processes to act at once: whoever runs the task kills its sandbox.
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
@@ -106,9 +108,7 @@ export class TaskStore {
       this.events.announce({ seq: highest(rows), signals });
       for (const { taskId, to } of changes) if (changed.has(taskId)) taskChanges.inc({ status: to });
     }
-    return changes.map(({ taskId }) =>
-      changed.has(taskId) ? 'changed' : refused.has(taskId) ? 'agent_changed' : 'moved_on',
-    );
+    return changes.map(({ taskId }) => outcomes.get(taskId) ?? 'moved_on');
   }
 }
 
@@ -142,6 +142,8 @@ export interface NewTask {
   inputText: string;
   weights: AuctionWeights | null;
   limits: TaskLimits | null;
+  region: string | null;
+  regionRequired: boolean;
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
@@ -178,9 +180,13 @@ export interface TaskChange {
 
 /**
  * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
- * - `agent_changed`: the agent is not what bid any more (paused, another version, another price): hold the auction again.
+ * - `agent_changed`: the agent is not what bid any more (paused, another version, another price);
+ * - `agent_busy`: it has as many tasks as it takes on at once.
+ *
+ * After either of the last two, the auction is to be held again.
  */
-export type ChangeOutcome = 'changed' | 'moved_on' | 'agent_changed';
+export type ChangeOutcome = 'changed' | 'moved_on' | Refusal;
+type Refusal = 'agent_changed' | 'agent_busy';
 
 export interface Award {
   ordinal: number;
@@ -253,6 +259,8 @@ const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undef
   input: task.inputText,
   weights: asText(task.weights),
   limits: asText(task.limits),
+  region: task.region,
+  region_required: task.regionRequired,
   timeout_ms: task.timeoutMs,
   held: task.held,
   run_at: task.runAt?.toISOString() ?? null,
@@ -286,7 +294,8 @@ const SUBMIT = `
     SELECT new_task.*
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
-                    required_capabilities text[], budget_micro bigint, input text, weights text, limits text, timeout_ms int,
+                    required_capabilities text[], budget_micro bigint, input text, weights text, limits text,
+                    region text, region_required boolean, timeout_ms int,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
@@ -294,9 +303,9 @@ const SUBMIT = `
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, timeout_ms, held, run_at, deadline)
+                       limits, region, region_required, timeout_ms, held, run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, timeout_ms, held, run_at, deadline
+           weights::json, limits::json, region, region_required, timeout_ms, held, run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, created_at
   ),
@@ -367,18 +376,27 @@ const toChangeRow = (change: TaskChange) => ({
 /**
  * `feed` comes first so that every batch takes the feed's lock before it locks rows: two batches with tasks in common
  * then wait for each other in one place and cannot deadlock.
+ *
+ * Since every award is made under that lock, an agent's tasks can be counted exactly: `tasks_at_work` sees what was committed
+ * before the lock was had, `place` what this batch awards itself. A task that another row of the batch ends still counts.
  */
 const TRANSITION = `
   WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
   change AS MATERIALIZED (
-    SELECT change.*, agent_id IS NOT NULL AND NOT EXISTS (
-             SELECT FROM agents WHERE agents.id = agent_id AND agents.revision = agent_revision
-           ) AS refused
-      FROM feed, json_to_recordset($1::json)
-        AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
+    SELECT change.*, CASE
+             WHEN agent_id IS NULL THEN NULL
+             WHEN agents.revision IS DISTINCT FROM agent_revision THEN 'agent_changed'
+             WHEN max_concurrency IS NULL THEN NULL
+             WHEN tasks_at_work(agent_id, change.id) + place > max_concurrency THEN 'agent_busy'
+           END AS refusal
+      FROM feed, LATERAL (
+        SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
+          AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
-                  event_type text, event_agent_id uuid, event_data text)
+                    event_type text, event_agent_id uuid, event_data text)
+      ) AS change
+      LEFT JOIN agents ON agents.id = agent_id
   ),
   moved AS (
     UPDATE tasks
@@ -399,7 +417,7 @@ const TRANSITION = `
            completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
       FROM change
      WHERE tasks.id = change.id
-       AND NOT refused
+       AND refusal IS NULL
        AND tasks.status = ANY (from_statuses)
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
@@ -430,6 +448,6 @@ const TRANSITION = `
     SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json FROM moved
     RETURNING task_id, seq
   )
-  SELECT task_id AS id, seq FROM event
+  SELECT task_id AS id, seq, NULL AS refusal FROM event
   UNION ALL
-  SELECT id, NULL FROM change WHERE refused`;
+  SELECT id, NULL, refusal FROM change WHERE refusal IS NOT NULL`;

@@ -4,6 +4,7 @@ import {
   ArrayMaxSize,
   ArrayMinSize,
   IsArray,
+  IsBoolean,
   IsDefined,
   IsIn,
   IsInt,
@@ -18,7 +19,7 @@ import {
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { IsAmount, IsCapabilities, IsPlainText, IsTime } from '../common/validators.js';
+import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
 
@@ -114,6 +115,20 @@ export class SubmitTaskDto {
   @IsOptional()
   @IsIn(TASK_PRIORITIES)
   priority?: TaskPriority;
+
+  /**
+   * Where it would rather be done: agents elsewhere count as slower by the way there and back. Only on servers that route
+   * by region.
+   * @example "eu-central"
+   */
+  @IsOptional()
+  @IsRegion()
+  region?: string;
+
+  /** Nowhere but in `region`. */
+  @IsOptional()
+  @IsBoolean()
+  region_required?: boolean;
 
   /**
    * Wall time of one attempt, ms; the server has a default and a maximum.
@@ -292,6 +307,10 @@ export class TaskDto extends TaskSummaryDto {
   input: unknown;
   /** As submitted; null when the server's apply. */
   limits: TaskLimitsDto | null;
+  /** Where it would rather be done; null: anywhere. */
+  region: string | null;
+  /** Nowhere else. */
+  region_required: boolean;
   attempts: AttemptDto[];
   /** The answer of the agent; null unless completed. */
   @ApiJson({ nullable: true })

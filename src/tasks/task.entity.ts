@@ -7,6 +7,7 @@ import type { TaskStatus } from './task-state.js';
 
 /** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
 @Entity('tasks')
+@Index('tasks_at_work_idx', ['agentId'], { where: `status IN ('assigned', 'running')` })
 @Index('tasks_deadline_idx', ['deadline'], {
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
 })
@@ -48,6 +49,14 @@ export class Task {
   /** Of one run, where they are tighter than the server's. */
   @Column({ type: 'json', nullable: true })
   limits: TaskLimits | null;
+
+  /** Where it would rather be done; null: anywhere. */
+  @Column({ type: 'varchar', length: 32, nullable: true })
+  region: string | null;
+
+  /** Nowhere else. */
+  @Column({ type: 'boolean', default: false })
+  regionRequired: boolean;
 
   /** Wall time of one attempt. */
   @Column('integer')

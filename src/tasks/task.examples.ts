@@ -47,6 +47,8 @@ export const QUEUED_TASK: TaskDto = {
   completed_at: null,
   input: { text: TEXT },
   limits: null,
+  region: null,
+  region_required: false,
   attempts: [],
   result: null,
 };

@@ -9,6 +9,8 @@ export const presentTask = (task: Task, attempts: TaskAttempt[]): TaskDto => ({
   ...presentSummary(task),
   input: task.input,
   limits: task.limits,
+  region: task.region,
+  region_required: task.regionRequired,
   attempts: attempts.map(presentAttempt),
   result: task.result,
 });
@@ -38,6 +40,8 @@ export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): 
   ...presentNewSummary(task, createdAt),
   input,
   limits: task.limits,
+  region: task.region,
+  region_required: task.regionRequired,
   attempts: [],
   result: null,
 });

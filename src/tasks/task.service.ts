@@ -8,7 +8,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
-import type { Environment, SandboxConfig, TaskConfig } from '../config/index.js';
+import type { Environment, GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
@@ -38,6 +38,7 @@ export class TaskService implements BeforeApplicationShutdown {
   private readonly logger = new Logger('Tasks');
   private readonly limits: TaskConfig;
   private readonly sandbox: SandboxConfig;
+  private readonly geo: GeoConfig;
   private readonly entries: MicroBatcher<QueueEntry, void>;
 
   constructor(
@@ -52,6 +53,7 @@ export class TaskService implements BeforeApplicationShutdown {
   ) {
     this.limits = config.get('tasks', { infer: true });
     this.sandbox = config.get('sandbox', { infer: true });
+    this.geo = config.get('auction', { infer: true }).geo;
     this.entries = new MicroBatcher<QueueEntry, void>(
       async (entries) => {
         await queue.add(entries);
@@ -67,7 +69,7 @@ export class TaskService implements BeforeApplicationShutdown {
    * @throws AppError `unauthorised` `ACCOUNT_GONE`, `overloaded` `QUEUE_FULL`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
-    const task = toNewTask(caller.id, dto, this.limits, this.sandbox);
+    const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
     if (waitMs > 0) await this.waiter.ready();
     const watch = waitMs > 0 ? this.waiter.watch(task.id) : null;
     try {
@@ -83,7 +85,7 @@ export class TaskService implements BeforeApplicationShutdown {
   /** Writes all of them or none. @throws AppError as `submit`; `errors` name the place in the batch */
   async submitBatch(caller: Caller, { tasks: dtos }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
     const tasks = dtos.map((dto, index) =>
-      placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox)),
+      placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
     const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] });
     if (createdAt) return { items: tasks.map((task) => presentNewSummary(task, createdAt)) };
@@ -143,7 +145,7 @@ export class TaskService implements BeforeApplicationShutdown {
 
   /** A task as `submit` would store it; nothing is written. @throws AppError `invalid` or `too_large` */
   draft(caller: Caller, dto: SubmitTaskDto): NewTask {
-    return toNewTask(caller.id, dto, this.limits, this.sandbox);
+    return toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
   }
 
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */

@@ -1,44 +1,52 @@
 import { Transform, Type } from 'class-transformer';
-import { IsInt, IsOptional, IsSemVer, Length, Max, MaxLength, Min } from 'class-validator';
+import { IsInt, IsSemVer, Length, Max, MaxLength, Min } from 'class-validator';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
-import { IsAmount, IsCapabilities, IsPlainText } from '../common/validators.js';
+import { AgentTermsDto } from '../agents/index.js';
+import { IsAmount, IsCapabilities, IsPlainText, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
-export class UploadFormDto {
-  @IsOptional()
+export class UploadFormDto extends AgentTermsDto {
+  @Optional()
   @Length(1, 120)
   @IsPlainText()
   name?: string;
 
-  @IsOptional()
+  @Optional()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
 
   /** semver; unset: the next patch. */
-  @IsOptional()
+  @Optional()
   @IsSemVer()
   @MaxLength(64)
   version?: string;
 
   /** `a,b`, a repeated field, or a JSON array. */
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => toList(value))
   @IsCapabilities()
   capabilities?: string[];
 
   /** Credits for one task. */
-  @IsOptional()
+  @Optional()
   @IsAmount(0.5)
   price?: string;
 
-  @IsOptional()
+  @Optional()
   @Type(() => Number)
   @IsInt()
   @Min(1)
   @Max(86_400_000)
   expected_duration_ms?: number;
+
+  // As in JSON, but that a form carries text.
+  @Type(() => Number)
+  override surge?: number;
+
+  @Type(() => Number)
+  override max_concurrency?: number;
 }
 
 export class UploadedDto {

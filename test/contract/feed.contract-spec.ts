@@ -202,6 +202,8 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
       description: null,
       weights: null,
       limits: null,
+      region: null,
+      regionRequired: false,
       budgetMicro: 1n,
       timeoutMs: 1,
       runAt: null,

@@ -20,6 +20,7 @@ const EMPTY_SCOREBOARD = {
   bounds: null,
   scale: null,
   competitive: false,
+  explored: false,
   bids: [],
   excluded: [],
   excluded_count: 0,
@@ -222,6 +223,33 @@ describe('the store of tasks', () => {
         'agent_changed',
       );
       expect(await snapshot(second.id)).toEqual(before);
+    });
+
+    it('awards an agent no more tasks than it takes on at once, from whatever process', async () => {
+      const agentId = newId();
+      const [{ revision }] = await sql.query<Row>(
+        'limited',
+        `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro, max_concurrency)
+         VALUES ($1, $2, 'limited', 'Limited', '{work}', 5, 3) RETURNING revision`,
+        [agentId, userId],
+      );
+      const toAgent = (id: string) => ({
+        ...change(id, 'assigned'),
+        attempt: 0,
+        award: { ...award(1), agentId, agentRevision: revision },
+      });
+      const tasks = Array.from({ length: 20 }, () => newTask());
+      await Promise.all(tasks.map((task) => submitted(task)));
+      const outcomes = await Promise.all(
+        tasks.map(({ id }, index) => (index % 2 ? worker : otherWorker).store.award(toAgent(id))),
+      );
+      expect(outcomes.filter((outcome) => outcome === 'changed')).toHaveLength(3);
+      expect(outcomes.filter((outcome) => outcome === 'agent_busy')).toHaveLength(17);
+
+      const done = tasks.find((_, index) => outcomes[index] === 'changed') as NewTask;
+      const waiting = tasks.find((_, index) => outcomes[index] === 'agent_busy') as NewTask;
+      expect(await worker.store.transition({ ...change(done.id, 'cancelled'), attempt: 1 })).toBe(true);
+      expect(await otherWorker.store.award(toAgent(waiting.id))).toBe('changed');
     });
 
     it.each(forbidden)('does not let $from become $to, and writes nothing', async ({ from, to }) => {
@@ -467,6 +495,8 @@ describe('the store of tasks', () => {
     inputText: '{"text":"hello"}',
     weights: null,
     limits: null,
+    region: null,
+    regionRequired: false,
     timeoutMs: 1000,
     runAt: null,
     held: false,

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { good, history, publish, submit, trapping, typesOf } from './agents.js';
+import { chatty, endless, good, history, publish, submit, trapping, typesOf } from './agents.js';
 
 describe('the market', () => {
   let database: TestDatabase;
@@ -16,7 +16,13 @@ describe('the market', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     server = await startServer({
-      env: { DATABASE_URL: database.url, MAX_FAILOVER_AGENTS: '1', MAX_AUCTION_ROUNDS: '2' },
+      env: {
+        DATABASE_URL: database.url,
+        MAX_FAILOVER_AGENTS: '1',
+        MAX_AUCTION_ROUNDS: '2',
+        ENABLE_GEO_ROUTING: 'true',
+        GEO_ROUND_TRIPS_MS: 'eu:us=90',
+      },
     });
     url = server.url;
     token = (await registerUser(url)).token;
@@ -103,6 +109,75 @@ describe('the market', () => {
       const task = await run('lonely', {}, 'failed');
       expect(task).toMatchObject({ attempts: [{ outcome: 'trapped' }], error: { code: 'AGENT_TRAPPED' } });
       expect(await roundsOf(task.id)).toHaveLength(1);
+    });
+  });
+
+  describe('on the terms of its agents', () => {
+    const terms = (id: string, changes: object, status = 200) =>
+      api(url)
+        .patch(`/agents/${id}`, changes, { token: ownerToken })
+        .then((answer) => expectStatus(answer, status).body);
+
+    it('charges for the size of the input', async () => {
+      const id = await offer('by-size', await good(), '0.10', 'by-size');
+      expect(await terms(id, { price_per_kb: '0.002' })).toMatchObject({ price: 0.1, price_per_kb: 0.002 });
+      const task = await run('by-size', { input: { text: 'x'.repeat(5000) } });
+      expect(task.cost).toBe(0.11);
+      expect((await roundsOf(task.id))[0].bids[0]).toMatchObject({ price: 0.11, base_price: 0.1, input_price: 0.01 });
+    });
+
+    it('gives an agent no more tasks at once than it takes on, and lets the others wait', async () => {
+      const id = await offer('shy', await chatty(3), '0.10', 'shy');
+      await terms(id, { max_concurrency: 1, surge: 2 });
+      const ids = await Promise.all(Array.from({ length: 5 }, () => submit(url, token, 'shy')));
+      const tasks = await Promise.all(ids.map((task) => waitForTask(url, token, task, 'completed')));
+      const runs = tasks
+        .map(({ attempts: [{ started_at, ended_at }] }: any) => [Date.parse(started_at), Date.parse(ended_at)])
+        .sort(([a], [b]) => a - b);
+      for (let index = 1; index < runs.length; index++) {
+        expect(runs[index][0]).toBeGreaterThanOrEqual(runs[index - 1][1]);
+      }
+      expect(tasks.map(({ cost }: any) => cost)).toEqual(Array(5).fill(0.1));
+    });
+
+    it('gives what a busy agent would do to another one that can', async () => {
+      const cheap = await offer('cheap-busy', await endless(), '0.10', 'busy');
+      await terms(cheap, { max_concurrency: 1 });
+      const first = await submit(url, token, 'busy');
+      await waitForTask(url, token, first, 'running');
+      const other = await offer('other', await good(), '0.90', 'busy');
+      const task = await run('busy');
+      expect(task.agent_id).toBe(other);
+      expect((await roundsOf(task.id))[0].excluded).toMatchObject([{ agent_id: cheap, reason: 'busy' }]);
+      expectStatus(await api(url).post(`/tasks/${first}/cancel`, undefined, { token }), 200);
+    });
+
+    it('keeps a task to its region', async () => {
+      const here = await offer('here', await good(), '0.90', 'place');
+      const there = await offer('there', await good(), '0.10', 'place');
+      await terms(here, { region: 'eu' });
+      await terms(there, { region: 'us' });
+      expect((await run('place', { region: 'eu' })).agent_id).toBe(there);
+      const task = await run('place', { region: 'eu', region_required: true });
+      expect(task).toMatchObject({ agent_id: here, region: 'eu', region_required: true });
+      expect((await roundsOf(task.id))[0].excluded).toMatchObject([{ reason: 'wrong_region' }]);
+      expect((await run('place', { region: 'mars', region_required: true }, 'failed')).error.code).toBe(
+        'NO_ELIGIBLE_AGENT',
+      );
+    });
+
+    it('takes no terms that cannot be kept', async () => {
+      const id = await offer('strict', await good(), '0.10', 'strict');
+      const card = (await api(url).get(`/agents/${id}`, { token: ownerToken })).body;
+      const wrong = [{ surge: 2 }, { surge: 0.5 }, { surge: null }, { max_concurrency: 0 }, { region: 'E U' }];
+      for (const changes of [...wrong, { price: null }, { name: null }, { price_per_kb: -1 }]) {
+        const { errors } = await terms(id, changes, 400);
+        expect(new Set(errors.map(({ field }: any) => field))).toEqual(new Set(Object.keys(changes)));
+      }
+      expect((await api(url).get(`/agents/${id}`, { token: ownerToken })).body).toEqual(card);
+      expect(await terms(id, { max_concurrency: 3, surge: 2 })).toMatchObject({ max_concurrency: 3, surge: 2 });
+      await terms(id, { max_concurrency: null }, 400);
+      expect(await terms(id, { max_concurrency: null, surge: 1 })).toMatchObject({ max_concurrency: null, surge: 1 });
     });
   });
 

@@ -1,15 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Candidate } from '../../agents/index.js';
+import type { Candidate, PricePolicy } from '../../agents/index.js';
 import { type AuctionConfig, parseEnvironment } from '../../config/index.js';
 import { type AuctionRequest, holdAuction } from './auction.js';
+import { explain, verify } from './explanation.js';
 
 const RULES = parseEnvironment({}).auction;
 
 describe('an auction', () => {
   it('excludes who is rated too low or too dear, with the figures', () => {
     const { ranking, scoreboard } = hold([
-      candidate('fits', { priceMicro: 1_000_000n, rating: 3 }),
-      candidate('dear', { priceMicro: 1_000_001n }),
+      candidate('fits', { pricing: asking(1_000_000n), rating: 3 }),
+      candidate('dear', { pricing: asking(1_000_001n) }),
       candidate('poor', { rating: 2.999 }),
     ]);
     expect(ranking.map(({ agentId }) => agentId)).toEqual(['fits']);
@@ -49,8 +50,8 @@ describe('an auction', () => {
 
   it('lets the task’s own weights decide, whatever their sum', () => {
     const cheapOrFast = [
-      candidate('cheap', { priceMicro: 1n, estimatedMs: 9000 }),
-      candidate('fast', { priceMicro: 900_000n, estimatedMs: 1 }),
+      candidate('cheap', { pricing: asking(1n), estimatedMs: 9000 }),
+      candidate('fast', { pricing: asking(900_000n), estimatedMs: 1 }),
     ];
     const weights = { price: 0, quality: 0, speed: 8, reputation: 2 };
     expect(hold(cheapOrFast).ranking[0].agentId).toBe('cheap');
@@ -90,6 +91,20 @@ describe('the seats of an auction', () => {
     expect(scoreboard.bids.some((bid) => bid.discovery)).toBe(false);
   });
 
+  it('give the award to the one that waited longest as often as is wanted, and say so', () => {
+    const many = crowd(15).map((one, index) => ({ ...one, lastInvitedAt: index === 13 ? 0 : 1000 + index }));
+    const explore = (luck: number, candidates = many) => hold(candidates, { luck }, { exploration: 0.1 });
+    const { ranking, scoreboard } = explore(0.0999);
+    expect(ranking[0].agentId).toBe(many[13].agentId);
+    expect(scoreboard.explored).toBe(true);
+    expect(scoreboard.bids.map(({ rank }) => rank)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(verify(scoreboard)).toEqual({ matches: true, differences: [] });
+    expect(explain(scoreboard).counterfactual?.wins_at_price).toBeNull();
+    expect(explore(0.1).scoreboard.explored).toBe(false);
+    // Everyone is invited: nobody needs to be discovered.
+    expect(explore(0, crowd(10)).scoreboard.explored).toBe(false);
+  });
+
   it('put the capability match before the rating, then experience, then price', () => {
     const rules = { maxAgents: 1, discoverySeat: false };
     const seatOf = (...candidates: Candidate[]) => hold(candidates, {}, rules).invited;
@@ -97,7 +112,7 @@ describe('the seats of an auction', () => {
     expect(seatOf(partial, candidate('whole'))).toEqual(['whole']);
     expect(seatOf(candidate('a', { rating: 3.5 }), candidate('b', { rating: 4 }))).toEqual(['b']);
     expect(seatOf(candidate('a'), candidate('b', { tasksCompleted: 1 }))).toEqual(['b']);
-    expect(seatOf(candidate('a', { priceMicro: 2n }), candidate('b', { priceMicro: 1n }))).toEqual(['b']);
+    expect(seatOf(candidate('a', { pricing: asking(2n) }), candidate('b', { pricing: asking(1n) }))).toEqual(['b']);
     expect(seatOf(candidate('b'), candidate('a'))).toEqual(['a']);
   });
 
@@ -110,6 +125,64 @@ describe('the seats of an auction', () => {
     const { scoreboard } = hold(crowd(250));
     expect(scoreboard.excluded).toHaveLength(100);
     expect(scoreboard.excluded_count).toBe(240);
+  });
+});
+
+describe('what agents ask', () => {
+  const kb = { inputBytes: 2049 };
+  const asks = (pricing: PricePolicy, running = 0, request: Partial<AuctionRequest> = kb) =>
+    hold([candidate('a', { pricing, running })], request).scoreboard.bids[0];
+
+  it('rises with the size of the input, by begun KiB', () => {
+    const bid = asks(asking(500_000n, { perKbMicro: 1_000n }));
+    expect(bid).toMatchObject({ price: 0.503, base_price: 0.5, input_price: 0.003, surge: 1 });
+    expect(asks(asking(500_000n, { perKbMicro: 1_000n }), 0, { inputBytes: 2048 }).price).toBe(0.502);
+  });
+
+  it('rises with the load, up to the agent’s own surge', () => {
+    const pricing = asking(100_000n, { perKbMicro: 100n, surge: 2, maxConcurrency: 4 });
+    expect([0, 1, 3].map((running) => asks(pricing, running).surge)).toEqual([1, 1.25, 1.75]);
+    expect(asks(pricing, 1).price).toBe(0.125375);
+    expect(asks(asking(1n, { surge: 1.5, maxConcurrency: 4 }), 1).price).toBe(0.000002);
+  });
+
+  it('is nothing while they have as many tasks as they take on: the auction is worth holding again', () => {
+    const busy = candidate('busy', { pricing: asking(1n, { maxConcurrency: 2 }), running: 2 });
+    const alone = hold([busy]);
+    expect(alone).toMatchObject({ failure: { code: 'AGENTS_BUSY' }, worthWaiting: true });
+    expect(alone.scoreboard.excluded[0]).toMatchObject({ reason: 'busy', detail: expect.stringContaining('2 tasks') });
+    expect(hold([busy, candidate('idle')])).toMatchObject({ failure: null, worthWaiting: false });
+    expect(hold([busy], {}, { requireCompetition: true, minAgents: 2 }).worthWaiting).toBe(true);
+  });
+
+  it('is not waited for when it would be too much without load too', () => {
+    const dear = candidate('dear', { pricing: asking(2_000_000n, { maxConcurrency: 1 }), running: 1 });
+    expect(hold([dear])).toMatchObject({ failure: { code: 'BUDGET_TOO_LOW' }, worthWaiting: false });
+  });
+});
+
+describe('regions', () => {
+  const geo = { enabled: true, roundTripsMs: new Map([['eu:us', 90]]), defaultRoundTripMs: 150 };
+  const world = [
+    candidate('here', { region: 'eu', estimatedMs: 10 }),
+    candidate('there', { region: 'us', estimatedMs: 10 }),
+    candidate('somewhere', { estimatedMs: 10 }),
+  ];
+  const estimates = (request: Partial<AuctionRequest>, rules: Partial<AuctionConfig> = { geo }) =>
+    Object.fromEntries(hold(world, request, rules).scoreboard.bids.map((bid) => [bid.agent_id, bid.estimated_ms]));
+
+  it('add the way there and back to an estimate', () => {
+    expect(estimates({ region: 'eu' })).toEqual({ here: 10, there: 100, somewhere: 160 });
+    expect(estimates({ region: null })).toEqual({ here: 10, there: 10, somewhere: 10 });
+    expect(estimates({ region: 'eu' }, {})).toEqual({ here: 10, there: 10, somewhere: 10 });
+  });
+
+  it('exclude who belongs elsewhere when the task requires its own', () => {
+    const { scoreboard } = hold(world, { region: 'eu', regionRequired: true }, { geo });
+    expect(scoreboard.bids.map((bid) => bid.agent_id)).toEqual(['here']);
+    expect(scoreboard.excluded.map(({ reason }) => reason)).toEqual(['wrong_region', 'wrong_region']);
+    const { failure } = hold(world, { region: 'mars', regionRequired: true }, { geo });
+    expect(failure).toMatchObject({ code: 'NO_ELIGIBLE_AGENT', message: expect.stringContaining('mars') });
   });
 });
 
@@ -129,8 +202,8 @@ describe('an auction with too few bids', () => {
 
   it('names the lowest price when the budget was too low for everyone', () => {
     const { failure, scoreboard } = hold([
-      candidate('a', { priceMicro: 3_000_000n }),
-      candidate('b', { priceMicro: 2_500_000n }),
+      candidate('a', { pricing: asking(3_000_000n) }),
+      candidate('b', { pricing: asking(2_500_000n) }),
       candidate('c', { rating: 1 }),
     ]);
     expect(failure).toEqual({ code: 'BUDGET_TOO_LOW', message: 'The lowest bid is 2.5: raise the budget.' });
@@ -138,7 +211,7 @@ describe('an auction with too few bids', () => {
   });
 
   it('does not ask for more money when the dear ones were the least of it', () => {
-    const dearAndPoor = candidate('a', { rating: 1, priceMicro: 9_000_000n });
+    const dearAndPoor = candidate('a', { rating: 1, pricing: asking(9_000_000n) });
     expect(hold([dearAndPoor]).failure).toMatchObject({ code: 'NO_ELIGIBLE_AGENT' });
   });
 
@@ -151,18 +224,29 @@ describe('an auction with too few bids', () => {
   });
 });
 
+const REQUEST: AuctionRequest = {
+  requiredCapabilities: ['work'],
+  budgetMicro: 1_000_000n,
+  weights: null,
+  inputBytes: 0,
+  luck: 0.5,
+  region: null,
+  regionRequired: false,
+  limitMs: 30_000,
+};
+
 const hold = (candidates: Candidate[], request: Partial<AuctionRequest> = {}, rules: Partial<AuctionConfig> = {}) =>
-  holdAuction(
-    candidates,
-    { requiredCapabilities: ['work'], budgetMicro: 1_000_000n, weights: null, limitMs: 30_000, ...request },
-    { ...RULES, ...rules },
-  );
+  holdAuction(candidates, { ...REQUEST, ...request }, { ...RULES, ...rules });
 
 /** So many candidates, the best rated first, that were all invited at the same time. */
 const crowd = (size: number): Candidate[] =>
   Array.from({ length: size }, (_, index) =>
     candidate(`agent-${String(index).padStart(3, '0')}`, { rating: 5 - index / size, lastInvitedAt: 1 }),
   );
+
+function asking(baseMicro: bigint, changes: Partial<PricePolicy> = {}): PricePolicy {
+  return { baseMicro, perKbMicro: 0n, surge: 1, maxConcurrency: null, ...changes };
+}
 
 function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate {
   return {
@@ -171,7 +255,9 @@ function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate
     ownerId: 'owner',
     name: agentId,
     capabilities: ['work'],
-    priceMicro: 500_000n,
+    pricing: asking(500_000n),
+    running: 0,
+    region: null,
     rating: 3.5,
     tasksCompleted: 0,
     estimatedMs: 5000,

@@ -3,6 +3,7 @@ import { amountToDecimal, amountToWire } from '../../common/money.js';
 import type { AuctionConfig, AuctionWeights } from '../../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto, TaskError } from '../../tasks/index.js';
 import { Best } from './best.js';
+import { type Ask, ask, isBusy, priceOf, roundTripMs } from './bidding.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
 /** What a task brings to its auction. */
@@ -11,16 +12,30 @@ export interface AuctionRequest {
   budgetMicro: bigint;
   /** The task's own weights, relative; null for the configured ones. */
   weights: AuctionWeights | null;
+  inputBytes: number;
+  /** 0 up to 1, the same for the same task: decides whether the discovery seat's bid wins. */
+  luck: number;
+  /** Where it would rather be done; null: anywhere. */
+  region: string | null;
+  /** Nowhere else. */
+  regionRequired: boolean;
   /** Time one attempt has: its timeout, or what is left until the deadline. At least 1. */
   limitMs: number;
 }
 
+/** A candidate with what it asks for this task, and promises. */
+export interface Bidder extends Candidate {
+  priceMicro: bigint;
+}
+
 export interface Auction {
   /** Winner first, then who takes over when it fails. */
-  ranking: Candidate[];
+  ranking: Bidder[];
   scoreboard: ScoreboardDto;
   /** Why nobody won; null when somebody did. */
   failure: TaskError | null;
+  /** Nobody won because those who might are busy: the auction is worth holding again in a while. */
+  worthWaiting: boolean;
   /** Agents that had a seat although not everyone could have one; empty when everyone could. */
   invited: string[];
 }
@@ -33,7 +48,7 @@ const HALF_REPUTATION = 20;
 /**
  * Holds an auction. Pure: the same candidates and rules always give the same scoreboard.
  *
- * ① candidates below the minimum rating or over the budget are excluded, with the reason;
+ * ① candidates below the minimum rating, over the budget, too far away or busy are excluded, with the reason;
  * ② of the rest at most `maxAgents` are invited: the best matching and best rated, and the one that waited longest;
  * ③ their bids are scored and ranked.
  *
@@ -42,25 +57,29 @@ const HALF_REPUTATION = 20;
 export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
   const { seated, discovery, excluded } = invite(candidates, request, rules);
   const weights = request.weights ? normalised(request.weights) : rules.weights;
-  const bids = seated.map((candidate) => toBid(candidate, request, candidate === discovery));
-  const scoring = scoringFor(request, rules);
+  const bids = seated.map((contender) => toBid(contender, contender === discovery));
+  const explored = discovery !== null && request.luck < rules.exploration;
+  const scoring = scoringFor(request, rules, explored);
   const { bounds, ranking } = scoreBids(bids, weights, scoring);
   const competitive = ranking.length >= rules.minAgents;
-  const byId = new Map(seated.map((candidate) => [candidate.agentId, candidate]));
+  const byId = new Map(seated.map((contender) => [contender.candidate.agentId, contender]));
+  const failure = failureOf(request, rules, excluded, ranking.length);
   return {
-    ranking: ranking.map((bid) => byId.get(bid.agent_id) as Candidate),
+    ranking: ranking.map((bid) => toBidder(byId.get(bid.agent_id) as Contender)),
     scoreboard: {
       strategy: scoring.strategy,
       weights,
       bounds,
       scale: scoring.strategy === 'absolute' ? scoring.scale : null,
       competitive,
+      explored,
       bids: ranking,
-      excluded: excluded.named.map(({ candidate, reason }) => presentExclusion(candidate, reason, request, rules)),
+      excluded: excluded.named.map((one) => presentExclusion(one, request, rules)),
       excluded_count: excluded.count,
     },
-    failure: failureOf(request, rules, excluded, ranking.length),
-    invited: excluded.unseated > 0 ? seated.map((candidate) => candidate.agentId) : [],
+    failure,
+    worthWaiting: failure !== null && excluded.busy > 0,
+    invited: excluded.unseated > 0 ? seated.map(({ candidate }) => candidate.agentId) : [],
   };
 }
 
@@ -69,10 +88,18 @@ interface Exclusions {
   count: number;
   /** Of them, for want of a seat. */
   unseated: number;
+  /** Of them, for having as many tasks as they take on at once. */
+  busy: number;
   /** The first so many. */
-  named: { candidate: Candidate; reason: ExclusionReason }[];
+  named: Excluded[];
   /** Of those over the budget; null when nobody was. */
   lowestPriceMicro: bigint | null;
+}
+
+interface Excluded {
+  candidate: Candidate;
+  priceMicro: bigint;
+  reason: ExclusionReason;
 }
 
 /**
@@ -80,18 +107,20 @@ interface Exclusions {
  * for an invitation, so that a newcomer gets its chance however many incumbents there are.
  */
 function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig) {
-  const excluded: Exclusions = { count: 0, unseated: 0, named: [], lowestPriceMicro: null };
+  const excluded: Exclusions = { count: 0, unseated: 0, busy: 0, named: [], lowestPriceMicro: null };
   const best = new Best(rules.maxAgents + MAX_EXCLUSIONS_KEPT, byMerit);
   let eligible = 0;
   let longest: Contender | null = null;
   for (const candidate of candidates) {
-    const reason = exclusionOf(candidate, request, rules);
+    const asked = ask(candidate.pricing, request.inputBytes, candidate.running);
+    const reason = exclusionOf(candidate, asked, request, rules);
     if (reason) {
-      exclude(excluded, candidate, reason);
+      exclude(excluded, { candidate, priceMicro: asked.priceMicro, reason });
       continue;
     }
     eligible++;
-    const passedOver = best.offer({ candidate, match: matchOf(candidate, request) });
+    const estimatedMs = candidate.estimatedMs + roundTripMs(rules.geo, request.region, candidate.region);
+    const passedOver = best.offer({ candidate, asked, estimatedMs, match: matchOf(candidate, request) });
     if (passedOver && (!longest || byWaiting(passedOver, longest) < 0)) longest = passedOver;
   }
 
@@ -104,15 +133,19 @@ function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules:
     seated.push(discovery);
   }
   for (const contender of best.all.slice(seats)) {
-    if (contender !== discovery) nameExcluded(excluded, contender.candidate, 'no_seat');
+    const { candidate, asked } = contender;
+    if (contender !== discovery) name(excluded, { candidate, priceMicro: asked.priceMicro, reason: 'no_seat' });
   }
   excluded.unseated = eligible - seated.length;
   excluded.count += excluded.unseated;
-  return { seated: seated.map(({ candidate }) => candidate), discovery: discovery?.candidate ?? null, excluded };
+  return { seated, discovery, excluded };
 }
 
 interface Contender {
   candidate: Candidate;
+  asked: Ask;
+  /** With the way there and back. */
+  estimatedMs: number;
   match: number;
 }
 
@@ -120,49 +153,63 @@ const byMerit = (a: Contender, b: Contender): number =>
   b.match - a.match ||
   b.candidate.rating - a.candidate.rating ||
   b.candidate.tasksCompleted - a.candidate.tasksCompleted ||
-  Number(a.candidate.priceMicro - b.candidate.priceMicro) ||
+  Number(a.asked.priceMicro - b.asked.priceMicro) ||
   (a.candidate.agentId < b.candidate.agentId ? -1 : 1);
 
 const byWaiting = (a: Contender, b: Contender): number =>
   a.candidate.lastInvitedAt - b.candidate.lastInvitedAt || byMerit(a, b);
 
-function exclusionOf(candidate: Candidate, request: AuctionRequest, rules: AuctionConfig): ExclusionReason | null {
+function exclusionOf(
+  candidate: Candidate,
+  asked: Ask,
+  request: AuctionRequest,
+  rules: AuctionConfig,
+): ExclusionReason | null {
   if (candidate.rating < rules.minRating) return 'rating_too_low';
-  if (candidate.priceMicro > request.budgetMicro) return 'over_budget';
-  return null;
+  if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
+  // Who would be too dear even without load is not worth waiting for.
+  if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
+  return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
 }
 
-function exclude(excluded: Exclusions, candidate: Candidate, reason: ExclusionReason): void {
+function exclude(excluded: Exclusions, one: Excluded): void {
   excluded.count++;
-  nameExcluded(excluded, candidate, reason);
-  if (reason !== 'over_budget') return;
+  name(excluded, one);
+  if (one.reason === 'busy') excluded.busy++;
   const { lowestPriceMicro } = excluded;
-  if (lowestPriceMicro === null || candidate.priceMicro < lowestPriceMicro) {
-    excluded.lowestPriceMicro = candidate.priceMicro;
+  if (one.reason === 'over_budget' && (lowestPriceMicro === null || one.priceMicro < lowestPriceMicro)) {
+    excluded.lowestPriceMicro = one.priceMicro;
   }
 }
 
-function nameExcluded({ named }: Exclusions, candidate: Candidate, reason: ExclusionReason): void {
-  if (named.length < MAX_EXCLUSIONS_KEPT) named.push({ candidate, reason });
+function name({ named }: Exclusions, one: Excluded): void {
+  if (named.length < MAX_EXCLUSIONS_KEPT) named.push(one);
 }
 
-const toBid = (candidate: Candidate, request: AuctionRequest, discovery: boolean): Bid => ({
+const toBidder = ({ candidate, asked, estimatedMs }: Contender): Bidder => ({
+  ...candidate,
+  priceMicro: asked.priceMicro,
+  estimatedMs,
+});
+
+const toBid = ({ candidate, asked, estimatedMs, match }: Contender, discovery: boolean): Bid => ({
   agentId: candidate.agentId,
   agentName: candidate.name,
   version: candidate.version,
-  priceMicro: candidate.priceMicro,
+  ...asked,
   rating: candidate.rating,
-  estimatedMs: candidate.estimatedMs,
+  estimatedMs,
   tasksCompleted: candidate.tasksCompleted,
-  capabilityMatch: matchOf(candidate, request),
+  capabilityMatch: match,
   discovery,
 });
 
-const scoringFor = (request: AuctionRequest, rules: AuctionConfig): Scoring =>
+const scoringFor = (request: AuctionRequest, rules: AuctionConfig, explore: boolean): Scoring =>
   rules.scoring === 'minmax'
-    ? { strategy: 'minmax' }
+    ? { strategy: 'minmax', explore }
     : {
         strategy: 'absolute',
+        explore,
         scale: {
           budget: amountToWire(request.budgetMicro),
           limit_ms: request.limitMs,
@@ -187,26 +234,25 @@ function normalised(weights: AuctionWeights): AuctionWeights {
   };
 }
 
-const presentExclusion = (
-  candidate: Candidate,
-  reason: ExclusionReason,
-  request: AuctionRequest,
-  rules: AuctionConfig,
-): ExclusionDto => ({
-  agent_id: candidate.agentId,
-  agent_name: candidate.name,
-  reason,
-  detail: EXCLUSION_DETAILS[reason](candidate, request, rules),
+const presentExclusion = (one: Excluded, request: AuctionRequest, rules: AuctionConfig): ExclusionDto => ({
+  agent_id: one.candidate.agentId,
+  agent_name: one.candidate.name,
+  reason: one.reason,
+  detail: EXCLUSION_DETAILS[one.reason](one, request, rules),
 });
 
 const EXCLUSION_DETAILS: Record<
   ExclusionReason,
-  (candidate: Candidate, request: AuctionRequest, rules: AuctionConfig) => string
+  (excluded: Excluded, request: AuctionRequest, rules: AuctionConfig) => string
 > = {
-  rating_too_low: ({ rating }, _, { minRating }) => `Its rating ${rating.toFixed(2)} is below ${minRating}.`,
+  rating_too_low: ({ candidate: { rating } }, _, { minRating }) =>
+    `Its rating ${rating.toFixed(2)} is below ${minRating}.`,
+  wrong_region: ({ candidate: { region } }, request) =>
+    `It belongs ${region ? `to ${region}` : 'nowhere in particular'}, the task to ${request.region}.`,
   over_budget: ({ priceMicro }, { budgetMicro }) =>
     `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
-  no_seat: (_candidate, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
+  busy: ({ candidate: { running } }) => `It is at work on ${running} tasks, as many as it takes on at once.`,
+  no_seat: (_excluded, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
 };
 
 function failureOf(
@@ -220,12 +266,16 @@ function failureOf(
     const message = `Only ${bids} of at least ${rules.minAgents} agents bid, and competition is required.`;
     return { code: 'NOT_COMPETITIVE', message };
   }
+  if (excluded.busy > 0) {
+    return { code: 'AGENTS_BUSY', message: 'Every agent that could do this has as many tasks as it takes on at once.' };
+  }
   if (excluded.lowestPriceMicro !== null) {
     const message = `The lowest bid is ${amountToDecimal(excluded.lowestPriceMicro)}: raise the budget.`;
     return { code: 'BUDGET_TOO_LOW', message };
   }
   if (excluded.count > 0) {
-    return { code: 'NO_ELIGIBLE_AGENT', message: 'Every agent that could do this is rated too low.' };
+    const reasons = request.regionRequired ? `rated too low or outside ${request.region}` : 'rated too low';
+    return { code: 'NO_ELIGIBLE_AGENT', message: `Every agent that could do this is ${reasons}.` };
   }
   const wanted = request.requiredCapabilities.join(', ') || 'anything';
   return { code: 'NO_AGENT_AVAILABLE', message: `No active agent offers ${wanted}.` };

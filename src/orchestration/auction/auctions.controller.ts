@@ -74,7 +74,13 @@ export class AuctionsController {
     const task = this.tasks.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
-    const { scoreboard, failure } = await this.metaAgent.simulate({ ...task, limitMs });
+    const { scoreboard, failure } = await this.metaAgent.simulate({
+      ...task,
+      inputBytes: Buffer.byteLength(task.inputText),
+      // Without the draw by which some auctions explore: nobody knows the id that the task would get.
+      luck: 1,
+      limitMs,
+    });
     return { ...explain(scoreboard), failure };
   }
 }

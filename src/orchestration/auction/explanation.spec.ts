@@ -5,8 +5,12 @@ import { explain, verify } from './explanation.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
 const WEIGHTS = { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 };
-const MINMAX: Scoring = { strategy: 'minmax' };
-const ABSOLUTE: Scoring = { strategy: 'absolute', scale: { budget: 6, limit_ms: 30_000, half_reputation: 20 } };
+const MINMAX: Scoring = { strategy: 'minmax', explore: false };
+const ABSOLUTE: Scoring = {
+  strategy: 'absolute',
+  explore: false,
+  scale: { budget: 6, limit_ms: 30_000, half_reputation: 20 },
+};
 
 const drawnBids = fc
   .array(
@@ -87,7 +91,7 @@ function board(bids: Bid[], scoring: Scoring): ScoreboardDto {
   const { bounds, ranking } = scoreBids(bids, WEIGHTS, scoring);
   const scale = scoring.strategy === 'absolute' ? scoring.scale : null;
   const rest = { competitive: true, excluded: [], excluded_count: 0 };
-  return { strategy: scoring.strategy, weights: WEIGHTS, bounds, scale, bids: ranking, ...rest };
+  return { strategy: scoring.strategy, explored: false, weights: WEIGHTS, bounds, scale, bids: ranking, ...rest };
 }
 
 function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
@@ -96,11 +100,14 @@ function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
     agentName: agentId,
     version: '1.0.0',
     priceMicro: 500_000n,
+    inputMicro: 0n,
+    surge: 1,
     rating: 3.5,
     estimatedMs: 5000,
     tasksCompleted: 0,
     capabilityMatch: 1,
     discovery: false,
     ...changes,
+    baseMicro: changes.priceMicro ?? 500_000n,
   };
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { amountToDecimal, amountToWire, parseAmount } from '../../common/money.js';
 import type { ScoreboardDto, ScoredBidDto } from '../../tasks/index.js';
 import type { CounterfactualDto, ExplainedAuctionDto, VerificationDto } from './explanation.dto.js';
+import { priceOf } from './bidding.js';
 import { type Bid, scoreBids, type Scoring, weightedTerms } from './scoring.js';
 
 /** A stored scoreboard with what follows from it: the weighted terms and what the runner-up would have had to do. Pure. */
@@ -12,7 +13,7 @@ export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
 });
 
 /**
- * Scores the stored inputs again and compares: bounds, terms, totals and ranks, to the last bit. It finds a figure that
+ * Scores the stored inputs again and compares: prices, bounds, terms, totals and ranks, to the last bit. It finds a figure that
  * was altered by itself, not one that was altered together with everything that follows from it.
  */
 export function verify(board: ScoreboardDto): VerificationDto {
@@ -24,6 +25,11 @@ export function verify(board: ScoreboardDto): VerificationDto {
     );
   }
   for (const [index, stored] of board.bids.entries()) {
+    const price = amountToWire(priceOf(toBid(stored)));
+    if (price !== stored.price) {
+      const of = `bid ${index + 1}, of ${stored.agent_name},`;
+      differences.push(`The price of ${of} is stored as ${stored.price}, but follows as ${price}.`);
+    }
     const again = ranking.find(({ agent_id }) => agent_id === stored.agent_id) as ScoredBidDto;
     for (const figure of ['rank', 'terms', 'total'] as const) {
       if (isDeepStrictEqual(again[figure], stored[figure])) continue;
@@ -68,14 +74,18 @@ function counterfactual(board: ScoreboardDto): CounterfactualDto | null {
 }
 
 /** Scoreboards from before there was a choice name no strategy. */
-const scoringOf = ({ strategy, scale }: ScoreboardDto): Scoring =>
-  strategy === 'absolute' && scale ? { strategy, scale } : { strategy: 'minmax' };
+const scoringOf = ({ strategy, scale, explored = false }: ScoreboardDto): Scoring =>
+  strategy === 'absolute' && scale ? { strategy, scale, explore: explored } : { strategy: 'minmax', explore: explored };
 
 const toBid = (bid: ScoredBidDto): Bid => ({
   agentId: bid.agent_id,
   agentName: bid.agent_name,
   version: bid.version,
   priceMicro: parseAmount(bid.price),
+  // Scoreboards from before agents had a price policy name only the price.
+  baseMicro: parseAmount(bid.base_price ?? bid.price),
+  inputMicro: parseAmount(bid.input_price ?? 0),
+  surge: bid.surge ?? 1,
   rating: bid.rating,
   estimatedMs: bid.estimated_ms,
   tasksCompleted: bid.tasks_completed,

@@ -4,8 +4,12 @@ import { type Bid, scoreBids as scoreBidsWith, type Scoring } from './scoring.js
 
 const WEIGHTS = { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 };
 
-const MINMAX: Scoring = { strategy: 'minmax' };
-const ABSOLUTE: Scoring = { strategy: 'absolute', scale: { budget: 5, limit_ms: 30_000, half_reputation: 20 } };
+const MINMAX: Scoring = { strategy: 'minmax', explore: false };
+const ABSOLUTE: Scoring = {
+  strategy: 'absolute',
+  explore: false,
+  scale: { budget: 5, limit_ms: 30_000, half_reputation: 20 },
+};
 
 const scoreBids = (bids: readonly Bid[], weights: typeof WEIGHTS, scoring: Scoring = MINMAX) =>
   scoreBidsWith(bids, weights, scoring);
@@ -230,6 +234,9 @@ function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
     agentId,
     agentName: agentId,
     version: '1.0.0',
+    baseMicro: 0n,
+    inputMicro: 0n,
+    surge: 1,
     priceMicro: 500_000n,
     rating: 3.5,
     estimatedMs: 5000,

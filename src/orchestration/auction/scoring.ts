@@ -1,13 +1,13 @@
 import type { AuctionWeights } from '../../config/index.js';
 import { amountToWire } from '../../common/money.js';
+import type { Ask } from './bidding.js';
 import type { BoundsDto, ScaleDto, ScoredBidDto } from '../../tasks/index.js';
 
 /** What an agent asks for a task, and what is known of it. */
-export interface Bid {
+export interface Bid extends Ask {
   agentId: string;
   agentName: string;
   version: string;
-  priceMicro: bigint;
   /** 0–5 */
   rating: number;
   estimatedMs: number;
@@ -17,12 +17,15 @@ export interface Bid {
   discovery: boolean;
 }
 
-/** What turns a bid into the four terms of its score. */
-export type Scoring = { strategy: 'minmax' } | { strategy: 'absolute'; scale: ScaleDto };
+/** What turns a bid into the four terms of its score, and scores into an order. */
+export type Scoring = ({ strategy: 'minmax' } | { strategy: 'absolute'; scale: ScaleDto }) & {
+  /** Whether the bid on the discovery seat comes first whatever its score. */
+  explore: boolean;
+};
 
 /**
  * Scores and ranks the bids of one auction: `total = (weights · terms) · capabilityMatch`, where the terms are those of
- * the strategy. Ties go to the lower price, then the higher rating, then the smaller id.
+ * the strategy, and the highest total first. Ties go to the lower price, then the higher rating, then the smaller id.
  *
  * @param weights non-negative, sum 1
  * @returns best first, with ranks from 1; `bounds` is null without bids and under `absolute`
@@ -37,7 +40,11 @@ export function scoreBids(
   const termsOf = scoring.strategy === 'minmax' ? minmaxTerms(boundsOf(bids)) : absoluteTerms(scoring.scale);
   const ranking = bids
     .map((bid) => ({ bid, scored: score(bid, termsOf(bid), weights) }))
-    .sort((a, b) => compare(a.bid, a.scored.total, b.bid, b.scored.total))
+    .sort(
+      (a, b) =>
+        (scoring.explore ? Number(b.bid.discovery) - Number(a.bid.discovery) : 0) ||
+        compare(a.bid, a.scored.total, b.bid, b.scored.total),
+    )
     .map(({ scored }, index) => ({ ...scored, rank: index + 1 }));
   return { bounds, ranking };
 }
@@ -110,6 +117,9 @@ function score(bid: Bid, terms: Terms, weights: AuctionWeights): ScoredBidDto {
     agent_name: bid.agentName,
     version: bid.version,
     price: amountToWire(bid.priceMicro),
+    base_price: amountToWire(bid.baseMicro),
+    input_price: amountToWire(bid.inputMicro),
+    surge: bid.surge,
     rating: bid.rating,
     estimated_ms: bid.estimatedMs,
     tasks_completed: bid.tasksCompleted,

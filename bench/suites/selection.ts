@@ -1,0 +1,180 @@
+import { runInNewContext } from 'node:vm';
+import { setFlagsFromString } from 'node:v8';
+import { ConfigService } from '@nestjs/config';
+import { DataSource } from 'typeorm';
+import { AgentCatalog } from '../../src/agents/index.js';
+import { newId } from '../../src/common/ids.js';
+import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { dataSourceOptions } from '../../src/data-source.js';
+import { Sql } from '../../src/database/index.js';
+import { EventLog, type EventStream } from '../../src/feed/index.js';
+import { MetaAgent } from '../../src/orchestration/meta-agent.js';
+import { TaskStore, type UnfinishedTask } from '../../src/tasks/index.js';
+import type { Bench, Report } from '../bench.js';
+import { type Figure, percentile } from '../support/statistics.js';
+
+const REGISTERED = 100_000;
+/** Agents that offer the capability a task asks for, and the p99 that is aimed at, ms. */
+const ELIGIBLE: { size: number; below?: number }[] = [
+  { size: 10 },
+  { size: 100, below: 1 },
+  { size: 1000 },
+  { size: 10_000, below: 10 },
+];
+const AUCTIONS = 500;
+const CAPABILITIES_OF_EACH = 5;
+const MAX_BYTES_OF_POSTING = 200;
+const FAILOVERS = 300;
+
+/**
+ * Choosing an agent inside the server, without HTTP and queue: the catalogue with 100,000 agents read from PostgreSQL, one
+ * auction after the other; what one changed agent costs; and the award that a failover waits for.
+ */
+export async function selection(bench: Bench): Promise<Report> {
+  const url = await bench.services.createDatabase();
+  const database = await new DataSource(dataSourceOptions(url)).initialize();
+  bench.onEnd(() => database.destroy());
+  await database.query(REGISTER, [newId(), REGISTERED, CAPABILITIES_OF_EACH]);
+  await database.query('ANALYZE agents, agent_statistics, agent_binaries');
+
+  const config = new ConfigService<Environment, true>(parseEnvironment({}));
+  const catalog = new AgentCatalog(database, SILENT_STREAM, config);
+  bench.onEnd(async () => catalog.onApplicationShutdown());
+  const metaAgent = new MetaAgent(catalog, config);
+  const figures: Figure[] = [];
+  const figure = (name: string, ours: number[], rest: Partial<Figure> = {}): void =>
+    void figures.push({ suite: 'selection', backend: '', name, unit: 'ms', ours, ...rest });
+
+  const before = heapUsed();
+  figure(`first read of ${REGISTERED} agents`, [await timed(() => metaAgent.auction(taskFor(['c10']), []))]);
+  const bytes = (heapUsed() - before) / (REGISTERED * CAPABILITIES_OF_EACH);
+  figure('memory of one capability of one agent', [bytes], { unit: 'bytes', aim: { below: MAX_BYTES_OF_POSTING } });
+
+  for (const { size, below } of ELIGIBLE) {
+    const p50: number[] = [];
+    const p99: number[] = [];
+    for (let round = 0; round < bench.scale.rounds; round++) {
+      const times: number[] = [];
+      for (let auction = 0; auction < AUCTIONS; auction++) {
+        times.push(await timed(() => metaAgent.auction(taskFor([`c${size}`]), [])));
+      }
+      p50.push(percentile(times, 0.5));
+      p99.push(percentile(times, 0.99));
+    }
+    figure(`auction among ${size} of ${REGISTERED}, p50`, p50);
+    figure(`auction among ${size} of ${REGISTERED}, p99`, p99, below ? { aim: { below } } : {});
+  }
+
+  const changes: number[] = [];
+  for (let round = 0; round < bench.scale.rounds * 10; round++) {
+    await database.query(`UPDATE agents SET price_micro = price_micro + 1 WHERE slug = 'agent-1'`);
+    changes.push(await timed(() => catalog.offeringNow(['c10'])));
+  }
+  figure('reading one agent that has changed', changes);
+  const awards = await failovers(url, database);
+  figure('failover: the next agent is awarded, p50', [percentile(awards, 0.5)]);
+  figure('failover: the next agent is awarded, p99', [percentile(awards, 0.99)], { aim: { below: 5 } });
+  return { figures, costs: [] };
+}
+
+/** Tasks whose first agent has failed get their second, one after the other. @returns how long each took to its commit, ms */
+async function failovers(url: string, database: DataSource): Promise<number[]> {
+  const sql = new Sql(url);
+  const store = new TaskStore(sql, new EventLog(sql, SILENT_STREAM));
+  const [agent]: { id: string; revision: string }[] = await database.query(
+    `SELECT id, revision FROM agents WHERE slug = 'agent-2'`,
+  );
+  const times: number[] = [];
+  try {
+    for (let count = 0; count < FAILOVERS; count++) {
+      const taskId = newId();
+      await database.query(RUNNING_TASK, [taskId, agent.id]);
+      times.push(
+        await timed(async () => {
+          const outcome = await store.award({
+            taskId,
+            to: 'assigned',
+            attempt: 1,
+            leaseMs: 60_000,
+            award: { ordinal: 2, agentId: agent.id, agentRevision: agent.revision, version: '1.0.0', priceMicro: 1n },
+            ended: { outcome: 'trapped', error: { code: 'AGENT_TRAPPED', message: 'unreachable' }, metering: null },
+            event: { type: 'task.failover', data: { attempt: 1, agent_id: agent.id, status: 'assigned' } },
+          });
+          if (outcome !== 'changed') throw new Error(outcome);
+        }),
+      );
+    }
+  } finally {
+    await store.drain();
+    await sql.close();
+  }
+  return times;
+}
+
+const SILENT_STREAM: EventStream = {
+  publish: async () => undefined,
+  subscribe: () => () => undefined,
+  ready: async () => undefined,
+  close: async () => undefined,
+};
+
+const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
+  id: newId(),
+  userId: newId(),
+  status: 'queued',
+  attempt: 0,
+  requiredCapabilities,
+  budgetMicro: 10_000_000n,
+  inputText: '{}',
+  weights: null,
+  limits: null,
+  region: null,
+  regionRequired: false,
+  timeoutMs: 30_000,
+  deadlineAt: Infinity,
+  failedAgentIds: [],
+  lostAttempts: 0,
+  handedBackAttempts: 0,
+});
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+/** Agent n offers `c10` if it is one of the first ten, and so on, and tags that many others offer too. */
+const REGISTER = `
+  WITH owner AS (INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '') RETURNING id),
+  agent AS (
+    INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro, active_binary_id)
+    SELECT gen_random_uuid(), owner.id, 'agent-' || n, 'Agent ' || n,
+           (array_remove(ARRAY[CASE WHEN n <= 10 THEN 'c10' END, CASE WHEN n <= 100 THEN 'c100' END,
+                               CASE WHEN n <= 1000 THEN 'c1000' END, CASE WHEN n <= 10000 THEN 'c10000' END], NULL)
+            || ARRAY(SELECT 'tag-' || (n * k) % 997 FROM generate_series(1, $3::int) k))[1:$3::int],
+           100000 + n % 5000, gen_random_uuid()
+      FROM owner, generate_series(1, $2::int) n
+    RETURNING id, owner_id, active_binary_id
+  ),
+  statistics AS (
+    INSERT INTO agent_statistics (agent_id, tasks_completed, duration_p80_ms, rating_sum, rating_count)
+    SELECT id, (random() * 1000)::int, 1 + random() * 1000, (random() * 25)::int + 20, 10 FROM agent
+  ),
+  blob AS (INSERT INTO blobs (ref) VALUES ('local:' || repeat('0', 64)) RETURNING ref)
+  INSERT INTO agent_binaries (id, agent_id, version, sha256, size, storage_ref, validation, scan, uploaded_by)
+  SELECT active_binary_id, agent.id, '1.0.0', repeat('0', 64), 8, blob.ref, '{}', '{"status":"clean"}', owner_id FROM agent, blob`;
+
+const RUNNING_TASK = `
+  WITH task AS (
+    INSERT INTO tasks (id, user_id, status, priority, required_capabilities, budget_micro, input, timeout_ms, attempt)
+    SELECT $1, id, 'running', 'normal', '{c10}', 1, '{}', 1000, 1 FROM users LIMIT 1
+    RETURNING id
+  )
+  INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
+  SELECT id, 1, $2::uuid, '1.0.0', 1, now() FROM task`;
