@@ -8,10 +8,10 @@ import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import type { Environment } from './config/index.js';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from './data-source.js';
+import { assertMigrated, dataSourceOptions } from './data-source.js';
 import { databaseUrl, type PoolFigures, watchConnections } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
-import { ObservabilityModule } from './observability/index.js';
+import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
 import { TasksModule } from './tasks/index.js';
 import { UploadModule } from './upload/index.js';
@@ -19,7 +19,8 @@ import { UploadModule } from './upload/index.js';
 /** The composition root: which modules a process has follows from its roles. */
 @Module({})
 export class AppModule {
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, health: Health) {
+    health.register('migrations', () => assertMigrated(dataSource));
     // TypeORM's own pool, which it does not show in its types.
     watchConnections('general', (dataSource.driver as unknown as { master: PoolFigures }).master);
   }

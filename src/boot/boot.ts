@@ -7,7 +7,7 @@ import type { Environment } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { startEmbeddedPostgres } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
-import { startLogging } from '../observability/index.js';
+import { Health, startLogging } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
@@ -119,6 +119,8 @@ function announce(url: string, notices: string[]): void {
 
 /** After the tasks under way nothing is left to lose: a backend that is away must not hold the stop up. */
 async function close(app: INestApplicationContext, { server }: Environment): Promise<void> {
+  app.get(Health, { strict: false }).stop();
+  await setTimeout(server.shutdownDelayMs);
   if (server.roles.includes('worker')) await app.get(Worker, { strict: false }).drain();
   await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }

@@ -38,6 +38,8 @@ export interface ServerConfig {
   dataDir: string;
   logLevel: LogLevel;
   corsOrigins: readonly string[];
+  /** How long a process that is stopped says that it is not ready before it stops serving, ms. */
+  shutdownDelayMs: number;
 }
 
 export interface MetricsConfig {
@@ -342,6 +344,9 @@ export const variables = z
     LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
     CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
 
+    SHUTDOWN_DELAY_MS: integer(0, 0, 300_000).describe(
+      'How long a process that is stopped says that it is not ready before it stops serving, ms; for load balancers',
+    ),
     METRICS_PORT: z.coerce
       .number()
       .int()
@@ -588,6 +593,7 @@ function toSlices(env: Variables): Environment {
       dataDir,
       logLevel: env.LOG_LEVEL,
       corsOrigins: env.CORS_ORIGINS,
+      shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
     },
     metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT },
     database: { url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE },

@@ -70,6 +70,11 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     return report;
   }
 
+  /** @throws Error when agents cannot be run now */
+  async health(): Promise<void> {
+    this.pool.assertUsable();
+  }
+
   /** One line per wall that does not stand on this machine, with the reason; empty when all do. */
   describe(): string[] {
     return this.confinement.missing.map((line) => `The sandbox runs without: ${line}`);
