@@ -125,7 +125,10 @@ export class SubmitTaskDto {
   @IsRegion()
   region?: string;
 
-  /** Nowhere but in `region`. */
+  /**
+   * Nowhere but in `region`.
+   * @example false
+   */
   @IsOptional()
   @IsBoolean()
   region_required?: boolean;
