@@ -42,6 +42,10 @@ const VENDORS = {
   argon2: '^src/auth/',
   pg: '^src/(database/|operator/|[^/]+/drivers/postgres)',
   'rate-limiter-flexible': '^src/protection/',
+  'prom-client': '^src/observability/',
+  'nestjs-pino': '^src/observability/',
+  pino: '^src/observability/',
+  'pino-pretty': '^src/observability/',
 };
 
 const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;

@@ -7,10 +7,11 @@ import { AuthModule } from './auth/index.js';
 import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import type { Environment } from './config/index.js';
-import { dataSourceOptions } from './data-source.js';
-import { databaseUrl } from './database/index.js';
+import { DataSource } from 'typeorm';
+import { assertMigrated, dataSourceOptions } from './data-source.js';
+import { databaseUrl, type PoolFigures, watchConnections } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
-import { ObservabilityModule } from './observability/index.js';
+import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
 import { TasksModule } from './tasks/index.js';
 import { UploadModule } from './upload/index.js';
@@ -18,6 +19,12 @@ import { UploadModule } from './upload/index.js';
 /** The composition root: which modules a process has follows from its roles. */
 @Module({})
 export class AppModule {
+  constructor(dataSource: DataSource, health: Health) {
+    health.register('migrations', () => assertMigrated(dataSource));
+    // TypeORM's own pool, which it does not show in its types.
+    watchConnections('general', (dataSource.driver as unknown as { master: PoolFigures }).master);
+  }
+
   static forRoot(environment: Environment): DynamicModule {
     const { roles } = environment.server;
     return {

@@ -97,6 +97,14 @@ export async function pendingMigrations(url: string): Promise<number> {
   }
 }
 
+/** @throws Error when this build knows migrations that the database lacks, as after one was taken back under it */
+export async function assertMigrated(dataSource: DataSource): Promise<void> {
+  const done: { name: string }[] = await dataSource.query('SELECT name FROM migrations');
+  const names = new Set(done.map(({ name }) => name));
+  const missing = dataSource.migrations.filter(({ name, constructor }) => !names.has(name ?? constructor.name));
+  if (missing.length > 0) throw new Error(`${missing.length} migrations have not run: npm run db:migrate`);
+}
+
 async function lastMigration(dataSource: DataSource): Promise<string | null> {
   const [last] = await dataSource.query('SELECT name FROM migrations ORDER BY id DESC LIMIT 1');
   return last?.name ?? null;

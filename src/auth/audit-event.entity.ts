@@ -15,6 +15,7 @@ export const AUDIT_TYPES = [
   'session.refresh_reused',
   'api_key.created',
   'api_key.revoked',
+  'log_level.changed',
 ] as const;
 export type AuditType = (typeof AUDIT_TYPES)[number];
 

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { POLICY, type Policy, type Scope } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
+import { addToWorkContext } from '../common/work-context.js';
 import { AccessTokens } from './access-tokens.js';
 import { ApiKeys } from './api-keys.service.js';
 import type { Caller } from './caller.js';
@@ -30,6 +31,7 @@ export class AuthGuard implements CanActivate {
       // Whoever fails to authenticate is counted by address.
       await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);
     }
+    addToWorkContext({ user_id: request.caller?.id });
     if (policy !== 'public') permit(request.caller!, policy);
     return true;
   }

@@ -18,6 +18,7 @@ import { AuditTrail } from './audit-trail.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
+import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
 import { RequestLimits } from './request-limits.js';
 import { Revocations } from './revocations.js';
@@ -46,7 +47,7 @@ import { User } from './user.entity.js';
       },
     }),
   ],
-  controllers: [AuthController, ApiKeysController, AccountsController],
+  controllers: [AuthController, ApiKeysController, AccountsController, LogLevelController],
   providers: [
     AccessTokens,
     AccountsService,

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { ConsoleLogger, type INestApplicationContext, Logger } from '@nestjs/common';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
@@ -7,6 +7,7 @@ import type { Environment } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { startEmbeddedPostgres } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
+import { Health, startLogging } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
@@ -23,7 +24,7 @@ const CLOSE_MS = 10_000;
  * after a drain on SIGINT or SIGTERM; a second signal ends it at once.
  */
 export async function boot(environment: Environment): Promise<void> {
-  Logger.overrideLogger(consoleLogger(environment));
+  startLogging(environment.server.logLevel);
   const { roles } = environment.server;
   const ending: (() => Promise<void>)[] = [];
   stopOnSignals(ending);
@@ -118,6 +119,8 @@ function announce(url: string, notices: string[]): void {
 
 /** After the tasks under way nothing is left to lose: a backend that is away must not hold the stop up. */
 async function close(app: INestApplicationContext, { server }: Environment): Promise<void> {
+  app.get(Health, { strict: false }).stop();
+  await setTimeout(server.shutdownDelayMs);
   if (server.roles.includes('worker')) await app.get(Worker, { strict: false }).drain();
   await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }
@@ -139,26 +142,4 @@ function stopOnSignals(ending: (() => Promise<void>)[]): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
   // Started by a program over IPC: without it there is nobody left to serve or to stop us.
   if (process.send) process.on('disconnect', () => void stop('disconnect'));
-}
-
-/** Lines for people in a terminal, JSON for machines. */
-function consoleLogger({ server }: Environment): ConsoleLogger {
-  const levels = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
-  const logLevels = levels.slice(0, levels.indexOf(server.logLevel) + 1);
-  const terminal = process.stdout.isTTY === true;
-  const framework = new Set([
-    'InstanceLoader',
-    'RoutesResolver',
-    'RouterExplorer',
-    'NestFactory',
-    'WebSocketsController',
-  ]);
-  const logger = new ConsoleLogger({ logLevels, json: !terminal, colors: terminal, prefix: 'ZeroState' });
-  // Nest tells of every module and route at every start: of interest only when asked for.
-  const log = logger.log.bind(logger);
-  logger.log = (message: unknown, ...rest: unknown[]) => {
-    if (server.logLevel === 'log' && framework.has(String(rest.at(-1)))) return;
-    log(message, ...rest);
-  };
-  return logger;
 }

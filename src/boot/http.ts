@@ -5,6 +5,7 @@ import { AppError } from '../common/app-error.js';
 import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
+import { measureRequests, traceAndLog } from '../observability/index.js';
 import { limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
 import { setUpSwagger } from './swagger.js';
 
@@ -20,9 +21,11 @@ export async function configureHttp(
   { server, tasks, protection }: Environment,
 ): Promise<void> {
   limitConnections(app.getHttpServer(), protection);
-  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready'] });
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);
+  app.use(traceAndLog);
+  app.use(measureRequests);
   app.use(shedLoad(protection.maxLagMs));
   // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));

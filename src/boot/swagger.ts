@@ -41,25 +41,52 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setTitle('ZeroState')
     .setDescription(DESCRIPTION.replace(/(?<!\n)\n(?!\n)/g, ' '))
     .setVersion('1')
+    .addServer('/', 'This server')
     .addBearerAuth()
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'api_key');
   for (const [name, description] of Object.entries(TAGS)) config.addTag(name, description);
-  return withSecurity(SwaggerModule.createDocument(app, config.build()));
+  return completed(SwaggerModule.createDocument(app, config.build()));
 }
 
-/** A route's credentials follow from its policy. */
-function withSecurity(document: OpenAPIObject): OpenAPIObject {
+/** A route's credentials follow from its policy; one whose summary says all has it for a description, too. */
+function completed(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
     for (const operation of Object.values(item as Record<string, Operation>)) {
+      operation.description ??= operation.summary;
       const policy = operation[POLICY];
       if (policy === 'public') continue;
       operation.security = policy === 'session' ? [{ bearer: [] }] : [{ bearer: [] }, { api_key: [] }];
     }
   }
+  for (const { properties = {} } of Object.values(document.components?.schemas ?? {}) as Schema[]) {
+    for (const property of Object.values(properties)) allowNull(property);
+  }
   return document;
+}
+
+/**
+ * A member that refers to another schema and may be null: under `allOf`, as Nest writes it, that schema itself would have
+ * to allow null. OpenAPI 3.0 says null as an enumeration.
+ */
+function allowNull(property: Schema): void {
+  if (!property.nullable || !property.allOf) return;
+  property.oneOf = [...property.allOf, { type: 'object', nullable: true, enum: [null] }];
+  delete property.allOf;
+  delete property.type;
+  delete property.nullable;
+}
+
+interface Schema {
+  type?: string;
+  nullable?: boolean;
+  allOf?: object[];
+  oneOf?: object[];
+  properties?: Record<string, Schema>;
 }
 
 interface Operation {
   [POLICY]?: Policy;
+  summary?: string;
+  description?: string;
   security?: Record<string, string[]>[];
 }

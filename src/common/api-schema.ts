@@ -14,10 +14,11 @@ export const ApiTime = (options: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({ type: 'string', format: 'date-time', ...options } as ApiPropertyOptions);
 
 /** Any JSON value. */
-export const ApiJson = (options: ApiPropertyOptions = {}): PropertyDecorator =>
+export const ApiJson = ({ nullable, ...options }: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({
     oneOf: [
-      { type: 'object', additionalProperties: true },
+      // In OpenAPI 3.0 only what has a type may be null.
+      { type: 'object', additionalProperties: true, ...(nullable && { nullable }) },
       { type: 'array', items: {} },
       { type: 'string' },
       { type: 'number' },

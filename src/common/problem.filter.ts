@@ -4,6 +4,7 @@ import type { Request, Response } from 'express';
 import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
 import { newId } from './ids.js';
 import type { Problem } from './problem.js';
+import { workContext } from './work-context.js';
 
 /** The only place where an error's kind becomes an HTTP status. */
 const STATUS_OF_KIND: Record<AppErrorKind, number> = {
@@ -89,7 +90,7 @@ function problem(
     status,
     detail,
     code: stableCode,
-    trace_id: newId(),
+    trace_id: workContext()?.trace_id ?? newId(),
     ...(errors && { errors }),
     ...details,
   };

@@ -7,6 +7,7 @@ import { z } from 'zod';
  */
 export interface Environment {
   server: ServerConfig;
+  metrics: MetricsConfig;
   database: DatabaseConfig;
   queue: QueueConfig;
   storage: StorageConfig;
@@ -22,6 +23,10 @@ export interface Environment {
 
 export type Role = 'api' | 'worker';
 
+/** From the most severe to the most talkative. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 export interface ServerConfig {
   host: string;
   port: number;
@@ -31,8 +36,16 @@ export interface ServerConfig {
   demo: boolean;
   /** Absolute. */
   dataDir: string;
-  logLevel: 'fatal' | 'error' | 'warn' | 'log' | 'debug' | 'verbose';
+  logLevel: LogLevel;
   corsOrigins: readonly string[];
+  /** How long a process that is stopped says that it is not ready before it stops serving, ms. */
+  shutdownDelayMs: number;
+}
+
+export interface MetricsConfig {
+  host: string;
+  /** 0: a free one. Unset: no listener of its own. */
+  port?: number;
 }
 
 export interface DatabaseConfig {
@@ -330,11 +343,23 @@ export const variables = z
       .describe('What this process does: `api`, `worker` or both'),
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
     DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
-    LOG_LEVEL: z
-      .enum(['fatal', 'error', 'warn', 'log', 'debug', 'verbose'])
-      .default('log')
-      .describe('Least severe level logged'),
+    LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
     CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
+
+    SHUTDOWN_DELAY_MS: integer(0, 0, 300_000).describe(
+      'How long a process that is stopped says that it is not ready before it stops serving, ms; for load balancers',
+    ),
+    METRICS_PORT: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .describe('TCP port for `/metrics` and `/health`, without a login; 0 takes a free one; unset: none'),
+    METRICS_HOST: z
+      .string()
+      .default('127.0.0.1')
+      .describe('Address of that port; let nobody but Prometheus and the orchestrator reach it'),
 
     DATABASE_URL: url('postgres:', 'postgresql:')
       .optional()
@@ -575,7 +600,9 @@ function toSlices(env: Variables): Environment {
       dataDir,
       logLevel: env.LOG_LEVEL,
       corsOrigins: env.CORS_ORIGINS,
+      shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
     },
+    metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT },
     database: { url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE },
     queue: {
       redisUrl: env.REDIS_URL,

@@ -4,3 +4,4 @@ export { startEmbeddedPostgres } from './embedded-postgres.js';
 export { MicroBatcher } from './micro-batcher.js';
 export { SnakeNaming } from './snake-naming.js';
 export { Sql } from './sql.js';
+export { type PoolFigures, watchConnections } from './metrics.js';

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { statementDuration, watchConnections } from './metrics.js';
 
 /**
  * The connections of the hot statements: hand-written, named (so PostgreSQL plans each once per connection), and
@@ -15,13 +16,16 @@ export class Sql {
       application_name: 'zerostate-hot',
       onConnect: async (client) => void (await client.query(BY_KEY)),
     });
+    watchConnections('hot', this.pool);
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.pool.on('error', () => undefined);
   }
 
   /** @param name identifies the statement's text: one name, one text */
   async query<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    const stopClock = statementDuration.startTimer({ statement: name });
     const result = await this.pool.query<Row>({ name, text, values });
+    stopClock();
     return result.rows;
   }
 

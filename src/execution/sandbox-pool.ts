@@ -69,6 +69,15 @@ export class SandboxPool {
     }
   }
 
+  /** @throws Error when processes cannot be started */
+  assertUsable(): void {
+    if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) throw new Error('no sandbox process can be started');
+  }
+
+  figures(): { running: number; waiting: number; living: number } {
+    return { running: this.running, waiting: this.waiting.length, living: this.living.size };
+  }
+
   /** Kills every process, whatever it does, and waits until all are reaped. Waiting runs are rejected. */
   async close(): Promise<void> {
     this.closed = true;

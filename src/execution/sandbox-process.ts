@@ -5,6 +5,7 @@ import type { SandboxConfig } from '../config/index.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
+import { kills } from './metrics.js';
 import type { RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 
@@ -177,6 +178,7 @@ export class SandboxProcess {
   private endByKill(outcome: RunOutcome): void {
     const usage = this.usageSoFar();
     this.kill();
+    kills.inc({ reason: outcome.end });
     this.finish(outcome, usage);
   }
 

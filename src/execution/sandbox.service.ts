@@ -5,6 +5,7 @@ import type { Confinement } from '../common/confinement.js';
 import type { Environment } from '../config/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
+import { countRun, watchPool } from './metrics.js';
 import type { RunLimits, RunReport, RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
@@ -35,6 +36,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       recycleAfterRuns,
       recycleAboveBytes,
     });
+    watchPool(this.pool, slots);
   }
 
   /** After the drain: whoever runs agents has closed in `beforeApplicationShutdown`. */
@@ -63,7 +65,14 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       onLog,
       signal,
     };
-    return this.pool.run(job, onStart);
+    const report = await this.pool.run(job, onStart);
+    countRun(report);
+    return report;
+  }
+
+  /** @throws Error when agents cannot be run now */
+  async health(): Promise<void> {
+    this.pool.assertUsable();
   }
 
   /** One line per wall that does not stand on this machine, with the reason; empty when all do. */

@@ -85,6 +85,12 @@ export class EventLog {
     return Number(row.seq);
   }
 
+  /** How far each projection has followed. */
+  async projections(): Promise<{ projection: string; seq: number }[]> {
+    const rows = await this.sql.query<{ projection: string; seq: string }>('feed-projections', PROJECTIONS, [DELETED]);
+    return rows.map(({ projection, seq }) => ({ projection, seq: Number(seq) }));
+  }
+
   /** From here on every event is kept; older ones may have been deleted. 1 before any was. */
   async oldestSeq(): Promise<number> {
     const [row] = await this.sql.query<{ seq: string }>('feed-oldest', OLDEST, [DELETED]);
@@ -144,6 +150,8 @@ export const LOCK_FEED = 'lock_feed()';
 
 /** The row of `feed_cursors` that says up to where events have been deleted; the others are of projections. */
 const DELETED = 'deleted';
+
+const PROJECTIONS = 'SELECT projection, seq FROM feed_cursors WHERE projection <> $1';
 
 const OLDEST = `SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = $1), 0) + 1 AS seq`;
 

@@ -3,6 +3,7 @@ import { outageLog } from '../observability/index.js';
 import { EventLog } from './event-log.js';
 import { EVENT_STREAM, type EventStream } from './event-stream.js';
 import type { FeedEvent } from './feed-event.js';
+import { countDelivery } from './metrics.js';
 
 const BATCH = 1000;
 /** How long an event may stay unseen when its ring was lost, ms. */
@@ -31,6 +32,11 @@ export class FeedTail implements OnApplicationShutdown {
   async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
     this.listeners.add(listener);
     await (this.started ??= this.start());
+  }
+
+  /** Whether anybody listens. */
+  get following(): boolean {
+    return this.listeners.size > 0;
   }
 
   /** Everything up to here has been handed to the listeners. */
@@ -69,6 +75,7 @@ export class FeedTail implements OnApplicationShutdown {
         if (events.length === 0) continue;
         this.cursor = events[events.length - 1].seq;
         for (const listener of this.listeners) listener(events);
+        countDelivery(events);
         if (events.length === BATCH) this.rung = true;
       }
     } catch (error) {

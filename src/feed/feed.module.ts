@@ -7,6 +7,7 @@ import { RedisEventStream } from './drivers/redis-event-stream.js';
 import { EventLog } from './event-log.js';
 import { EVENT_STREAM, type EventStream } from './event-stream.js';
 import { FeedTail } from './feed-tail.js';
+import { watchFeed } from './metrics.js';
 import { Projector } from './projector.js';
 
 @Module({
@@ -20,7 +21,13 @@ import { Projector } from './projector.js';
   exports: [EVENT_STREAM, EventLog, FeedTail, Projector],
 })
 export class FeedModule implements OnApplicationShutdown {
-  constructor(@Inject(EVENT_STREAM) private readonly stream: EventStream) {}
+  constructor(
+    @Inject(EVENT_STREAM) private readonly stream: EventStream,
+    log: EventLog,
+    tail: FeedTail,
+  ) {
+    watchFeed(log, tail);
+  }
 
   async onApplicationShutdown(): Promise<void> {
     await this.stream.close();

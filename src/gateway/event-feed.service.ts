@@ -21,6 +21,8 @@ export interface Feed {
 /** The feed over plain HTTP: a page of it as JSON, or past and future as server-sent events, as `Accept` asks. */
 @Injectable()
 export class EventFeed {
+  openStreams = 0;
+
   constructor(
     private readonly hub: Hub,
     private readonly limits: ConnectionLimits,
@@ -36,6 +38,8 @@ export class EventFeed {
     const address = request.ip ?? '';
     this.limits.check(caller.id, address);
     response.on('close', this.limits.take(caller.id, address));
+    this.openStreams += 1;
+    response.on('close', () => (this.openStreams -= 1));
     await this.stream(caller, feed, afterSeq, response);
   }
 

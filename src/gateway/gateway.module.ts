@@ -8,6 +8,7 @@ import { EventFeed } from './event-feed.service.js';
 import { EventsController } from './events.controller.js';
 import { GatewayController } from './gateway.controller.js';
 import { Hub } from './hub.js';
+import { watchGateway } from './metrics.js';
 import { SocketGateway } from './socket.gateway.js';
 import { TopicAccess } from './topic-access.js';
 
@@ -17,4 +18,8 @@ import { TopicAccess } from './topic-access.js';
   controllers: [EventsController, GatewayController],
   providers: [Hub, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
 })
-export class GatewayModule {}
+export class GatewayModule {
+  constructor(sockets: SocketGateway, feed: EventFeed, hub: Hub) {
+    watchGateway(sockets, feed, hub);
+  }
+}

@@ -32,9 +32,8 @@ export class HealthController {
     },
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadyDto> {
-    const dependencies = await this.health.check();
-    const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
-    response.status(ready ? 200 : 503);
-    return { status: ready ? 'ready' : 'not_ready', dependencies };
+    const report = await this.health.report();
+    response.status(report.status === 'ready' ? 200 : 503);
+    return report;
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DependencyHealth } from './health.dto.js';
+import type { DependencyHealth, ReadyDto } from './health.dto.js';
 
 /** How long a dependency may take to answer before it counts as away, ms. */
 const TIMEOUT_MS = 2000;
@@ -7,6 +7,7 @@ const TIMEOUT_MS = 2000;
 /** What must answer for this process to be of use. Each module registers the checks of what it owns. */
 @Injectable()
 export class Health {
+  private stopping = false;
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
 
   /** @param required `false`: told when it is away, which leaves the process ready for everything else */
@@ -14,13 +15,28 @@ export class Health {
     this.checks.set(name, { check, required });
   }
 
-  async check(): Promise<Record<string, DependencyHealth>> {
+  /** From now on this process is not ready: who sends it work is to send it elsewhere. */
+  stop(): void {
+    this.stopping = true;
+  }
+
+  /** Ready is who has everything that it requires, and does not stop. */
+  async report(): Promise<ReadyDto> {
+    const dependencies = await this.check();
+    if (this.stopping) dependencies.process = STOPPING;
+    const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
+    return { status: ready ? 'ready' : 'not_ready', dependencies };
+  }
+
+  private async check(): Promise<Record<string, DependencyHealth>> {
     const results = [...this.checks].map(
       async ([name, { check, required }]) => [name, { ...(await run(check)), required }] as const,
     );
     return Object.fromEntries(await Promise.all(results));
   }
 }
+
+const STOPPING: DependencyHealth = { status: 'down', required: true, ms: 0, reason: 'stopping' };
 
 async function run(check: () => Promise<unknown>): Promise<Omit<DependencyHealth, 'required'>> {
   const begun = performance.now();

@@ -1,12 +1,14 @@
 import { Global, Module } from '@nestjs/common';
 import { Health } from './health.js';
 import { HealthController } from './health.controller.js';
+import { MetricsController } from './metrics.controller.js';
+import { OperationsServer } from './operations-server.js';
 
 /** Global, since every module reports here and none of the market's business passes through. */
 @Global()
 @Module({
-  controllers: [HealthController],
-  providers: [Health],
+  controllers: [HealthController, MetricsController],
+  providers: [Health, OperationsServer],
   exports: [Health],
 })
 export class ObservabilityModule {}

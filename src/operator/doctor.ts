@@ -144,13 +144,19 @@ const ADVICE: Record<string, string> = {
 /** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
 async function dependencies(environment: Environment): Promise<Finding[]> {
   // Nothing is signed here, and a secret that is not there yet is made by the first start.
-  const { auth } = environment;
-  const complete = { ...environment, auth: { ...auth, jwtSecret: auth.jwtSecret ?? 'unused' } };
+  const { auth, metrics } = environment;
+  const complete = {
+    ...environment,
+    auth: { ...auth, jwtSecret: auth.jwtSecret ?? 'unused' },
+    metrics: { ...metrics, port: undefined },
+  };
   const app = await NestFactory.createApplicationContext(dependencyModule(complete), {
     logger: false,
     abortOnError: false,
   });
-  const checks = await app.get(Health).check();
+  const { dependencies: checks } = await app.get(Health).report();
+  // Told below, wall by wall.
+  delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
 import { type RunOutcome, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
-import { outageLog } from '../observability/index.js';
+import { outageLog, tellRoutine } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
@@ -15,6 +15,7 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { AttemptLog } from './attempt-log.js';
+import { attemptDuration, attempts } from './metrics.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
@@ -36,7 +37,8 @@ type Kill = 'overtaken' | 'deadline' | 'stopped';
 /** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
 @Injectable()
 export class AttemptRunner implements OnApplicationShutdown {
-  private readonly warnOfOutage = outageLog(new Logger('Attempts'), 'a cancellation may go unnoticed');
+  private readonly logger = new Logger('Attempts');
+  private readonly warnOfOutage = outageLog(this.logger, 'a cancellation may go unnoticed');
   private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
   private readonly clock: NodeJS.Timeout;
   private stopping = false;
@@ -56,6 +58,25 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 
   async run(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
+    const stopClock = attemptDuration.startTimer();
+    const result = await this.tryOut(task, agent, ordinal);
+    const duration_ms = Math.round(stopClock() * 1000);
+    const outcome = result.end === 'failed' ? result.record.outcome : result.end;
+    attempts.inc({ outcome });
+    const { agentId: agent_id, version } = agent;
+    tellRoutine(this.logger, {
+      msg: 'attempt',
+      user_id: task.userId,
+      agent_id,
+      version,
+      attempt: ordinal,
+      outcome,
+      duration_ms,
+    });
+    return result;
+  }
+
+  private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     let started: Promise<boolean> | undefined;

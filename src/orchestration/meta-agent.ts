@@ -5,6 +5,7 @@ import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction/auction.js';
+import { auctionBids, auctionCandidates, auctionDuration, auctions } from './metrics.js';
 
 /** Chooses who does a task: asks the catalogue for candidates and holds the auction among them. */
 @Injectable()
@@ -23,6 +24,7 @@ export class MetaAgent {
    * @param stale whether the catalogue has just been shown to be
    */
   async auction(task: UnfinishedTask, failed: readonly string[], stale = false): Promise<Auction> {
+    const stopClock = auctionDuration.startTimer();
     let auction: Auction | null = null;
     if (!stale) auction = this.hold(task, failed, await this.catalog.offering(task.requiredCapabilities));
     // Before a task fails for want of an agent: one that was uploaded a moment ago may just not be in the catalogue yet.
@@ -30,6 +32,8 @@ export class MetaAgent {
       auction = this.hold(task, failed, await this.catalog.offeringNow(task.requiredCapabilities));
     }
     this.catalog.recordInvitations(auction.invited);
+    stopClock();
+    count(auction);
     return auction;
   }
 
@@ -57,6 +61,13 @@ export class MetaAgent {
   get agentsPerTask(): number {
     return this.rules.enableFailover ? this.agentsPerRound * this.rules.maxRounds : 1;
   }
+}
+
+function count({ scoreboard, failure }: Auction): void {
+  const { competitive, bids, excluded_count } = scoreboard;
+  auctions.inc({ competitive: String(competitive), awarded: String(!failure) });
+  auctionCandidates.observe(bids.length + excluded_count);
+  auctionBids.observe(bids.length);
 }
 
 function* without(agentIds: ReadonlySet<string>, candidates: Iterable<Candidate>): Iterable<Candidate> {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { sweeperFinds } from './metrics.js';
 import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
 
 /** A task younger than this may still be on its way into the queue, ms. */
@@ -38,9 +39,11 @@ export class Sweeper {
   private async sweep(): Promise<void> {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
     if (expired.length > 0) await this.tasks.expire(expired);
+    sweeperFinds.inc({ kind: 'expired' }, expired.length);
     await this.tasks.forgetKeys(MAX_PER_SWEEP);
     const risen = await this.line.age(MAX_PER_SWEEP);
     if (risen.length > 0) await this.queue.reprioritise(risen);
+    sweeperFinds.inc({ kind: 'risen' }, risen.length);
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;
@@ -48,5 +51,6 @@ export class Sweeper {
     if (abandoned.length === 0) return;
     this.logger.log(`queueing ${abandoned.length} tasks again`);
     this.tasks.requeue(abandoned);
+    sweeperFinds.inc({ kind: 'abandoned' }, abandoned.length);
   }
 }

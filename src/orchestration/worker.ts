@@ -1,7 +1,9 @@
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { within } from '../common/work-context.js';
 import type { Environment, QueueConfig } from '../config/index.js';
-import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { tellRoutine } from '../observability/index.js';
+import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { Admission } from './admission.js';
 import { AttemptRunner } from './attempt.js';
 import { Retention } from './retention.js';
@@ -14,6 +16,7 @@ import { TaskProcessor } from './task.processor.js';
  */
 @Injectable()
 export class Worker implements OnApplicationBootstrap {
+  private readonly logger = new Logger('Worker');
   private readonly config: QueueConfig;
 
   constructor(
@@ -29,10 +32,21 @@ export class Worker implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.queue.consume((taskId) => this.processor.process(taskId), this.config.workerConcurrency);
+    this.queue.consume((taskId) => this.work(taskId), this.config.workerConcurrency);
     this.admission.start();
     this.retention.start();
     this.sweeper.start(this.config.sweepIntervalMs);
+  }
+
+  /** One job: a task's way through this worker. Its lines in the log bear the task's id. */
+  private async work(taskId: string): Promise<Handled> {
+    const startedAt = performance.now();
+    return within({ trace_id: taskId, task_id: taskId }, async () => {
+      const handled = await this.processor.process(taskId);
+      const duration_ms = Math.round(performance.now() - startedAt);
+      tellRoutine(this.logger, { msg: 'job', handed_back: handled !== undefined, duration_ms });
+      return handled;
+    });
   }
 
   /**

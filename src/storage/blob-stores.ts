@@ -3,6 +3,7 @@ import { AppError } from '../common/app-error.js';
 import type { StorageDriver } from '../config/index.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from './blob-store.js';
 import type { DepositBox } from './deposits.js';
+import { measured } from './metrics.js';
 import type { StagedBlob } from './staging.js';
 
 /** Builds a driver when it is first needed; its client library is not loaded before. */
@@ -86,7 +87,7 @@ export class BlobStores implements BlobStore {
   }
 
   private open(name: StorageDriver, open: OpenDriver): Promise<BlobStore> {
-    const opened = this.opened.get(name) ?? Promise.resolve(open());
+    const opened = this.opened.get(name) ?? Promise.resolve(open()).then((store) => measured(name, store));
     this.opened.set(name, opened);
     return opened;
   }

@@ -26,12 +26,15 @@ export class QueueController {
       this.queue.isPaused(),
       this.lookup.waiting(),
     ]);
+    const { critical, high, normal, low } = waiting;
+    const levels = Object.values(waiting);
+    const oldest = levels.flatMap(({ oldest_ms }) => oldest_ms ?? []);
     return {
       ...counts,
-      held: waiting.held,
+      held: levels.reduce((sum, { held }) => sum + held, 0),
       paused,
-      waiting_by_priority: waiting.by_priority,
-      oldest_waiting_ms: waiting.oldest_ms,
+      waiting_by_priority: { critical: critical.count, high: high.count, normal: normal.count, low: low.count },
+      oldest_waiting_ms: oldest.length > 0 ? Math.max(...oldest) : null,
     };
   }
 

@@ -27,11 +27,11 @@ export class TaskLookup {
     return this.sql.query('task-load', LOAD_BY_USER, []);
   }
 
-  /** What waits and may begin now, by priority, how many of it are held, and since when the oldest waits, ms. */
-  async waiting(): Promise<{ by_priority: Record<TaskPriority, number>; held: number; oldest_ms: number | null }> {
-    const [row] = await this.sql.query<WaitingRow>('task-waiting', WAITING, []);
-    const { held, oldest_ms, critical, high, normal, low } = row;
-    return { by_priority: { critical, high, normal, low }, held, oldest_ms };
+  /** What waits and may begin now, by priority: how much, how much of it is held, and for how long the oldest waits, ms. */
+  async waiting(): Promise<Record<TaskPriority, Waiting>> {
+    const rows = await this.sql.query<Waiting & { priority: TaskPriority }>('task-waiting', WAITING, []);
+    const of = (priority: TaskPriority): Waiting => rows.find((row) => row.priority === priority) ?? NONE_WAITS;
+    return { critical: of('critical'), high: of('high'), normal: of('normal'), low: of('low') };
   }
 
   /** Waiting tasks whose deadline has passed. */
@@ -102,7 +102,14 @@ export interface UnfinishedTask {
   handedBackAttempts: number;
 }
 
-type WaitingRow = Record<TaskPriority, number> & { held: number; oldest_ms: number | null };
+export interface Waiting {
+  count: number;
+  held: number;
+  /** Null when none waits. */
+  oldest_ms: number | null;
+}
+
+const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null };
 
 interface AbandonedRow {
   id: string;
@@ -193,14 +200,13 @@ const LOAD_BY_USER = `
    GROUP BY user_id`;
 
 const WAITING = `
-  SELECT (count(*) FILTER (WHERE priority = 'critical'))::int AS critical,
-         (count(*) FILTER (WHERE priority = 'high'))::int AS high,
-         (count(*) FILTER (WHERE priority = 'normal'))::int AS normal,
-         (count(*) FILTER (WHERE priority = 'low'))::int AS low,
+  SELECT priority,
+         count(*)::int AS count,
          (count(*) FILTER (WHERE held))::int AS held,
          (extract(epoch FROM now() - min(greatest(created_at, run_at))) * 1000)::float8 AS oldest_ms
     FROM tasks
-   WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())`;
+   WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())
+   GROUP BY priority`;
 
 const BY_KEY = `
   SELECT fingerprint, task_ids

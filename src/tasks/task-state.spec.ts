@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { TASK_STATUSES, TRANSITIONS, isTerminal, statesBefore } from './task-state.js';
 
@@ -28,4 +29,11 @@ describe('the life of a task', () => {
     for (const from of reached) for (const to of TRANSITIONS[from as keyof typeof TRANSITIONS]) reached.add(to);
     expect([...reached].sort()).toEqual([...TASK_STATUSES].sort());
   });
+});
+
+it('is drawn in docs/architecture.md as it is', () => {
+  const page = readFileSync(new URL('../../../docs/architecture.md', import.meta.url), 'utf8');
+  const drawn = [...page.matchAll(/^ {2}(\w+) --> (\w+)(?:: .*)?$/gm)].map(([, from, to]) => `${from} → ${to}`);
+  const real = TASK_STATUSES.flatMap((from) => TRANSITIONS[from].map((to) => `${from} → ${to}`));
+  expect(drawn.filter((arrow) => real.includes(arrow)).sort()).toEqual(real.sort());
 });

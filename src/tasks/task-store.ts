@@ -4,6 +4,7 @@ import type { AuctionWeights } from '../config/index.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
 import type { TaskPriority } from '../queue/index.js';
+import { taskChanges, tasksSubmitted } from './metrics.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import type { TaskLimits } from './task.entity.js';
@@ -85,6 +86,9 @@ export class TaskStore {
     ]);
     const written = rows.filter(({ seq }) => seq !== null);
     if (written.length > 0) this.events.announce({ seq: highest(written), signals: [] });
+    for (const { submission } of written) {
+      for (const { priority } of submissions[submission].tasks) tasksSubmitted.inc({ priority });
+    }
     const outcomes = new Map(rows.map((row) => [row.submission, toOutcome(row)]));
     return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
   }
@@ -102,6 +106,7 @@ export class TaskStore {
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
       const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
       this.events.announce({ seq: highest(rows), signals });
+      for (const { taskId, to } of changes) if (changed.has(taskId)) taskChanges.inc({ status: to });
     }
     return changes.map(({ taskId }) => outcomes.get(taskId) ?? 'moved_on');
   }

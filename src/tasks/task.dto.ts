@@ -96,7 +96,10 @@ export class SubmitTaskDto {
   @IsRegion()
   region?: string;
 
-  /** Nowhere but in `region`. */
+  /**
+   * Nowhere but in `region`.
+   * @example false
+   */
   @IsOptional()
   @IsBoolean()
   region_required?: boolean;

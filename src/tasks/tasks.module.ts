@@ -1,8 +1,9 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
-import { QueueModule } from '../queue/index.js';
+import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { watchLine } from './metrics.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
@@ -18,4 +19,8 @@ import { WaitingLine } from './waiting-line.js';
   providers: [QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter, WaitingLine],
   exports: [TaskService, TaskStore, TaskLookup, WaitingLine],
 })
-export class TasksModule {}
+export class TasksModule {
+  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, lookup: TaskLookup) {
+    watchLine(queue, lookup);
+  }
+}

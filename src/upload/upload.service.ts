@@ -18,6 +18,7 @@ import { isId } from '../common/ids.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
 import { type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
+import { uploads, uploadSize } from './metrics.js';
 import { UploadFormDto, withObjects } from './upload.dto.js';
 
 /** Where an upload goes: to an agent that exists, or to a new one under a slug that is free. */
@@ -69,21 +70,36 @@ export class UploadService {
     destination: Destination,
     fields: Record<string, unknown>,
     staged: StagedBlob,
-  ): Promise<AddedVersion & { report: ValidationReport }> {
+  ): Promise<Published> {
+    uploadSize.observe(staged.size);
     try {
-      const { version, limits, ...card } = checkedDto(UploadFormDto, withObjects(fields));
-      if (limits) assertWithin(this.mostPerRun, limits);
-      const target = uploadTarget(destination, card);
-      const { sha256, size } = staged;
-      if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256, limits });
-      const report = await this.validate(staged);
-      const scan = await this.malware.admit(staged.path);
-      const storageRef = await this.versionBlobs.keep(staged);
-      const upload = { version, sha256, size, storageRef, validation: report, scan, limits };
-      return { ...(await this.versions.add(caller, target, upload)), report };
+      const published = await this.admit(caller, destination, fields, staged);
+      uploads.inc({ outcome: 'published' });
+      return published;
+    } catch (error) {
+      uploads.inc({ outcome: isRefusal(error) ? 'refused' : 'failed' });
+      throw error;
     } finally {
       await this.staging.discard(staged);
     }
+  }
+
+  private async admit(
+    caller: Caller,
+    destination: Destination,
+    fields: Record<string, unknown>,
+    staged: StagedBlob,
+  ): Promise<Published> {
+    const { version, limits, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+    if (limits) assertWithin(this.mostPerRun, limits);
+    const target = uploadTarget(destination, card);
+    const { sha256, size } = staged;
+    if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256, limits });
+    const report = await this.validate(staged);
+    const scan = await this.malware.admit(staged.path);
+    const storageRef = await this.versionBlobs.keep(staged);
+    const upload = { version, sha256, size, storageRef, validation: report, scan, limits };
+    return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
   private async validate(staged: StagedBlob): Promise<ValidationReport> {
@@ -93,6 +109,12 @@ export class UploadService {
     throw new AppError('unprocessable', report.error.code, report.error.message, { details });
   }
 }
+
+type Published = AddedVersion & { report: ValidationReport };
+
+/** The uploader's to mend, not ours. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof AppError && error.kind !== 'unavailable' && error.kind !== 'internal';
 
 type Card = Omit<UploadFormDto, 'version' | 'limits'>;
 

@@ -6,6 +6,7 @@ import type { Environment, ValidationConfig } from '../config/index.js';
 import type { CheckOutcome } from './checking-process.js';
 import { ConfinedCheck } from './confined-check.js';
 import { Gate } from './gate.js';
+import { validationDuration, validations } from './metrics.js';
 import { moduleLimits } from './module-limits.js';
 import { policyRefusal } from './policy.js';
 import type { ValidationReport } from './validation-report.dto.js';
@@ -51,11 +52,14 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
    * @returns a report; a binary that is refused is an expected outcome and throws nothing
    */
   async validate({ path, size, sha256 }: StoredBinary): Promise<ValidationReport> {
+    const stopClock = validationDuration.startTimer();
     const binary = await open(path);
     try {
       const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, size, this.limits));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
+      stopClock();
+      validations.inc({ code: refusal?.code ?? 'OK' });
       return { is_valid: refusal === null, error: refusal, ...description(module), size, sha256 };
     } finally {
       await binary.close();

@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { parseEnvironment, variables } from '../../src/config/environment.js';
 
-const file = (path: string): Promise<string> =>
-  readFile(fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url)), 'utf8');
+const deployed = (path: string): string => fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
+
+const file = (path: string): Promise<string> => readFile(deployed(path), 'utf8');
 
 interface Service {
   image?: string;
@@ -13,6 +15,7 @@ interface Service {
   environment?: Record<string, string>;
   depends_on?: string[] | Record<string, unknown>;
   ports?: string[];
+  volumes?: string[];
   command?: string[];
 }
 
@@ -59,8 +62,25 @@ describe('the compose file', () => {
     }
   });
 
+  it('lets Prometheus read every process of ours at the port it opens for that', async () => {
+    const { scrape_configs } = parse(await file('observability/prometheus.yaml'));
+    const targets = scrape_configs.flatMap((job: any) => job.static_configs.flatMap((config: any) => config.targets));
+    expect(targets).toEqual(ours().map(([name, { environment }]) => `${name}:${environment!.METRICS_PORT}`));
+    for (const [, { environment }] of ours()) expect(environment!.METRICS_HOST).toBe('0.0.0.0');
+  });
+
+  it('mounts files that exist, and opens nothing but the proxy to the world', () => {
+    const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
+      volumes.filter((path) => path.startsWith('.')),
+    );
+    expect(mounted.length).toBeGreaterThan(3);
+    for (const path of mounted) expect([path, existsSync(deployed(path.split(':')[0]))]).toEqual([path, true]);
+    const ports = Object.values(services).flatMap((service) => service.ports ?? []);
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual(['8080:8080']);
+  });
+
   it('leads the one open port to the port on which the image listens', async () => {
-    const open = Object.entries(services).filter(([, { ports }]) => ports);
+    const open = Object.entries(services).filter(([, { ports }]) => ports?.some((port) => !port.startsWith('127.')));
     expect(open.map(([name]) => name)).toEqual(['proxy']);
     const { port } = parseEnvironment({}).server;
     expect(open[0][1].ports).toEqual([`8080:8080`]);

@@ -1,11 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import spectral from '@stoplight/spectral-core';
+import rulesets from '@stoplight/spectral-rulesets';
 import { SCOPES } from '../../src/common/access.js';
+import { apiReference } from '../support/api-reference.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 
 const SNAPSHOT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
+const REFERENCE = fileURLToPath(new URL('../../../docs/api.md', import.meta.url));
 
 /** Routes that need no token. */
 const PUBLIC = [
@@ -57,6 +61,23 @@ describe('the OpenAPI document', () => {
   it('is the one in docs/openapi.json; UPDATE_SNAPSHOTS=true writes that anew', async () => {
     if (process.env.UPDATE_SNAPSHOTS === 'true') await writeFile(SNAPSHOT, `${JSON.stringify(document, null, 2)}\n`);
     expect(document).toEqual(JSON.parse(await readFile(SNAPSHOT, 'utf8')));
+  });
+
+  it('is told in docs/api.md; UPDATE_SNAPSHOTS=true writes that anew', async () => {
+    const reference = apiReference(document);
+    if (process.env.UPDATE_SNAPSHOTS === 'true') await writeFile(REFERENCE, reference);
+    expect(reference).toBe(await readFile(REFERENCE, 'utf8'));
+    for (const { method, path } of operations) expect(reference).toContain(`### ${method.toUpperCase()} ${path}\n`);
+    const anchors = new Set([...reference.matchAll(/^### (\w+)$/gm)].map(([, name]) => name.toLowerCase()));
+    const links = [...reference.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
+    expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
+  });
+
+  it("passes Spectral's recommended rules", async () => {
+    const linter = new spectral.Spectral();
+    linter.setRuleset({ extends: [[rulesets.oas as never, 'recommended']] });
+    const findings = await linter.run(document);
+    expect(findings.map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`)).toEqual([]);
   });
 
   it('gives every operation a summary, a described tag and a name of its own that reads as what it does', () => {

@@ -1,0 +1,32 @@
+import { counter, gauge, histogram, SLOW_SECONDS } from '../observability/index.js';
+import type { RunReport } from './run.js';
+import type { SandboxPool } from './sandbox-pool.js';
+
+const MIB = 2 ** 20;
+
+const runs = counter('sandbox_runs_total', 'Runs of agents, by how they ended.', ['end']);
+const runDuration = histogram('sandbox_run_duration_seconds', 'Wall time of one run.', [], SLOW_SECONDS);
+const cpu = counter('sandbox_cpu_seconds_total', 'Processor time of agents.');
+const memory = histogram(
+  'sandbox_peak_memory_bytes',
+  'Linear memory of one run at its end.',
+  [],
+  [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].map((mib) => mib * MIB),
+);
+export const kills = counter('sandbox_kills_total', 'Sandbox processes killed in the middle of a run, by reason.', [
+  'reason',
+]);
+
+export function countRun({ outcome, metering }: RunReport): void {
+  runs.inc({ end: outcome.end });
+  runDuration.observe(metering.wallMs / 1000);
+  cpu.inc(metering.cpuMs / 1000);
+  memory.observe(metering.peakMemoryBytes);
+}
+
+export function watchPool(pool: SandboxPool, slots: number): void {
+  gauge('sandbox_slots', 'Runs this process may do at the same time.', [], () => slots);
+  gauge('sandbox_slots_busy', 'Runs going on.', [], () => pool.figures().running);
+  gauge('sandbox_runs_waiting', 'Runs that wait for a slot.', [], () => pool.figures().waiting);
+  gauge('sandbox_processes', 'Sandbox processes alive.', [], () => pool.figures().living);
+}

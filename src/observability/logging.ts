@@ -1,0 +1,105 @@
+import { Logger as NestLogger } from '@nestjs/common';
+import { Logger, PinoLogger } from 'nestjs-pino';
+import { type DestinationStream, pino } from 'pino';
+import pretty from 'pino-pretty';
+import { workContext } from '../common/work-context.js';
+import type { LogLevel } from '../config/index.js';
+
+/** The levels of the configuration, in the words of pino. */
+const PINO_LEVEL = {
+  fatal: 'fatal',
+  error: 'error',
+  warn: 'warn',
+  log: 'info',
+  debug: 'debug',
+  verbose: 'trace',
+} as const satisfies Record<LogLevel, string>;
+
+/** What Nest tells of every module and route at every start: of interest only when asked for. */
+const FRAMEWORK = new Set([
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestFactory',
+  'WebSocketsController',
+]);
+
+let level: LogLevel = 'log';
+const terminal = process.stdout.isTTY === true;
+
+/**
+ * Makes Nest's `Logger`, which all parts write to, write lines for people in a terminal, and JSON for machines elsewhere.
+ * Each line tells what was being worked on (see `WorkContext`), and none tells a secret.
+ */
+export function startLogging(least: LogLevel): Logger {
+  const root = pino(
+    {
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      mixin: () => ({ ...workContext() }),
+      hooks: { streamWrite: withoutSecrets },
+    },
+    terminal ? forPeople() : process.stdout,
+  );
+  const logger = new QuietLogger(new PinoLogger({ pinoHttp: { logger: root } }), {});
+  setLogLevel(least);
+  NestLogger.overrideLogger(logger);
+  return logger;
+}
+
+export const logLevel = (): LogLevel => level;
+
+/** Of this process, from now on. */
+export function setLogLevel(least: LogLevel): void {
+  level = least;
+  PinoLogger.root.level = PINO_LEVEL[least];
+}
+
+/**
+ * One line for each request, job and attempt. People in a terminal see them with `LOG_LEVEL=debug`; among the lines of a
+ * start they would hide what matters.
+ */
+export function tellRoutine(logger: NestLogger, line: Record<string, unknown> & { msg: string }): void {
+  if (terminal) logger.debug(line);
+  else logger.log(line);
+}
+
+class QuietLogger extends Logger {
+  override log(message: unknown, ...rest: unknown[]): void {
+    if (level === 'log' && FRAMEWORK.has(String(rest.at(-1)))) return;
+    super.log(message, ...(rest as []));
+  }
+}
+
+const forPeople = (): DestinationStream =>
+  pretty({
+    colorize: true,
+    // Written before the process ends, whatever ends it.
+    sync: true,
+    translateTime: 'SYS:HH:MM:ss',
+    messageFormat: '{context}: {msg}',
+    ignore: 'context',
+  });
+
+/**
+ * A line without what would let its reader in: whatever stands under the name of a secret, bearer tokens, JWTs, API keys,
+ * signatures of links, passwords in addresses. Applied to the whole line, so that no message and no field slips through.
+ */
+export const withoutSecrets = (line: string): string =>
+  line
+    .replace(NAMED, '$1[redacted]"')
+    .replace(NAMED_INSIDE, String.raw`$1[redacted]\"`)
+    .replace(BEARER, '$1[redacted]')
+    .replace(TOKEN, '[redacted]')
+    .replace(IN_LINK, '$1[redacted]')
+    .replace(IN_ADDRESS, '$1[redacted]@');
+
+const NAMES = String.raw`(?:[\w-]*(?:password|secret|token)|authorization|cookie|x-api-key|api_key)`;
+const NAMED = new RegExp(String.raw`("${NAMES}"\s*:\s*")(?:[^"\\]|\\.)*"`, 'gi');
+/** In JSON that stands as text in the line. */
+const NAMED_INSIDE = new RegExp(String.raw`(\\"${NAMES}\\"\s*:\s*\\")[^"\\]*\\"`, 'gi');
+const BEARER = /(\b(?:bearer|basic) )[\w.~+/=-]{8,}/gi;
+const TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bzsk_[\w-]{8,}/g;
+const IN_LINK = /([?&](?:signature|sig|token|X-Amz-(?:Signature|Credential|Security-Token))=)[^&\s"\\]+/gi;
+const IN_ADDRESS = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*:)[^\s@/"]+@/gi;

@@ -1,0 +1,93 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/**
+ * What a process counts and measures, as Prometheus reads it. Each part declares its own figures in a `metrics.ts` beside
+ * its code and adds to them where the fact is known: an addition to a number in memory, some 100 ns. What is already
+ * known elsewhere (a queue, a pool) is *read* when Prometheus asks, and costs nothing in between.
+ *
+ * Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Label values come from closed
+ * sets, never from what a client sends: every combination is a time series for ever.
+ */
+export const registry = new Registry();
+
+/** Node.js's own: CPU, memory, event loop, garbage collection. */
+collectDefaultMetrics({ register: registry });
+
+const PREFIX = 'zerostate_';
+
+/** @param name without prefix, with unit; ends in `_total` */
+export const counter = <Label extends string>(name: string, help: string, labels: readonly Label[] = []) =>
+  new Counter<Label>({ name: PREFIX + name, help, labelNames: [...labels], registers: [registry] });
+
+/** @param buckets upper bounds, ascending; by default for seconds from 1 ms to 10 s */
+export const histogram = <Label extends string>(
+  name: string,
+  help: string,
+  labels: readonly Label[] = [],
+  buckets: number[] = FAST_SECONDS,
+) => new Histogram<Label>({ name: PREFIX + name, help, labelNames: [...labels], buckets, registers: [registry] });
+
+/** For what answers at once. */
+export const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** For what runs: agents, scans, checks of binaries. */
+export const SLOW_SECONDS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+export type Sample = { labels?: Record<string, string>; value: number };
+
+/**
+ * A figure that is known elsewhere and read when Prometheus asks. One that cannot be read is left out of that answer, as
+ * Prometheus expects of what is unknown; nobody waits longer than `READ_MS` for it.
+ */
+export function gauge(
+  name: string,
+  help: string,
+  labels: readonly string[],
+  read: () => Sample[] | number | Promise<Sample[] | number>,
+): void {
+  // Of several applications in one process (tests) the last one speaks.
+  registry.removeSingleMetric(PREFIX + name);
+  new Gauge({
+    name: PREFIX + name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const found = await Promise.race([Promise.resolve().then(read), nothingAfter(READ_MS)]).catch(() => []);
+      const samples = typeof found === 'number' ? [{ value: found }] : found;
+      for (const { labels: values = {}, value } of samples) this.set(values, value);
+      if (samples.length === 0 && labels.length === 0) this.remove();
+    },
+  });
+}
+
+/** A counter that its part keeps itself, and that is read when Prometheus asks. */
+export function tally(name: string, help: string, read: () => number): void {
+  registry.removeSingleMetric(PREFIX + name);
+  new Counter({
+    name: PREFIX + name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read());
+    },
+  });
+}
+
+/** One reading for several figures of the same answer to Prometheus. */
+export function shared<T>(read: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; reading: Promise<T> } | undefined;
+  return () => {
+    if (!last || performance.now() - last.at > SAME_ANSWER_MS) last = { at: performance.now(), reading: read() };
+    return last.reading;
+  };
+}
+
+const SAME_ANSWER_MS = 100;
+
+/** How long one figure may take to read, ms. */
+const READ_MS = 2000;
+
+const nothingAfter = (ms: number): Promise<Sample[]> =>
+  new Promise((resolve) => setTimeout(() => resolve([]), ms).unref());

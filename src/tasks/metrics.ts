@@ -1,0 +1,26 @@
+import { counter, gauge, shared } from '../observability/index.js';
+import type { TaskQueue } from '../queue/index.js';
+import type { TaskLookup, Waiting } from './task-lookup.js';
+
+export const tasksSubmitted = counter('tasks_submitted_total', 'Tasks stored, by priority.', ['priority']);
+export const taskChanges = counter('task_changes_total', 'Changes of state written, by the state entered.', ['status']);
+
+/** The line as it is in all processes together: each says the same, so a dashboard takes the maximum, not the sum. */
+export function watchLine(queue: TaskQueue, lookup: TaskLookup): void {
+  const line = shared(() => lookup.waiting());
+  const byPriority = async (figure: (level: Waiting) => number) =>
+    Object.entries(await line()).map(([priority, level]) => ({ labels: { priority }, value: figure(level) }));
+
+  gauge('queue_entries', 'Entries of the queue, by state.', ['state'], async () => {
+    const counts = await queue.counts();
+    return (['waiting', 'active', 'delayed'] as const).map((state) => ({ labels: { state }, value: counts[state] }));
+  });
+  gauge('queue_paused', '1 while no worker takes a task.', [], async () => Number(await queue.isPaused()));
+  gauge('tasks_waiting', 'Tasks that wait and may begin now.', ['priority'], () => byPriority(({ count }) => count));
+  gauge('tasks_held', 'Those of them that wait for earlier ones of their submitter.', ['priority'], () =>
+    byPriority(({ held }) => held),
+  );
+  gauge('tasks_oldest_waiting_seconds', 'For how long the oldest of them waits.', ['priority'], () =>
+    byPriority(({ oldest_ms }) => (oldest_ms ?? 0) / 1000),
+  );
+}

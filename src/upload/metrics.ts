@@ -1,0 +1,11 @@
+import { counter, histogram } from '../observability/index.js';
+
+const MIB = 2 ** 20;
+
+export const uploads = counter('uploads_total', 'Uploads that arrived whole, by outcome.', ['outcome']);
+export const uploadSize = histogram(
+  'upload_size_bytes',
+  'Size of their binaries.',
+  [],
+  [1 / 64, 1 / 16, 1 / 4, 1, 4, 16, 50, 128].map((mib) => mib * MIB),
+);

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
+import { good, publish, submit, trapping } from './agents.js';
+
+type Line = Record<string, unknown>;
+
+describe('the log', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let user: TestUser;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET: SECRET } });
+    user = await registerUser(server.url);
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  const lines = (): Line[] =>
+    server
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Line);
+
+  const find = (fields: Line): Promise<Line> =>
+    until(`the log says ${JSON.stringify(fields)}`, () =>
+      lines().find((line) => Object.entries(fields).every(([name, value]) => line[name] === value)),
+    );
+
+  it('has one line for each request, job and attempt, with trace, subjects and duration', async () => {
+    const broken = await publish(server.url, user.token, 'broken', await trapping(), {
+      price: '0.1',
+      capabilities: ['log'],
+    });
+    const sound = await publish(server.url, user.token, 'sound', await good(), { price: '0.2', capabilities: ['log'] });
+    const id = await submit(server.url, user.token, 'log');
+    const { body: me } = expectStatus(await api(server.url).get('/auth/me', { token: user.token }), 200);
+    await waitForTask(server.url, user.token, id, 'completed');
+
+    const request = await find({ msg: 'request', method: 'POST', route: '/api/v1/tasks' });
+    const duration_ms = expect.any(Number);
+    const user_id = me.id;
+    expect(request).toMatchObject({ level: 'info', status: 202, task_id: id, user_id, duration_ms });
+    expect(request.trace_id).toEqual(expect.any(String));
+
+    const trace_id = id;
+    const job = await find({ msg: 'job', task_id: id });
+    expect(job).toMatchObject({ trace_id, handed_back: false, duration_ms });
+    const attempts = lines().filter((line) => line.msg === 'attempt' && line.task_id === id);
+    expect(attempts).toMatchObject([
+      { trace_id, agent_id: broken, user_id, attempt: 1, outcome: 'trapped', duration_ms },
+      { trace_id, agent_id: sound, user_id, attempt: 2, outcome: 'completed', duration_ms },
+    ]);
+    expect(lines().filter((line) => line.route === '/health/live')).toEqual([]);
+  });
+
+  it('is found by the trace_id of a problem, which is the trace the caller sent, if it sent one', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const missing = '/tasks/01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f';
+    const traced = await api(server.url).get(missing, { token: user.token, headers: { traceparent } });
+    expect(traced.body.trace_id).toBe('4bf92f35-77b3-4da6-a3ce-929d0e0e4736');
+    expect(await find({ trace_id: traced.body.trace_id })).toMatchObject({ msg: 'request', status: 404 });
+
+    const untraced = await api(server.url).get(missing, { token: user.token, headers: { traceparent: 'nonsense' } });
+    expect(await find({ trace_id: untraced.body.trace_id })).toMatchObject({ status: 404, route: '/api/v1/tasks/:id' });
+  });
+
+  it('can be made to tell more or less by an admin, while it runs, which the audit trail keeps', async () => {
+    const token = await loginAdmin(server.url);
+    const set = (level: string, as = token) => api(server.url).put('/log-level', { level }, { token: as });
+    expectStatus(await set('loud'), 400);
+    expectStatus(await set('debug', user.token), 403);
+    expect(expectStatus(await set('warn'), 200).body).toEqual({ level: 'warn' });
+    expectStatus(await api(server.url).get('/agents?limit=7', { token }), 200);
+    expectStatus(await api(server.url).get('/log-level', { token }), 200);
+    expectStatus(await set('log'), 200);
+    expectStatus(await api(server.url).get('/queue/stats', { token }), 200);
+    await find({ route: '/api/v1/queue/stats' });
+    expect(lines().filter(({ method, route }) => method === 'GET' && route === '/api/v1/log-level')).toEqual([]);
+
+    const { body } = expectStatus(await api(server.url).get('/audit?type=log_level.changed', { token }), 200);
+    expect(body.items.map((item: any) => item.details)).toMatchObject([
+      { from: 'warn', to: 'log' },
+      { from: 'log', to: 'warn' },
+    ]);
+  });
+
+  it('tells no secret', async () => {
+    const options = { token: user.token };
+    const key = expectStatus(
+      await api(server.url).post('/auth/api-keys', { name: 'log', scopes: ['agents:read'] }, options),
+      201,
+    ).body;
+    const session = expectStatus(
+      await api(server.url).post('/auth/login', { email: user.email, password: user.password }),
+      200,
+    );
+    await api(server.url).post('/auth/refresh', { refresh_token: session.body.refresh_token });
+    await api(server.url).get('/agents', { headers: { 'x-api-key': key.key } });
+    const download = await api(server.url).get('/agents/sound/binary', options);
+    const link = download.headers.get('location') ?? '';
+    if (link) await fetch(new URL(link, server.url));
+    await find({ route: '/api/v1/auth/refresh' });
+
+    const secrets = [
+      SECRET,
+      ADMIN.password,
+      user.password,
+      user.token,
+      key.key,
+      session.body.access_token,
+      session.body.refresh_token,
+      /signature=([\w-]+)/.exec(link)?.[1],
+      new URL(database.url).password,
+    ].filter(Boolean);
+    expect(secrets.length).toBeGreaterThanOrEqual(7);
+    expect(secrets.filter((secret) => server.stdout().includes(secret))).toEqual([]);
+  });
+});
+
+const SECRET = 'a signing secret for the suite about logs';

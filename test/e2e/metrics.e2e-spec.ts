@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { io } from 'socket.io-client';
+import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { operationsUrl, scrape, total } from '../support/metrics.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
+import { endless, good, publish, submit, trapping } from './agents.js';
+
+describe('the figures for Prometheus', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let worker: ServerProcess;
+  let token: string;
+  let operations: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = { DATABASE_URL: database.url, METRICS_PORT: '0' };
+    server = await startServer({ env });
+    operations = await operationsUrl(server);
+    token = (await registerUser(server.url)).token;
+  });
+
+  afterAll(async () => {
+    await worker?.stop();
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('follow tasks from the request to the settlement', async () => {
+    const before = await scrape(operations);
+    const owner = (await registerUser(server.url)).token;
+    await publish(server.url, owner, 'sound', await good(), { price: '0.20', capabilities: ['measure'] });
+    await publish(server.url, owner, 'broken', await trapping(), { price: '0.10', capabilities: ['measure'] });
+    await publish(server.url, owner, 'endless', await endless(), { price: '0.10', capabilities: ['loop'] });
+    expectStatus(await uploadAgent(server.url, owner, 'garbage', Buffer.from('no wasm')), 422);
+
+    await waitForTask(server.url, token, await submit(server.url, token, 'measure', { priority: 'high' }), 'completed');
+    await waitForTask(server.url, token, await submit(server.url, token, 'loop', { timeout_ms: 200 }), 'failed');
+
+    const after = await scrape(operations);
+    const grown = (name: string, ...labels: string[]) => total(after, name, ...labels) - total(before, name, ...labels);
+    const route = 'route="/api/v1/tasks"';
+    expect(grown('zerostate_http_request_duration_seconds_count', 'method="POST"', route, 'status="202"')).toBe(2);
+    expect(grown('zerostate_tasks_submitted_total', 'priority="high"')).toBe(1);
+    expect(grown('zerostate_task_changes_total', 'status="completed"')).toBe(1);
+    expect(grown('zerostate_task_changes_total', 'status="failed"')).toBe(1);
+    expect(grown('zerostate_auctions_total', 'competitive="false"', 'awarded="true"')).toBe(2);
+    expect(grown('zerostate_auction_bids_sum')).toBe(3);
+    expect(grown('zerostate_auction_duration_seconds_count')).toBeGreaterThanOrEqual(2);
+    expect(grown('zerostate_attempts_total', 'outcome="trapped"')).toBe(1);
+    expect(grown('zerostate_attempts_total', 'outcome="completed"')).toBe(1);
+    expect(grown('zerostate_sandbox_kills_total', 'reason="timed_out"')).toBe(1);
+    expect(grown('zerostate_sandbox_cpu_seconds_total')).toBeGreaterThan(0.05);
+    expect(grown('zerostate_storage_operation_duration_seconds_count', 'driver="local"', 'operation="read"')).toBe(3);
+    expect(grown('zerostate_uploads_total', 'outcome="published"')).toBe(3);
+    expect(grown('zerostate_uploads_total', 'outcome="refused"')).toBe(1);
+    expect(grown('zerostate_validations_total', 'code="NOT_WASM"')).toBe(1);
+    expect(grown('zerostate_validations_total', 'code="OK"')).toBe(3);
+    expect(total(after, 'zerostate_database_connections', 'pool="hot"')).toBeGreaterThan(0);
+    expect(total(after, 'zerostate_database_connections', 'pool="general"')).toBeGreaterThan(0);
+    expect(total(after, 'zerostate_sandbox_slots')).toBe(2);
+    expect(total(after, 'zerostate_feed_last_seq')).toBeGreaterThan(8);
+    expect(after.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
+  });
+
+  it('show what waits, by priority, and who is connected', async () => {
+    const admin = await loginAdmin(server.url);
+    expectStatus(await api(server.url).post('/queue/pause', undefined, { token: admin }), 200);
+    await submit(server.url, token, 'measure', { priority: 'critical' });
+    await submit(server.url, token, 'measure', { priority: 'low' });
+    const socket = io(server.url, { transports: ['websocket'], auth: { token } });
+    await new Promise<void>((resolve) => socket.on('connect', resolve));
+    const figures = await until('the figures show it', async () => {
+      const now = await scrape(operations);
+      const shown = total(now, 'zerostate_queue_entries', 'state="waiting"') === 2;
+      return shown && total(now, 'zerostate_tasks_waiting') === 2 && now;
+    });
+    expect(total(figures, 'zerostate_queue_paused')).toBe(1);
+    expect(total(figures, 'zerostate_tasks_waiting', 'priority="critical"')).toBe(1);
+    expect(total(figures, 'zerostate_tasks_waiting', 'priority="normal"')).toBe(0);
+    expect(total(figures, 'zerostate_tasks_waiting')).toBe(2);
+    expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="low"')).toBeGreaterThan(0);
+    expect(total(figures, 'zerostate_gateway_sockets')).toBe(1);
+    socket.disconnect();
+    expectStatus(await api(server.url).post('/queue/resume', undefined, { token: admin }), 200);
+  });
+
+  it('have names by Prometheus conventions, and labels that no client chooses', async () => {
+    await fetch(`${server.url}/no/such/${Date.now()}`);
+    await fetch(`${server.url}/api/v1/agents/one-of-very-many`, { method: 'PROPFIND' });
+    const text = await (await fetch(`${operations}/metrics`)).text();
+    const types = [...text.matchAll(/^# TYPE (zerostate_\S+) (\w+)$/gm)].map(([, name, type]) => ({ name, type }));
+    expect(types.length).toBeGreaterThan(30);
+    const wrong = types.filter(({ name, type }) => {
+      if (!/^[a-z_]+$/.test(name) || /_(ms|milliseconds|kb|mb)\b/.test(name)) return true;
+      return (type === 'counter') !== name.endsWith('_total');
+    });
+    expect(wrong).toEqual([]);
+    expect(text).not.toMatch(/no\/such|one-of-very-many|PROPFIND/);
+    expect(text).not.toMatch(/="[0-9a-f]{8}-[0-9a-f]{4}-/);
+  });
+
+  it('are served by a worker without API, with its health', async () => {
+    worker = await startServer({ env: { DATABASE_URL: database.url, METRICS_PORT: '0' }, roles: ['worker'] });
+    const url = await operationsUrl(worker);
+    expect(total(await scrape(url), 'zerostate_sandbox_slots')).toBe(2);
+    expect(await (await fetch(`${url}/health/ready`)).json()).toMatchObject({ status: 'ready' });
+    expect((await fetch(`${url}/health/live`)).status).toBe(200);
+    expect((await fetch(`${url}/api/v1/tasks`)).status).toBe(404);
+    expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
+  });
+
+  it('are for admins only at the port that is open to the world', async () => {
+    const read = (headers: Record<string, string>) => fetch(`${server.url}/metrics`, { headers });
+    expect((await read({})).status).toBe(401);
+    expect((await read({ authorization: `Bearer ${token}` })).status).toBe(403);
+    const answer = await read({ authorization: `Bearer ${await loginAdmin(server.url)}` });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+    expect(await answer.text()).toContain('zerostate_tasks_submitted_total');
+  });
+});

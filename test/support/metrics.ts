@@ -1,0 +1,34 @@
+import type { ServerProcess } from './server.js';
+import { until } from './until.js';
+
+/** The address of a server's own port for Prometheus; it must have been started with `METRICS_PORT=0`. */
+export const operationsUrl = (server: ServerProcess): Promise<string> =>
+  until(
+    'the server says where its metrics are',
+    () => /metrics and health on (http:\S+?)["\s]/.exec(server.stdout())?.[1],
+  );
+
+/** The samples of Prometheus' text format: `name{label="value"}` → value, the labels as they stand. */
+export function parseMetrics(text: string): Map<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const [, sample, value] = /^(\S+?(?:\{.*\})?) (\S+)$/.exec(line) ?? [];
+      return [sample, Number(value)] as const;
+    }),
+  );
+}
+
+export async function scrape(url: string): Promise<Map<string, number>> {
+  return parseMetrics(await (await fetch(`${url}/metrics`)).text());
+}
+
+/** The sum of all samples of a metric whose labels contain these. */
+export function total(metrics: Map<string, number>, name: string, ...labels: string[]): number {
+  let sum = 0;
+  for (const [sample, value] of metrics) {
+    const [metric, rest = ''] = sample.split(/\{(.*)/, 2);
+    if (metric === name && labels.every((label) => rest.includes(label))) sum += value;
+  }
+  return sum;
+}
