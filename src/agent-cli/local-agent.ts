@@ -42,6 +42,7 @@ export async function runAgent(command: Command, config: Environment): Promise<L
   const input = readInput(command.input, config.tasks.maxInputBytes);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
   const limits = readLimits(command.limits, config);
+  const runLimits = toRunLimits(limits);
   const timeoutMs = Math.min(command.timeoutMs ?? defaultTimeoutMs, limits.timeout_ms ?? Infinity);
   if (timeoutMs > maxTimeoutMs) throw new UsageError(`--timeout may be at most ${maxTimeoutMs} (MAX_TASK_TIMEOUT_MS).`);
 
@@ -55,14 +56,14 @@ export async function runAgent(command: Command, config: Environment): Promise<L
       binary,
       input,
       timeoutMs,
-      limits: toRunLimits(limits),
+      limits: runLimits,
       environment: VARIABLES,
       onLog: (line) => log.push(line),
     });
     const { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines } =
       config.sandbox;
     const most = { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines };
-    const lowered = Object.entries(toRunLimits(limits)).filter(([, value]) => value !== undefined);
+    const lowered = Object.entries(runLimits).filter(([, value]) => value !== undefined);
     const effective = { timeoutMs, ...most, ...Object.fromEntries(lowered) };
     return { ...report, log, limits: effective, sandbox_notes: sandbox.describe() };
   } finally {

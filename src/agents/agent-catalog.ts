@@ -270,7 +270,10 @@ interface AgentRow {
   limits: VersionLimits | null;
 }
 
+/** All transactions before it have ended. */
 const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
+/** It and all after it have not begun. */
+const UNBEGUN = 'pg_snapshot_xmax(pg_current_snapshot())::text::bigint';
 
 const AGENT = `
   SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.price_per_kb_micro, a.surge,
@@ -289,9 +292,9 @@ const ALL = `${AGENT}
 /** Rows restored from another server's backup may carry transactions that are yet to come here: those are not changes. */
 const CHANGED = `${AGENT}
    WHERE a.id IN (
-     SELECT id FROM agents WHERE revision >= $1 AND revision < ${HORIZON.replace('xmin', 'xmax')}
+     SELECT id FROM agents WHERE revision >= $1 AND revision < ${UNBEGUN}
       UNION
-     SELECT agent_id FROM agent_statistics WHERE revision >= $1 AND revision < ${HORIZON.replace('xmin', 'xmax')}
+     SELECT agent_id FROM agent_statistics WHERE revision >= $1 AND revision < ${UNBEGUN}
    )`;
 
 const LOAD = `

@@ -1,10 +1,9 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
+import { Signer } from './signer.js';
 import { removeStale } from './stale-files.js';
 import type { StagedBlob, Staging } from './staging.js';
 
@@ -65,7 +64,7 @@ const TTL_SECONDS = 900;
  * same way from there. Tokens are signed and not stored; what nobody fetches is swept.
  */
 export class Deposits {
-  private readonly key: Buffer;
+  private readonly signer: Signer;
 
   /** @param secret shared by all processes of the installation */
   constructor(
@@ -73,7 +72,7 @@ export class Deposits {
     private readonly staging: Staging,
     secret: string,
   ) {
-    this.key = createHmac('sha256', secret).update('deposits').digest();
+    this.signer = new Signer(secret, 'deposits');
   }
 
   async announce(ownerId: string, announced: Announced): Promise<Deposit> {
@@ -82,7 +81,7 @@ export class Deposits {
     const upload = await (await this.box()).address(id, announced, expires);
     const { size, sha256 } = announced;
     const claims = [id, expires, size, sha256];
-    const signature = sign(this.key, [ownerId, ...claims]).toString('base64url');
+    const signature = this.signer.sign([ownerId, ...claims]);
     return { token: [...claims, signature].join('.'), upload, expiresAt: new Date(expires * 1000) };
   }
 
@@ -95,12 +94,7 @@ export class Deposits {
     const bytes = await (await this.box()).open(id).catch((error) => {
       throw error instanceof AppError && error.kind === 'not_found' ? missing(error) : error;
     });
-    const staged = await this.staging.stage(bytes, size).catch((error) => {
-      throw error instanceof AppError && error.code === 'BLOB_TOO_LARGE' ? mismatch() : error;
-    });
-    if (staged.size === size && staged.sha256 === sha256) return staged;
-    await this.staging.discard(staged);
-    throw mismatch();
+    return stageAnnounced(this.staging, bytes, { size, sha256 });
   }
 
   /** @param token one that `stage` took */
@@ -114,8 +108,9 @@ export class Deposits {
 
   private parse(ownerId: string, token: string): Announced & { id: string } {
     const [id, expires, size, sha256, signature = ''] = token.split('.');
-    const expected = sign(this.key, [ownerId, id, Number(expires), Number(size), sha256]);
-    if (!isSame(expected, signature)) throw invalid('This is no deposit of yours on this server: announce one first.');
+    const claims = [ownerId, id, Number(expires), Number(size), sha256];
+    if (!this.signer.isGood(claims, signature))
+      throw invalid('This is no deposit of yours on this server: announce one first.');
     if (Number(expires) * 1000 < Date.now()) throw invalid('The deposit has expired: announce and bring it again.');
     return { id, size: Number(size), sha256 };
   }
@@ -123,7 +118,7 @@ export class Deposits {
 
 /** Deposits in a folder of this machine, which this server takes at signed addresses of its own. */
 export class LocalDepositBox implements DepositBox {
-  private readonly key: Buffer;
+  private readonly signer: Signer;
 
   /** @param dir on the file system of the staging area */
   constructor(
@@ -131,11 +126,11 @@ export class LocalDepositBox implements DepositBox {
     private readonly staging: Staging,
     secret: string,
   ) {
-    this.key = createHmac('sha256', secret).update('deposit links').digest();
+    this.signer = new Signer(secret, 'deposit links');
   }
 
   async address(id: string, { size, sha256 }: Announced, expires: number): Promise<SignedUpload> {
-    const signature = sign(this.key, [id, expires, size, sha256]).toString('base64url');
+    const signature = this.signer.sign([id, expires, size, sha256]);
     const query = new URLSearchParams({ expires: String(expires), size: String(size), sha256, signature });
     return {
       method: 'PUT',
@@ -150,17 +145,14 @@ export class LocalDepositBox implements DepositBox {
    */
   async take(id: string, link: DepositLink, bytes: () => Readable): Promise<void> {
     const { expires, size, sha256, signature } = link;
-    if (!isId(id) || !isSame(sign(this.key, [id, expires, size, sha256]), signature)) {
+    if (!isId(id) || !this.signer.isGood([id, expires, size, sha256], signature)) {
       throw new AppError('forbidden', 'LINK_INVALID', 'This address was not made by this server, or was changed.');
     }
     if (expires * 1000 < Date.now()) {
       throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: announce the deposit again.');
     }
-    const staged = await this.staging.stage(bytes(), size).catch((error) => {
-      throw error instanceof AppError && error.code === 'BLOB_TOO_LARGE' ? mismatch() : error;
-    });
+    const staged = await stageAnnounced(this.staging, bytes(), { size, sha256 });
     try {
-      if (staged.size !== size || staged.sha256 !== sha256) throw mismatch();
       await mkdir(this.dir, { recursive: true });
       await rename(staged.path, this.pathOf(id));
     } finally {
@@ -169,11 +161,10 @@ export class LocalDepositBox implements DepositBox {
   }
 
   async open(id: string): Promise<Readable> {
-    const stream = createReadStream(this.pathOf(id));
-    return new Promise((resolve, reject) => {
-      stream.once('open', () => resolve(stream));
-      stream.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'ENOENT' ? absent() : error));
+    const file = await open(this.pathOf(id)).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? absent() : error;
     });
+    return file.createReadStream();
   }
 
   async remove(id: string): Promise<void> {
@@ -189,12 +180,14 @@ export class LocalDepositBox implements DepositBox {
   }
 }
 
-const sign = (key: Buffer, claims: unknown[]): Buffer =>
-  createHmac('sha256', key).update(JSON.stringify(claims)).digest();
-
-function isSame(expected: Buffer, signature: string): boolean {
-  const given = Buffer.from(signature, 'base64url');
-  return given.length === expected.length && timingSafeEqual(given, expected);
+/** @throws AppError `invalid` `DEPOSIT_MISMATCH`: nothing is staged then */
+async function stageAnnounced(staging: Staging, bytes: Readable, { size, sha256 }: Announced): Promise<StagedBlob> {
+  const staged = await staging.stage(bytes, size).catch((error) => {
+    throw error instanceof AppError && error.code === 'BLOB_TOO_LARGE' ? mismatch() : error;
+  });
+  if (staged.size === size && staged.sha256 === sha256) return staged;
+  await staging.discard(staged);
+  throw mismatch();
 }
 
 const invalid = (message: string): AppError => new AppError('invalid', 'DEPOSIT_INVALID', message);
