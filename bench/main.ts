@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
+import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
@@ -20,6 +21,7 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
+  { name: 'gateway', run: gateway },
   // No queue has a part in these.
   { name: 'selection', run: selection, backends: ['postgres'] },
   { name: 'market', run: market, backends: ['postgres'] },
@@ -93,14 +95,16 @@ async function runSuites(bench: Bench): Promise<Report> {
 
 function readOptions() {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
       options: {
         quick: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
         profile: { type: 'boolean', default: false },
       },
+      allowPositionals: true,
     });
-    return values;
+    if (positionals.length > 1) throw new Error('one name at a time');
+    return { ...values, only: positionals[0] ?? values.only };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

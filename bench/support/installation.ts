@@ -21,6 +21,10 @@ export interface Installation {
   meter: Meter;
   /** Of its processes, in their order. */
   pids: number[];
+  /** Set when the queue is on Redis. */
+  redisUrl?: string;
+  /** Resident memory of the first process after a collection, bytes. */
+  memory(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -78,6 +82,8 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     submission: request('POST', url, '/api/v1/tasks', token, TASK),
     meter: await Meter.open(services, databaseUrl, pids, true),
     pids,
+    redisUrl,
+    memory: () => processes[0].ask<number>({ type: 'memory' }),
     stop,
   };
 }
