@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { endToEnd } from './suites/end-to-end.js';
+import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
@@ -22,6 +23,7 @@ const SUITES: Suite[] = [
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
   { name: 'gateway', run: gateway },
+  { name: 'flood', run: flood, backends: ['redis'] },
   // No queue has a part in these.
   { name: 'selection', run: selection, backends: ['postgres'] },
   { name: 'market', run: market, backends: ['postgres'] },
