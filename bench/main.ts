@@ -3,12 +3,14 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
+import { backlog } from './suites/backlog.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
+import { scale } from './suites/scale.js';
 import { selection } from './suites/selection.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
@@ -23,6 +25,8 @@ const SUITES: Suite[] = [
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
   { name: 'gateway', run: gateway },
+  { name: 'backlog', run: backlog, backends: ['redis'] },
+  { name: 'scale', run: scale, backends: ['redis'] },
   { name: 'flood', run: flood, backends: ['redis'] },
   // No queue has a part in these.
   { name: 'selection', run: selection, backends: ['postgres'] },

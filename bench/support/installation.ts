@@ -23,6 +23,8 @@ export interface Installation {
   pids: number[];
   /** Set when the queue is on Redis. */
   redisUrl?: string;
+  /** Starts one more process of it. */
+  add(roles: string): Promise<Process>;
   /** Resident memory of the first process after a collection, bytes. */
   memory(): Promise<number>;
   stop(): Promise<void>;
@@ -83,6 +85,10 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     meter: await Meter.open(services, databaseUrl, pids, true),
     pids,
     redisUrl,
+    add: async (ROLES) => {
+      processes.push(await startServer({ ...env, ROLES }, bench.profileDir));
+      return processes.at(-1)!;
+    },
     memory: () => processes[0].ask<number>({ type: 'memory' }),
     stop,
   };
