@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { registerUser } from '../../test/support/client.js';
+import { api, expectStatus, registerUser } from '../../test/support/client.js';
 import type { Bench, Report } from '../bench.js';
 import { type Installation, startInstallation, TASK } from '../support/installation.js';
 import { Connection, request } from '../support/load.js';
@@ -9,8 +9,8 @@ import type { Backend } from '../support/services.js';
 import { type Figure, median, percentile } from '../support/statistics.js';
 import { fillQueue } from './scale.js';
 
-/** Tasks of low priority that wait. Beside the first, the others are looked at. */
-const BACKLOGS = [1000, 10_000, 100_000];
+/** Tasks of low priority that wait: the first is what a worker does not finish while it is measured, and the others' peer. */
+const BACKLOGS = [3000, 10_000, 100_000];
 const SUBMISSIONS = 100;
 const URGENT = 60;
 /** Between two of them, so that none waits for another. */
@@ -42,6 +42,7 @@ export async function backlog(bench: Bench, backend: Backend): Promise<Report> {
 
   for (const size of BACKLOGS) {
     await fillQueue(installation, size - (await waiting(installation)));
+    await untilQueued(installation);
     const memory = await memoryOf(installation);
     const submits = await submitUrgent(installation, urgent, SUBMISSIONS, 0);
     const worker = await installation.add('worker');
@@ -106,6 +107,17 @@ const waiting = ({ databaseUrl }: Installation): Promise<number> =>
     );
     return rows[0].count;
   });
+
+/** Entries are made after the answer. */
+async function untilQueued(installation: Installation): Promise<void> {
+  const { url, adminToken: token } = installation;
+  const expected = await waiting(installation);
+  const stats = () => api(url).get<{ waiting: number }>('/queue/stats', { token });
+  for (let polls = 0; expectStatus(await stats(), 200).body.waiting < expected; polls++) {
+    if (polls > 600) throw new Error(`the queue does not get its ${expected} entries`);
+    await pause(200);
+  }
+}
 
 const untilNoneUrgent = ({ databaseUrl }: Installation): Promise<void> =>
   inDatabase(databaseUrl, async (client) => {

@@ -14,13 +14,15 @@ const FINISHED = 100_000;
 const WAITING = 10_000;
 /** What one request takes. */
 const BATCH = 1000;
+/** Of a list. */
+const PAGE = 20;
 const SAMPLES = 50;
 const MOST = 2;
 const ENV = { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', MAX_RUNNING_PER_USER: '1000' };
 
 /**
  * What a user asks for, of a system with 100,000 agents, 100,000 finished tasks of this very user and 10,000 that wait,
- * and, in turns, of one with three agents and one task. The API alone, one request at a time.
+ * and, in turns, of one with three agents and a page of finished tasks. The API alone, one request at a time.
  */
 export async function scale(bench: Bench, backend: Backend): Promise<Report> {
   const systems: Installation[] = [];
@@ -29,6 +31,7 @@ export async function scale(bench: Bench, backend: Backend): Promise<Report> {
   const [full, empty] = systems;
   const done = await Promise.all(systems.map(finishOne));
   await populate(full);
+  await inDatabase(empty.databaseUrl, (client) => copyFinishedTask(client, PAGE));
   await fillQueue(full, WAITING);
   await inDatabase(full.databaseUrl, (client) => client.query('ANALYZE'));
 
@@ -56,14 +59,14 @@ export async function scale(bench: Bench, backend: Backend): Promise<Report> {
 }
 
 const QUESTIONS: { name: string; of: (system: Installation, doneId: string) => string }[] = [
-  { name: 'list my tasks', of: ({ url, token }) => request('GET', url, '/api/v1/tasks?limit=20', token) },
+  { name: 'list my tasks', of: ({ url, token }) => request('GET', url, `/api/v1/tasks?limit=${PAGE}`, token) },
   {
     name: 'list my completed tasks',
-    of: ({ url, token }) => request('GET', url, '/api/v1/tasks?limit=20&status=completed', token),
+    of: ({ url, token }) => request('GET', url, `/api/v1/tasks?limit=${PAGE}&status=completed`, token),
   },
   {
     name: 'list my failed tasks (none)',
-    of: ({ url, token }) => request('GET', url, '/api/v1/tasks?limit=20&status=failed', token),
+    of: ({ url, token }) => request('GET', url, `/api/v1/tasks?limit=${PAGE}&status=failed`, token),
   },
   { name: 'read a task', of: ({ url, token }, id) => request('GET', url, `/api/v1/tasks/${id}`, token) },
   { name: 'its events', of: ({ url, token }, id) => request('GET', url, `/api/v1/tasks/${id}/events`, token) },
