@@ -102,7 +102,7 @@ async function uploadAgents(url: string, token: string): Promise<void> {
 }
 
 /** The least an agent can do: one write of `{}`. */
-const ANSWERS_EMPTY_OBJECT = `
+export const ANSWERS_EMPTY_OBJECT = `
   (module
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 1)
