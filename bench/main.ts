@@ -3,10 +3,14 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
+import { backlog } from './suites/backlog.js';
 import { endToEnd } from './suites/end-to-end.js';
+import { flood } from './suites/flood.js';
+import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
+import { scale } from './suites/scale.js';
 import { selection } from './suites/selection.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
@@ -20,6 +24,10 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
+  { name: 'gateway', run: gateway },
+  { name: 'backlog', run: backlog, backends: ['redis'] },
+  { name: 'scale', run: scale, backends: ['redis'] },
+  { name: 'flood', run: flood, backends: ['redis'] },
   // No queue has a part in these.
   { name: 'selection', run: selection, backends: ['postgres'] },
   { name: 'market', run: market, backends: ['postgres'] },
@@ -93,14 +101,16 @@ async function runSuites(bench: Bench): Promise<Report> {
 
 function readOptions() {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
       options: {
         quick: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
         profile: { type: 'boolean', default: false },
       },
+      allowPositionals: true,
     });
-    return values;
+    if (positionals.length > 1) throw new Error('one name at a time');
+    return { ...values, only: positionals[0] ?? values.only };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

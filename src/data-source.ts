@@ -8,6 +8,7 @@ import { FairQueue1795485100000 } from '../migrations/1795485100000-fair-queue.j
 import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
+import { ListIndexes1795500020000 } from '../migrations/1795500020000-list-indexes.js';
 import { VersionLimits1795520000000 } from '../migrations/1795520000000-version-limits.js';
 import { UsageStatistics1795521000000 } from '../migrations/1795521000000-usage-statistics.js';
 import { AgentRevision1795530000000 } from '../migrations/1795530000000-agent-revision.js';
@@ -53,6 +54,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     TaskLimits1795486000000,
     AgentFeed1795487000000,
     Accounts1795488000000,
+    ListIndexes1795500020000,
     VersionLimits1795520000000,
     UsageStatistics1795521000000,
     AgentRevision1795530000000,

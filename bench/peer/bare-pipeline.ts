@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { Queue, QueueEvents } from 'bullmq';
 import pg from 'pg';
 import { newId } from '../../src/common/ids.js';
+import { wat } from '../../test/support/wat.js';
 import type { Bench } from '../bench.js';
-import { TASK } from '../support/installation.js';
+import { ANSWERS_EMPTY_OBJECT, TASK } from '../support/installation.js';
 import { Meter } from '../support/meter.js';
 import { onBackend } from './backend.js';
 import { startProcess } from '../support/servers.js';
@@ -20,7 +21,8 @@ const SUBMITTER_CONNECTIONS = 8;
 const CHUNK = 50;
 
 /**
- * The peer: what one would write by hand with BullMQ and `pg` for the same rows in the same tables, and no WebAssembly.
+ * The peer: what one would write by hand with BullMQ and `pg` for the same rows in the same tables, and no WebAssembly,
+ * or, sandboxed, the agent as BullMQ would run it: in processes of its own that are kept, with no walls.
  * The submitter lives in this process, the worker in one of its own.
  *
  * It does less than we do, and is meant to: no HTTP, no authentication, no auction, no sandbox, no live feed, no taking
@@ -37,7 +39,8 @@ export class BarePipeline {
     readonly stop: () => Promise<void>,
   ) {}
 
-  static async start(bench: Bench, backend: Backend, documents: Documents): Promise<BarePipeline> {
+  /** @param sandboxed jobs are done by BullMQ's sandboxed processor, which also runs the agent */
+  static async start(bench: Bench, backend: Backend, documents: Documents, sandboxed = false): Promise<BarePipeline> {
     const { services } = bench;
     const databaseUrl = await services.createDatabase();
     const queueUrl = backend === 'redis' ? services.createRedisDatabase() : databaseUrl;
@@ -59,13 +62,14 @@ export class BarePipeline {
       QUEUE,
       CONCURRENCY: String(CONCURRENCY),
       DOCUMENTS: JSON.stringify(documents),
+      ...(sandboxed && { AGENT: Buffer.from(await wat(ANSWERS_EMPTY_OBJECT)).toString('base64') }),
     });
     const stop = once(async () => {
       await worker.stop();
       await Promise.all([queue.close(), events.close(), pool.end()]);
     });
     bench.onEnd(stop);
-    const meter = await Meter.open(services, databaseUrl, [worker.pid, process.pid], false);
+    const meter = await Meter.open(services, databaseUrl, [worker.pid, process.pid], sandboxed);
     return new BarePipeline(databaseUrl, meter, new Statements(pool, documents), userId, queue, events, stop);
   }
 

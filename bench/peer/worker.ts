@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'bullmq';
 import pg from 'pg';
 import { onBackend } from './backend.js';
@@ -6,6 +7,8 @@ import { type Documents, Statements } from './statements.js';
 
 /** The peer's worker process: BullMQ, three durable steps a job, nothing else. */
 const { BACKEND, QUEUE_URL, DATABASE_URL, QUEUE, CONCURRENCY, DOCUMENTS } = process.env as Record<string, string>;
+/** Set: in processes of BullMQ's sandboxed processor, which inherit this environment. */
+const { AGENT } = process.env;
 const concurrency = Number(CONCURRENCY);
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: concurrency });
 const statements = new Statements(pool, JSON.parse(DOCUMENTS) as Documents);
@@ -13,11 +16,13 @@ const [options, factory] = onBackend(BACKEND as Backend, QUEUE_URL);
 
 const worker = new Worker(
   QUEUE,
-  async ({ id }) => {
-    await statements.claim(id!);
-    await statements.run(id!);
-    await statements.settle(id!);
-  },
+  AGENT
+    ? fileURLToPath(new URL('sandboxes/task-processor.js', import.meta.url))
+    : async ({ id }) => {
+        await statements.claim(id!);
+        await statements.run(id!);
+        await statements.settle(id!);
+      },
   { ...options, concurrency },
   factory,
 );

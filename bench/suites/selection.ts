@@ -11,6 +11,7 @@ import { EventLog, type EventStream } from '../../src/feed/index.js';
 import { MetaAgent } from '../../src/orchestration/meta-agent.js';
 import { TaskStore, type UnfinishedTask } from '../../src/tasks/index.js';
 import type { Bench, Report } from '../bench.js';
+import { REGISTER } from '../support/population.js';
 import { type Figure, percentile } from '../support/statistics.js';
 
 const REGISTERED = 100_000;
@@ -148,27 +149,6 @@ function heapUsed(): number {
   (runInNewContext('gc') as () => void)();
   return process.memoryUsage().heapUsed;
 }
-
-/** Agent n offers `c10` if it is one of the first ten, and so on, and tags that many others offer too. */
-const REGISTER = `
-  WITH owner AS (INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '') RETURNING id),
-  agent AS (
-    INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro, active_binary_id)
-    SELECT gen_random_uuid(), owner.id, 'agent-' || n, 'Agent ' || n,
-           (array_remove(ARRAY[CASE WHEN n <= 10 THEN 'c10' END, CASE WHEN n <= 100 THEN 'c100' END,
-                               CASE WHEN n <= 1000 THEN 'c1000' END, CASE WHEN n <= 10000 THEN 'c10000' END], NULL)
-            || ARRAY(SELECT 'tag-' || (n * k) % 997 FROM generate_series(1, $3::int) k))[1:$3::int],
-           100000 + n % 5000, gen_random_uuid()
-      FROM owner, generate_series(1, $2::int) n
-    RETURNING id, owner_id, active_binary_id
-  ),
-  statistics AS (
-    INSERT INTO agent_statistics (agent_id, tasks_completed, duration_p80_ms, rating_sum, rating_count)
-    SELECT id, (random() * 1000)::int, 1 + random() * 1000, (random() * 25)::int + 20, 10 FROM agent
-  ),
-  blob AS (INSERT INTO blobs (ref) VALUES ('local:' || repeat('0', 64)) RETURNING ref)
-  INSERT INTO agent_binaries (id, agent_id, version, sha256, size, storage_ref, validation, scan, uploaded_by)
-  SELECT active_binary_id, agent.id, '1.0.0', repeat('0', 64), 8, blob.ref, '{}', '{"status":"clean"}', owner_id FROM agent, blob`;
 
 const RUNNING_TASK = `
   WITH task AS (

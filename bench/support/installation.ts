@@ -21,6 +21,12 @@ export interface Installation {
   meter: Meter;
   /** Of its processes, in their order. */
   pids: number[];
+  /** Set when the queue is on Redis. */
+  redisUrl?: string;
+  /** Starts one more process of it. */
+  add(roles: string): Promise<Process>;
+  /** Resident memory of the first process after a collection, bytes. */
+  memory(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -78,6 +84,12 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     submission: request('POST', url, '/api/v1/tasks', token, TASK),
     meter: await Meter.open(services, databaseUrl, pids, true),
     pids,
+    redisUrl,
+    add: async (ROLES) => {
+      processes.push(await startServer({ ...env, ROLES }, bench.profileDir));
+      return processes.at(-1)!;
+    },
+    memory: () => processes[0].ask<number>({ type: 'memory' }),
     stop,
   };
 }
@@ -90,7 +102,7 @@ async function uploadAgents(url: string, token: string): Promise<void> {
 }
 
 /** The least an agent can do: one write of `{}`. */
-const ANSWERS_EMPTY_OBJECT = `
+export const ANSWERS_EMPTY_OBJECT = `
   (module
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 1)

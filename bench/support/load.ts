@@ -21,9 +21,10 @@ export class Connection {
     socket.on('close', () => this.fail(new Error('the server closed the connection')));
   }
 
-  static async open(url: string): Promise<Connection> {
+  /** @param localAddress where it comes from; unset: the system's choice */
+  static async open(url: string, localAddress?: string): Promise<Connection> {
     const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
+    const socket = connect({ host: hostname, port: Number(port), localAddress });
     await once(socket, 'connect');
     return new Connection(socket);
   }

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MEMORY_PROBE = new URL('memory-probe.js', import.meta.url).href;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 8000;
@@ -13,13 +14,18 @@ export interface Process {
   pid: number;
   /** Where it serves; '' when it does not listen. */
   url: string;
+  /** Sends it a command over IPC. @returns its next message of the type `answer`; ask one thing at a time */
+  ask<Answer>(command: object): Promise<Answer>;
   /** Asks it to drain and end. */
   stop(): Promise<void>;
 }
 
 /** The real server, `node dist/src/main.js`. @param profileDir where it leaves a CPU profile when it ends */
 export const startServer = (env: Record<string, string>, profileDir: string | undefined): Promise<Process> =>
-  startProcess([...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []), MAIN], env);
+  startProcess(
+    [`--import=${MEMORY_PROBE}`, ...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []), MAIN],
+    env,
+  );
 
 /** Starts a Node.js program that says `{ type: 'listening', url }` or `{ type: 'ready' }` over IPC when it serves. */
 export async function startProcess(args: string[], env: Record<string, string>): Promise<Process> {
@@ -39,7 +45,26 @@ export async function startProcess(args: string[], env: Record<string, string>):
   child.once('exit', (code, signal) => {
     if (!child.killed) console.error(`${args.at(-1)} ended (${signal ?? code}). Its log ends with:\n${log}`);
   });
-  return { pid: child.pid!, url, stop: () => stop(child) };
+  return { pid: child.pid!, url, ask: (command) => ask(child, command), stop: () => stop(child) };
+}
+
+async function ask<Answer>(child: ChildProcess, command: object): Promise<Answer> {
+  const answered = new Promise<Answer>((resolve, reject) => {
+    const listen = (message: { type?: string; answer: Answer; error?: string }): void => {
+      if (message.type !== 'answer') return;
+      settle();
+      if (message.error === undefined) resolve(message.answer);
+      else reject(new Error(message.error));
+    };
+    const fail = (): void => {
+      settle();
+      reject(new Error('the process that was asked has ended'));
+    };
+    const settle = (): void => void child.off('message', listen).off('exit', fail);
+    child.on('message', listen).once('exit', fail);
+  });
+  child.send(command);
+  return answered;
 }
 
 /** @returns undefined when it dies or says nothing in time */

@@ -8,6 +8,7 @@ export type AgentStatus = 'active' | 'paused' | 'retired';
 /** A registered, owned, priced service. It can bid once it has an active version. */
 @Entity('agents')
 @Index('agents_owner_slug_key', ['ownerId', 'slug'], { unique: true, where: `status <> 'retired'` })
+@Index('agents_capabilities_idx', ['capabilities'], { type: 'gin' })
 export class Agent {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agents_pkey' })
   id: string;

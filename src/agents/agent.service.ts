@@ -46,7 +46,7 @@ export class AgentService {
       .limit(query.limit + 1);
     if (query.mine) agents.where(`agent.ownerId = :owner AND agent.status <> 'retired'`, { owner: caller.id });
     else agents.where(`agent.status = 'active' AND agent.activeBinaryId IS NOT NULL`);
-    if (query.capability) agents.andWhere(':capability = ANY(agent.capabilities)', { capability: query.capability });
+    if (query.capability) agents.andWhere('agent.capabilities @> ARRAY[:capability]', { capability: query.capability });
     if (query.cursor) agents.andWhere('agent.id < :cursor', { cursor: query.cursor });
     const page = toPage(await agents.getMany(), query.limit, (agent) => agent);
     return { ...page, items: await this.cards(page.items) };

@@ -13,6 +13,7 @@ import type { TaskStatus } from './task-state.js';
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
 })
 @Index('tasks_user_idx', ['userId', 'id'])
+@Index('tasks_user_status_idx', ['userId', 'status', 'id'])
 @Index('tasks_held_idx', ['userId', 'priority', 'id'], { where: `held AND status = 'queued'` })
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
 export class Task {

@@ -1,0 +1,196 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { api, expectStatus } from '../../test/support/client.js';
+import { Sql } from '../../src/database/index.js';
+import { EventLog, type EventStream } from '../../src/feed/index.js';
+import { PostgresEventStream } from '../../src/feed/drivers/postgres-event-stream.js';
+import { RedisEventStream } from '../../src/feed/drivers/redis-event-stream.js';
+import type { Bench, Report } from '../bench.js';
+import { sharedClock } from '../support/event-socket.js';
+import { type Installation, startInstallation, TASK } from '../support/installation.js';
+import { bombard, during, request } from '../support/load.js';
+import { startProcess } from '../support/servers.js';
+import type { Backend } from '../support/services.js';
+import type { Arrivals, ClientCommand } from '../support/socket-clients.js';
+import { type Figure, percentile } from '../support/statistics.js';
+
+const file = (name: string): string => fileURLToPath(new URL(`../${name}.js`, import.meta.url));
+const CONNECTIONS = 32;
+/** Sockets of one process, events they get in one round, and what is asked of the p99. */
+const CROWDS: { sockets: number; events: number; below?: number }[] = [
+  { sockets: 1, events: 100, below: 10 },
+  { sockets: 1000, events: 20, below: 10 },
+  { sockets: 10_000, events: 5 },
+];
+/** Between two events, so that each is alone. */
+const BETWEEN_MS = 20;
+const SETTLE_MS = 2000;
+
+/**
+ * The feed on its way to sockets, and the API beside a controller that does nothing. An event is committed by this
+ * process, as a worker would, and goes over the doorbell to a process that has the API alone; the sockets are held by a
+ * third. A latency is from the commit to the moment a socket has read the event.
+ */
+export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
+  const installation = await startInstallation(bench, {
+    backend,
+    processes: ['api'],
+    env: { GATEWAY_CONNECTIONS_PER_USER: '20000', GATEWAY_CONNECTIONS_PER_ADDRESS: '20000' },
+  });
+  const figures = [...(await crowds(bench, backend, installation)), ...(await reads(bench, backend, installation))];
+  await installation.stop();
+  return { figures, costs: [] };
+}
+
+async function crowds(bench: Bench, backend: Backend, installation: Installation): Promise<Figure[]> {
+  const { url, token } = installation;
+  const clients = await startProcess([file('support/socket-clients')], {});
+  bench.onEnd(clients.stop);
+  const tell = <Answer>(command: ClientCommand): Promise<Answer> => clients.ask(command);
+  const author = await Author.open(installation);
+  bench.onEnd(() => author.close());
+  const about = { suite: 'gateway', backend } as const;
+  const figures: Figure[] = [];
+  const rates: number[] = [];
+  let open = 0;
+  let idle = 0;
+  for (const { sockets, events, below } of CROWDS) {
+    if (open === 1) {
+      // One socket more or less, and all that the first one brought into being, is not to count.
+      idle = await installation.memory();
+    }
+    rates.push(await tell<number>({ type: 'open', url, token, count: sockets - open }));
+    const newcomers = sockets - open;
+    open = sockets;
+    if (newcomers > 1000) {
+      await pause(SETTLE_MS);
+      const each = ((await installation.memory()) - idle) / (sockets - 1);
+      figures.push(
+        { ...about, name: `connections, ${newcomers} from one process`, unit: '/s', ours: [rates.at(-1)!] },
+        {
+          ...about,
+          name: `memory of one of ${sockets} idle sockets`,
+          unit: 'bytes',
+          ours: [each],
+          aim: { below: 20_000 },
+        },
+      );
+    }
+    const p50: number[] = [];
+    const p99: number[] = [];
+    const last: number[] = [];
+    for (let round = 0; round < bench.scale.rounds; round++) {
+      const latencies: number[] = [];
+      const slowest: number[] = [];
+      for (let event = 0; event < events; event++) {
+        const { seq, committedAt } = await author.commit();
+        const arrivals = await tell<Arrivals>({ type: 'await', seq, count: sockets });
+        for (const at of arrivals) latencies.push(at - committedAt);
+        slowest.push(Math.max(...arrivals) - committedAt);
+        await pause(BETWEEN_MS);
+      }
+      p50.push(percentile(latencies, 0.5));
+      p99.push(percentile(latencies, 0.99));
+      last.push(percentile(slowest, 0.5));
+    }
+    const crowd = `${sockets.toLocaleString('en')} ${sockets === 1 ? 'socket' : 'sockets'}`;
+    figures.push(
+      { ...about, name: `commit → ${crowd}, p50`, unit: 'ms', ours: p50 },
+      { ...about, name: `commit → ${crowd}, p99`, unit: 'ms', ours: p99, ...(below && { aim: { below } }) },
+    );
+    if (sockets > 1) figures.push({ ...about, name: `commit → the last of ${crowd}, p50`, unit: 'ms', ours: last });
+  }
+  await tell({ type: 'close' });
+  await clients.stop();
+  await author.close();
+  return figures;
+}
+
+/** `GET /tasks/:id`, authenticated, and the same bytes from a bare Nest controller on the same adapter. */
+async function reads(bench: Bench, backend: Backend, installation: Installation): Promise<Figure[]> {
+  const { url, token } = installation;
+  const task = expectStatus(await api(url).post('/tasks', TASK, { token }), 202).body;
+  const path = `/api/v1/tasks/${task.id}`;
+  const peer = await startProcess([file('peer/bare-controller')], {
+    NODE_ENV: 'production',
+    DOCUMENT: JSON.stringify(expectStatus(await api(url).get(`/tasks/${task.id}`, { token }), 200).body),
+  });
+  bench.onEnd(peer.stop);
+  const rate = async (target: string, ms: number): Promise<{ perSecond: number; p99: number }> => {
+    const { latencies, elapsedMs } = await bombard(
+      target,
+      CONNECTIONS,
+      request('GET', target, path, token),
+      200,
+      during(ms),
+    );
+    return { perSecond: (latencies.length / elapsedMs) * 1000, p99: percentile(latencies, 0.99) };
+  };
+  const ours: Awaited<ReturnType<typeof rate>>[] = [];
+  const bare: typeof ours = [];
+  for (const target of [url, peer.url]) await rate(target, bench.scale.submissionMs / 2);
+  for (let round = 0; round < bench.scale.rounds; round++) {
+    ours.push(await rate(url, bench.scale.submissionMs));
+    bare.push(await rate(peer.url, bench.scale.submissionMs));
+  }
+  await peer.stop();
+  const about = { suite: 'gateway', backend } as const;
+  const both = (of: (measured: (typeof ours)[number]) => number) => ({ ours: ours.map(of), peer: bare.map(of) });
+  return [
+    { ...about, name: 'GET /tasks/:id', unit: '/s', ...both((m) => m.perSecond), aim: { atLeastOfPeer: 0.6 } },
+    { ...about, name: `GET /tasks/:id, p99 at ${CONNECTIONS} connections`, unit: 'ms', ...both((m) => m.p99) },
+  ];
+}
+
+/** Commits events of the user as any process of the installation does. */
+class Author {
+  private constructor(
+    private readonly sql: Sql,
+    private readonly stream: TimedStream,
+    private readonly log: EventLog,
+    private readonly userId: string,
+  ) {}
+
+  static async open({ databaseUrl, redisUrl, url, token }: Installation): Promise<Author> {
+    const { id } = expectStatus(await api(url).get('/auth/me', { token }), 200).body;
+    const sql = new Sql(databaseUrl);
+    const channel = 'zerostate:events';
+    const stream = new TimedStream(
+      redisUrl ? new RedisEventStream(redisUrl, channel) : new PostgresEventStream(databaseUrl, channel, sql),
+    );
+    await stream.ready();
+    return new Author(sql, stream, new EventLog(sql, stream), id as string);
+  }
+
+  /** @returns when it was committed, on the shared clock: the doorbell is rung in the turn that hears of the commit */
+  async commit(): Promise<{ seq: number; committedAt: number }> {
+    const seq = await this.log.post({
+      type: 'agent.updated',
+      task_id: null,
+      user_id: this.userId,
+      agent_owner_id: null,
+      data: { note: 'An event of the usual size, which is some hundred bytes of data beside its head.' },
+    });
+    return { seq, committedAt: this.stream.rungAt };
+  }
+
+  async close(): Promise<void> {
+    await this.stream.close();
+    await this.sql.close().catch(() => undefined); // closed before
+  }
+}
+
+/** A doorbell that knows when it was rung last. */
+class TimedStream implements EventStream {
+  rungAt = 0;
+
+  constructor(private readonly inner: EventStream) {}
+
+  publish: EventStream['publish'] = (notice) => {
+    this.rungAt = sharedClock();
+    return this.inner.publish(notice);
+  };
+  subscribe: EventStream['subscribe'] = (listener) => this.inner.subscribe(listener);
+  ready: EventStream['ready'] = () => this.inner.ready();
+  close: EventStream['close'] = () => this.inner.close();
+}

@@ -1,0 +1,146 @@
+import { connect, type Socket } from 'node:net';
+
+/** A process that floods a server, told over IPC what with; it goes on until it is told to stop. */
+export type AttackCommand =
+  { type: 'start'; attack: Attack; url: string; connections: number; perSecond?: number } | { type: 'stop' };
+
+/**
+ * - `slow headers`: connections that send a byte of their request's head each second
+ * - `slow bodies`: whole heads that announce a body, and then a byte of it each second
+ * - `silence`: connections that never say anything
+ * - `rubbish`: requests for what there is not, with tokens that are none and bodies that are no JSON, as many as asked for,
+ *   each connection after the answer to its last
+ * - `pipelined rubbish`: the same without waiting for answers
+ */
+export type Attack = 'slow headers' | 'slow bodies' | 'silence' | 'rubbish' | 'pipelined rubbish';
+
+/** What came of it. */
+export interface AttackReport {
+  /** Connections open at the end. */
+  open: number;
+  /** Connections that the server has ended, each replaced by a new one. */
+  ended: number;
+  /** Requests written and answers read, per second. */
+  sentPerSecond: number;
+  answeredPerSecond: number;
+}
+
+const DRIP_MS = 1000;
+const SEND_EVERY_MS = 10;
+/** Requests of one connection that have no answer yet: what is not read is not sent on. */
+const MOST_PIPELINED = 200;
+/** New connections in a row before others get their turn. */
+const REOPEN_PAUSE_MS = 50;
+const ADDRESSES = 8;
+
+class Flood {
+  private readonly sockets = new Set<Socket>();
+  private readonly waiting = new Map<Socket, number>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly startedAt = performance.now();
+  private ended = 0;
+  private sent = 0;
+  private answered = 0;
+  private stopped = false;
+  private addresses = 0;
+  private readonly target: URL;
+  private readonly atOnce: number;
+
+  constructor(
+    private readonly attack: Attack,
+    url: string,
+    connections: number,
+    perSecond: number,
+  ) {
+    this.target = new URL(url);
+    this.atOnce = attack === 'rubbish' ? 1 : MOST_PIPELINED;
+    for (let count = 0; count < connections; count++) this.open();
+    if (attack.startsWith('slow')) this.timers.push(setInterval(() => this.drip(), DRIP_MS));
+    if (attack.endsWith('rubbish')) this.timers.push(setInterval(() => this.litter(perSecond), SEND_EVERY_MS));
+  }
+
+  stop(): AttackReport {
+    this.stopped = true;
+    for (const timer of this.timers) clearInterval(timer);
+    const seconds = (performance.now() - this.startedAt) / 1000;
+    const open = this.sockets.size;
+    for (const socket of this.sockets) socket.destroy();
+    return {
+      open,
+      ended: this.ended,
+      sentPerSecond: this.sent / seconds,
+      answeredPerSecond: this.answered / seconds,
+    };
+  }
+
+  private open(): void {
+    const { hostname, port } = this.target;
+    const localAddress = `127.0.2.${1 + (this.addresses++ % ADDRESSES)}`;
+    const socket = connect({ host: hostname, port: Number(port), localAddress });
+    this.sockets.add(socket);
+    socket.on('error', () => undefined); // `close` follows
+    socket.on('connect', () => {
+      if (this.attack === 'slow headers') socket.write('GET /api/v1/tasks HTTP/1.1\r\nX-Slow: ');
+      if (this.attack === 'slow bodies') socket.write(SLOW_BODY);
+      if (this.attack.endsWith('rubbish')) this.waiting.set(socket, 0);
+    });
+    socket.on('data', (chunk: Buffer) => {
+      const answers = chunk.toString('latin1').split('HTTP/1.1 ').length - 1;
+      this.answered += answers;
+      if (this.waiting.has(socket)) this.waiting.set(socket, this.waiting.get(socket)! - answers);
+    });
+    socket.on('close', () => {
+      this.sockets.delete(socket);
+      this.waiting.delete(socket);
+      if (this.stopped) return;
+      this.ended += 1;
+      setTimeout(() => !this.stopped && this.open(), REOPEN_PAUSE_MS);
+    });
+  }
+
+  private drip(): void {
+    for (const socket of this.sockets) if (socket.writable && !socket.connecting) socket.write('x');
+  }
+
+  private litter(perSecond: number): void {
+    const due = (performance.now() - this.startedAt) / 1000;
+    const free = [...this.waiting].filter(([, waiting]) => waiting < this.atOnce).map(([socket]) => socket);
+    // What could not be sent is not made up for: a generator that fell behind would else send it all at once.
+    const count = Math.min(perSecond * due - this.sent, perSecond * ((5 * SEND_EVERY_MS) / 1000));
+    const each = Math.floor(count / Math.max(1, free.length)) + 1;
+    let left = count;
+    for (const socket of free) {
+      if (left <= 0) break;
+      const many = Math.min(each, this.atOnce - this.waiting.get(socket)!);
+      const first = this.sent % KINDS.length;
+      socket.write(RUBBISH.slice(first, first + many).join(''));
+      this.waiting.set(socket, this.waiting.get(socket)! + many);
+      this.sent += many;
+      left -= many;
+    }
+  }
+}
+
+const SLOW_BODY =
+  'POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n';
+
+const KINDS = [
+  'GET /wp-login.php HTTP/1.1\r\nHost: x\r\n\r\n',
+  'GET /api/v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer not.a.token\r\n\r\n',
+  'POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"budget"',
+  'GET /api/v1/tasks/../../etc/passwd?%00 HTTP/1.1\r\nHost: x\r\nX-API-Key: nobody\r\n\r\n',
+];
+const RUBBISH = Array.from({ length: MOST_PIPELINED + KINDS.length }, (_, index) => KINDS[index % KINDS.length]);
+
+let flood: Flood | undefined;
+process.on('message', (command: AttackCommand) => {
+  if (command.type === 'start') {
+    flood = new Flood(command.attack, command.url, command.connections, command.perSecond ?? 0);
+    process.send?.({ type: 'answer', answer: null });
+  } else {
+    process.send?.({ type: 'answer', answer: flood?.stop() });
+  }
+});
+process.once('SIGTERM', () => process.exit(0));
+process.once('disconnect', () => process.exit(0));
+process.send?.({ type: 'ready' });
