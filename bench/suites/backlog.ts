@@ -27,7 +27,12 @@ export async function backlog(bench: Bench, backend: Backend): Promise<Report> {
     backend,
     processes: ['api'],
     // Nobody is held back, and nothing rises in priority while it waits.
-    env: { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', QUEUE_AGE_STEP_MS: '86400000' },
+    env: {
+      QUEUE_MAX_SIZE: '1000000',
+      QUEUE_USER_WINDOW: '1000000',
+      MAX_WAITING_PER_USER: '1000000',
+      QUEUE_AGE_STEP_MS: '86400000',
+    },
   });
   const urgentUser = await registerUser(installation.url);
   const urgent = request('POST', installation.url, '/api/v1/tasks', urgentUser.token, {

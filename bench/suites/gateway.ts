@@ -35,7 +35,11 @@ export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, {
     backend,
     processes: ['api'],
-    env: { GATEWAY_CONNECTIONS_PER_USER: '20000', GATEWAY_CONNECTIONS_PER_ADDRESS: '20000' },
+    env: {
+      GATEWAY_CONNECTIONS_PER_USER: '20000',
+      GATEWAY_CONNECTIONS_PER_ADDRESS: '20000',
+      MAX_CONNECTIONS_PER_ADDRESS: '20000',
+    },
   });
   const figures = [...(await crowds(bench, backend, installation)), ...(await reads(bench, backend, installation))];
   await installation.stop();

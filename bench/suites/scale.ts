@@ -18,7 +18,12 @@ const BATCH = 1000;
 const PAGE = 20;
 const SAMPLES = 50;
 const MOST = 2;
-const ENV = { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', MAX_RUNNING_PER_USER: '1000' };
+const ENV = {
+  QUEUE_MAX_SIZE: '1000000',
+  QUEUE_USER_WINDOW: '1000000',
+  MAX_WAITING_PER_USER: '1000000',
+  MAX_RUNNING_PER_USER: '1000',
+};
 
 /**
  * What a user asks for, of a system with 100,000 agents, 100,000 finished tasks of this very user and 10,000 that wait,
