@@ -9,4 +9,5 @@ export { AuthService } from './auth.service.js';
 export { accountGone, assertScope, type Caller, CurrentCaller, owns } from './caller.js';
 export { LastingAccess, type LastingConnection } from './lasting-access.js';
 export { Session } from './session.entity.js';
+export { Sessions } from './sessions.js';
 export { User, type UserRole } from './user.entity.js';

@@ -100,6 +100,16 @@ export class Sessions {
     );
   }
 
+  /** Deletes logins that ended so long ago, at most so many. @returns how many */
+  async deleteOld(ageMs: number, limit: number): Promise<number> {
+    const [, count] = await this.database.query<[unknown, number]>(
+      `DELETE FROM sessions
+        WHERE id IN (SELECT id FROM sessions WHERE least(expires_at, revoked_at) < now() - $1 * interval '1 millisecond' LIMIT $2)`,
+      [ageMs, limit],
+    );
+    return count;
+  }
+
   /** Makes a committed change known here before it is answered, and to the other processes at once. */
   async tell(type: 'session.revoked' | 'user.changed' | 'api_key.revoked', id: string): Promise<void> {
     this.feed.signal(type, id);

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/index.js';
 import { AgentsModule } from '../agents/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
@@ -14,7 +15,7 @@ import { Worker } from './worker.js';
 
 /** Present in processes with the role `worker`. */
 @Module({
-  imports: [AgentsModule, AuctionModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
+  imports: [AgentsModule, AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
   providers: [Admission, AttemptRunner, Retention, Sweeper, TaskProcessor, Worker],
 })
 export class OrchestrationModule {}

@@ -2,16 +2,19 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
+import { Sessions } from '../auth/index.js';
 import { EventLog } from '../feed/index.js';
 import { TaskStore } from '../tasks/index.js';
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
+/** How long a login that has ended stays, so that one can look after an incident, ms. */
+const SESSIONS_MS = 30 * 86_400_000;
 /** "Only one process at a time does this." */
 const RETENTION_LOCK = 7305449121;
 
 /**
- * Deletes tasks and events whose time is over, in batches, one process at a time. Statistics keep what they have counted:
+ * Deletes tasks, events and logins whose time is over, in batches, one process at a time. Statistics keep what they have counted:
  * no event goes before every projection has seen it.
  */
 @Injectable()
@@ -26,6 +29,7 @@ export class Retention {
     private readonly database: DataSource,
     private readonly store: TaskStore,
     private readonly events: EventLog,
+    private readonly sessions: Sessions,
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('tasks', { infer: true });
@@ -56,7 +60,9 @@ export class Retention {
       const { taskRetentionMs, eventRetentionMs } = this.config;
       const tasks = taskRetentionMs > 0 ? await this.all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
       const events = eventRetentionMs > 0 ? await this.all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
-      if (tasks + events > 0) this.logger.log(`deleted ${tasks} tasks and ${events} events whose time was over`);
+      const logins = await this.all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
+      if (tasks + events + logins === 0) return;
+      this.logger.log(`deleted ${tasks} tasks, ${events} events and ${logins} logins whose time was over`);
     });
   }
 

@@ -50,6 +50,14 @@ describe('retention', () => {
   });
 
   it('deletes ended tasks and old events, in one process of several, and nothing that is under way', async () => {
+    const old = await registerUser(server.url);
+    await ask(
+      database.url,
+      `UPDATE sessions SET revoked_at = now() - interval '31 days'
+        WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+      [old.email],
+    );
+    const logins = await one('SELECT count(*) AS value FROM sessions WHERE revoked_at IS NULL');
     const last = await one('SELECT max(seq) AS value FROM task_events');
     const before = await statistics();
     expect(before).toMatchObject({ cpu_p80_ms: expect.any(Number), memory_p80_bytes: expect.any(Number) });
@@ -62,6 +70,9 @@ describe('retention', () => {
     const cleaners = await Promise.all([0, 1].map(() => startServer({ env, roles: ['worker'] })));
     await until('the ended ones are gone', async () => (await one('SELECT count(*) AS value FROM tasks')) === 1);
     await until('the old events are gone', async () => (await one('SELECT count(*) AS value FROM task_events')) === 1);
+    const ofOld = 'SELECT count(*) AS value FROM sessions WHERE revoked_at IS NOT NULL';
+    await until('the old logins are gone', async () => (await one(ofOld)) === 0);
+    expect(await one('SELECT count(*) AS value FROM sessions')).toBe(logins);
     await Promise.all(cleaners.map((cleaner) => cleaner.stop()));
     for (const table of ['task_attempts', 'auctions']) {
       expect(await one(`SELECT count(*) AS value FROM ${table}`)).toBe(1);

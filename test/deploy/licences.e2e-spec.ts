@@ -1,0 +1,63 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from '@jest/globals';
+
+/** Under these the whole may be used, changed and passed on, also by companies and without publishing what is theirs. */
+const PERMISSIVE = new Set([
+  'MIT',
+  'ISC',
+  '0BSD',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'Python-2.0',
+  'Apache-2.0 OR MIT',
+]);
+/** Packages that name theirs in a file instead of their manifest. */
+const READ_BY_HAND: Record<string, string> = { busboy: 'MIT', streamsearch: 'MIT' };
+
+interface Locked {
+  version: string;
+  license?: string;
+  dev?: boolean;
+  optional?: boolean;
+  integrity?: string;
+}
+
+const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const lock: { packages: Record<string, Locked> } = JSON.parse(readFileSync(file('package-lock.json'), 'utf8'));
+const installed = Object.entries(lock.packages)
+  .filter(([path]) => path !== '')
+  .map(([path, locked]) => ({ name: path.replace(/^.*node_modules\//, ''), ...locked }));
+
+/** What a server runs on, apart from variants of a package for other machines. */
+const shipped = installed
+  .filter(({ dev, optional }) => !dev && !optional)
+  .map(({ name, version, license }) => ({ name, version, licence: license ?? READ_BY_HAND[name] ?? 'none' }));
+
+it('depends only on packages whose licence lets anybody use the whole', () => {
+  expect(shipped.length).toBeGreaterThan(100);
+  expect(shipped.filter(({ licence }) => !PERMISSIVE.has(licence))).toEqual([]);
+});
+
+it('pins every package by version, and by hash but for binaries of other machines', () => {
+  const loose = installed.filter(
+    ({ version, integrity, optional }) => !/^\d/.test(version) || !(optional || integrity?.startsWith('sha512-')),
+  );
+  expect(loose.map(({ name }) => name)).toEqual([]);
+});
+
+it('lists them in docs/licences.md (UPDATE_SNAPSHOTS=true writes it)', () => {
+  const licences = [...new Set(shipped.map(({ licence }) => licence))].sort();
+  const sections = licences.map((licence) => {
+    const packages = shipped.filter((it) => it.licence === licence);
+    const names = [...new Set(packages.map(({ name, version }) => `${name} ${version}`))].sort();
+    return `## ${licence}\n\n${names.map((name) => `- ${name}`).join('\n')}`;
+  });
+  const header =
+    '# Licences\n\nZeroState is under Apache-2.0. It runs on these packages; what only builds and tests it is not listed. ' +
+    'Generated from\nthe lock file.';
+  const text = `${[header, ...sections].join('\n\n')}\n`;
+  if (process.env.UPDATE_SNAPSHOTS === 'true') writeFileSync(file('docs/licences.md'), text);
+  expect(readFileSync(file('docs/licences.md'), 'utf8')).toBe(text);
+});
