@@ -28,6 +28,8 @@ const FOUNDATION = { common: [], config: ['common'], observability: ['common', '
 /** The only folders that may import a vendor's package, so that it can be replaced there. */
 const VENDORS = {
   bullmq: '^src/queue/',
+  '@bull-board/api': '^src/queue/drivers/',
+  '@bull-board/express': '^src/queue/drivers/',
   '@nestjs/bullmq': '^src/queue/',
   ioredis: '^src/(queue|feed|protection)/drivers/',
   '@fastify/busboy': '^src/upload/',

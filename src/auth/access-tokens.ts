@@ -5,6 +5,9 @@ import { isId } from '../common/ids.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
+/** Audience of passes to the queue's dashboard. */
+export const DASHBOARD_PASS = 'queue-dashboard';
+
 /** Signs and checks the JWTs (HS256) that carry the caller's id, role and session. */
 @Injectable()
 export class AccessTokens {
@@ -29,7 +32,27 @@ export class AccessTokens {
     return this.revocations.admit({ id: sub, role, sessionId: sid, expiresAt: exp * 1000 });
   }
 
-  private claims(token: string): Partial<Record<'sub' | 'sid' | 'role' | 'exp' | 'aud', unknown>> {
+  /**
+   * A token for one page of the server's own, which the API does not take.
+   * @param audience the page
+   * @param seconds how long it is good; unset: as long as an access token, the longest that a revocation is remembered
+   */
+  issuePass({ id, role, sessionId, key }: Caller, audience: string, seconds?: number): string {
+    return this.jwt.sign(
+      { role, sid: sessionId, key },
+      { subject: id, audience, ...(seconds && { expiresIn: seconds }) },
+    );
+  }
+
+  /** @returns whoever it was issued for, as that caller may act now @throws AppError as `verify` */
+  verifyPass(pass: string, audience: string): Caller {
+    const { sub, sid, role, exp, aud, key } = this.claims(pass);
+    if (aud !== audience || typeof sub !== 'string' || typeof exp !== 'number') throw invalid();
+    // Signed by us for exactly this: its members are as `issuePass` wrote them.
+    return this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt: exp * 1000 } as Caller);
+  }
+
+  private claims(token: string): Partial<Record<'sub' | 'sid' | 'role' | 'exp' | 'aud' | 'key', unknown>> {
     try {
       return this.jwt.verify(token);
     } catch (error) {

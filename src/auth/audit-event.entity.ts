@@ -16,6 +16,10 @@ export const AUDIT_TYPES = [
   'api_key.created',
   'api_key.revoked',
   'log_level.changed',
+  'queue.paused',
+  'queue.resumed',
+  'queue.drained',
+  'queue.dashboard_opened',
 ] as const;
 export type AuditType = (typeof AUDIT_TYPES)[number];
 

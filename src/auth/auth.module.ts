@@ -62,6 +62,6 @@ import { User } from './user.entity.js';
     Sessions,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
-  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, LastingAccess, Sessions],
+  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, AuditTrail, LastingAccess, Sessions],
 })
 export class AuthModule {}

@@ -1,8 +1,9 @@
-export { AccessTokens } from './access-tokens.js';
+export { AccessTokens, DASHBOARD_PASS } from './access-tokens.js';
 export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';
 export { ApiKeys } from './api-keys.service.js';
 export { AuditEvent } from './audit-event.entity.js';
+export { AuditTrail } from './audit-trail.js';
 export { AuthModule } from './auth.module.js';
 export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';

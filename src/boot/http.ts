@@ -7,6 +7,7 @@ import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import { guardAgainstFloods, limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
+import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
 
 /** Room for the members of a task beside its input. Bytes. */
@@ -32,6 +33,7 @@ export async function configureHttp(
   // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   if (server.corsOrigins.length > 0) app.enableCors({ origin: [...server.corsOrigins], exposedHeaders: READABLE });
+  serveQueueDashboard(app);
   app.use(refuseOtherBodies);
   const problems = new ProblemFilter();
   app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));

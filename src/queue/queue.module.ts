@@ -4,7 +4,9 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
 import { databaseUrl } from '../database/index.js';
 import { Health } from '../observability/index.js';
+import { QueueDashboard } from './dashboard.js';
 import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
+import { BullmqDashboard } from './drivers/bullmq-dashboard.js';
 import { BullmqTaskQueue } from './drivers/bullmq-task-queue.js';
 import { postgresConnection } from './drivers/postgres/connection.js';
 import { redisConnection } from './drivers/redis/connection.js';
@@ -24,8 +26,12 @@ import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
     }),
     BullModule.registerQueue({ name: TASKS }),
   ],
-  providers: [BullmqConsumer, { provide: TASK_QUEUE, useClass: BullmqTaskQueue }],
-  exports: [TASK_QUEUE],
+  providers: [
+    BullmqConsumer,
+    { provide: QueueDashboard, useClass: BullmqDashboard },
+    { provide: TASK_QUEUE, useClass: BullmqTaskQueue },
+  ],
+  exports: [TASK_QUEUE, QueueDashboard],
 })
 export class QueueModule {
   constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health) {

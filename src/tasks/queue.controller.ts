@@ -1,9 +1,11 @@
-import { Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, HttpCode, Inject, Ip, Post } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import { QueueStatsDto } from './queue.dto.js';
+import { QueueAdmin } from './queue-admin.service.js';
+import { DashboardLinkDto, DrainDto, DrainedDto, QueueStatsDto } from './queue.dto.js';
 import { TaskLookup } from './task-lookup.js';
 
 @ApiTags('queue')
@@ -13,6 +15,7 @@ export class QueueController {
   constructor(
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     private readonly lookup: TaskLookup,
+    private readonly admin: QueueAdmin,
   ) {}
 
   /** How much waits and how much is under way, over all workers. */
@@ -44,8 +47,8 @@ export class QueueController {
   @ApiOperation({ operationId: 'pauseQueue' })
   @ApiOkResponse({ type: QueueStatsDto, description: 'The queue, paused.' })
   @ApiProblems(401, 403)
-  async pause(): Promise<QueueStatsDto> {
-    await this.queue.pause();
+  async pause(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<QueueStatsDto> {
+    await this.admin.pause(caller, address);
     return this.stats();
   }
 
@@ -55,8 +58,34 @@ export class QueueController {
   @ApiOperation({ operationId: 'resumeQueue' })
   @ApiOkResponse({ type: QueueStatsDto, description: 'The queue, at work.' })
   @ApiProblems(401, 403)
-  async resume(): Promise<QueueStatsDto> {
-    await this.queue.resume();
+  async resume(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<QueueStatsDto> {
+    await this.admin.resume(caller, address);
     return this.stats();
+  }
+
+  /**
+   * Cancels tasks that wait, oldest first: everybody's, or one user's. What is under way goes on.
+   * @remarks At most `limit` by one call; call again while `waiting` is above 0. Each submitter reads the reason as the error
+   * `DRAINED` of the task. Pause the queue first where no worker should take another one meanwhile.
+   */
+  @Post('drain')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'drainQueue' })
+  @ApiOkResponse({ type: DrainedDto, description: 'How many were cancelled, and how many wait still.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  drain(@CurrentCaller() caller: Caller, @Body() dto: DrainDto, @Ip() address: string): Promise<DrainedDto> {
+    return this.admin.drain(caller, dto, address);
+  }
+
+  /**
+   * A link to the queue's dashboard (Bull Board, read only) for your browser.
+   * @remarks The link is good for a minute; the browser then stays let in as long as an access token lives.
+   */
+  @Post('dashboard')
+  @ApiOperation({ operationId: 'openQueueDashboard' })
+  @ApiCreatedResponse({ type: DashboardLinkDto, description: 'Where to look.' })
+  @ApiProblems(401, 403)
+  dashboard(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<DashboardLinkDto> {
+    return this.admin.openDashboard(caller, address);
   }
 }

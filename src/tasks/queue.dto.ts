@@ -1,5 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { IsInt, IsUUID, Max, MaxLength, Min, MinLength } from 'class-validator';
 import { ApiInteger } from '../common/api-schema.js';
+import { IsPlainText, Optional } from '../common/validators.js';
 
 /** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
 export class WaitingByPriorityDto {
@@ -32,4 +34,54 @@ export class QueueStatsDto {
   /** For how long the oldest task waits that may begin, milliseconds; null when none waits. */
   @ApiProperty({ type: 'number', nullable: true, minimum: 0 })
   oldest_waiting_ms: number | null;
+}
+
+export class DrainDto {
+  /**
+   * Why; its submitters read it as the error of their tasks.
+   * @example "The region is shut down for maintenance: submit again after 18:00 UTC."
+   */
+  @IsPlainText()
+  @MinLength(1)
+  @MaxLength(500)
+  reason: string;
+
+  /**
+   * Only this user's tasks.
+   * @example "01937a6e-0000-7000-8000-000000000000"
+   */
+  @Optional()
+  @IsUUID()
+  user_id?: string;
+
+  /**
+   * The most to cancel by this call; call again while some wait.
+   * @example 1000
+   */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(5000)
+  @ApiInteger({ minimum: 1, maximum: 5000, default: 1000, required: false, example: 1000 })
+  limit?: number;
+}
+
+export class DrainedDto {
+  /** Tasks that this call cancelled. */
+  @ApiInteger()
+  cancelled: number;
+  /** Tasks (of this user) that wait still: beyond the limit, or submitted meanwhile. */
+  @ApiInteger()
+  waiting: number;
+}
+
+export class DashboardLinkDto {
+  /**
+   * Where a browser finds the dashboard, on this server.
+   * @example "/admin/queues?pass=eyJhbGciOi…"
+   */
+  url: string;
+  /** How long the link is good, seconds. The page itself stays open as long as an access token lives. */
+  @ApiInteger()
+  expires_in: number;
 }

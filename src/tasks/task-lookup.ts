@@ -34,6 +34,17 @@ export class TaskLookup {
     return { critical: of('critical'), high: of('high'), normal: of('normal'), low: of('low') };
   }
 
+  /** The oldest tasks that wait. @param userId unset: everybody's */
+  async queued(limit: number, userId?: string): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-queued', QUEUED, [userId ?? null, limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  async countQueued(userId?: string): Promise<number> {
+    const [{ count }] = await this.sql.query<{ count: number }>('task-count-queued', COUNT_QUEUED, [userId ?? null]);
+    return count;
+  }
+
   /** Waiting tasks whose deadline has passed. */
   async expired(limit: number): Promise<{ id: string; attempt: number }[]> {
     return this.sql.query<{ id: string; attempt: number }>('task-expired', EXPIRED, [limit]);
@@ -207,6 +218,12 @@ const WAITING = `
     FROM tasks
    WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())
    GROUP BY priority`;
+
+const QUEUED = `
+  SELECT id FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1) ORDER BY id LIMIT $2`;
+
+const COUNT_QUEUED = `
+  SELECT count(*)::int AS count FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1)`;
 
 const BY_KEY = `
   SELECT fingerprint, task_ids

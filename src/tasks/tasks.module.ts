@@ -4,6 +4,7 @@ import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { watchLine } from './metrics.js';
+import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
@@ -16,7 +17,7 @@ import { WaitingLine } from './waiting-line.js';
 @Module({
   imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
   controllers: [TasksController, QueueController],
-  providers: [QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter, WaitingLine],
+  providers: [QueueAdmin, QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter, WaitingLine],
   exports: [TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule {

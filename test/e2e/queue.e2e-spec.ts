@@ -198,9 +198,86 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     });
 
     it('lets nobody else pause it', async () => {
-      for (const path of ['/queue/pause', '/queue/resume']) {
+      for (const path of ['/queue/pause', '/queue/resume', '/queue/dashboard']) {
         expectStatus(await api(url).post(path, undefined, { token }), 403);
       }
+    });
+
+    it('is drained of what waits, of one user or of everybody, with a reason that submitters read', async () => {
+      await admin('pause');
+      const other = (await registerUser(url)).token;
+      const mine = [await submit(url, token, 'good'), await submit(url, token, 'good')];
+      const theirs = await submit(url, other, 'good');
+      const { id: userId } = (await api(url).get('/auth/me', { token: other })).body;
+      const drain = (fields: object, as = adminToken) =>
+        api(url).post('/queue/drain', { reason: 'maintenance', ...fields }, { token: as });
+      expectStatus(await drain({}, token), 403);
+      expectStatus(await drain({ reason: '' }), 400);
+      expect(expectStatus(await drain({ user_id: userId }), 200).body).toEqual({ cancelled: 1, waiting: 0 });
+      expect((await api(url).get(`/tasks/${theirs}`, { token: other })).body).toMatchObject({
+        status: 'cancelled',
+        error: { code: 'DRAINED', message: 'Cancelled by an administrator: maintenance' },
+      });
+      expect(expectStatus(await drain({ limit: 1 }), 200).body).toEqual({ cancelled: 1, waiting: 1 });
+      expect(expectStatus(await drain({}), 200).body).toEqual({ cancelled: 1, waiting: 0 });
+      for (const id of mine) expect((await api(url).get(`/tasks/${id}`, { token })).body.status).toBe('cancelled');
+      const stats = await api(url).get('/queue/stats', { token: adminToken });
+      expect(stats.body).toMatchObject({ waiting: 0, active: 0 });
+      await admin('resume');
+      await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+      const { items } = (await api(url).get('/audit?type=queue.drained', { token: adminToken })).body;
+      expect(items.length).toBe(3);
+    });
+
+    it('is shown to a browser that comes by a link, for as long as the access it was asked for holds', async () => {
+      const page = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+        fetch(new URL(path, url), { headers, method, redirect: 'manual' });
+      expectStatus(await api(url).post('/queue/dashboard', undefined, { token }), 403);
+      const login = await loginAdmin(url);
+      const { url: link } = expectStatus(
+        await api(url).post('/queue/dashboard', undefined, { token: login }),
+        201,
+      ).body;
+      const arrival = await page(link);
+      expect([arrival.status, arrival.headers.get('location')]).toEqual([303, '/admin/queues']);
+      const [cookie, ...attributes] = arrival.headers.get('set-cookie')!.split('; ');
+      expect(attributes).toEqual(expect.arrayContaining(['Path=/admin/queues', 'HttpOnly', 'SameSite=Strict']));
+
+      await admin('pause');
+      const taskId = await submit(url, token, 'good');
+      expect(await (await page('/admin/queues', { cookie })).text()).toContain('ZeroState');
+      const entries = await until('the entry is shown', async () => {
+        const answer = await page('/admin/queues/api/queues?activeQueue=tasks&status=latest', { cookie });
+        const text = await answer.text();
+        return text.includes(taskId) && text;
+      });
+      expect(JSON.parse(entries).queues[0]).toMatchObject({ name: 'tasks', readOnlyMode: true, isPaused: true });
+
+      // It changes nothing, and opens nothing else.
+      for (const [path, method] of [
+        ['/admin/queues/api/queues/tasks/resume', 'PUT'],
+        ['/admin/queues/api/queues/resume', 'PUT'],
+        [`/admin/queues/api/queues/tasks/${taskId}/clean`, 'PUT'],
+        ['/admin/queues/api/queues/tasks/add', 'POST'],
+      ]) {
+        expect((await page(path, { cookie }, method)).status).toBe(403);
+      }
+      expect((await page('/api/v1/queue/stats', { cookie })).status).toBe(401);
+      const asToken = { authorization: `Bearer ${cookie.split('=')[1]}` };
+      expect((await page('/api/v1/queue/stats', asToken)).status).toBe(401);
+      for (const headers of [
+        {},
+        { cookie: 'zerostate_dashboard=garbage' },
+        { cookie: `zerostate_dashboard=${login}` },
+      ]) {
+        const refused = await page('/admin/queues', headers as Record<string, string>);
+        expect(refused.status).toBe(401);
+        expect(await refused.json()).toMatchObject({ code: 'PASS_REQUIRED' });
+      }
+      expectStatus(await api(url).post('/auth/logout', undefined, { token: login }), 204);
+      expect((await page('/admin/queues', { cookie })).status).toBe(401);
+      await admin('resume');
+      await waitForTask(url, token, taskId, 'completed');
     });
 
     it('takes a failed task once more, and asks every agent anew', async () => {

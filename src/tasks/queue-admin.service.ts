@@ -1,0 +1,65 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AccessTokens, AuditTrail, type Caller, DASHBOARD_PASS } from '../auth/index.js';
+import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import type { DashboardLinkDto, DrainedDto, DrainDto } from './queue.dto.js';
+import { TaskLookup } from './task-lookup.js';
+import { TaskStore } from './task-store.js';
+
+/** How long the link to the dashboard is good, seconds. */
+const LINK_TTL = 60;
+
+/** What admins do to the queue as a whole. Each act is in the audit trail before it is done. */
+@Injectable()
+export class QueueAdmin {
+  constructor(
+    @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
+    private readonly lookup: TaskLookup,
+    private readonly store: TaskStore,
+    private readonly tokens: AccessTokens,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  async pause(by: Caller, address: string): Promise<void> {
+    await this.audit.record({ type: 'queue.paused', actorId: by.id, address });
+    await this.queue.pause();
+  }
+
+  async resume(by: Caller, address: string): Promise<void> {
+    await this.audit.record({ type: 'queue.resumed', actorId: by.id, address });
+    await this.queue.resume();
+  }
+
+  /**
+   * Cancels the tasks that wait, oldest first, of everybody or of one user. What a worker takes or somebody cancels meanwhile is
+   * left to them.
+   * @returns how many were cancelled, and how many waited still when that was done
+   */
+  async drain(by: Caller, { reason, user_id: userId, limit = 1000 }: DrainDto, address: string): Promise<DrainedDto> {
+    const details = { reason, limit };
+    await this.audit.record({ type: 'queue.drained', actorId: by.id, subjectId: userId, address, details });
+    const ids = await this.lookup.queued(limit, userId);
+    const cancelled = await Promise.all(ids.map((id) => this.cancel(id, reason)));
+    const count = cancelled.filter(Boolean).length;
+    return { cancelled: count, waiting: await this.lookup.countQueued(userId) };
+  }
+
+  /** The address of the dashboard, with a pass for this admin. */
+  async openDashboard(by: Caller, address: string): Promise<DashboardLinkDto> {
+    await this.audit.record({ type: 'queue.dashboard_opened', actorId: by.id, address });
+    const pass = this.tokens.issuePass(by, DASHBOARD_PASS, LINK_TTL);
+    return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
+  }
+
+  private async cancel(taskId: string, reason: string): Promise<boolean> {
+    const cancelled = await this.store.transition({
+      taskId,
+      to: 'cancelled',
+      from: ['queued'],
+      error: { code: 'DRAINED', message: `Cancelled by an administrator: ${reason}` },
+      event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: null } },
+    });
+    // An entry that stays is only looked at and dropped by a worker.
+    if (cancelled) await this.queue.remove(taskId).catch(() => undefined);
+    return Boolean(cancelled);
+  }
+}
