@@ -86,7 +86,8 @@ try {
   const figures = report.figures.map((figure) => ({ ...figure, ratio: ratioToPeer(figure), met: isMet(figure) }));
   machine['load average at the end'] = loadavg()[0].toFixed(2);
   const minutes = (Date.now() - startedAt.getTime()) / 60_000;
-  const run = { startedAt: startedAt.toISOString(), minutes, options, machine, busy, figures, costs: report.costs };
+  const { costs, failures } = report;
+  const run = { startedAt: startedAt.toISOString(), minutes, options, machine, busy, figures, costs, failures };
   await mkdir(RESULTS, { recursive: true });
   await writeFile(file, `${JSON.stringify(run, null, 2)}\n`);
   console.log(`Written to ${file}`);
@@ -110,15 +111,22 @@ async function writeReport(run: Run): Promise<void> {
   console.log('docs/benchmarks.md is written anew.');
 }
 
-async function runSuites(bench: Bench): Promise<Report> {
-  const whole: Report = { figures: [], costs: [] };
+async function runSuites(bench: Bench): Promise<Report & { failures: string[] }> {
+  const whole: Report & { failures: string[] } = { figures: [], costs: [], failures: [] };
   for (const suite of SUITES) {
     for (const backend of backendsOf(suite)) {
       if (!`${suite.name}/${backend}`.includes(options.only)) continue;
       console.log(`${new Date().toISOString().slice(11, 19)} ${suite.name} on ${backend} …`);
-      const { figures, costs } = await suite.run(bench, backend);
-      whole.figures.push(...figures);
-      whole.costs.push(...costs);
+      try {
+        const { figures, costs } = await suite.run(bench, backend);
+        whole.figures.push(...figures);
+        whole.costs.push(...costs);
+      } catch (error) {
+        // The others have their say; the report tells of this one.
+        console.error(error);
+        whole.failures.push(`${suite.name} on ${backend}: ${(error as Error).message}`);
+        process.exitCode = 1;
+      }
     }
   }
   return whole;

@@ -34,6 +34,7 @@ const run: Run = {
       topStatements: [],
     },
   ],
+  failures: ['latency on redis: nothing moves'],
 };
 const explanations = new Map([
   ['submission', '## Taking tasks\n\nWhy it matters.\n'],
@@ -50,6 +51,10 @@ describe('the report of a benchmark', () => {
   it('shows medians, ratios, and whether aims are met', () => {
     expect(text).toMatch(/\| POST \/tasks, per second +\| +1,000 \| 2,000 \| +0\.5 \| ≥ 1,000 \| yes \|/);
     expect(text).toMatch(/\| commit → <1> socket, p99, ms \| 12\.5 \|.*\| < 10 \| NO +\|/);
+  });
+
+  it('tells of suites that broke off', () => {
+    expect(text).toContain('These broke off:\n\n- latency on redis: nothing moves');
   });
 
   it('begins with the aims that are missed', () => {

@@ -12,6 +12,8 @@ export interface Run {
   machine: Record<string, string>;
   figures: Figure[];
   costs: Cost[];
+  /** Suites that broke off, each with its message. */
+  failures: string[];
 }
 
 export interface Document {
@@ -55,7 +57,7 @@ export function renderDocument(
   return { text: `${[preface.trim(), summary(run), ...sections].join('\n\n')}\n`, plots };
 }
 
-function summary({ startedAt, minutes, machine, figures }: Run): string {
+function summary({ startedAt, minutes, machine, figures, failures }: Run): string {
   const judged = figures.filter(({ aim }) => aim);
   const missed = judged.filter((figure) => !isMet(figure));
   const facts = Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`);
@@ -66,6 +68,7 @@ function summary({ startedAt, minutes, machine, figures }: Run): string {
       `- took: ${minutes.toFixed(1)} minutes`,
       ...facts,
     ].join('\n'),
+    ...(failures.length > 0 ? ['These broke off:', failures.map((failure) => `- ${failure}`).join('\n')] : []),
     `Of ${judged.length} aims ${judged.length - missed.length} are met` +
       (missed.length === 0 ? '.' : `. These ${missed.length} are not:`),
     ...(missed.length === 0 ? [] : [figuresTable(missed)]),

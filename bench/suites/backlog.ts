@@ -7,7 +7,7 @@ import { inDatabase } from '../support/postgres.js';
 import { inRedis } from '../support/redis.js';
 import type { Backend } from '../support/services.js';
 import { type Figure, median, percentile } from '../support/statistics.js';
-import { fillQueue } from './scale.js';
+import { fillQueue, UNBOUNDED } from './scale.js';
 
 /** Tasks of low priority that wait: the first is what a worker does not finish while it is measured, and the others' peer. */
 const BACKLOGS = [3000, 10_000, 100_000];
@@ -27,7 +27,7 @@ export async function backlog(bench: Bench, backend: Backend): Promise<Report> {
     backend,
     processes: ['api'],
     // Nobody is held back, and nothing rises in priority while it waits.
-    env: { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', QUEUE_AGE_STEP_MS: '86400000' },
+    env: { ...UNBOUNDED, QUEUE_AGE_STEP_MS: '86400000' },
   });
   const urgentUser = await registerUser(installation.url);
   const urgent = request('POST', installation.url, '/api/v1/tasks', urgentUser.token, {
@@ -114,7 +114,8 @@ async function untilQueued(installation: Installation): Promise<void> {
   const expected = await waiting(installation);
   const stats = () => api(url).get<{ waiting: number }>('/queue/stats', { token });
   for (let polls = 0; expectStatus(await stats(), 200).body.waiting < expected; polls++) {
-    if (polls > 600) throw new Error(`the queue does not get its ${expected} entries`);
+    if (polls > 600)
+      throw new Error(`the queue does not get its ${expected} entries: ${JSON.stringify((await stats()).body)}`);
     await pause(200);
   }
 }

@@ -18,7 +18,8 @@ const BATCH = 1000;
 const PAGE = 20;
 const SAMPLES = 50;
 const MOST = 2;
-const ENV = { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', MAX_RUNNING_PER_USER: '1000' };
+/** All that wait are in the queue, though they are one user's. */
+export const UNBOUNDED = { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', MAX_RUNNING_PER_USER: '1000000' };
 
 /**
  * What a user asks for, of a system with 100,000 agents, 100,000 finished tasks of this very user and 10,000 that wait,
@@ -27,7 +28,7 @@ const ENV = { QUEUE_MAX_SIZE: '1000000', QUEUE_USER_WINDOW: '1000000', MAX_RUNNI
 export async function scale(bench: Bench, backend: Backend): Promise<Report> {
   const systems: Installation[] = [];
   for (let count = 0; count < 2; count++)
-    systems.push(await startInstallation(bench, { backend, processes: ['api'], env: ENV }));
+    systems.push(await startInstallation(bench, { backend, processes: ['api'], env: UNBOUNDED }));
   const [full, empty] = systems;
   const done = await Promise.all(systems.map(finishOne));
   await populate(full);
