@@ -19,7 +19,7 @@ const MAY_IMPORT = {
   execution: ['storage'],
   orchestration: ['auth', 'queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
   'agent-cli': ['execution', 'validation'],
-  gateway: ['auth', 'agents', 'tasks', 'feed'],
+  gateway: ['auth', 'agents', 'tasks', 'feed', 'protection'],
 };
 
 /** What every module may import, and what these may import of each other. */
@@ -32,6 +32,7 @@ const VENDORS = {
   ioredis: '^src/(queue|feed|protection)/drivers/',
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
+  'proxy-addr': '^src/gateway/',
   '@aws-sdk/client-s3': '^src/storage/drivers/s3',
   '@aws-sdk/lib-storage': '^src/storage/drivers/s3',
   '@aws-sdk/s3-request-presigner': '^src/storage/drivers/s3',

@@ -14,6 +14,8 @@ import { UsageStatistics1795521000000 } from '../migrations/1795521000000-usage-
 import { AgentRevision1795530000000 } from '../migrations/1795530000000-agent-revision.js';
 import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-rounds.js';
 import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
+import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
+import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -58,6 +60,8 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     AgentRevision1795530000000,
     AuctionRounds1795531000000,
     PricePolicy1795532000000,
+    OwnerSuspension1795533000000,
+    RevokedKeys1795534000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

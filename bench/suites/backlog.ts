@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { api, expectStatus, registerUser } from '../../test/support/client.js';
 import type { Bench, Report } from '../bench.js';
-import { type Installation, startInstallation, TASK } from '../support/installation.js';
+import { type Installation, startInstallation, TASK, UNBOUNDED } from '../support/installation.js';
 import { Connection, request } from '../support/load.js';
 import { inDatabase } from '../support/postgres.js';
 import { inRedis } from '../support/redis.js';
 import type { Backend } from '../support/services.js';
 import { type Figure, median, percentile } from '../support/statistics.js';
-import { fillQueue, UNBOUNDED } from './scale.js';
+import { fillQueue } from './scale.js';
 
 /** Tasks of low priority that wait: the first is what a worker does not finish while it is measured, and the others' peer. */
 const BACKLOGS = [3000, 10_000, 100_000];

@@ -35,7 +35,11 @@ export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, {
     backend,
     processes: ['api'],
-    env: { GATEWAY_CONNECTIONS_PER_USER: '20000', GATEWAY_CONNECTIONS_PER_ADDRESS: '20000' },
+    env: {
+      GATEWAY_CONNECTIONS_PER_USER: '20000',
+      GATEWAY_CONNECTIONS_PER_ADDRESS: '20000',
+      MAX_CONNECTIONS_PER_ADDRESS: '20000',
+    },
   });
   // The doorbell alone is another on PostgreSQL: a crowd is told, and a task read, in the same way.
   const figures =

@@ -1,9 +1,9 @@
 """Prints everything that happens to your tasks and agents, one JSON line an event, and never misses one: over
 server-sent events, with nothing but Python's standard library.
 
-    TOKEN=… python3 subscriber.py http://localhost:8080 [seq of the last event you have]
+    API_KEY=zsk_… python3 subscriber.py http://localhost:8080 [seq of the last event you have]
 
-Resuming is one header: Last-Event-ID says after which event to go on.
+The key needs the scope tasks:read. Resuming is one header: Last-Event-ID says after which event to go on.
 """
 
 import json
@@ -19,7 +19,7 @@ RETRY_SECONDS = 1
 def follow(url, last_seq):
     """Yields events for ever, over as many connections as it takes."""
     while True:
-        headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {os.environ['TOKEN']}"}
+        headers = {"Accept": "text/event-stream", "X-API-Key": os.environ["API_KEY"]}
         if last_seq is not None:
             headers["Last-Event-ID"] = str(last_seq)
         try:
@@ -28,6 +28,9 @@ def follow(url, last_seq):
                 for line in stream:
                     if line.startswith(b"data: "):
                         event = json.loads(line[6:])
+                        if "seq" not in event:  # "gap": older events are gone; "closing": why the stream ends
+                            print(json.dumps(event), file=sys.stderr)
+                            continue
                         last_seq = event["seq"]
                         yield event
         except urllib.error.HTTPError as refusal:

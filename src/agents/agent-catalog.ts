@@ -12,7 +12,7 @@ const MAX_AGE_MS = 1000;
 /** Agents read by one statement when all are. */
 const PAGE = 5000;
 
-/** An active agent with an active version: what an auction knows of a bidder. */
+/** An active agent with an active version, of an owner who is not suspended: what an auction knows of a bidder. */
 export interface Candidate {
   agentId: string;
   /** Of the agent as it was read: an award to it is refused when it has changed since. */
@@ -279,8 +279,10 @@ const AGENT = `
   SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.price_per_kb_micro, a.surge,
          a.max_concurrency, a.region, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
-         b.version, b.sha256, b.storage_ref, b.limits, a.status = 'active' AND b.id IS NOT NULL AS bids, ${HORIZON} AS horizon
+         b.version, b.sha256, b.storage_ref, b.limits,
+         a.status = 'active' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
+    JOIN users o ON o.id = a.owner_id
     JOIN agent_statistics s ON s.agent_id = a.id
     LEFT JOIN agent_binaries b ON b.id = a.active_binary_id`;
 

@@ -95,7 +95,7 @@ export class CreateAgentDto extends AgentTermsDto {
    * @example 40
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(86_400_000)
@@ -128,7 +128,7 @@ export class UpdateAgentDto extends AgentTermsDto {
 
   /** @example 40 */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   @Max(86_400_000)
@@ -142,13 +142,13 @@ export class UpdateAgentDto extends AgentTermsDto {
 
 export class ListAgentsQuery extends PageQuery {
   /** Only agents that offer this capability. */
-  @IsOptional()
+  @Optional()
   @IsString()
   @Matches(CAPABILITY, { message: 'capability must be 1 to 64 lower-case letters, digits, ".", "_" or "-"' })
   capability?: string;
 
   /** Only your own agents, paused ones and those without a version included. */
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
   @IsBoolean()
   mine?: boolean;

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
-import { accountGone, type Caller, owns } from '../auth/index.js';
+import { type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
@@ -15,6 +15,7 @@ import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
 import type { AgentCardDto, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
+import { OwnerQuota } from './owner-quota.js';
 import { estimateDurationMs, smoothedRating, successRate } from './statistics.js';
 
 /** The registry: who offers what at which price. Every change is told to the feed in its own transaction. */
@@ -25,12 +26,13 @@ export class AgentService {
   constructor(
     private readonly database: DataSource,
     private readonly events: EventLog,
+    private readonly quota: OwnerQuota,
     config: ConfigService<Environment, true>,
   ) {
     this.auction = config.get('auction', { infer: true });
   }
 
-  /** @throws AppError `conflict` `SLUG_TAKEN` */
+  /** @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
   async create(caller: Caller, dto: CreateAgentDto): Promise<Agent> {
     return this.announced((transaction) => this.insert(transaction, caller.id, dto));
   }
@@ -105,7 +107,7 @@ export class AgentService {
     };
   }
 
-  /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN` */
+  /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
   async insert(
     transaction: EntityManager,
     ownerId: string,
@@ -123,12 +125,13 @@ export class AgentService {
       ...changesOf(dto),
     });
     assertTerms(agent);
+    await this.quota.hold(transaction, ownerId);
+    await this.quota.expectRoomForAgent(transaction, ownerId);
     await transaction.insert(Agent, agent).catch((error: unknown) => {
       const constraint: unknown = error instanceof QueryFailedError && error.driverError.constraint;
       if (constraint === 'agents_owner_slug_key') {
         throw new AppError('conflict', 'SLUG_TAKEN', `You already have an agent called ${dto.slug}.`);
       }
-      if (constraint === 'agents_owner_fkey') throw accountGone();
       throw error;
     });
     await transaction.insert(AgentStatistics, { agentId: agent.id });

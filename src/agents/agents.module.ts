@@ -5,6 +5,7 @@ import { StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
 import { AgentsController } from './agents.controller.js';
+import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
 import { VersionBlobs } from './version-blobs.js';
 import { VersionScans } from './version-scans.js';
@@ -14,7 +15,7 @@ import { VersionsController } from './versions.controller.js';
 @Module({
   imports: [AuthModule, FeedModule, StorageModule],
   controllers: [AgentsController, VersionsController],
-  providers: [AgentService, VersionService, VersionBlobs, VersionScans, AgentCatalog, StatisticsProjection],
+  providers: [AgentService, OwnerQuota, VersionService, VersionBlobs, VersionScans, AgentCatalog, StatisticsProjection],
   exports: [AgentService, VersionService, VersionBlobs, VersionScans, AgentCatalog],
 })
 export class AgentsModule {}

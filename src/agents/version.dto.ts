@@ -1,6 +1,7 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsOptional, IsSemVer, MaxLength } from 'class-validator';
+import { IsBoolean, IsSemVer, MaxLength } from 'class-validator';
+import { Optional } from '../common/validators.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
@@ -11,13 +12,13 @@ export class DownloadQuery {
    * Unset: the active version.
    * @example "1.0.0"
    */
-  @IsOptional()
+  @Optional()
   @IsSemVer()
   @MaxLength(64)
   version?: string;
 
   /** `false` answers the bytes themselves instead of an address that has them. */
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
   @IsBoolean()
   redirect: boolean = true;
@@ -28,7 +29,7 @@ export class RetireQuery {
    * Unset: all of them.
    * @example "1.0.0"
    */
-  @IsOptional()
+  @Optional()
   @IsSemVer()
   @MaxLength(64)
   version?: string;

@@ -12,6 +12,7 @@ import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binar
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
+import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
 
 /** A checked binary on its way to become a version. */
@@ -50,15 +51,18 @@ export class VersionService {
   constructor(
     private readonly database: DataSource,
     private readonly agents: AgentService,
+    private readonly quota: OwnerQuota,
   ) {}
 
   /**
    * Adds a version and activates it, in one transaction that also creates the agent or changes it as the form says.
    * @throws AppError `conflict` `VERSION_TAKEN` or `VERSION_RETIRED` for a number that cannot be used again,
-   *   `not_found` `NO_ACTIVE_VERSION`, `unavailable` `UPLOAD_STALLED`
+   *   `not_found` `NO_ACTIVE_VERSION`, `forbidden` `QUOTA_EXCEEDED`, `unavailable` `UPLOAD_STALLED`
    */
   async add(caller: Caller, target: UploadTarget, upload: NewVersion): Promise<AddedVersion> {
     return this.agents.announced<AddedVersion>(async (transaction) => {
+      const ownerId = 'agent' in target ? target.agent.ownerId : caller.id;
+      await this.quota.hold(transaction, ownerId);
       const { subject: agent, notice: changed } = await this.lockedOrNew(transaction, caller, target);
       const replacing = 'agent' in target && target.replacing;
       if (replacing) assertActive(agent);
@@ -68,6 +72,7 @@ export class VersionService {
         const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
         return { subject: { agent, binary, added: false }, notice: changed };
       }
+      await this.quota.expectRoomForBytes(transaction, ownerId, upload.size);
       const version = upload.version ?? nextVersion(existing);
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { JwtService, TokenExpiredError } from '@nestjs/jwt';
 import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
-import type { Caller } from './caller.js';
+import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
 /** Signs and checks the JWTs (HS256) that carry the caller's id, role and session. */
@@ -22,24 +22,18 @@ export class AccessTokens {
    * `ACCOUNT_SUSPENDED`
    */
   verify(token: string): Caller {
-    const { sub, sid, role } = this.claims(token);
+    const { sub, sid, role, exp, aud } = this.claims(token);
     const ids = typeof sub === 'string' && isId(sub) && typeof sid === 'string' && isId(sid);
-    if (!ids || (role !== 'user' && role !== 'admin')) throw invalid();
-    return this.revocations.admit({ id: sub, role, sessionId: sid });
+    // A token with an audience was made for something narrower than the API.
+    if (!ids || (role !== 'user' && role !== 'admin') || typeof exp !== 'number' || aud !== undefined) throw invalid();
+    return this.revocations.admit({ id: sub, role, sessionId: sid, expiresAt: exp * 1000 });
   }
 
-  private claims(token: string): { sub?: unknown; sid?: unknown; role?: unknown } {
+  private claims(token: string): Partial<Record<'sub' | 'sid' | 'role' | 'exp' | 'aud', unknown>> {
     try {
       return this.jwt.verify(token);
     } catch (error) {
-      if (error instanceof TokenExpiredError) {
-        throw new AppError(
-          'unauthorised',
-          'TOKEN_EXPIRED',
-          'The access token has expired: refresh it (POST /api/v1/auth/refresh), or log in again.',
-        );
-      }
-      throw invalid();
+      throw error instanceof TokenExpiredError ? tokenExpired() : invalid();
     }
   }
 }

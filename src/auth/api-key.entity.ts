@@ -4,6 +4,7 @@ import { User } from './user.entity.js';
 
 @Entity('api_keys')
 @Index('api_keys_user_idx', ['userId', 'id'])
+@Index('api_keys_revoked_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
 export class ApiKey {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'api_keys_pkey' })
   id: string;

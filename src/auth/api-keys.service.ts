@@ -8,7 +8,7 @@ import { isId, newId } from '../common/ids.js';
 import { outageLog } from '../observability/index.js';
 import { ApiKey } from './api-key.entity.js';
 import { AuditTrail } from './audit-trail.js';
-import { type Caller, accountSuspended } from './caller.js';
+import { type Caller, accountSuspended, keyRefused } from './caller.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import type { UserRole } from './user.entity.js';
@@ -25,7 +25,7 @@ const MAX_KEYS = 100;
 @Injectable()
 export class ApiKeys {
   private readonly warnOfOutage = outageLog(new Logger('Auth'), 'the last use of an API key cannot be written');
-  private readonly believed = new Map<string, { caller: Caller; expiresAt: number; until: number }>();
+  private readonly believed = new Map<string, { caller: Caller; until: number }>();
   private readonly used = new Map<string, number>();
 
   constructor(
@@ -110,7 +110,7 @@ export class ApiKeys {
 
   /** @throws AppError `unauthorised` `API_KEY_INVALID`; `forbidden` `ACCOUNT_SUSPENDED` */
   async authenticate(secret: string): Promise<Caller> {
-    if (!/^zsk_[\w-]{43}$/.test(secret)) throw invalid();
+    if (!/^zsk_[\w-]{43}$/.test(secret)) throw keyRefused();
     const hash = hashOf(secret);
     const now = Date.now();
     let known = this.believed.get(hash);
@@ -119,9 +119,9 @@ export class ApiKeys {
       if (this.believed.size >= MAX_BELIEVED) this.believed.clear();
       this.believed.set(hash, known);
     }
-    if (known.expiresAt <= now) throw invalid();
+    const caller = this.revocations.admit(known.caller);
     this.noteUse(known.caller.key!.id, now);
-    return this.revocations.admit(known.caller);
+    return caller;
   }
 
   private async read(hash: string, now: number) {
@@ -131,12 +131,16 @@ export class ApiKeys {
         WHERE key.hash = $1 AND key.revoked_at IS NULL`,
       [hash],
     );
-    if (!row) throw invalid();
+    if (!row) throw keyRefused();
     if (row.suspended_at) throw accountSuspended();
     const role = row.scopes.includes('admin') ? row.role : 'user';
     return {
-      caller: { id: row.user_id, role, key: { id: row.id, scopes: row.scopes } } satisfies Caller,
-      expiresAt: row.expires_at?.getTime() ?? Infinity,
+      caller: {
+        id: row.user_id,
+        role,
+        key: { id: row.id, scopes: row.scopes },
+        expiresAt: row.expires_at?.getTime() ?? Infinity,
+      } satisfies Caller,
       until: now + BELIEVED_MS,
     };
   }
@@ -161,6 +165,3 @@ interface KeyRow {
 }
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
-
-const invalid = (): AppError =>
-  new AppError('unauthorised', 'API_KEY_INVALID', 'The API key is wrong, expired or revoked.');

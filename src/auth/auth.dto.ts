@@ -9,7 +9,6 @@ import {
   IsEmail,
   IsIn,
   IsIP,
-  IsOptional,
   IsString,
   IsUUID,
   MaxLength,
@@ -20,7 +19,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { PageQuery } from '../common/pagination.js';
-import { IsPlainText } from '../common/validators.js';
+import { IsPlainText, Optional } from '../common/validators.js';
 import type { ApiKey } from './api-key.entity.js';
 import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
 import { USER_ROLES, type User, type UserRole } from './user.entity.js';
@@ -87,7 +86,7 @@ export class PasswordDto {
 export class CreateAccountDto extends CredentialsDto {
   /** @example "user" */
   @ApiProperty({ enum: USER_ROLES, required: false })
-  @IsOptional()
+  @Optional()
   @IsIn(USER_ROLES)
   role: UserRole = 'user';
 }
@@ -128,18 +127,18 @@ export class AccountPage {
 export class ListAccountsQuery extends PageQuery {
   /** Only accounts with this role. */
   @ApiProperty({ enum: USER_ROLES, required: false })
-  @IsOptional()
+  @Optional()
   @IsIn(USER_ROLES)
   role?: UserRole;
 
   /** Only accounts that are suspended, or that are not. */
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
   @IsBoolean()
   suspended?: boolean;
 
   /** Only the account with this email. */
-  @IsOptional()
+  @Optional()
   @LowerCase()
   @IsEmail()
   email?: string;
@@ -191,7 +190,7 @@ export class CreateApiKeyDto {
 
   /** In the future; unset: it does not expire. */
   @ApiTime({ required: false, example: '2099-01-01T00:00:00Z' })
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (typeof value === 'string' && RFC3339.test(value) ? new Date(value) : value))
   @IsDate()
   @MinDate(() => new Date(), { message: 'expires_at must be in the future' })
@@ -240,18 +239,18 @@ export class ApiKeyPage {
 export class AuditQuery extends PageQuery {
   /** Only acts of this type. */
   @ApiProperty({ enum: AUDIT_TYPES, required: false })
-  @IsOptional()
+  @Optional()
   @IsIn(AUDIT_TYPES)
   type?: AuditType;
 
   /** Only acts by or about this account. */
   @ApiId({ required: false })
-  @IsOptional()
+  @Optional()
   @IsUUID()
   user_id?: string;
 
   /** Only acts from this address. */
-  @IsOptional()
+  @Optional()
   @IsIP()
   address?: string;
 }

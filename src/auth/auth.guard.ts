@@ -1,12 +1,12 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
-import { POLICY, type Policy, type Scope } from '../common/access.js';
+import { POLICY, type Policy } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { AccessTokens } from './access-tokens.js';
 import { ApiKeys } from './api-keys.service.js';
-import type { Caller } from './caller.js';
+import { assertScope, type Caller } from './caller.js';
 import { RequestLimits } from './request-limits.js';
 
 /** The application-wide guard: who are you (401), may you (403), and not too often (429). Denies what no policy allows. */
@@ -50,14 +50,11 @@ function permit(caller: Caller, policy: Exclude<Policy, 'public'> | undefined): 
     if (caller.sessionId) return;
     throw new AppError('forbidden', 'LOGIN_REQUIRED', 'An API key does not do here: log in and use the access token.');
   }
-  if (caller.key && !caller.key.scopes.includes(policy)) throw scopeMissing(policy);
+  assertScope(caller, policy);
   if (policy === 'admin' && caller.role !== 'admin') {
     throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
   }
 }
-
-const scopeMissing = (scope: Scope): AppError =>
-  new AppError('forbidden', 'SCOPE_REQUIRED', `This API key lacks the scope ${scope}.`);
 
 function bearerToken(request: Request): string {
   const match = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '');

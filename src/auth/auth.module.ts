@@ -18,6 +18,7 @@ import { AuditTrail } from './audit-trail.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
+import { LastingAccess } from './lasting-access.js';
 import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
 import { RequestLimits } from './request-limits.js';
@@ -54,12 +55,13 @@ import { User } from './user.entity.js';
     ApiKeys,
     AuditTrail,
     AuthService,
+    LastingAccess,
     LoginThrottle,
     RequestLimits,
     Revocations,
     Sessions,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
-  exports: [AccountsService, AuthService, AccessTokens, Revocations],
+  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, LastingAccess],
 })
 export class AuthModule {}

@@ -13,6 +13,8 @@ export interface Caller {
   sessionId?: string;
   /** Set for an API key: which, and what it may do. */
   key?: { id: string; scopes: readonly Scope[] };
+  /** When the token or key expires, milliseconds since the epoch; `Infinity` for a key that does not. */
+  expiresAt: number;
 }
 
 /** Controller parameter: the authenticated caller. */
@@ -30,6 +32,22 @@ export const accountSuspended = (): AppError =>
     'ACCOUNT_SUSPENDED',
     'This account is suspended: ask an administrator of this installation.',
   );
+
+export const tokenExpired = (): AppError =>
+  new AppError(
+    'unauthorised',
+    'TOKEN_EXPIRED',
+    'The access token has expired: refresh it (POST /api/v1/auth/refresh), or log in again.',
+  );
+
+export const keyRefused = (): AppError =>
+  new AppError('unauthorised', 'API_KEY_INVALID', 'The API key is wrong, expired or revoked.');
+
+/** @throws AppError `forbidden` `SCOPE_REQUIRED` for an API key that may not do this */
+export function assertScope(caller: Caller, scope: Scope): void {
+  if (!caller.key || caller.key.scopes.includes(scope)) return;
+  throw new AppError('forbidden', 'SCOPE_REQUIRED', `This API key lacks the scope ${scope}.`);
+}
 
 /** Whether the caller may see and change what belongs to `ownerId`. */
 export const owns = (caller: Caller, ownerId: string): boolean => caller.role === 'admin' || caller.id === ownerId;

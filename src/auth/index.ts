@@ -1,11 +1,12 @@
 export { AccessTokens } from './access-tokens.js';
 export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';
+export { ApiKeys } from './api-keys.service.js';
 export { AuditEvent } from './audit-event.entity.js';
 export { AuthModule } from './auth.module.js';
 export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';
-export { accountGone, type Caller, CurrentCaller, owns } from './caller.js';
-export { Revocations } from './revocations.js';
+export { accountGone, assertScope, type Caller, CurrentCaller, owns } from './caller.js';
+export { LastingAccess, type LastingConnection } from './lasting-access.js';
 export { Session } from './session.entity.js';
 export { User, type UserRole } from './user.entity.js';

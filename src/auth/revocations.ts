@@ -5,7 +5,7 @@ import { AppError } from '../common/app-error.js';
 import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
-import { type Caller, accountSuspended } from './caller.js';
+import { type Caller, accountSuspended, keyRefused, tokenExpired } from './caller.js';
 import type { UserRole } from './user.entity.js';
 
 /** How long a change may stay unknown here when its ring was lost, ms. */
@@ -19,8 +19,9 @@ const HEEDED = new Set<string>(['session.revoked', 'user.changed', 'api_key.revo
  * What this process knows of access that was taken back, so that no request asks the database for it.
  *
  * An access token is believed until it expires, unless its session or its user is listed here. Only changes of the last
- * token's lifetime matter, since older ones are in every token by now: the lists are short, and are read anew every two seconds
- * and at once when a process rings. They hold no more than the rows say, so nothing is decided by a ring.
+ * token's lifetime matter, since older ones are in every token by now, and have ended the connections that a key had opened: the
+ * lists are short, and are read anew every two seconds and at once when a process rings. They hold no more than the rows say,
+ * so nothing is decided by a ring.
  */
 @Injectable()
 export class Revocations implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -29,6 +30,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly serves: boolean;
   private readonly listeners = new Set<() => void>();
   private sessions = new Set<string>();
+  private keys = new Set<string>();
   private users = new Map<string, { role: UserRole; suspended: boolean }>();
   private known = '';
   private reading: Promise<void> | null = null;
@@ -63,27 +65,22 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
 
   /**
    * The caller as it may act now: with its present role.
-   * @throws AppError `unauthorised` `SESSION_REVOKED`, `forbidden` `ACCOUNT_SUSPENDED`
+   * @throws AppError `unauthorised` `TOKEN_EXPIRED`, `API_KEY_INVALID` or `SESSION_REVOKED`; `forbidden` `ACCOUNT_SUSPENDED`
    */
   admit(caller: Caller): Caller {
+    if (caller.expiresAt <= Date.now()) throw caller.key ? keyRefused() : tokenExpired();
+    if (caller.key && this.keys.has(caller.key.id)) throw keyRefused();
     const changed = this.users.get(caller.id);
     if (changed?.suspended) throw accountSuspended();
     if (caller.sessionId && this.sessions.has(caller.sessionId)) {
       throw new AppError('unauthorised', 'SESSION_REVOKED', 'This session has been ended: log in again.');
     }
-    return changed && !caller.key ? { ...caller, role: changed.role } : caller;
+    if (!changed) return caller;
+    const limited = caller.key && !caller.key.scopes.includes('admin');
+    return { ...caller, role: limited ? 'user' : changed.role };
   }
 
-  /** Whether a connection that was admitted once may go on. */
-  isAdmitted(caller: Caller): boolean {
-    try {
-      return this.admit(caller).role === caller.role;
-    } catch {
-      return false;
-    }
-  }
-
-  /** Calls whenever somebody's access may have changed: the moment to ask `isAdmitted` of lasting connections. */
+  /** Calls whenever somebody's access may have changed. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -102,9 +99,13 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   private async read(): Promise<void> {
-    const [sessions, users] = await Promise.all([
+    const [sessions, keys, users] = await Promise.all([
       this.database.query<{ id: string }[]>(
         `SELECT id FROM sessions WHERE revoked_at > now() - $1 * interval '1 second'`,
+        [this.window],
+      ),
+      this.database.query<{ id: string }[]>(
+        `SELECT id FROM api_keys WHERE revoked_at > now() - $1 * interval '1 second'`,
         [this.window],
       ),
       this.database.query<{ id: string; role: UserRole; suspended: boolean }[]>(
@@ -114,8 +115,9 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
       ),
     ]);
     this.sessions = new Set(sessions.map(({ id }) => id));
+    this.keys = new Set(keys.map(({ id }) => id));
     this.users = new Map(users.map((user) => [user.id, user]));
-    const known = JSON.stringify([sessions, users]);
+    const known = JSON.stringify([sessions, keys, users]);
     if (known === this.known) return;
     this.known = known;
     for (const listener of this.listeners) listener();

@@ -36,11 +36,14 @@ async function firstAdmin(
 ): Promise<{ caller: Caller; notices: string[] }> {
   const accounts = app.get(AuthService, { strict: false });
   const present = await accounts.firstAdmin();
-  if (present) return { caller: { id: present.id, role: 'admin' }, notices: [] };
+  if (present) return { caller: { id: present.id, role: 'admin', expiresAt: Infinity }, notices: [] };
   const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
   const admin = await accounts.create(auth.adminEmail, password, 'admin');
   const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
-  return { caller: { id: admin.id, role: 'admin' }, notices: [`Admin       ${auth.adminEmail}, ${shown}`] };
+  return {
+    caller: { id: admin.id, role: 'admin', expiresAt: Infinity },
+    notices: [`Admin       ${auth.adminEmail}, ${shown}`],
+  };
 }
 
 /** Uploads each `examples/agents/<name>` the way an owner would: form, validation, storage, version. */

@@ -6,7 +6,7 @@ import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
-import { limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
+import { guardAgainstFloods, limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
 import { setUpSwagger } from './swagger.js';
 
 /** Room for the members of a task beside its input. Bytes. */
@@ -24,6 +24,8 @@ export async function configureHttp(
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);
+  const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
+  app.use(refuseFloods);
   app.use(traceAndLog);
   app.use(measureRequests);
   app.use(shedLoad(protection.maxLagMs));

@@ -1,5 +1,6 @@
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
+import { IsInt, IsUUID, Max, Min } from 'class-validator';
+import { Optional } from './validators.js';
 import { ApiId, ApiInteger } from './api-schema.js';
 
 /**
@@ -9,7 +10,7 @@ import { ApiId, ApiInteger } from './api-schema.js';
 export class PageQuery {
   /** How many items to answer, at most 100. */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @Type(() => Number)
   @IsInt()
   @Min(1)
@@ -18,7 +19,7 @@ export class PageQuery {
 
   /** `next_cursor` of the page before. */
   @ApiId({ required: false })
-  @IsOptional()
+  @Optional()
   @IsUUID()
   cursor?: string;
 }

@@ -11,6 +11,7 @@ export interface Environment {
   database: DatabaseConfig;
   queue: QueueConfig;
   storage: StorageConfig;
+  quotas: QuotaConfig;
   auth: AuthConfig;
   protection: ProtectionConfig;
   gateway: GatewayConfig;
@@ -64,6 +65,8 @@ export interface QueueConfig {
   workerConcurrency: number;
   /** Tasks that may wait; more are refused. */
   maxSize: number;
+  /** Tasks of one user that may wait; more are refused. */
+  maxWaitingPerUser: number;
   /** Tasks of one user in the queue or with a worker at a time, so that no more than these run; further ones wait in the table. */
   userWindow: number;
   /** A waiting task rises one level of priority each time it has waited for so long, ms. */
@@ -113,6 +116,14 @@ export interface IpfsConfig {
   gatewayUrl?: string;
 }
 
+/** What one user may have. */
+export interface QuotaConfig {
+  /** Agents that are not retired. */
+  agents: number;
+  /** Sizes of all versions whose bytes are kept, together. */
+  storedBytes: number;
+}
+
 export interface AuthConfig {
   /** Unset outside production: generated once into `dataDir`. */
   jwtSecret?: string;
@@ -136,6 +147,10 @@ export interface ProtectionConfig {
   trustProxy: false | number | readonly string[];
   /** Connections one process holds at a time. */
   maxConnections: number;
+  /** Of these, from one address; not limited where a proxy is trusted, whose address they all have. */
+  maxConnectionsPerAddress: number;
+  /** Requests a second of one address, whatever they ask for; past it connections are cut. Infinity: no limit. */
+  maxRequestsPerSecond: number;
   /** For a request's headers to arrive, ms. */
   headersTimeoutMs: number;
   /** For a request's body to arrive, uploads excepted, ms. */
@@ -379,6 +394,9 @@ export const variables = z
     QUEUE_USER_WINDOW: integer(500, 1).describe(
       'Tasks of one user in the queue or running at a time; further ones wait their turn, so that they hold up nobody else',
     ),
+    MAX_WAITING_PER_USER: integer(5000, 1).describe(
+      'Tasks of one user that may wait; past it submissions are answered 429',
+    ),
     MAX_RUNNING_PER_USER: integer(1000, 1).describe('Tasks of one user that workers hold at a time'),
     QUEUE_AGE_STEP_MS: integer(60_000, 100).describe('A waiting task rises one level of priority every so often, ms'),
     SHUTDOWN_GRACE_MS: integer(30_000, 0, MAX_TIMER_MS).describe(
@@ -422,6 +440,11 @@ export const variables = z
     ),
     CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
 
+    MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
+    MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
+      'Bytes that the versions of one user take up together',
+    ),
+
     JWT_SECRET: z
       .string()
       .min(32, 'must have at least 32 characters')
@@ -455,6 +478,12 @@ export const variables = z
       .transform((text) => (text === 'false' ? false : /^\d+$/.test(text) ? Number(text) : text.split(/\s*,\s*/)))
       .describe('Proxies whose X-Forwarded-For is believed: how many, or their addresses; false for none'),
     MAX_CONNECTIONS: integer(20_000, 1).describe('Connections one process holds at a time'),
+    MAX_CONNECTIONS_PER_ADDRESS: integer(2000, 1).describe(
+      'Of these, from one address; not limited where TRUST_PROXY says that they come from a proxy',
+    ),
+    RATE_LIMIT_FLOOD: integer(1000, 1).describe(
+      'Requests a second from one address, of whatever kind; past it they are refused and their connections cut',
+    ),
     HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
     BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
     UPLOAD_TIMEOUT_MS: integer(300_000, 1000).describe('For an upload to arrive, ms'),
@@ -608,6 +637,7 @@ function toSlices(env: Variables): Environment {
       redisUrl: env.REDIS_URL,
       prefix: env.QUEUE_PREFIX,
       maxSize: env.QUEUE_MAX_SIZE,
+      maxWaitingPerUser: env.MAX_WAITING_PER_USER,
       workerConcurrency: env.WORKER_CONCURRENCY,
       userWindow: Math.min(env.QUEUE_USER_WINDOW, env.MAX_RUNNING_PER_USER),
       ageStepMs: env.QUEUE_AGE_STEP_MS,
@@ -624,6 +654,7 @@ function toSlices(env: Variables): Environment {
       cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
       cleanupGraceMs: env.CLEANUP_GRACE_MS,
     },
+    quotas: { agents: env.MAX_AGENTS_PER_USER, storedBytes: env.MAX_STORED_BYTES_PER_USER },
     auth: {
       jwtSecret: env.JWT_SECRET,
       accessTokenTtl: env.ACCESS_TOKEN_TTL,
@@ -642,6 +673,8 @@ function toSlices(env: Variables): Environment {
       },
       trustProxy: env.TRUST_PROXY,
       maxConnections: env.MAX_CONNECTIONS,
+      maxConnectionsPerAddress: env.MAX_CONNECTIONS_PER_ADDRESS,
+      maxRequestsPerSecond: env.RATE_LIMIT_ENABLED ? env.RATE_LIMIT_FLOOD : Infinity,
       headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
       bodyTimeoutMs: env.BODY_TIMEOUT_MS,
       uploadTimeoutMs: env.UPLOAD_TIMEOUT_MS,

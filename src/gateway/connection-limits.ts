@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
 import type { Environment } from '../config/index.js';
+import { addressKey } from '../protection/index.js';
 
 /** How many connections to the feed, sockets and event streams together, one user and one address hold in this process. */
 @Injectable()
@@ -14,12 +15,13 @@ export class ConnectionLimits {
   check(userId: string, address: string): void {
     const { maxConnectionsPerUser, maxConnectionsPerAddress } = this.config.get('gateway', { infer: true });
     if (this.count(userId) >= maxConnectionsPerUser) throw tooMany('Your account', maxConnectionsPerUser);
-    if (this.count(address) >= maxConnectionsPerAddress) throw tooMany('Your address', maxConnectionsPerAddress);
+    if (this.count(addressKey(address)) >= maxConnectionsPerAddress)
+      throw tooMany('Your address', maxConnectionsPerAddress);
   }
 
   /** @returns gives the place back; further calls do nothing */
   take(userId: string, address: string): () => void {
-    const keys = [userId, address];
+    const keys = [userId, addressKey(address)];
     for (const key of keys) this.held.set(key, this.count(key) + 1);
     return () => {
       for (const key of keys.splice(0)) {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
+import type { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import type { Subscriber } from './hub.js';
 
@@ -50,6 +51,14 @@ export class EventStreamResponse implements Subscriber {
     if (this.closed) return;
     this.open();
     this.response.write(`event: gap\ndata: ${JSON.stringify({ oldest_seq: oldestSeq })}\n\n`);
+  }
+
+  /** Says why there will be no more. Without an id, like a gap. */
+  endFor({ code, message }: AppError): void {
+    if (this.closed) return;
+    this.open();
+    this.response.write(`event: closing\ndata: ${JSON.stringify({ code, message })}\n\n`);
+    this.end();
   }
 
   /** Resolves when the reader has taken what was sent so far, or has left. */

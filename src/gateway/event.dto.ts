@@ -1,12 +1,13 @@
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { IsInt, Max, Min } from 'class-validator';
+import { Optional } from '../common/validators.js';
 import { ApiInteger } from '../common/api-schema.js';
 import { FeedEvent } from '../feed/index.js';
 
 export class EventsQuery {
   /** Only events after this `seq`. */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @Type(() => Number)
   @IsInt()
   @Min(0)
@@ -15,7 +16,7 @@ export class EventsQuery {
 
   /** How many events to answer, at most 100. */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @Type(() => Number)
   @IsInt()
   @Min(1)

@@ -1,7 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import type { INestApplicationContext } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
+import proxyAddr from 'proxy-addr';
 import type { Server, ServerOptions } from 'socket.io';
+
+/** The request of a handshake. */
+export interface Handshake extends IncomingMessage {
+  /** The client's address, as Express says it of other requests: what proxies tell counts as far as `TRUST_PROXY` goes. */
+  ip: string;
+}
 
 /**
  * Socket.IO over WebSocket alone: the long-polling transport would need sticky sessions as soon as there are two
@@ -9,7 +16,7 @@ import type { Server, ServerOptions } from 'socket.io';
  */
 export class WebSocketAdapter extends IoAdapter {
   constructor(
-    app: INestApplicationContext,
+    private readonly app: NestExpressApplication,
     private readonly origins: readonly string[],
   ) {
     super(app);
@@ -24,8 +31,16 @@ export class WebSocketAdapter extends IoAdapter {
       connectTimeout: 10_000,
       serveClient: false,
       cors: { origin: [...this.origins] },
-      allowRequest: (request, answer) => answer(null, this.mayConnect(request)),
+      allowRequest: (request, answer) => {
+        Object.assign(request, { ip: this.addressOf(request) } satisfies Partial<Handshake>);
+        answer(null, this.mayConnect(request));
+      },
     } as ServerOptions);
+  }
+
+  private addressOf(request: IncomingMessage): string {
+    const express = this.app.getHttpAdapter().getInstance() as { get(setting: string): unknown };
+    return proxyAddr(request, express.get('trust proxy fn') as (address: string, hop: number) => boolean);
   }
 
   /** Browsers apply no same-origin rule to WebSockets: the server has to. Other clients send no `Origin`. */

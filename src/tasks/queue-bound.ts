@@ -38,23 +38,28 @@ export class QueueBound {
 
   /**
    * Runs `write` for tasks of one user if so many more may wait; those beyond the user's window come marked as held.
-   * @throws AppError `overloaded` `QUEUE_FULL`, before anything is written
+   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, before anything is written
    */
   async submit<T>(tasks: NewTask[], write: (placed: NewTask[]) => Promise<T>): Promise<T> {
-    await this.expectRoomFor(tasks.length);
-    let placed = this.place(tasks);
-    if (placed.some(({ held }) => held) && this.age > FRESH_FOR_REFUSAL_MS) {
-      await this.recount();
-      await this.expectRoomFor(tasks.length);
-      placed = this.place(tasks);
-    }
+    const [{ userId }] = tasks;
+    await this.count(() => !this.refusal(tasks.length, userId) && !this.place(tasks).some(({ held }) => held));
+    // Nothing is awaited between the look and the taking: others look at the same moment.
+    const refusal = this.refusal(tasks.length, userId);
+    if (refusal) throw refusal;
+    const placed = this.place(tasks);
     return this.track(loadOf(placed), () => write(placed));
   }
 
-  /** Runs `write` if one more task may wait. @throws as `submit` */
-  async readmit<T>(write: () => Promise<T>): Promise<T> {
-    await this.expectRoomFor(1);
-    return this.track(new Map([[ALL, 1]]), write);
+  /** Runs `write` if one more task of the user may wait. @throws as `submit` */
+  async readmit<T>(userId: string, write: () => Promise<T>): Promise<T> {
+    await this.count(() => !this.refusal(1, userId));
+    const refusal = this.refusal(1, userId);
+    if (refusal) throw refusal;
+    const load = new Map([
+      [ALL, 1],
+      [waitingOf(userId), 1],
+    ]);
+    return this.track(load, write);
   }
 
   private async track<T>(load: Load, write: () => Promise<T>): Promise<T> {
@@ -82,20 +87,21 @@ export class QueueBound {
     });
   }
 
-  /** @throws AppError `QUEUE_FULL` */
-  private async expectRoomFor(count: number): Promise<void> {
+  /** Counts if the last count is old, or too old to do anything but let in. */
+  private async count(letsIn: () => boolean): Promise<void> {
     if (this.age > FRESH_MS) {
       const counting = this.recount();
       if (this.age > STALE_MS) await counting;
       else counting.catch(() => undefined);
     }
-    if (this.fits(count)) return;
-    if (this.age > FRESH_FOR_REFUSAL_MS) await this.recount();
-    if (!this.fits(count)) throw this.full();
+    if (this.age > FRESH_FOR_REFUSAL_MS && !letsIn()) await this.recount();
   }
 
-  private fits(count: number): boolean {
-    return this.load(ALL) + count <= this.config.maxSize;
+  /** Why so many more tasks of the user may not wait; null: they may. */
+  private refusal(count: number, userId: string): AppError | null {
+    const { maxSize, maxWaitingPerUser } = this.config;
+    if (this.load(waitingOf(userId)) + count > maxWaitingPerUser) return quotaExceeded(maxWaitingPerUser);
+    return this.load(ALL) + count > maxSize ? queueFull(maxSize) : null;
   }
 
   private load(key: string): number {
@@ -107,44 +113,54 @@ export class QueueBound {
   }
 
   private recount(): Promise<void> {
-    return (this.counting ??= this.count().finally(() => (this.counting = null)));
+    return (this.counting ??= this.read().finally(() => (this.counting = null)));
   }
 
-  private async count(): Promise<void> {
+  private async read(): Promise<void> {
     const before = this.letIn.length;
     // Some of these will be counted too: for a moment the bound is a little strict rather than a little loose.
     const underWay = [...this.underWay];
     const startedAt = performance.now();
     const users = await this.lookup.loadByUser();
     this.counted = new Map([[ALL, users.reduce((sum, { queued }) => sum + queued, 0)]]);
-    for (const { user_id, admitted, later, held } of users) {
+    for (const { user_id, queued, admitted, later, held } of users) {
       this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(heldOf(user_id), held);
+      this.counted.set(waitingOf(user_id), queued);
     }
     this.letIn = [...underWay, ...this.letIn.slice(before)];
     this.since = new Map();
     for (const load of this.letIn) addTo(this.since, load);
     this.countedAt = startedAt;
   }
-
-  private full(): AppError {
-    return new AppError(
-      'overloaded',
-      'QUEUE_FULL',
-      `As many tasks wait as may (${this.config.maxSize}): nothing was stored. Submit again after the time in Retry-After.`,
-    );
-  }
 }
 
-/** Numbers of tasks: of all, of a user inside the window, of a user's that are put off, of a user's that are held. */
+const queueFull = (most: number): AppError =>
+  new AppError(
+    'overloaded',
+    'QUEUE_FULL',
+    `As many tasks wait as may (${most}): nothing was stored. Submit again after the time in Retry-After.`,
+  );
+
+const quotaExceeded = (most: number): AppError =>
+  new AppError(
+    'exhausted',
+    'QUOTA_EXCEEDED',
+    `At most ${most} tasks of one user may wait: nothing was stored. Submit again when some of yours have ended.`,
+    { retryAfter: 1 },
+  );
+
+/** Numbers of tasks: of all that wait, and of a user those that wait, those inside the window, those put off, those held. */
 type Load = ReadonlyMap<string, number>;
 
 const ALL = '';
+const waitingOf = (userId: string): string => `${userId} waiting`;
 const laterOf = (userId: string): string => `${userId} later`;
 const heldOf = (userId: string): string => `${userId} held`;
 const placeOf = ({ userId, runAt }: NewTask): string => (runAt ? laterOf(userId) : userId);
 
 function loadOf(tasks: NewTask[]): Load {
   const load = new Map([[ALL, tasks.length]]);
+  for (const { userId } of tasks) addTo(load, new Map([[waitingOf(userId), 1]]));
   for (const task of tasks) addTo(load, new Map([[task.held ? heldOf(task.userId) : placeOf(task), 1]]));
   return load;
 }

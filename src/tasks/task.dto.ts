@@ -10,7 +10,6 @@ import {
   IsInt,
   IsNumber,
   IsObject,
-  IsOptional,
   Max,
   MaxLength,
   Min,
@@ -20,7 +19,7 @@ import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import { RunLimitsDto } from '../common/run-limits.dto.js';
-import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime } from '../common/validators.js';
+import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, Optional } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
 
@@ -77,13 +76,13 @@ export class SubmitTaskDto {
    * For people.
    * @example "Summary for the front page"
    */
-  @IsOptional()
+  @Optional()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
 
   @ApiPropertyOptional({ enum: TASK_PRIORITIES, default: 'normal' })
-  @IsOptional()
+  @Optional()
   @IsIn(TASK_PRIORITIES)
   priority?: TaskPriority;
 
@@ -92,7 +91,7 @@ export class SubmitTaskDto {
    * by region.
    * @example "eu-central"
    */
-  @IsOptional()
+  @Optional()
   @IsRegion()
   region?: string;
 
@@ -100,7 +99,7 @@ export class SubmitTaskDto {
    * Nowhere but in `region`.
    * @example false
    */
-  @IsOptional()
+  @Optional()
   @IsBoolean()
   region_required?: boolean;
 
@@ -109,20 +108,20 @@ export class SubmitTaskDto {
    * @example 5000
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(1)
   timeout_ms?: number;
 
   /** By when the task must have ended, waiting and every attempt included; past it, it fails with `DEADLINE_EXCEEDED`. */
   @ApiTime({ required: false, example: '2099-01-01T00:00:00Z' })
-  @IsOptional()
+  @Optional()
   @IsTime()
   deadline?: string;
 
   /** Do not start before this. A time that has passed means at once. */
   @ApiTime({ required: false, example: '2026-01-01T00:00:00Z' })
-  @IsOptional()
+  @Optional()
   @IsTime()
   run_at?: string;
 
@@ -131,18 +130,18 @@ export class SubmitTaskDto {
    * @example 1000
    */
   @ApiInteger({ required: false })
-  @IsOptional()
+  @Optional()
   @IsInt()
   @Min(0)
   delay_ms?: number;
 
-  @IsOptional()
+  @Optional()
   @IsObject()
   @ValidateNested()
   @Type(() => WeightsDto)
   weights?: WeightsDto;
 
-  @IsOptional()
+  @Optional()
   @IsObject()
   @ValidateNested()
   @Type(() => TaskLimitsDto)
@@ -171,7 +170,7 @@ export class SubmitBatchDto {
 export class ListTasksQuery extends PageQuery {
   /** Only tasks in this state. */
   @ApiPropertyOptional({ enum: TASK_STATUSES })
-  @IsOptional()
+  @Optional()
   @IsIn(TASK_STATUSES)
   status?: TaskStatus;
 }

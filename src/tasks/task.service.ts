@@ -66,7 +66,7 @@ export class TaskService implements BeforeApplicationShutdown {
   /**
    * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
    * ended.
-   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `overloaded` `QUEUE_FULL`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
     const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
@@ -168,7 +168,7 @@ export class TaskService implements BeforeApplicationShutdown {
 
   /**
    * Queues a failed task once more, for every agent anew.
-   * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`
+   * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
     const task = await this.owned(caller, id);
@@ -176,7 +176,7 @@ export class TaskService implements BeforeApplicationShutdown {
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
     const retried =
       task.status === 'failed' &&
-      (await this.bound.readmit(() =>
+      (await this.bound.readmit(task.userId, () =>
         this.store.transition({
           taskId: id,
           to: 'queued',

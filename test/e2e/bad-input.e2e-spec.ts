@@ -34,6 +34,7 @@ interface Schema {
   example?: unknown;
   enum?: unknown[];
   type?: string;
+  nullable?: boolean;
 }
 
 interface Attack {
@@ -165,6 +166,23 @@ describe('bad input', () => {
       );
     });
 
+    it("an id of somebody else's, answered like one that is unknown", async () => {
+      const stranger = (await registerUser(server.url)).token;
+      before = await contentOf(database.url);
+      // The card of an agent on the market is for everybody.
+      const addressed = operations.filter(
+        ({ id, path, bearer, policy }) =>
+          path.includes('{id}') && bearer && policy !== 'admin' && id !== 'getAgentCard',
+      );
+      expect(addressed.length).toBeGreaterThan(15);
+      const answers = await refused(
+        addressed.map((operation) => ({ operation, what: 'a stranger', body: validBody(operation), expected: [404] })),
+        stranger,
+      );
+      const codes = new Set(answers.map(({ answer }) => JSON.parse(answer.text).code));
+      expect([...codes]).toEqual(['NOT_FOUND']);
+    });
+
     it('a body that is not JSON', async () => {
       const bodies: (string | Uint8Array)[] = [
         '{',
@@ -226,6 +244,16 @@ describe('bad input', () => {
                 ]),
               ),
             ),
+        ),
+      );
+    });
+
+    it('a member that is null where nothing says that it may be', async () => {
+      await refused(
+        readingJson().flatMap((operation) =>
+          membersOf(operation)
+            .filter((member) => !resolved(operation.schema).properties![member].nullable)
+            .map((member) => attack(operation, `${member} is null`, withMember(operation, member, 'null'), [400])),
         ),
       );
     });

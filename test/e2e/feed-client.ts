@@ -10,9 +10,12 @@ export class FeedSocket {
   readonly received: FeedEvent[] = [];
 
   connected = true;
+  /** Why the server closes it. */
+  closing?: { code: string; message: string };
 
   private constructor(private readonly socket: Socket) {
     socket.on('event', (event: FeedEvent) => this.received.push(event));
+    socket.on('closing', (reason: { code: string; message: string }) => (this.closing = reason));
   }
 
   /** @throws Error as the server refused the handshake: `message` and `data.code` */
@@ -32,7 +35,7 @@ export class FeedSocket {
     });
   }
 
-  ask(message: 'subscribe' | 'unsubscribe', body: unknown): Promise<Acknowledgement> {
+  ask(message: 'subscribe' | 'unsubscribe' | 'auth.refresh', body: unknown): Promise<Acknowledgement> {
     return this.socket.timeout(10_000).emitWithAck(message, body);
   }
 

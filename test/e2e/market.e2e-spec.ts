@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { chatty, endless, good, history, publish, submit, trapping, typesOf } from './agents.js';
@@ -62,6 +62,18 @@ describe('the market', () => {
       await sql.query(`UPDATE agents SET status = 'active' WHERE id = ANY ($1)`, [ids]);
       expect((await run('fickle')).agent_id).toBe(ids[0]);
     });
+  });
+
+  it("gives no task to a suspended owner's agents until the suspension is taken back", async () => {
+    const owner = await registerUser(url);
+    const agentId = await publish(url, owner.token, 'rogue', await good(), { capabilities: ['rogue'] });
+    expect((await run('rogue')).agent_id).toBe(agentId);
+    const admin = await loginAdmin(url);
+    const { id } = expectStatus(await api(url).get('/auth/me', { token: owner.token }), 200).body;
+    expectStatus(await api(url).post(`/users/${id}/suspend`, {}, { token: admin }), 200);
+    expect((await run('rogue', {}, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
+    expectStatus(await api(url).post(`/users/${id}/unsuspend`, {}, { token: admin }), 200);
+    expect((await run('rogue')).agent_id).toBe(agentId);
   });
 
   describe('when all agents of an auction fail', () => {

@@ -10,7 +10,7 @@ import rulesets from '@stoplight/spectral-rulesets';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import { EVENT_TYPES } from '../../src/feed/index.js';
-import { registerUser, type TestUser, waitForTask } from '../support/client.js';
+import { api, expectStatus, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -79,15 +79,24 @@ describe('the protocol of the live feed', () => {
     check('subscribed', await socket.ask('subscribe', { topic: 'nothing' }));
     check('unsubscribed', await socket.ask('unsubscribe', { topic: `task:${taskId}` }));
     check('unsubscribed', await socket.ask('unsubscribe', {}));
+    check('refreshed', await socket.ask('auth.refresh', { token: user.token }));
+    check('refreshed', await socket.ask('auth.refresh', { token: 'another' }));
+    const leaver = await registerUser(server.url);
+    const leaving = await FeedSocket.connect(server.url, { token: leaver.token });
+    expectStatus(await api(server.url).post('/auth/logout', undefined, { token: leaver.token }), 204);
+    await until('the server says why it closes', () => leaving.closing !== undefined);
+    check('closing', leaving.closing);
     expect(ajv.validate({ $ref: 'asyncapi#/components/messages/event/payload' }, { seq: 1 })).toBe(false);
     socket.close();
   });
 
   it('is spoken by the example subscribers, which miss nothing while the server restarts', async () => {
     const [{ last }] = await ask<{ last: number }>(database.url, 'SELECT max(seq)::int AS last FROM task_events');
+    const ownKey = { name: 'subscriber', scopes: ['tasks:read'] };
+    const { key } = expectStatus(await api(server.url).post('/auth/api-keys', ownKey, { token: user.token }), 201).body;
     examples = [
-      new Example('node', [repository('examples/subscribers/subscriber.mjs'), server.url, String(last)], user.token),
-      new Example('python3', [repository('examples/subscribers/subscriber.py'), server.url, String(last)], user.token),
+      new Example('node', [repository('examples/subscribers/subscriber.mjs'), server.url, String(last)], key),
+      new Example('python3', [repository('examples/subscribers/subscriber.py'), server.url, String(last)], key),
     ];
     const run = async () =>
       waitForTask(server.url, user.token, await submit(server.url, user.token, 'good'), 'completed');
@@ -116,9 +125,10 @@ class Example {
   constructor(
     readonly name: string,
     args: string[],
-    token: string,
+    apiKey: string,
   ) {
-    this.process = spawn(name, args, { env: { ...process.env, TOKEN: token }, stdio: ['ignore', 'pipe', 'ignore'] });
+    const env = { ...process.env, API_KEY: apiKey };
+    this.process = spawn(name, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
     this.process.stdout!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
   }
 

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsOptional } from 'class-validator';
+import { IsBoolean } from 'class-validator';
+import { Optional } from '../../common/validators.js';
 import { type Caller, CurrentCaller } from '../../auth/index.js';
 import { Access } from '../../common/access.js';
 import { ApiProblem, ApiProblems } from '../../common/api-problems.js';
@@ -12,7 +13,7 @@ import { explain, verify } from './explanation.js';
 
 export class AuctionQuery {
   /** Compute the scores again from the stored inputs, and say whether they match. */
-  @IsOptional()
+  @Optional()
   @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
   @IsBoolean()
   verify?: boolean;

@@ -1,0 +1,131 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeAll, afterAll, describe, expect, it } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { until } from '../support/until.js';
+
+const GET = 'GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\n\r\n';
+
+/** The whole of 127.0.0.0/8 is this machine: a flood and its bystander have addresses of their own. */
+describe('a flood', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  const wires: Wire[] = [];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = {
+      DATABASE_URL: database.url,
+      RATE_LIMIT_ENABLED: 'true',
+      RATE_LIMIT_FLOOD: '20',
+      MAX_CONNECTIONS_PER_ADDRESS: '5',
+      MAX_CONNECTIONS: '9',
+      MAX_EVENT_LOOP_LAG_MS: '50',
+    };
+    server = await startServer({ env, roles: ['api'] });
+  });
+
+  afterEach(async () => {
+    for (const wire of wires.splice(0)) wire.socket.destroy();
+    // Its connections are seen to be gone.
+    await pause(100);
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  const open = (address: string): Wire => {
+    const wire = new Wire(Number(new URL(server.url).port), address);
+    wires.push(wire);
+    return wire;
+  };
+
+  it('of requests is refused to its address, then cut, and let in again when it is over; others notice nothing', async () => {
+    const flood = open('127.0.0.2');
+    flood.send(GET.repeat(30));
+    await flood.closed;
+    expect(flood.statuses.filter((status) => status === 401).length).toBe(20);
+    expect(flood.statuses.at(-1)).toBe(429);
+    expect(flood.text).toContain('"code":"RATE_LIMITED"');
+
+    await until('new connections are cut as well', async () => {
+      open('127.0.0.2').send(GET.repeat(100));
+      const next = open('127.0.0.2');
+      next.send(GET);
+      await Promise.race([next.closed, until('an answer', () => next.statuses.length > 0)]);
+      return next.text === '';
+    });
+    const bystander = open('127.0.0.3');
+    bystander.send(GET);
+    await until('somebody else is answered', () => bystander.statuses[0] === 401);
+    await until('it is over', async () => {
+      const again = open('127.0.0.2');
+      again.send(GET);
+      await Promise.race([again.closed, until('an answer', () => again.statuses.length > 0)]);
+      return again.statuses[0] === 401;
+    });
+  });
+
+  it('of connections ends at what one address may hold, and at what the process may', async () => {
+    const held = Array.from({ length: 5 }, () => open('127.0.0.2'));
+    await Promise.all(held.map((wire) => wire.opened));
+    await open('127.0.0.2').closed;
+    const others = Array.from({ length: 4 }, () => open('127.0.0.3'));
+    for (const wire of others) {
+      wire.send(GET);
+      await until('the other address is answered', () => wire.statuses[0] === 401);
+    }
+    await open('127.0.0.4').closed;
+    held[0].socket.destroy();
+    await until('there is room again', async () => {
+      const next = open('127.0.0.4');
+      next.send(GET);
+      await Promise.race([next.closed, until('an answer', () => next.statuses.length > 0)]);
+      return next.statuses[0] === 401;
+    });
+  });
+
+  it('that keeps the process busy is turned away while it lasts, health excepted', async () => {
+    const ask = async (path: string): Promise<Response> =>
+      fetch(`${server.url}${path}`, { headers: { connection: 'close' } });
+    // Nothing runs in a process that is stopped, just as in one that computes.
+    await server.kill('SIGSTOP');
+    await pause(3000);
+    await server.kill('SIGCONT');
+    const refused = await until('a request is turned away', async () => {
+      const answer = await ask('/api/v1/auth/me');
+      return answer.status === 503 && answer;
+    });
+    expect(await refused.json()).toMatchObject({ code: 'OVERLOADED' });
+    expect(refused.headers.get('retry-after')).toBe('2');
+    expect((await ask('/health/live')).status).toBe(200);
+    await until('it is over', async () => (await ask('/api/v1/auth/me')).status === 401);
+  });
+});
+
+/** A connection that sends what it likes, and reads. */
+class Wire {
+  readonly socket: Socket;
+  readonly opened: Promise<void>;
+  readonly closed: Promise<void>;
+  text = '';
+
+  constructor(port: number, localAddress: string) {
+    this.socket = connect({ port, host: '127.0.0.1', localAddress });
+    this.opened = new Promise((resolve) => this.socket.once('connect', resolve));
+    this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
+    this.socket.on('error', () => undefined);
+    this.socket.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
+  }
+
+  get statuses(): number[] {
+    return [...this.text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status));
+  }
+
+  send(text: string): void {
+    this.socket.write(text);
+  }
+}

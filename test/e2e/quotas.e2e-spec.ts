@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { api, expectStatus, registerUser, uploadAgent } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { until } from '../support/until.js';
+import { good } from './agents.js';
+
+/** No worker: tasks wait. */
+describe('the quota of a user', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let token: string;
+  let wasm: Uint8Array;
+
+  beforeAll(async () => {
+    wasm = await good();
+    database = await createTestDatabase();
+    const env = {
+      DATABASE_URL: database.url,
+      MAX_AGENTS_PER_USER: '3',
+      MAX_STORED_BYTES_PER_USER: String(wasm.length * 2 + 1),
+      MAX_WAITING_PER_USER: '5',
+    };
+    server = await startServer({ env, roles: ['api'] });
+  });
+
+  beforeEach(async () => {
+    token = (await registerUser(server.url)).token;
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  const create = (slug: string) =>
+    api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: '0.10' }, { token });
+  const upload = (slug: string, version: string) =>
+    uploadAgent(server.url, token, slug, wasm, { version, capabilities: ['any'] });
+  const submit = (of = token) =>
+    api(server.url).post('/tasks', { required_capabilities: ['any'], input: {}, budget: 1 }, { token: of });
+
+  const codes = (answers: { status: number; body: { code?: string } }[], status: number): string[] =>
+    answers.filter((answer) => answer.status !== status).map(({ body }) => body.code ?? '');
+
+  it('lets in so many agents, however many are asked for at once, and another when one is retired', async () => {
+    const answers = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => create(`agent-${number}`)));
+    expect(codes(answers, 201)).toEqual(['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED', 'QUOTA_EXCEEDED']);
+    const kept = answers.find(({ status }) => status === 201)!.body;
+    expectStatus(await create('one-more'), 403);
+    expectStatus(await api(server.url).delete(`/agents/${kept.id}`, { token }), 204);
+    expectStatus(await create('one-more'), 201);
+  });
+
+  it('lets in so many bytes of versions, of whichever agents', async () => {
+    const slugs = ['first', 'second', 'third'];
+    const answers = await Promise.all(slugs.map((slug) => upload(slug, '1.0.0')));
+    expect(codes(answers, 201)).toEqual(['QUOTA_EXCEEDED']);
+    const [kept] = slugs.filter((_, index) => answers[index].status === 201);
+    expect((await upload(kept, '1.0.0')).status).toBe(200);
+    expect((await upload(kept, '1.0.1')).body.code).toBe('QUOTA_EXCEEDED');
+    const { items } = expectStatus(await api(server.url).get('/agents?mine=true', { token }), 200).body;
+    expect(items.length).toBe(2);
+    const versions = await Promise.all(
+      items.map(
+        async ({ id }: { id: string }) => (await api(server.url).get(`/agents/${id}/versions`, { token })).body,
+      ),
+    );
+    expect(versions.flatMap((page) => page.items).length).toBe(2);
+  });
+
+  it('lets in so many waiting tasks, alone and in batches, and again when some have ended', async () => {
+    const answers = await Promise.all(Array.from({ length: 9 }, () => submit()));
+    expect(codes(answers, 202)).toEqual(Array.from({ length: 4 }, () => 'QUOTA_EXCEEDED'));
+    const refused = answers.find(({ status }) => status === 429)!;
+    expect(refused.headers.get('retry-after')).toBe('1');
+
+    const other = (await registerUser(server.url)).token;
+    const batch = {
+      tasks: Array.from({ length: 6 }, () => ({ required_capabilities: ['any'], input: {}, budget: 1 })),
+    };
+    expectStatus(await api(server.url).post('/tasks/batch', batch, { token: other }), 429);
+    expect((await api(server.url).get('/tasks', { token: other })).body.items).toEqual([]);
+    expectStatus(await submit(other), 202);
+
+    const accepted = answers.find(({ status }) => status === 202)!.body;
+    expectStatus(await api(server.url).post(`/tasks/${accepted.id}/cancel`, undefined, { token }), 200);
+    await until('there is room again', async () => (await submit()).status === 202);
+  });
+});
