@@ -1,8 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
+import { renderDocument, type Run } from './report/document.js';
 import { backlog } from './suites/backlog.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
@@ -39,17 +41,24 @@ const SUITES: Suite[] = [
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;
 
-const USAGE = `npm run bench -- [--quick] [--only <name>] [--profile]
+const USAGE = `npm run bench -- [<name>] [--quick] [--profile] | --render <file>
 
+  without a name   everything, in about a quarter of an hour, and docs/benchmarks.md is written anew
+  <name>           only what has it in its name, and nothing is written there: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
   --quick          fewer tasks, one round: to see that it works, not to compare
-  --only <name>    only what has it in its name: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
-  --profile        servers leave CPU profiles in bench/results/profiles (and are slower)`;
+  --profile        servers leave CPU profiles in bench/results/profiles (and are slower)
+  --render <file>  writes docs/benchmarks.md anew from what an earlier run wrote to bench/results`;
 
-const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
+const ROOT = new URL('../../', import.meta.url);
+const RESULTS = fileURLToPath(new URL('bench/results/', ROOT));
 
 const options = readOptions();
 const stops: (() => Promise<void>)[] = [];
 let ending: Promise<void> | undefined;
+if (options.render !== undefined) {
+  await writeReport(JSON.parse(await readFile(options.render, 'utf8')) as Run);
+  process.exit(0);
+}
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end().then(() => process.exit(1)));
 try {
   const startedAt = new Date();
@@ -75,25 +84,49 @@ try {
   console.log(`\n${figuresTable(report.figures)}\n\n${costsTable(report.costs)}\n`);
   const file = `${RESULTS}${startedAt.toISOString().replaceAll(':', '-').slice(0, 19)}.json`;
   const figures = report.figures.map((figure) => ({ ...figure, ratio: ratioToPeer(figure), met: isMet(figure) }));
+  machine['load average at the end'] = loadavg()[0].toFixed(2);
+  const minutes = (Date.now() - startedAt.getTime()) / 60_000;
+  const { costs, failures } = report;
+  const run = { startedAt: startedAt.toISOString(), minutes, options, machine, busy, figures, costs, failures };
   await mkdir(RESULTS, { recursive: true });
-  await writeFile(
-    file,
-    `${JSON.stringify({ startedAt, options, machine, busy, figures, costs: report.costs }, null, 2)}\n`,
-  );
+  await writeFile(file, `${JSON.stringify(run, null, 2)}\n`);
   console.log(`Written to ${file}`);
+  if (options.only === '' && !options.quick && !options.profile) await writeReport(run);
 } finally {
   await end();
 }
 
-async function runSuites(bench: Bench): Promise<Report> {
-  const whole: Report = { figures: [], costs: [] };
+/** `docs/benchmarks.md` and its plots. What explains a suite stands beside it. */
+async function writeReport(run: Run): Promise<void> {
+  const source = (path: string): Promise<string> => readFile(fileURLToPath(new URL(`bench/${path}`, ROOT)), 'utf8');
+  const explanations = new Map<string, string>();
+  for (const { name } of SUITES) explanations.set(name, await source(`suites/${name}.md`));
+  const { text, plots } = renderDocument(run, await source('report/preface.md'), explanations, 'benchmarks');
+  const folder = new URL('docs/benchmarks/', ROOT);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [name, plot] of Object.entries(plots)) await writeFile(new URL(name, folder), plot);
+  const file = fileURLToPath(new URL('docs/benchmarks.md', ROOT));
+  await writeFile(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
+  console.log('docs/benchmarks.md is written anew.');
+}
+
+async function runSuites(bench: Bench): Promise<Report & { failures: string[] }> {
+  const whole: Report & { failures: string[] } = { figures: [], costs: [], failures: [] };
   for (const suite of SUITES) {
     for (const backend of backendsOf(suite)) {
       if (!`${suite.name}/${backend}`.includes(options.only)) continue;
-      console.log(`${suite.name} on ${backend} …`);
-      const { figures, costs } = await suite.run(bench, backend);
-      whole.figures.push(...figures);
-      whole.costs.push(...costs);
+      console.log(`${new Date().toISOString().slice(11, 19)} ${suite.name} on ${backend} …`);
+      try {
+        const { figures, costs } = await suite.run(bench, backend);
+        whole.figures.push(...figures);
+        whole.costs.push(...costs);
+      } catch (error) {
+        // The others have their say; the report tells of this one.
+        console.error(error);
+        whole.failures.push(`${suite.name} on ${backend}: ${(error as Error).message}`);
+        process.exitCode = 1;
+      }
     }
   }
   return whole;
@@ -104,20 +137,20 @@ function readOptions() {
     const { values, positionals } = parseArgs({
       options: {
         quick: { type: 'boolean', default: false },
-        only: { type: 'string', default: '' },
         profile: { type: 'boolean', default: false },
+        render: { type: 'string' },
       },
       allowPositionals: true,
     });
     if (positionals.length > 1) throw new Error('one name at a time');
-    return { ...values, only: positionals[0] ?? values.only };
+    return { ...values, only: positionals[0] ?? '' };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);
   }
 }
 
-function describeMachine({ postgresVersion, redisVersion }: Services, loadAtStart: number) {
+function describeMachine({ postgresVersion, redisVersion }: Services, loadAtStart: number): Record<string, string> {
   return {
     CPU: `${cpus().length} × ${cpus()[0]?.model.trim()}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GB`,

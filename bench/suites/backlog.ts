@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { api, expectStatus, registerUser } from '../../test/support/client.js';
 import type { Bench, Report } from '../bench.js';
-import { type Installation, startInstallation, TASK } from '../support/installation.js';
+import { type Installation, startInstallation, TASK, UNBOUNDED } from '../support/installation.js';
 import { Connection, request } from '../support/load.js';
 import { inDatabase } from '../support/postgres.js';
 import { inRedis } from '../support/redis.js';
@@ -27,12 +27,7 @@ export async function backlog(bench: Bench, backend: Backend): Promise<Report> {
     backend,
     processes: ['api'],
     // Nobody is held back, and nothing rises in priority while it waits.
-    env: {
-      QUEUE_MAX_SIZE: '1000000',
-      QUEUE_USER_WINDOW: '1000000',
-      MAX_WAITING_PER_USER: '1000000',
-      QUEUE_AGE_STEP_MS: '86400000',
-    },
+    env: { ...UNBOUNDED, QUEUE_AGE_STEP_MS: '86400000' },
   });
   const urgentUser = await registerUser(installation.url);
   const urgent = request('POST', installation.url, '/api/v1/tasks', urgentUser.token, {
@@ -119,7 +114,8 @@ async function untilQueued(installation: Installation): Promise<void> {
   const expected = await waiting(installation);
   const stats = () => api(url).get<{ waiting: number }>('/queue/stats', { token });
   for (let polls = 0; expectStatus(await stats(), 200).body.waiting < expected; polls++) {
-    if (polls > 600) throw new Error(`the queue does not get its ${expected} entries`);
+    if (polls > 600)
+      throw new Error(`the queue does not get its ${expected} entries: ${JSON.stringify((await stats()).body)}`);
     await pause(200);
   }
 }

@@ -1,7 +1,7 @@
 import type { Bench, Report } from '../bench.js';
 import { BarePipeline } from '../peer/bare-pipeline.js';
 import { sampleDocuments } from '../peer/statements.js';
-import { type Installation, startInstallation } from '../support/installation.js';
+import { type Installation, startInstallation, UNBOUNDED } from '../support/installation.js';
 import { bombard, times } from '../support/load.js';
 import { allCompleted } from '../support/progress.js';
 import type { Backend } from '../support/services.js';
@@ -11,7 +11,7 @@ import type { Figure } from '../support/statistics.js';
 const CONNECTIONS = 64;
 
 /** Installations that are measured, all against the same peer. */
-const VARIANTS = [
+const VARIANTS: { name: string; processes: string[]; env?: Record<string, string> }[] = [
   { name: 'one process', processes: ['api,worker'] },
   { name: 'API and worker apart', processes: ['api', 'worker'] },
   { name: 'apart, WORKER_CONCURRENCY=64', processes: ['api', 'worker'], env: { WORKER_CONCURRENCY: '64' } },
@@ -21,8 +21,9 @@ const VARIANTS = [
 export async function endToEnd(bench: Bench, backend: Backend): Promise<Report> {
   const { rounds, tasks } = bench.scale;
   const subjects: Subject[] = [];
-  for (const { name, ...options } of VARIANTS) {
-    const subject = overHttp(name, await startInstallation(bench, { backend, ...options }));
+  for (const { name, processes, env } of VARIANTS) {
+    const installation = await startInstallation(bench, { backend, processes, env: { ...UNBOUNDED, ...env } });
+    const subject = overHttp(name, installation);
     await subject.warmUp(tasks / 4);
     subjects.push(subject);
   }

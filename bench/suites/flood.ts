@@ -23,7 +23,7 @@ const MOST_MS = 250;
 /** After which it gives up, and counts as having waited so long. */
 const PATIENCE_MS = 5000;
 /** How much longer than a round of submissions a flood lasts: past the time a slow request is given. */
-const LASTS = 5;
+const LASTS = 4;
 
 /**
  * A client that means well, with an address and an account of its own, submits tasks and reads them, while somebody else

@@ -1,7 +1,7 @@
 import { api, expectStatus, waitForTask } from '../../test/support/client.js';
 import { newId } from '../../src/common/ids.js';
 import type { Bench, Report } from '../bench.js';
-import { type Installation, startInstallation, TASK } from '../support/installation.js';
+import { type Installation, startInstallation, TASK, UNBOUNDED } from '../support/installation.js';
 import { Connection, request } from '../support/load.js';
 import { copyFinishedTask, REGISTER } from '../support/population.js';
 import { inDatabase } from '../support/postgres.js';
@@ -18,13 +18,6 @@ const BATCH = 1000;
 const PAGE = 20;
 const SAMPLES = 50;
 const MOST = 2;
-const ENV = {
-  QUEUE_MAX_SIZE: '1000000',
-  QUEUE_USER_WINDOW: '1000000',
-  MAX_WAITING_PER_USER: '1000000',
-  MAX_RUNNING_PER_USER: '1000',
-};
-
 /**
  * What a user asks for, of a system with 100,000 agents, 100,000 finished tasks of this very user and 10,000 that wait,
  * and, in turns, of one with three agents and a page of finished tasks. The API alone, one request at a time.
@@ -32,7 +25,7 @@ const ENV = {
 export async function scale(bench: Bench, backend: Backend): Promise<Report> {
   const systems: Installation[] = [];
   for (let count = 0; count < 2; count++)
-    systems.push(await startInstallation(bench, { backend, processes: ['api'], env: ENV }));
+    systems.push(await startInstallation(bench, { backend, processes: ['api'], env: UNBOUNDED }));
   const [full, empty] = systems;
   const done = await Promise.all(systems.map(finishOne));
   await populate(full);

@@ -1,5 +1,5 @@
 import type { Bench, Report } from '../bench.js';
-import { startInstallation } from '../support/installation.js';
+import { startInstallation, UNBOUNDED } from '../support/installation.js';
 import { bombard, during, type Load, request } from '../support/load.js';
 import { untilAllQueued } from '../support/progress.js';
 import type { Backend } from '../support/services.js';
@@ -13,7 +13,7 @@ const WARM_UP_MS = 1500;
  * same process over the same connections: what the HTTP stack does when there is nothing to do.
  */
 export async function submission(bench: Bench, backend: Backend): Promise<Report> {
-  const installation = await startInstallation(bench, { backend, processes: ['api'] });
+  const installation = await startInstallation(bench, { backend, processes: ['api'], env: UNBOUNDED });
   const { url } = installation;
   const nothing = request('GET', url, '/health/live');
   const submit = (ms: number, counts: boolean) =>

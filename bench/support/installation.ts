@@ -37,6 +37,13 @@ export interface InstallationOptions {
   env?: Record<string, string>;
 }
 
+/** No task is held back for its user having many: the peers know no users. */
+export const UNBOUNDED = {
+  QUEUE_MAX_SIZE: '1000000',
+  QUEUE_USER_WINDOW: '1000000',
+  MAX_RUNNING_PER_USER: '1000000',
+  MAX_WAITING_PER_USER: '1000000',
+};
 const SANDBOX_SLOTS = 2;
 /** As many as an auction needs to be competitive. */
 const AGENTS = { 'echo-a': '0.50', 'echo-b': '0.40', 'echo-c': '0.30' };
