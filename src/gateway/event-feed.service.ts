@@ -47,7 +47,8 @@ export class EventFeed {
   private async page(caller: Caller, { topic }: Feed, { after_seq, limit }: EventsQuery): Promise<EventPage> {
     const events = await this.hub.history(topic, after_seq, limit + 1);
     const items = events.slice(0, limit).map((event) => asSeenBy(caller, event));
-    return { items, next_cursor: events.length > limit ? items[items.length - 1].seq : null };
+    const next_cursor = events.length > limit ? items[items.length - 1].seq : null;
+    return { items, next_cursor, ...(await this.hub.gapAfter(after_seq)) };
   }
 
   private async stream(caller: Caller, feed: Feed, afterSeq: number, response: Response): Promise<void> {

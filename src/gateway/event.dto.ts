@@ -1,3 +1,4 @@
+import { ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
 import { Optional } from '../common/validators.js';
@@ -30,4 +31,10 @@ export class EventPage {
   /** `after_seq` of the next page; null when there is none yet. */
   @ApiInteger()
   next_cursor: number | null;
+  /** `true`: events after the cursor have been deleted for their age (`EVENT_RETENTION_DAYS`). Else left out. */
+  @ApiProperty({ type: 'boolean', enum: [true], required: false })
+  gap?: true;
+  /** With `gap`: from this `seq` on every event is there. */
+  @ApiInteger({ required: false })
+  oldest_seq?: number;
 }

@@ -104,6 +104,12 @@ export class Hub implements OnApplicationBootstrap {
     }
   }
 
+  /** To be asked after reading what follows the cursor, so that what was deleted meanwhile is noticed. */
+  async gapAfter(afterSeq: number): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
+    const oldest = await this.log.oldestSeq();
+    return afterSeq < oldest - 1 ? { gap: true, oldest_seq: oldest } : {};
+  }
+
   /** How many subscriptions there are, by kind of topic. */
   counts(): Record<Topic['kind'], number> {
     const counts = { user: 0, task: 0, agent: 0, admin: 0 };
@@ -136,12 +142,6 @@ export class Hub implements OnApplicationBootstrap {
       size += page.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
     }
     return { events, complete: false, ...(await this.gapAfter(afterSeq)) };
-  }
-
-  /** Asked after the reading, so that what was deleted meanwhile is noticed. */
-  private async gapAfter(afterSeq: number): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
-    const oldest = await this.log.oldestSeq();
-    return afterSeq < oldest - 1 ? { gap: true, oldest_seq: oldest } : {};
   }
 
   private dispatch(events: FeedEvent[]): void {

@@ -3,7 +3,8 @@ import { api, expectStatus, registerUser, uploadAgent } from '../support/client.
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
-import { good } from './agents.js';
+import { chatty, good, publish, submit as submitTask } from './agents.js';
+import { ask } from './rows.js';
 
 /** No worker: tasks wait. */
 describe('the quota of a user', () => {
@@ -86,5 +87,47 @@ describe('the quota of a user', () => {
     const accepted = answers.find(({ status }) => status === 202)!.body;
     expectStatus(await api(server.url).post(`/tasks/${accepted.id}/cancel`, undefined, { token }), 200);
     await until('there is room again', async () => (await submit()).status === 202);
+  });
+});
+
+describe('the limit of running tasks of a user', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = { DATABASE_URL: database.url, MAX_RUNNING_PER_USER: '2', WORKER_CONCURRENCY: '8', SANDBOX_SLOTS: '2' };
+    server = await startServer({ env });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('is never passed, and leaves room for somebody else', async () => {
+    const many = await registerUser(server.url);
+    const { id } = (await api(server.url).get('/auth/me', { token: many.token })).body;
+    await publish(server.url, many.token, 'chatty', await chatty(5), { capabilities: ['chatty'] });
+    const ids = await Promise.all(Array.from({ length: 8 }, () => submitTask(server.url, many.token, 'chatty')));
+    const other = (await registerUser(server.url)).token;
+    const last = await submitTask(server.url, other, 'chatty');
+    let most = 0;
+    let endedBefore = -1;
+    await until('all of them have ended', async () => {
+      const [row] = await ask<{ held: number; ended: number }>(
+        database.url,
+        `SELECT count(*) FILTER (WHERE status IN ('assigned', 'running'))::int AS held,
+                count(*) FILTER (WHERE status = 'completed')::int AS ended
+           FROM tasks WHERE user_id = $1`,
+        [id],
+      );
+      most = Math.max(most, row.held);
+      const { status } = (await api(server.url).get(`/tasks/${last}`, { token: other })).body;
+      if (status === 'completed' && endedBefore < 0) endedBefore = row.ended;
+      return row.ended === ids.length && endedBefore >= 0;
+    });
+    expect(most).toBe(2);
+    expect(endedBefore).toBeLessThan(ids.length);
   });
 });

@@ -89,6 +89,8 @@ describe('retention', () => {
     const topic = `task:${running}`;
     expect(await socket.ask('subscribe', { topic, after_seq: 0 })).toMatchObject({ gap: true, oldest_seq: oldest });
     expect(await socket.ask('subscribe', { topic, after_seq: oldest - 1 })).not.toHaveProperty('gap');
+    expect(expectStatus(await get('/events'), 200).body).toMatchObject({ gap: true, oldest_seq: oldest });
+    expect(expectStatus(await get(`/events?after_seq=${oldest - 1}`), 200).body).not.toHaveProperty('gap');
     socket.close();
 
     const leave = new AbortController();
