@@ -82,6 +82,11 @@ describe('the report of a benchmark', () => {
     expect(plots['gateway-times.svg']).toContain('commit → &lt;1&gt; socket, p99');
   });
 
+  it('counts what could not be measured as missed', () => {
+    const unanswered = { ...run, figures: [{ ...slow, ours: [NaN] }] };
+    expect(renderDocument(unanswered, '', explanations, '.').text).toMatch(/socket, p99, ms \| none \|.*\| NO +\|/);
+  });
+
   it('draws figures of nothing without falling over', () => {
     const nothing = { ...run, figures: [{ ...slow, ours: [0] }] };
     expect(renderDocument(nothing, '', explanations, '.').plots['gateway-times.svg']).toContain('</svg>');

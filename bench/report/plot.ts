@@ -16,7 +16,7 @@ const PEER = '#b9b9b9';
 
 /** Horizontal bars as an SVG document that needs nothing else; readable on a light and on a dark page. */
 export function drawBars({ title, unit, rows }: Plot): string {
-  const drawn = rows.filter(({ ours, peer }) => ours > 0 || (peer ?? 0) > 0);
+  const drawn = rows.filter(({ ours }) => ours > 0);
   const values = drawn.flatMap(({ ours, peer }) => [ours, peer ?? 0]).filter((value) => value > 0);
   // From the power of ten below the least to that above the most.
   const from = Math.floor(Math.log10(Math.min(...values, 1e9)) - 0.001);

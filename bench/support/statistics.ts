@@ -34,6 +34,8 @@ export const ratioToPeer = ({ ours, peer }: Figure): number | undefined =>
 export function isMet(figure: Figure): boolean | undefined {
   const { aim } = figure;
   if (!aim) return undefined;
+  // What could not be measured, because nothing was answered, is no success.
+  if (!Number.isFinite(median(figure.ours))) return false;
   if ('atLeast' in aim) return median(figure.ours) >= aim.atLeast;
   if ('below' in aim) return median(figure.ours) < aim.below;
   const ratio = ratioToPeer(figure);

@@ -43,6 +43,7 @@ const verdict = (met: boolean | undefined): string => (met === undefined ? '' : 
 
 function number(value: number | undefined): string {
   if (value === undefined) return '';
+  if (!Number.isFinite(value)) return 'none';
   return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 2 });
 }
 
