@@ -149,8 +149,10 @@ export interface ProtectionConfig {
   maxConnections: number;
   /** Of these, from one address; not limited where a proxy is trusted, whose address they all have. */
   maxConnectionsPerAddress: number;
-  /** Requests a second of one address, whatever they ask for; past it connections are cut. Infinity: no limit. */
+  /** Requests a second of one address, whatever they ask for; past it they are refused. Infinity: no limit. */
   maxRequestsPerSecond: number;
+  /** Of these, such as have to be refused; past it the address is cut off for a while. Infinity: no limit. */
+  maxRefusedPerSecond: number;
   /** For a request's headers to arrive, ms. */
   headersTimeoutMs: number;
   /** For a request's body to arrive, uploads excepted, ms. */
@@ -482,7 +484,10 @@ export const variables = z
       'Of these, from one address; not limited where TRUST_PROXY says that they come from a proxy',
     ),
     RATE_LIMIT_FLOOD: integer(1000, 1).describe(
-      'Requests a second from one address, of whatever kind; past it they are refused and their connections cut',
+      'Requests a second from one address, of whatever kind; past it they are refused, past twice as many it is cut off for 10 s',
+    ),
+    RATE_LIMIT_REFUSED: integer(100, 1).describe(
+      'Requests a second from one address that have to be refused (4xx); past it the address is cut off for 10 s',
     ),
     HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
     BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
@@ -675,6 +680,7 @@ function toSlices(env: Variables): Environment {
       maxConnections: env.MAX_CONNECTIONS,
       maxConnectionsPerAddress: env.MAX_CONNECTIONS_PER_ADDRESS,
       maxRequestsPerSecond: env.RATE_LIMIT_ENABLED ? env.RATE_LIMIT_FLOOD : Infinity,
+      maxRefusedPerSecond: env.RATE_LIMIT_ENABLED ? env.RATE_LIMIT_REFUSED : Infinity,
       headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
       bodyTimeoutMs: env.BODY_TIMEOUT_MS,
       uploadTimeoutMs: env.UPLOAD_TIMEOUT_MS,

@@ -7,43 +7,49 @@ import type { ProtectionConfig } from '../config/index.js';
 import { addressKey } from './address.js';
 
 const WINDOW_MS = 1000;
+/** How long an address stays cut off, ms. */
+const CUT_OFF_MS = 10_000;
 
 /**
- * Keeps one address from taking the server for itself: counted before anything is parsed or decided, so that it costs
- * less to refuse than to ask. Within a second of too many requests the next one is answered 429 on a connection that then
- * closes; whoever sends twice as many has its connections cut without an answer, and new ones too until the second is over.
+ * Keeps one address from taking the server for itself. Its requests are counted before anything is parsed or decided, so that it
+ * costs less to refuse than to ask, and once more when they were refused (4xx): a client that means well makes few of those.
  *
- * Where a proxy is trusted the connections are the proxy's, and shared by its clients: then its clients' requests are
- * refused, and no connection is cut.
+ * Past so many requests within a second the next ones are answered 429 on a connection that then closes. Past twice as many, or past
+ * so many refused ones, the address is cut off for ten seconds: its connections end without an answer, and new ones at once.
+ *
+ * Where a proxy is trusted the connections are the proxy's, and shared by its clients: then requests are refused, and no
+ * connection is cut.
  * @param server has to pass its connections here before it listens
  * @returns middleware, to stand first
  */
 export function guardAgainstFloods(
   server: Server,
-  { maxConnectionsPerAddress, maxRequestsPerSecond, trustProxy }: ProtectionConfig,
+  { maxConnectionsPerAddress, maxRequestsPerSecond, maxRefusedPerSecond, trustProxy }: ProtectionConfig,
 ): (request: Request, response: Response, next: NextFunction) => void {
   const direct = trustProxy === false;
   const logger = new Logger('Protection');
   const connections = new Map<string, number>();
+  /** Address to the time at which it is let in again. */
+  const cutOff = new Map<string, number>();
   let requests = new Map<string, number>();
-  let told = false;
+  let refusals = new Map<string, number>();
   setInterval(() => {
     requests = new Map();
-    told = false;
+    refusals = new Map();
+    const now = Date.now();
+    for (const [key, until] of cutOff) if (until <= now) cutOff.delete(key);
   }, WINDOW_MS).unref();
-  const tell = (key: string): void => {
-    if (told) return;
-    told = true;
-    logger.warn(`more than ${maxRequestsPerSecond} requests a second come from ${key}: further ones are refused`);
+
+  const cut = (key: string): void => {
+    if (!cutOff.has(key)) logger.warn(`${key} floods this server: cut off for ${CUT_OFF_MS / 1000} s`);
+    cutOff.set(key, Date.now() + CUT_OFF_MS);
   };
-  /** So much that an answer is a waste. */
-  const isFlooding = (key: string): boolean => (requests.get(key) ?? 0) > 2 * maxRequestsPerSecond;
 
   if (direct) {
     server.on('connection', (socket: Socket) => {
       const key = addressKey(socket.remoteAddress);
       const held = connections.get(key) ?? 0;
-      if (held >= maxConnectionsPerAddress || isFlooding(key)) return socket.destroy();
+      if (held >= maxConnectionsPerAddress || cutOff.has(key)) return socket.destroy();
       connections.set(key, held + 1);
       socket.once('close', () => {
         const left = connections.get(key)! - 1;
@@ -55,13 +61,24 @@ export function guardAgainstFloods(
 
   return (request, response, next) => {
     const key = addressKey(request.ip);
-    const count = (requests.get(key) ?? 0) + 1;
-    requests.set(key, count);
-    if (count <= maxRequestsPerSecond) return next();
-    tell(key);
-    if (direct && isFlooding(key)) return void request.socket.destroy();
+    if (direct && cutOff.has(key)) return void request.socket.destroy();
+    const count = add(requests, key);
+    if (count > 2 * maxRequestsPerSecond) cut(key);
+    if (count <= maxRequestsPerSecond && !cutOff.has(key)) {
+      response.once('finish', () => {
+        const { statusCode } = response;
+        if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > maxRefusedPerSecond) cut(key);
+      });
+      return next();
+    }
     response.setHeader('Connection', 'close');
-    const message = `More than ${maxRequestsPerSecond} requests a second come from your address: slow down.`;
-    next(new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: 1 }));
+    const message = 'Too many requests come from your address, or too many that have to be refused: slow down.';
+    next(new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: cutOff.has(key) ? CUT_OFF_MS / 1000 : 1 }));
   };
+}
+
+function add(counts: Map<string, number>, key: string): number {
+  const count = (counts.get(key) ?? 0) + 1;
+  counts.set(key, count);
+  return count;
 }

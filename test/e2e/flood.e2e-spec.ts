@@ -5,6 +5,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
 
+const ALIVE = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
 const GET = 'GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\n\r\n';
 
 /** The whole of 127.0.0.0/8 is this machine: a flood and its bystander have addresses of their own. */
@@ -19,6 +20,7 @@ describe('a flood', () => {
       DATABASE_URL: database.url,
       RATE_LIMIT_ENABLED: 'true',
       RATE_LIMIT_FLOOD: '20',
+      RATE_LIMIT_REFUSED: '14',
       MAX_CONNECTIONS_PER_ADDRESS: '5',
       MAX_CONNECTIONS: '9',
       MAX_EVENT_LOOP_LAG_MS: '50',
@@ -45,28 +47,41 @@ describe('a flood', () => {
 
   it('of requests is refused to its address, then cut, and let in again when it is over; others notice nothing', async () => {
     const flood = open('127.0.0.2');
-    flood.send(GET.repeat(30));
+    flood.send(ALIVE.repeat(30));
     await flood.closed;
-    expect(flood.statuses.filter((status) => status === 401).length).toBe(20);
+    expect(flood.statuses.filter((status) => status === 200).length).toBe(20);
     expect(flood.statuses.at(-1)).toBe(429);
     expect(flood.text).toContain('"code":"RATE_LIMITED"');
 
     await until('new connections are cut as well', async () => {
-      open('127.0.0.2').send(GET.repeat(100));
+      open('127.0.0.2').send(ALIVE.repeat(100));
       const next = open('127.0.0.2');
-      next.send(GET);
+      next.send(ALIVE);
       await Promise.race([next.closed, until('an answer', () => next.statuses.length > 0)]);
       return next.text === '';
     });
     const bystander = open('127.0.0.3');
-    bystander.send(GET);
-    await until('somebody else is answered', () => bystander.statuses[0] === 401);
+    bystander.send(ALIVE);
+    await until('somebody else is answered', () => bystander.statuses[0] === 200);
     await until('it is over', async () => {
       const again = open('127.0.0.2');
-      again.send(GET);
+      again.send(ALIVE);
       await Promise.race([again.closed, until('an answer', () => again.statuses.length > 0)]);
-      return again.statuses[0] === 401;
+      return again.statuses[0] === 200;
     });
+  });
+
+  it('of requests that have to be refused cuts its address off, though there are not too many of them', async () => {
+    const flood = open('127.0.0.5');
+    for (let sent = 0; sent < 16; sent++) {
+      flood.send(GET);
+      await Promise.race([flood.closed, until('an answer', () => flood.statuses.length > sent)]);
+    }
+    await flood.closed;
+    expect(flood.statuses).toEqual(flood.statuses.map(() => 401));
+    const next = open('127.0.0.5');
+    await next.closed;
+    expect(next.text).toBe('');
   });
 
   it('of connections ends at what one address may hold, and at what the process may', async () => {
