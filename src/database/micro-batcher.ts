@@ -26,6 +26,17 @@ export class MicroBatcher<Item, Outcome> {
     });
   }
 
+  /**
+   * Takes back an item that no flush has taken yet; whoever added it is never answered.
+   * @returns whether it was in time
+   */
+  withdraw(item: Item): boolean {
+    const place = this.waiting.findIndex((entry) => entry.item === item);
+    if (place < 0) return false;
+    this.waiting.splice(place, 1);
+    return true;
+  }
+
   /** Resolves when nothing is waiting or under way. */
   async drain(): Promise<void> {
     while (this.flushing) await this.flushing;

@@ -8,6 +8,7 @@ import {
   type AttemptEnd,
   type AttemptMetering,
   DEADLINE_EXCEEDED,
+  type TaskChange,
   type TaskError,
   type TaskLimits,
   TaskLookup,
@@ -24,7 +25,7 @@ export const LEASE_MARGIN_MS = 30_000;
 const CHECK_MS = 2_000;
 
 export type AttemptResult =
-  | { end: 'completed'; outputText: string; metering: AttemptMetering }
+  | { end: 'completed'; outputText: string; metering: AttemptMetering; through: TaskChange['through'] }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
   | { end: 'overtaken' }
@@ -79,7 +80,8 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
-    let started: Promise<boolean> | undefined;
+    const running = toRunning(task, agent, ordinal);
+    let started: { at: number; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
     this.running.set(task.id, { abort, ordinal });
@@ -92,17 +94,21 @@ export class AttemptRunner implements OnApplicationShutdown {
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
         signal: abort.signal,
         onLog: (line) => log.add(line),
-        // The agent does not wait for the commit that says it runs; its settlement does.
+        // The agent does not wait for the commit that says it runs; its settlement does, or says it in its stead.
         onStart: () => {
-          started = this.enterRunning(task, agent, ordinal);
-          started.then(
+          started = { at: performance.now(), entered: this.store.transition(running) };
+          started.entered.then(
             (entered) => entered || kill(abort, 'overtaken'),
             () => kill(abort, 'overtaken'),
           );
         },
       });
-      if (started && !(await started)) return { end: 'overtaken' };
-      return toResult(report, abort.signal.reason as Kill);
+      const result = toResult(report, abort.signal.reason as Kill);
+      if (started && result.end === 'completed' && this.store.withdraw(running)) {
+        return { ...result, through: { event: running.event, agoMs: performance.now() - started.at } };
+      }
+      if (started && !(await started.entered)) return { end: 'overtaken' };
+      return result;
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
       // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
@@ -135,18 +141,16 @@ export class AttemptRunner implements OnApplicationShutdown {
     // The very attempts that were asked about: another one of the task may have begun meanwhile.
     for (const { taskId, abort } of held) if (overtaken.has(taskId)) kill(abort, 'overtaken');
   }
-
-  private enterRunning(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<boolean> {
-    return this.store.transition({
-      taskId: task.id,
-      to: 'running',
-      attempt: ordinal,
-      leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
-      event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
-      agentOwnerId: agent.ownerId,
-    });
-  }
 }
+
+const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number): TaskChange => ({
+  taskId: task.id,
+  to: 'running',
+  attempt: ordinal,
+  leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
+  event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
+  agentOwnerId: agent.ownerId,
+});
 
 /** The first reason holds. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
@@ -182,7 +186,8 @@ const measured = ({ metering }: RunReport): AttemptMetering => ({
 
 function toResult(report: RunReport, killed: Kill): AttemptResult {
   const { outcome } = report;
-  if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured(report) };
+  if (outcome.end === 'completed')
+    return { end: 'completed', outputText: outcome.output, metering: measured(report), through: undefined };
   if (outcome.end === 'cancelled' && killed === 'deadline')
     return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
   if (outcome.end === 'cancelled') return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };

@@ -171,6 +171,7 @@ export class TaskProcessor {
     const change: TaskChange = {
       taskId: task.id,
       to: 'completed',
+      through: result.through,
       attempt: ordinal,
       ended: { outcome: 'completed', error: null, metering: result.metering },
       resultText: result.outputText,

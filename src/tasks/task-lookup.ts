@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Sql } from '../database/index.js';
+import { MicroBatcher, Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
@@ -8,12 +8,23 @@ import { risen } from './waiting-line.js';
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
 @Injectable()
 export class TaskLookup {
-  constructor(private readonly sql: Sql) {}
+  private readonly beginnings: MicroBatcher<string, UnfinishedTask | null>;
+
+  constructor(private readonly sql: Sql) {
+    this.beginnings = new MicroBatcher(
+      async (taskIds) => {
+        const rows = await sql.query<UnfinishedRow>('task-unfinished', UNFINISHED, [taskIds]);
+        const tasks = new Map(rows.map((row) => [row.id, toUnfinishedTask(row)]));
+        return taskIds.map((id) => tasks.get(id) ?? null);
+      },
+      // Inputs may be a megabyte each.
+      { maxItems: 16, maxBytes: Infinity, bytesOf: () => 0 },
+    );
+  }
 
   /** @returns null when there is no such task, or it has ended */
-  async unfinished(taskId: string): Promise<UnfinishedTask | null> {
-    const [row] = await this.sql.query<UnfinishedRow>('task-unfinished', UNFINISHED, [taskId]);
-    return row ? toUnfinishedTask(row) : null;
+  unfinished(taskId: string): Promise<UnfinishedTask | null> {
+    return this.beginnings.add(taskId);
   }
 
   /** Tasks older than `graceMs` that have not ended and are not held. */
@@ -180,7 +191,7 @@ const UNFINISHED = `
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
-   WHERE id = $1 AND status IN ('queued', 'assigned', 'running')`;
+   WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'assigned', 'running')`;
 
 const COUNT_UNFINISHED = `
   SELECT count(*)::int AS count

@@ -67,6 +67,14 @@ export class TaskStore {
     return (await this.transitions.add(change)) === 'changed';
   }
 
+  /**
+   * Takes back a change that is still to be written; whoever handed it in is never answered.
+   * @returns whether it was in time
+   */
+  withdraw(change: TaskChange): boolean {
+    return this.transitions.withdraw(change);
+  }
+
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
   award(change: TaskChange & { award: Award }): Promise<ChangeOutcome> {
     return this.transitions.add(change);
@@ -106,7 +114,11 @@ export class TaskStore {
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
       const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
       this.events.announce({ seq: highest(rows), signals });
-      for (const { taskId, to } of changes) if (changed.has(taskId)) taskChanges.inc({ status: to });
+      for (const { taskId, to, through } of changes) {
+        if (!changed.has(taskId)) continue;
+        if (through) taskChanges.inc({ status: 'running' });
+        taskChanges.inc({ status: to });
+      }
     }
     return changes.map(({ taskId }) => outcomes.get(taskId) ?? 'moved_on');
   }
@@ -159,6 +171,8 @@ export interface TaskChange {
   attempt?: number;
   /** Of the states the transition table lets `to` be reached from, only these. */
   from?: readonly TaskStatus[];
+  /** The change to `running` on the way to this one, which has been withdrawn: both are written as one. */
+  through?: { event: TaskChange['event']; agoMs: number };
   /** Attempts so far no longer count against agents or workers. */
   forgive?: boolean;
   /** Begins attempt `ordinal`. */
@@ -351,7 +365,12 @@ const DELETE_OLD = `
 const toChangeRow = (change: TaskChange) => ({
   id: change.taskId,
   to_status: change.to,
-  from_statuses: statesBefore(change.to).filter((status) => change.from?.includes(status) ?? true),
+  from_statuses: statesBefore(change.through ? 'running' : change.to).filter(
+    (status) => change.from?.includes(status) ?? true,
+  ),
+  through_type: change.through?.event.type ?? null,
+  through_data: asText(change.through?.event.data),
+  running_ms: change.through?.agoMs ?? 0,
   forgive: change.forgive ?? false,
   held_attempt: change.attempt ?? null,
   new_attempt: change.award?.ordinal ?? null,
@@ -391,7 +410,8 @@ const TRANSITION = `
            END AS refusal
       FROM feed, LATERAL (
         SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
-          AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
+          AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
+                  forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text)
@@ -413,7 +433,10 @@ const TRANSITION = `
            result = coalesce(change.result::json, tasks.result),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
-           started_at = CASE WHEN to_status = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,
+           started_at = CASE
+             WHEN to_status = 'running' OR through_type IS NOT NULL
+             THEN coalesce(started_at, clock_timestamp() - running_ms * interval '1 millisecond')
+             ELSE started_at END,
            completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
       FROM change
      WHERE tasks.id = change.id
@@ -422,7 +445,8 @@ const TRANSITION = `
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
-              change.metering, change.scoreboard, change.event_type, change.event_agent_id, change.event_data
+              change.metering, change.scoreboard, change.through_type, change.through_data,
+              change.event_type, change.event_agent_id, change.event_data
   ),
   ended_attempt AS (
     UPDATE task_attempts
@@ -445,7 +469,10 @@ const TRANSITION = `
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
-    SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json FROM moved
+    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json
+      FROM moved, LATERAL (VALUES (1, through_type, through_data), (2, event_type, event_data)) AS event(place, type, data)
+     WHERE type IS NOT NULL
+     ORDER BY id, place
     RETURNING task_id, seq
   )
   SELECT task_id AS id, seq, NULL AS refusal FROM event
