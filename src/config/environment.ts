@@ -392,7 +392,9 @@ export const variables = z
       .default('zerostate')
       .describe('Namespace of the queue and of its events'),
     QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
-    WORKER_CONCURRENCY: integer(16, 1, 1000).describe('Tasks one worker process works on at a time'),
+    WORKER_CONCURRENCY: integer(64, 1, 1000).describe(
+      'Tasks one worker process works on at a time, at the most; it takes on fewer while they wait for a sandbox',
+    ),
     QUEUE_USER_WINDOW: integer(500, 1).describe(
       'Tasks of one user in the queue or running at a time; further ones wait their turn, so that they hold up nobody else',
     ),

@@ -16,6 +16,7 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { AttemptLog } from './attempt-log.js';
+import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
@@ -50,6 +51,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly store: TaskStore,
     private readonly events: EventLog,
     private readonly lookup: TaskLookup,
+    private readonly intake: Intake,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -81,6 +83,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     const running = toRunning(task, agent, ordinal);
+    const askedAt = performance.now();
     let started: { at: number; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
@@ -97,6 +100,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         // The agent does not wait for the commit that says it runs; its settlement does, or says it in its stead.
         onStart: () => {
           started = { at: performance.now(), entered: this.store.transition(running) };
+          this.intake.waited(started.at - askedAt);
           started.entered.then(
             (entered) => entered || kill(abort, 'overtaken'),
             () => kill(abort, 'overtaken'),

@@ -8,6 +8,7 @@ import { TasksModule } from '../tasks/index.js';
 import { Admission } from './admission.js';
 import { AuctionModule } from './auction/auction.module.js';
 import { AttemptRunner } from './attempt.js';
+import { Intake } from './intake.js';
 import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
@@ -16,6 +17,6 @@ import { Worker } from './worker.js';
 /** Present in processes with the role `worker`. */
 @Module({
   imports: [AgentsModule, AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
-  providers: [Admission, AttemptRunner, Retention, Sweeper, TaskProcessor, Worker],
+  providers: [Admission, AttemptRunner, Intake, Retention, Sweeper, TaskProcessor, Worker],
 })
 export class OrchestrationModule {}

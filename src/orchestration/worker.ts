@@ -6,6 +6,7 @@ import { tellRoutine } from '../observability/index.js';
 import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { Admission } from './admission.js';
 import { AttemptRunner } from './attempt.js';
+import { Intake } from './intake.js';
 import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
@@ -25,6 +26,7 @@ export class Worker implements OnApplicationBootstrap {
     private readonly sweeper: Sweeper,
     private readonly admission: Admission,
     private readonly retention: Retention,
+    private readonly intake: Intake,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     config: ConfigService<Environment, true>,
   ) {
@@ -32,7 +34,8 @@ export class Worker implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.queue.consume((taskId) => this.work(taskId), this.config.workerConcurrency);
+    this.queue.consume((taskId) => this.work(taskId), this.intake.limit);
+    this.intake.onChange((limit) => this.queue.limit(limit));
     this.admission.start();
     this.retention.start();
     this.sweeper.start(this.config.sweepIntervalMs);

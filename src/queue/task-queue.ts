@@ -26,6 +26,9 @@ export interface TaskQueue {
   /** Starts handing entries to `handler`, at most `concurrency` at a time, as soon as the backend answers. Once per process. */
   consume(handler: EntryHandler, concurrency: number): void;
 
+  /** From now on at most so many at a time; what is under way goes on. */
+  limit(concurrency: number): void;
+
   /** Stops taking entries and waits for the handlers under way. */
   stopConsuming(): Promise<void>;
 

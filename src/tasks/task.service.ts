@@ -13,7 +13,6 @@ import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
-import { TaskAttempt } from './task-attempt.entity.js';
 import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
 import {
   type ListTasksQuery,
@@ -28,6 +27,7 @@ import { Task } from './task.entity.js';
 import { toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
+import { TaskReader, type TaskWithAttempts } from './task-reader.js';
 import { isTerminal } from './task-state.js';
 import { DEADLINE_EXCEEDED, type NewTask, type SubmissionKey, TaskStore } from './task-store.js';
 import { TaskWaiter, type Watch } from './task-waiter.js';
@@ -45,6 +45,7 @@ export class TaskService implements BeforeApplicationShutdown {
     private readonly database: DataSource,
     private readonly store: TaskStore,
     private readonly lookup: TaskLookup,
+    private readonly reader: TaskReader,
     private readonly bound: QueueBound,
     private readonly waiter: TaskWaiter,
     private readonly events: EventLog,
@@ -109,11 +110,7 @@ export class TaskService implements BeforeApplicationShutdown {
   }
 
   async get(caller: Caller, id: string): Promise<TaskDto> {
-    const task = await this.owned(caller, id);
-    const attempts = await this.database.getRepository(TaskAttempt).find({
-      where: { taskId: id },
-      order: { ordinal: 'ASC' },
-    });
+    const { task, attempts } = await this.read(caller, id);
     return presentTask(task, attempts);
   }
 
@@ -126,9 +123,7 @@ export class TaskService implements BeforeApplicationShutdown {
 
   /** @throws AppError `not_found` for an unknown task and for somebody else's */
   async owned(caller: Caller, id: string): Promise<Task> {
-    const task = isId(id) ? await this.database.getRepository(Task).findOneBy({ id }) : null;
-    if (!task || !owns(caller, task.userId)) throw notFound('task');
-    return task;
+    return (await this.read(caller, id)).task;
   }
 
   /** How its agents were chosen, the first auction first. @throws AppError `not_found` also before it */
@@ -238,6 +233,12 @@ export class TaskService implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     await this.store.drain();
     await this.entries.drain();
+  }
+
+  private async read(caller: Caller, id: string): Promise<TaskWithAttempts> {
+    const read = isId(id) ? await this.reader.read(id.toLowerCase()) : null;
+    if (!read || !owns(caller, read.task.userId)) throw notFound('task');
+    return read;
   }
 
   /** An entry that stays finds its task ended. */

@@ -8,6 +8,7 @@ import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
+import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
 import { TaskWaiter } from './task-waiter.js';
@@ -17,7 +18,7 @@ import { WaitingLine } from './waiting-line.js';
 @Module({
   imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
   controllers: [TasksController, QueueController],
-  providers: [QueueAdmin, QueueBound, TaskService, TaskStore, TaskLookup, TaskWaiter, WaitingLine],
+  providers: [QueueAdmin, QueueBound, TaskService, TaskStore, TaskLookup, TaskReader, TaskWaiter, WaitingLine],
   exports: [TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule {

@@ -172,6 +172,29 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       expect(await queue.isPaused()).toBe(false);
     });
 
+    it('hands out as many at a time as the last limit says, whatever it was before', async () => {
+      const queue = await open();
+      const releases: (() => void)[] = [];
+      queue.consume(() => new Promise<void>((resolve) => releases.push(resolve)), 1);
+      queue.limit(3);
+      await queue.add(newIds(6).map(normal));
+      await until('three are held', () => releases.length === 3);
+      queue.limit(1);
+      releases[0]();
+      releases[1]();
+      await pause(300);
+      expect(releases.length).toBe(3);
+      releases[2]();
+      await until('one more is held', () => releases.length === 4);
+      await pause(300);
+      expect(releases.length).toBe(4);
+      queue.limit(6);
+      releases[3]();
+      await until('all that are left are held', () => releases.length === 6);
+      for (const release of releases.slice(4)) release();
+      await drained(queue);
+    });
+
     it('hands an entry that a handler puts back out again, also when that worker stops', async () => {
       const [one, other] = [await open(), await open()];
       const [id] = newIds(1);

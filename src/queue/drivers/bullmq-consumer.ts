@@ -27,8 +27,12 @@ export class BullmqConsumer extends WorkerHost {
   /** Does not wait for the backend: while it is away the worker keeps trying, and the process serves what it can. */
   start(handler: EntryHandler, concurrency: number): void {
     this.handler = handler;
-    this.worker.concurrency = concurrency;
+    this.limit(concurrency);
     this.worker.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
+  }
+
+  limit(concurrency: number): void {
+    this.worker.concurrency = concurrency;
   }
 
   /**

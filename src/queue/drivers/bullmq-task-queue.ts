@@ -56,6 +56,10 @@ export class BullmqTaskQueue implements TaskQueue {
     this.consumer.start(handler, concurrency);
   }
 
+  limit(concurrency: number): void {
+    this.consumer.limit(concurrency);
+  }
+
   stopConsuming(): Promise<void> {
     return this.consumer.stop();
   }
