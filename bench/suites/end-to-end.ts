@@ -1,5 +1,6 @@
 import type { Bench, Report } from '../bench.js';
 import { BarePipeline } from '../peer/bare-pipeline.js';
+import { BareQueue } from '../peer/bare-queue.js';
 import { sampleDocuments } from '../peer/statements.js';
 import { type Installation, startInstallation, UNBOUNDED } from '../support/installation.js';
 import { bombard, times } from '../support/load.js';
@@ -11,18 +12,18 @@ import type { Figure } from '../support/statistics.js';
 const CONNECTIONS = 64;
 
 /** Installations that are measured, all against the same peer. */
-const VARIANTS: { name: string; processes: string[]; env?: Record<string, string> }[] = [
+const VARIANTS: { name: string; processes: string[] }[] = [
   { name: 'one process', processes: ['api,worker'] },
   { name: 'API and worker apart', processes: ['api', 'worker'] },
-  { name: 'apart, WORKER_CONCURRENCY=64', processes: ['api', 'worker'], env: { WORKER_CONCURRENCY: '64' } },
+  { name: 'apart, two workers', processes: ['api', 'worker', 'worker'] },
 ];
 
 /** Tasks per second from the first submission to the last completion, submitted as fast as they are taken. */
 export async function endToEnd(bench: Bench, backend: Backend): Promise<Report> {
   const { rounds, tasks } = bench.scale;
   const subjects: Subject[] = [];
-  for (const { name, processes, env } of VARIANTS) {
-    const installation = await startInstallation(bench, { backend, processes, env: { ...UNBOUNDED, ...env } });
+  for (const { name, processes } of VARIANTS) {
+    const installation = await startInstallation(bench, { backend, processes, env: UNBOUNDED });
     const subject = overHttp(name, installation);
     await subject.warmUp(tasks / 4);
     subjects.push(subject);
@@ -37,9 +38,15 @@ export async function endToEnd(bench: Bench, backend: Backend): Promise<Report> 
   const peer = await startPeer('bare pipeline', false);
   const sandboxed = await startPeer('BullMQ’s sandboxed processor', true);
 
+  const queue = await BareQueue.start(bench, backend);
+  await queue.process(tasks / 4);
+  const queueRates: number[] = [];
+
   for (let round = 0; round < rounds; round++) {
     for (const subject of [...subjects, peer, sandboxed]) await subject.round(tasks);
+    queueRates.push(await queue.process(tasks));
   }
+  await queue.stop();
   const costs = [];
   for (const subject of [...subjects, peer, sandboxed]) costs.push(await subject.close(backend));
   const figures = subjects.map(({ name, rates }): Figure => ({
@@ -48,12 +55,15 @@ export async function endToEnd(bench: Bench, backend: Backend): Promise<Report> 
     peer: peer.rates,
     aim: { atLeastOfPeer: 0.7 },
   }));
-  figures.push({
-    ...{ suite: 'end-to-end', backend, name: 'tasks, one process, against BullMQ’s sandboxed processor', unit: '/s' },
+  const against = (name: string, peer: number[]): Figure => ({
+    ...{ suite: 'end-to-end', backend, name: `tasks, one process, against ${name}`, unit: '/s' },
     ours: subjects[0].rates,
-    peer: sandboxed.rates,
-    aim: { atLeastOfPeer: 3 },
+    peer,
   });
+  figures.push(
+    { ...against('BullMQ’s sandboxed processor', sandboxed.rates), aim: { atLeastOfPeer: 3 } },
+    against('BullMQ alone, with jobs that do nothing', queueRates),
+  );
   return { figures, costs };
 }
 

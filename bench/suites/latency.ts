@@ -6,6 +6,7 @@ import { BarePipeline } from '../peer/bare-pipeline.js';
 import { sampleDocuments } from '../peer/statements.js';
 import { type Installation, startInstallation } from '../support/installation.js';
 import { Connection } from '../support/load.js';
+import { inDatabase } from '../support/postgres.js';
 import { allCompleted } from '../support/progress.js';
 import type { Backend } from '../support/services.js';
 import { type Figure, percentile } from '../support/statistics.js';
@@ -28,6 +29,7 @@ export async function latency(bench: Bench, backend: Backend): Promise<Report> {
     ours.push(await installation.meter.measure(true, () => client.run(singleTasks), singleTasks));
     theirs.push(await peer.meter.measure(true, () => repeat(singleTasks, () => peer.one()), singleTasks));
   }
+  const startedAfter = await startTimes(installation.databaseUrl, rounds * singleTasks);
   client.close();
   await installation.stop();
   await peer.stop();
@@ -40,6 +42,8 @@ export async function latency(bench: Bench, backend: Backend): Promise<Report> {
   const figures: Figure[] = [
     { ...about, name: 'submitted → completed, p50', ...at(0.5), aim: { below: 25 } },
     { ...about, name: 'submitted → completed, p99', ...at(0.99) },
+    { ...about, name: 'stored → started, p50', ours: [percentile(startedAfter, 0.5)], aim: { below: 10 } },
+    { ...about, name: 'stored → started, p99', ours: [percentile(startedAfter, 0.99)] },
   ];
   const costs = [
     await installation.meter.close({ suite: 'latency', backend, subject: 'one process' }),
@@ -47,6 +51,18 @@ export async function latency(bench: Bench, backend: Backend): Promise<Report> {
   ];
   return { figures, costs };
 }
+
+/** Of the last so many tasks, ms from the moment the row was stored to that at which its agent had its sandbox. */
+async function startTimes(databaseUrl: string, count: number): Promise<number[]> {
+  return inDatabase(databaseUrl, async (client) => {
+    const { rows } = await client.query<{ ms: number }>(STARTED_AFTER, [count]);
+    return rows.map(({ ms }) => ms);
+  });
+}
+
+const STARTED_AFTER = `
+  SELECT (extract(epoch FROM started_at - created_at) * 1000)::float8 AS ms
+    FROM tasks ORDER BY id DESC LIMIT $1`;
 
 async function repeat(count: number, measure: () => Promise<number>): Promise<number[]> {
   const values: number[] = [];

@@ -557,7 +557,7 @@ export const variables = z
     SANDBOX_CLOCK_RESOLUTION_US: integer(1000, 1, 1_000_000).describe(
       'Length of a tick of the clocks an agent sees, µs; finer ones let agents measure caches and neighbours',
     ),
-    SANDBOX_RECYCLE_RUNS: integer(500, 1).describe('Runs after which a sandbox process is replaced'),
+    SANDBOX_RECYCLE_RUNS: integer(2000, 1).describe('Runs after which a sandbox process is replaced'),
     SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
       'Resident memory between two runs above which a sandbox process is replaced',
     ),

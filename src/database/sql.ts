@@ -37,6 +37,6 @@ export class Sql {
 /**
  * Every hot statement finds its rows by key, a few at a time, however large the table. Left to its estimates, PostgreSQL
  * joins a batch (which it takes for 100 rows) with a table that is still small by reading all of it, and a named statement
- * keeps that plan while the table grows.
+ * keeps that plan while the table grows. Compiling such a statement takes many times as long as running it.
  */
-const BY_KEY = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off';
+const BY_KEY = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off';
