@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
@@ -16,6 +16,7 @@ import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-
 import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
 import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
 import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
+import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-of-a-task.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -62,6 +63,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     PricePolicy1795532000000,
     OwnerSuspension1795533000000,
     RevokedKeys1795534000000,
+    WorkerOfATask1795541000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
@@ -122,13 +124,23 @@ async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T
   const dataSource = await new DataSource({ ...dataSourceOptions(url, 2), extra } as DataSourceOptions).initialize();
   const guard = dataSource.createQueryRunner();
   try {
-    await guard.query('SET lock_timeout = 0');
-    await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await takeTurn(guard);
     return await work(dataSource);
   } finally {
     await guard.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
     await guard.release();
     await dataSource.destroy();
+  }
+}
+
+/**
+ * Asks again and again instead of waiting in one statement, whose snapshot `CREATE INDEX CONCURRENTLY` of the one whose turn it is
+ * would wait for.
+ */
+async function takeTurn(guard: QueryRunner): Promise<void> {
+  for (; ; await pause(TURN_POLL_MS)) {
+    const [{ mine }] = await guard.query('SELECT pg_try_advisory_lock($1) AS mine', [MIGRATION_LOCK]);
+    if (mine) return;
   }
 }
 
@@ -145,6 +157,7 @@ async function patiently<T>(change: () => Promise<T>): Promise<T> {
   }
 }
 
+const TURN_POLL_MS = 100;
 const LOCK_TIMEOUT_MS = 3000;
 const LOCK_ATTEMPTS = 10;
 const LOCK_NOT_AVAILABLE = '55P03';

@@ -35,10 +35,16 @@ async function firstAdmin(
   { auth }: Environment,
 ): Promise<{ caller: Caller; notices: string[] }> {
   const accounts = app.get(AuthService, { strict: false });
-  const present = await accounts.firstAdmin();
-  if (present) return { caller: { id: present.id, role: 'admin', expiresAt: Infinity }, notices: [] };
+  const known = async (): Promise<{ caller: Caller; notices: string[] } | undefined> => {
+    const admin = await accounts.firstAdmin();
+    return admin ? { caller: { id: admin.id, role: 'admin', expiresAt: Infinity }, notices: [] } : undefined;
+  };
+  const present = await known();
+  if (present) return present;
   const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
-  const admin = await accounts.create(auth.adminEmail, password, 'admin');
+  const admin = await accounts.create(auth.adminEmail, password, 'admin').catch((error: Error) => error);
+  // Another process that starts at the same moment has been faster.
+  if (admin instanceof Error) return (await known()) ?? Promise.reject(admin);
   const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
   return {
     caller: { id: admin.id, role: 'admin', expiresAt: Infinity },

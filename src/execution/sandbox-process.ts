@@ -89,7 +89,11 @@ export class SandboxProcess {
   execute(job: Job): Promise<RunReport> {
     return new Promise((resolve) => {
       const cancel = (): void => this.endByKill({ end: 'cancelled' });
-      const expire = (): void => this.endByKill({ end: 'timed_out', afterMs: job.timeoutMs });
+      // If this process has hung, the report that came in time is read first.
+      const expire = () =>
+        setImmediate(() => {
+          if (this.current?.job === job) this.endByKill({ end: 'timed_out', afterMs: job.timeoutMs });
+        });
       const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
       job.signal?.addEventListener('abort', cancel, { once: true });
       this.current = { job, startedAt: performance.now(), deadline, cancel, resolve, lines: 0 };

@@ -22,6 +22,11 @@ export const attemptDuration = histogram(
   SLOW_SECONDS,
 );
 
+export const lateResults = counter(
+  'late_results_total',
+  'Results that were dropped: their task had ended, or another attempt had begun.',
+);
+
 export const sweeperFinds = counter(
   'sweeper_finds_total',
   'Tasks the sweeper did something about: past their deadline (expired), risen with age, lost by queue or worker (abandoned).',

@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
 import { AgentsModule } from '../agents/index.js';
+import type { Environment } from '../config/index.js';
+import { databaseUrl, Presence } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
@@ -17,6 +20,20 @@ import { Worker } from './worker.js';
 /** Present in processes with the role `worker`. */
 @Module({
   imports: [AgentsModule, AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
-  providers: [Admission, AttemptRunner, Intake, Retention, Sweeper, TaskProcessor, Worker],
+  providers: [
+    Admission,
+    AttemptRunner,
+    Intake,
+    {
+      provide: Presence,
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Environment, true>) =>
+        new Presence(databaseUrl(config.get('database', { infer: true }))),
+    },
+    Retention,
+    Sweeper,
+    TaskProcessor,
+    Worker,
+  ],
 })
 export class OrchestrationModule {}

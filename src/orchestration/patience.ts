@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** The first pause, the longest, and for how long a write is tried, ms. */
+/** The first pause and the longest, ms. */
 const FIRST_MS = 500;
 const LONGEST_MS = 60_000;
-const INSIST_MS = 25_000;
+/** The longest pause of somebody who waits for the answer. */
+const LONGEST_INSISTING_MS = 5_000;
 const LONGEST_BUSY_MS = 10_000;
 
 /**
@@ -26,27 +27,33 @@ export const pauseWhileBusy = (waitedMs: number, random = Math.random): number =
 };
 
 /**
- * Writes what must not be lost while the database is away for a moment: tries again until it answers, for less long than
- * a lease lasts beyond its run. The write has to be one that a repetition does not repeat.
- * @throws Error of the last try, and at once what the database refuses
+ * Asks or writes what nothing can go on without: tries again until the database answers, however long it is away. Meanwhile there
+ * is nothing else to do, and a result that was computed is not thrown away. The work has to be one that a repetition does not
+ * repeat.
+ * @param stopping when aborted, the next try is the last
+ * @throws Error of the last try, and at once what is no outage
  */
-export async function insist<T>(write: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + INSIST_MS;
+export async function insist<T>(work: () => Promise<T>, stopping: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
+    const last = stopping.aborted;
     try {
-      return await write();
+      return await work();
     } catch (error) {
-      const wait = pauseBefore(tries);
-      if (!isOutage(error) || performance.now() + wait > giveUpAt) throw error;
-      await pause(wait);
+      if (last || !isOutage(error)) throw error;
+      const wait = Math.min(pauseBefore(tries), LONGEST_INSISTING_MS);
+      await pause(wait, undefined, { signal: stopping }).catch(() => undefined);
     }
   }
 }
 
-/** SQLSTATE classes of a server that is away, stopping or out of means; an error without one came from the way to it. */
-const OUTAGE = /^(08|53|57|58)/;
+/**
+ * SQLSTATE classes of a server that is away, stopping or out of means, and of one that has become somebody's standby; an error of
+ * the system's, or of the driver's about its connection, came from the way to it.
+ */
+const OUTAGE = /^(08...|53...|57...|58...|25006|E[A-Z].*)$/;
+const DRIVER = /connect|client was closed/i;
 
 const isOutage = (error: unknown): boolean => {
-  const code = (error as { code?: unknown }).code;
-  return typeof code !== 'string' || code.length !== 5 || OUTAGE.test(code);
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return typeof code === 'string' ? OUTAGE.test(code) : DRIVER.test(String(message));
 };

@@ -6,6 +6,8 @@ import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
 /** A task younger than this may still be on its way into the queue, ms. */
 const GRACE_MS = 5_000;
 const MAX_PER_SWEEP = 1000;
+/** Before every id. */
+const NIL = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
@@ -17,6 +19,8 @@ export class Sweeper {
   private readonly logger = new Logger('Sweeper');
   private clock: NodeJS.Timeout | undefined;
   private sweeping: Promise<void> = Promise.resolve();
+  /** What was looked at last: those that only wait for their time must not hide those behind them. */
+  private lookedAt = NIL;
 
   constructor(
     private readonly tasks: TaskService,
@@ -47,7 +51,8 @@ export class Sweeper {
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;
-    const abandoned = await this.lookup.abandoned(GRACE_MS, MAX_PER_SWEEP);
+    const abandoned = await this.lookup.abandoned(GRACE_MS, this.lookedAt, MAX_PER_SWEEP);
+    this.lookedAt = abandoned.length === MAX_PER_SWEEP ? abandoned[MAX_PER_SWEEP - 1].taskId : NIL;
     if (abandoned.length === 0) return;
     this.logger.log(`queueing ${abandoned.length} tasks again`);
     this.tasks.requeue(abandoned);

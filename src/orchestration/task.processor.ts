@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ageOf } from '../common/ids.js';
+import { Presence } from '../database/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
@@ -17,33 +18,42 @@ import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js
 import type { Auction, Bidder } from './auction/auction.js';
 import { completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
+import { lateResults } from './metrics.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
 
 /** Workers that may die over one task before it counts as their killer. */
 const MAX_LOST_WORKERS = 3;
 /** Times a task may be handed back before the server gives it up: with the pauses between them, more than an hour. */
 const MAX_HAND_BACKS = 100;
+/** How soon a task that another worker holds is looked at again, in case that one dies, ms. */
+const LOOK_AGAIN_MS = 5_000;
 
 /**
  * A task's way through a worker: auction → award → sandbox → settlement, with the next-ranked agent's turn after a
  * failure, and another auction after the last of them. Runs at least once per task; what it writes is guarded, so that a second run of the same task settles nothing.
  *
- * What is nobody's fault (storage or database away, this process stopping) hands the task back to the queue.
+ * The queue may hand out an entry too early or twice (a worker that hangs, a clock that is off, a backend that forgets): the row
+ * says whether it is time, and whose the task is. What is nobody's fault (storage or database away, this process stopping) hands the
+ * task back to the queue.
  */
 @Injectable()
 export class TaskProcessor {
   private readonly logger = new Logger('Processor');
+  private readonly stopping = new AbortController();
 
   constructor(
     private readonly tasks: TaskLookup,
     private readonly metaAgent: MetaAgent,
     private readonly attempts: AttemptRunner,
     private readonly store: TaskStore,
+    private readonly presence: Presence,
   ) {}
 
   async process(taskId: string): Promise<Handled> {
-    const task = await this.tasks.unfinished(taskId);
+    const task = await this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
     if (!task) return;
+    if (task.startsInMs > 0) return { againInMs: task.startsInMs };
+    if (task.heldForMs > 0) return { againInMs: Math.min(task.heldForMs, LOOK_AGAIN_MS) };
     if (isPastDeadline(task)) return this.fail(task, [], DEADLINE_EXCEEDED);
     if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, [], WORKERS_LOST);
     if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, [], SERVER_FAULT);
@@ -53,13 +63,23 @@ export class TaskProcessor {
       const asked = [...task.failedAgentIds, ...failures.map(({ agent }) => agent.agentId)];
       if (asked.length >= this.metaAgent.agentsPerTask) return this.fail(task, failures, failure(failures));
       const stale = round === 'stale';
-      const auction = await insist(() => this.metaAgent.auction(task, asked, stale));
+      const auction = await this.insist(() => this.metaAgent.auction(task, asked, stale));
       if (auction.worthWaiting) return this.wait(task, failures);
       if (auction.failure && asked.length > 0) return this.fail(task, failures, failure(failures));
       if (auction.failure) return this.fail(task, failures, auction.failure, auction);
       round = await this.runRound(task, auction, failures);
       if (typeof round === 'object') return round.handled;
     }
+  }
+
+  /** Kills what runs, hands it back and begins nothing more; the database, if it is away, is waited for no longer. */
+  stop(): void {
+    this.stopping.abort();
+    this.attempts.stop();
+  }
+
+  private insist<T>(work: () => Promise<T>): Promise<T> {
+    return insist(work, this.stopping.signal);
   }
 
   /** Lets the agents of one auction try in their order, until one completes or none may try any more. */
@@ -74,10 +94,10 @@ export class TaskProcessor {
         if (award !== 'changed') return 'stale';
         result = await this.attempts.run(task, agent, ordinal);
       } catch (error) {
-        return { handled: await this.handBack(task, agent, ordinal, error as Error) };
+        return { handled: await this.handBack(task, agent, failures, error as Error) };
       }
       if (result.end === 'overtaken') return ENDED;
-      if (result.end === 'stopped') return { handled: await this.handBack(task, agent, ordinal) };
+      if (result.end === 'stopped') return { handled: await this.handBack(task, agent, failures) };
       if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result) };
       failures.push({ agent, ...result });
       if (isPastDeadline(task)) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
@@ -106,6 +126,7 @@ export class TaskProcessor {
         agentRevision: agent.revision,
         version: agent.version,
         priceMicro: agent.priceMicro,
+        worker: this.presence.id,
       },
       ended: failed?.record ?? lostWith(task),
       scoreboard: turn === 0 ? auction.scoreboard : undefined,
@@ -117,49 +138,56 @@ export class TaskProcessor {
   }
 
   /**
-   * Puts a task back that this worker cannot go on with; its attempt counts against nobody.
+   * Puts a task back that this worker cannot go on with; the attempt of `agent` counts against nobody.
    * @param fault why not; without: this process stops
    */
-  private async handBack(task: UnfinishedTask, agent: Bidder, ordinal: number, fault?: Error): Promise<Handled> {
+  private async handBack(
+    task: UnfinishedTask,
+    agent: Bidder,
+    failures: readonly Failure[],
+    fault?: Error,
+  ): Promise<Handled> {
+    const attempt = task.attempt + failures.length + 1;
+    const reason = fault ? 'fault' : 'stop';
     if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
     const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
-    await insist(() =>
+    const handedBack = await this.insist(() =>
       this.store.transition({
         taskId: task.id,
         to: 'queued',
         from: ['assigned', 'running'],
-        attempt: ordinal,
+        attempt,
         ended: { outcome: HANDED_BACK, error, metering: null },
-        event: {
-          type: 'task.requeued',
-          data: { status: 'queued', attempt: ordinal, agent_id: agent.agentId, reason: fault ? 'fault' : 'stop' },
-        },
+        event: { type: 'task.requeued', data: { status: 'queued', attempt, agent_id: agent.agentId, reason } },
         agentOwnerId: agent.ownerId,
       }),
     );
+    // The award was not written: what came before it still is to be told.
+    if (!handedBack) await this.requeue(task, failures, reason);
     return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
   }
 
-  /** Puts a task back that only busy agents could do. It keeps its place among attempts: who has failed it is not asked again. */
+  /** Puts a task back that only busy agents could do. */
   private async wait(task: UnfinishedTask, failures: readonly Failure[]): Promise<Handled> {
+    await this.requeue(task, failures, 'busy');
+    return { againInMs: pauseWhileBusy(ageOf(task.id)) };
+  }
+
+  /** Puts a task back between two attempts. It keeps its place among them: who has failed it is not asked again. */
+  private async requeue(task: UnfinishedTask, failures: readonly Failure[], reason: string): Promise<void> {
     const last = failures.at(-1);
     const attempt = task.attempt + failures.length;
-    if (last || task.status !== 'queued') {
-      const change: TaskChange = {
-        taskId: task.id,
-        to: 'queued',
-        from: ['assigned', 'running'],
-        attempt,
-        ended: last?.record ?? lostWith(task),
-        event: {
-          type: 'task.requeued',
-          data: { status: 'queued', ...(last && presentFailure(last, attempt)), reason: 'busy' },
-        },
-        agentOwnerId: last?.agent.ownerId,
-      };
-      await insist(() => this.store.transition(change));
-    }
-    return { againInMs: pauseWhileBusy(ageOf(task.id)) };
+    if (!last && task.status === 'queued') return;
+    const change: TaskChange = {
+      taskId: task.id,
+      to: 'queued',
+      from: ['assigned', 'running'],
+      attempt,
+      ended: last?.record ?? lostWith(task),
+      event: { type: 'task.requeued', data: { status: 'queued', ...(last && presentFailure(last, attempt)), reason } },
+      agentOwnerId: last?.agent.ownerId,
+    };
+    await this.insist(() => this.store.transition(change));
   }
 
   private async complete(
@@ -179,8 +207,11 @@ export class TaskProcessor {
       event: { type: 'task.completed', data: completion(agent, ordinal, result) },
       agentOwnerId: agent.ownerId,
     };
-    const settled = await insist(() => this.store.transition(change));
-    if (!settled) this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
+    const settled = await this.insist(() => this.store.transition(change));
+    // Written, and the answer was lost with the connection: a repetition finds it done.
+    if (settled || (await this.insist(() => this.tasks.outcome(task.id, ordinal))) === 'completed') return;
+    lateResults.inc();
+    this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
   }
 
   /** @param auction the one that found nobody */
@@ -202,7 +233,7 @@ export class TaskProcessor {
       event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
       agentOwnerId: last?.agent.ownerId,
     };
-    await insist(() => this.store.transition(change));
+    await this.insist(() => this.store.transition(change));
   }
 }
 

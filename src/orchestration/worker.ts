@@ -2,10 +2,10 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { ConfigService } from '@nestjs/config';
 import { within } from '../common/work-context.js';
 import type { Environment, QueueConfig } from '../config/index.js';
+import { Presence } from '../database/index.js';
 import { tellRoutine } from '../observability/index.js';
 import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { Admission } from './admission.js';
-import { AttemptRunner } from './attempt.js';
 import { Intake } from './intake.js';
 import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
@@ -22,7 +22,7 @@ export class Worker implements OnApplicationBootstrap {
 
   constructor(
     private readonly processor: TaskProcessor,
-    private readonly attempts: AttemptRunner,
+    private readonly presence: Presence,
     private readonly sweeper: Sweeper,
     private readonly admission: Admission,
     private readonly retention: Retention,
@@ -33,7 +33,8 @@ export class Worker implements OnApplicationBootstrap {
     this.config = config.get('queue', { infer: true });
   }
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
+    await this.presence.enter();
     this.queue.consume((taskId) => this.work(taskId), this.intake.limit);
     this.intake.onChange((limit) => this.queue.limit(limit));
     this.admission.start();
@@ -57,9 +58,10 @@ export class Worker implements OnApplicationBootstrap {
    * To be called before the application is closed.
    */
   async drain(): Promise<void> {
-    const patience = setTimeout(() => this.attempts.stop(), this.config.shutdownGraceMs);
+    const patience = setTimeout(() => this.processor.stop(), this.config.shutdownGraceMs);
     const clocks = [this.sweeper, this.admission, this.retention];
     await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
     clearTimeout(patience);
+    await this.presence.leave();
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { MicroBatcher, Sql } from '../database/index.js';
+import { isPresent, MicroBatcher, Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
@@ -8,12 +8,14 @@ import { risen } from './waiting-line.js';
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
 @Injectable()
 export class TaskLookup {
-  private readonly beginnings: MicroBatcher<string, UnfinishedTask | null>;
+  private readonly beginnings: MicroBatcher<{ taskId: string; trustsAbsence: boolean }, UnfinishedTask | null>;
 
   constructor(private readonly sql: Sql) {
     this.beginnings = new MicroBatcher(
-      async (taskIds) => {
-        const rows = await sql.query<UnfinishedRow>('task-unfinished', UNFINISHED, [taskIds]);
+      async (asked) => {
+        const taskIds = asked.map(({ taskId }) => taskId);
+        const trustsAbsence = asked.every((one) => one.trustsAbsence);
+        const rows = await sql.query<UnfinishedRow>('task-unfinished', UNFINISHED, [taskIds, trustsAbsence]);
         const tasks = new Map(rows.map((row) => [row.id, toUnfinishedTask(row)]));
         return taskIds.map((id) => tasks.get(id) ?? null);
       },
@@ -22,9 +24,12 @@ export class TaskLookup {
     );
   }
 
-  /** @returns null when there is no such task, or it has ended */
-  unfinished(taskId: string): Promise<UnfinishedTask | null> {
-    return this.beginnings.add(taskId);
+  /**
+   * @param trustsAbsence whether a worker that is not there has died
+   * @returns null when there is no such task, or it has ended
+   */
+  unfinished(taskId: string, trustsAbsence: boolean): Promise<UnfinishedTask | null> {
+    return this.beginnings.add({ taskId, trustsAbsence });
   }
 
   /** Tasks older than `graceMs` that have not ended and are not held. */
@@ -70,6 +75,12 @@ export class TaskLookup {
     return rows.map(({ id }) => id);
   }
 
+  /** How an attempt has ended; null while it goes on. */
+  async outcome(taskId: string, ordinal: number): Promise<string | null> {
+    const [row] = await this.sql.query<{ outcome: string | null }>('task-outcome', OUTCOME, [taskId, ordinal]);
+    return row?.outcome ?? null;
+  }
+
   /** What a submission with this key has become, if there was one in the last `ttlMs`. */
   async submission(userId: string, key: string, ttlMs: number): Promise<EarlierSubmission | null> {
     const [row] = await this.sql.query<{ fingerprint: string; task_ids: string[] }>('task-by-key', BY_KEY, [
@@ -82,10 +93,11 @@ export class TaskLookup {
 
   /**
    * Tasks whose row says there is work but whose entry may be lost: queued for longer than `graceMs`, or held by a
-   * worker whose lease has run out.
+   * worker whose lease has run out; the oldest first.
+   * @param after only those with a greater id
    */
-  async abandoned(graceMs: number, limit: number): Promise<QueueEntry[]> {
-    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, [graceMs, limit]);
+  async abandoned(graceMs: number, after: string, limit: number): Promise<QueueEntry[]> {
+    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, [graceMs, after, limit]);
     return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
   }
 }
@@ -114,6 +126,10 @@ export interface UnfinishedTask {
   region: string | null;
   regionRequired: boolean;
   timeoutMs: number;
+  /** How long it is not to begin yet, ms: by the database's clock, as all of these. */
+  startsInMs: number;
+  /** How long it still belongs to the worker that holds it, ms; 0 when nobody holds it, or that worker has died. */
+  heldForMs: number;
   /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
   deadlineAt: number;
   /** Agents that have had an attempt and failed; one that was lost with its worker or handed back has not. */
@@ -153,6 +169,8 @@ interface UnfinishedRow {
   region: string | null;
   region_required: boolean;
   timeout_ms: number;
+  starts_in_ms: number | null;
+  held_for_ms: number | null;
   remaining_ms: number | null;
   failed: string[];
   lost: number;
@@ -172,6 +190,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   region: row.region,
   regionRequired: row.region_required,
   timeoutMs: row.timeout_ms,
+  startsInMs: Math.max(0, row.starts_in_ms ?? 0),
+  heldForMs: Math.max(0, row.held_for_ms ?? 0),
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
@@ -181,6 +201,10 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
 const UNFINISHED = `
   SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, region,
          region_required, timeout_ms,
+         (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
+         -- A worker is asked for only while its lease lasts, and most tasks have none.
+         CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
+           THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS held_for_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks
@@ -210,6 +234,8 @@ const OVERTAKEN = `
     FROM unnest($1::uuid[], $2::int[]) AS held(id, ordinal)
     JOIN tasks ON tasks.id = held.id
    WHERE tasks.status NOT IN ('assigned', 'running') OR tasks.attempt <> held.ordinal`;
+
+const OUTCOME = 'SELECT outcome FROM task_attempts WHERE task_id = $1 AND ordinal = $2';
 
 const LOAD_BY_USER = `
   SELECT user_id,
@@ -244,7 +270,8 @@ const BY_KEY = `
 const ABANDONED = `
   SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
     FROM tasks
-   WHERE (status = 'queued' AND NOT held AND created_at < now() - $1 * interval '1 millisecond')
-      OR (status IN ('assigned', 'running') AND lease_until < now())
+   WHERE id > $2
+     AND ((status = 'queued' AND NOT held AND created_at < now() - $1 * interval '1 millisecond')
+       OR (status IN ('assigned', 'running') AND lease_until < now()))
    ORDER BY id
-   LIMIT $2`;
+   LIMIT $3`;

@@ -207,6 +207,8 @@ export interface Award {
   agentId: string;
   /** Of the agent as it bid. */
   agentRevision: string;
+  /** Who holds the task from now on: the worker's `Presence`. */
+  worker: number;
   version: string;
   priceMicro: bigint;
 }
@@ -379,6 +381,7 @@ const toChangeRow = (change: TaskChange) => ({
   agent_owner_id: change.agentOwnerId ?? null,
   version: change.award?.version ?? null,
   price_micro: change.award?.priceMicro.toString() ?? null,
+  worker: change.award?.worker ?? null,
   lease_ms: change.leaseMs ?? null,
   ended_outcome: change.ended?.outcome ?? null,
   ended_error: asText(change.ended?.error),
@@ -412,7 +415,7 @@ const TRANSITION = `
         SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
           AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
                   forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
-                  agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
+                  agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text)
       ) AS change
@@ -430,6 +433,7 @@ const TRANSITION = `
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'
              ELSE lease_until END,
+           worker = CASE WHEN to_status IN ('assigned', 'running') THEN coalesce(change.worker, tasks.worker) END,
            result = coalesce(change.result::json, tasks.result),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),

@@ -98,6 +98,10 @@ export class Task {
   @Column({ type: 'timestamptz', nullable: true })
   leaseUntil: Date | null;
 
+  /** The worker that holds it, by its `Presence`: while that is there, the lease is its own. */
+  @Column({ type: 'integer', nullable: true })
+  worker: number | null;
+
   @Column({ type: 'json', nullable: true })
   result: unknown;
 

@@ -566,7 +566,14 @@ const change = (taskId: string, to: TaskStatus): TaskChange => ({
   event: { type: 'task.log', data: { to } },
 });
 
-const award = (ordinal: number) => ({ ordinal, agentId: AGENT, agentRevision, version: '2.0.0', priceMicro: 5n });
+const award = (ordinal: number) => ({
+  ordinal,
+  agentId: AGENT,
+  agentRevision,
+  version: '2.0.0',
+  priceMicro: 5n,
+  worker: 7,
+});
 
 const ended = (outcome: string) => ({
   outcome,

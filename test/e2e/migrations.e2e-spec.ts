@@ -3,7 +3,9 @@ import { DataSource } from 'typeorm';
 import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
 import { dataSourceOptions, migrate, pendingMigrations, revert } from '../../src/data-source.js';
 import { newId } from '../../src/common/ids.js';
+import { loginAdmin } from '../support/client.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { startServer } from '../support/server.js';
 import { ask } from './rows.js';
 
 describe('migrations', () => {
@@ -28,6 +30,20 @@ describe('migrations', () => {
 
   it('do nothing when they run again', async () => {
     expect(await dataSource.runMigrations({ transaction: 'each' })).toEqual([]);
+  });
+});
+
+describe('processes that start together on an empty database', () => {
+  it('all serve: one of them migrates it, one of them makes the admin', async () => {
+    const database = await createEmptyDatabase();
+    const env = { DATABASE_URL: database.url, JWT_SECRET: 'shared by the three servers of this test' };
+    const servers = await Promise.all(Array.from({ length: 3 }, () => startServer({ env })));
+    const said = (words: string) => servers.filter((server) => server.stdout().includes(words)).length;
+    expect(said('migrated the database: Init')).toBe(1);
+    expect(said('the password from ADMIN_PASSWORD')).toBe(1);
+    for (const { url } of servers) await loginAdmin(url);
+    await Promise.all(servers.map((server) => server.stop()));
+    await database.drop();
   });
 });
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** Stands between a server and its PostgreSQL, and can stop time at a statement. */
+/** Stands between a server and its PostgreSQL, can stop time at a statement, and can be away. */
 export interface PostgresProxy {
   /** The database, through the proxy. */
   readonly url: string;
@@ -11,6 +11,9 @@ export interface PostgresProxy {
    * @returns resolves once it is held
    */
   hold(what: 'statement' | 'answer', ...texts: string[]): Promise<void>;
+  /** Breaks all connections and every new one, until `comeBack`. */
+  goAway(): void;
+  comeBack(): void;
   close(): Promise<void>;
 }
 
@@ -19,7 +22,13 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let trap: Trap | undefined;
+  let away = false;
+  const breakAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
   const server = createServer((client) => {
+    client.on('error', () => undefined);
+    if (away) return void client.destroy();
     const database = connect(Number(target.port), target.hostname);
     let seen = 0;
     let silent = false;
@@ -55,9 +64,16 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   return {
     url: url.href,
     hold: (what, ...texts) => new Promise((resolve) => (trap = { what, texts, held: (it) => resolve(it as never) })),
+    goAway() {
+      away = true;
+      breakAll();
+    },
+    comeBack() {
+      away = false;
+    },
     async close() {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      breakAll();
       await once(server, 'close');
     },
   };
