@@ -183,11 +183,12 @@ interface Subscription {
 
 /** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
 function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscription[]): void {
-  const gathering = subscriptions.filter(({ gathered }) => gathered);
-  for (const { gathered } of gathering) gathered?.push(event);
-  if (gathering.length === 0 && subscriptions.every(({ replayedTo }) => event.seq > replayedTo)) {
-    subscriber.deliver(event);
+  let due = true;
+  for (const { gathered, replayedTo } of subscriptions) {
+    gathered?.push(event);
+    if (gathered || event.seq <= replayedTo) due = false;
   }
+  if (due) subscriber.deliver(event);
 }
 
 const NO_PAST: Replay = { events: [], complete: true };
