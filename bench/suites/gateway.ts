@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { api, expectStatus } from '../../test/support/client.js';
 import { Sql } from '../../src/database/index.js';
@@ -6,12 +5,13 @@ import { EventLog, type EventStream } from '../../src/feed/index.js';
 import { PostgresEventStream } from '../../src/feed/drivers/postgres-event-stream.js';
 import { RedisEventStream } from '../../src/feed/drivers/redis-event-stream.js';
 import type { Bench, Report } from '../bench.js';
+import type { BareSocketsCommand } from '../peer/bare-sockets.js';
+import { type Broadcaster, Crowd, type Heard } from '../support/crowd.js';
 import { sharedClock } from '../support/event-socket.js';
 import { type Installation, startInstallation, TASK } from '../support/installation.js';
 import { bombard, during, request } from '../support/load.js';
-import { startProcess } from '../support/servers.js';
+import { MEMORY_PROBE, type Process, startProcess } from '../support/servers.js';
 import type { Backend } from '../support/services.js';
-import type { Arrivals, ClientCommand } from '../support/socket-clients.js';
 import { type Figure, percentile } from '../support/statistics.js';
 
 const file = (name: string): string => fileURLToPath(new URL(`../${name}.js`, import.meta.url));
@@ -22,14 +22,12 @@ const CROWDS: { sockets: number; events: number; below?: number }[] = [
   { sockets: 1000, events: 20, below: 10 },
   { sockets: 10_000, events: 5 },
 ];
-/** Between two events, so that each is alone. */
-const BETWEEN_MS = 20;
-const SETTLE_MS = 2000;
 
 /**
  * The feed on its way to sockets, and the API beside a controller that does nothing. An event is committed by this
  * process, as a worker would, and goes over the doorbell to a process that has the API alone; the sockets are held by a
- * third. A latency is from the commit to the moment a socket has read the event.
+ * third. A latency is from the commit to the moment a socket has read the event. The peer is a bare Socket.IO server that is
+ * told to send the same bytes: its latency begins when it does.
  */
 export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, {
@@ -56,67 +54,65 @@ async function crowds(
   installation: Installation,
   sizes: typeof CROWDS,
 ): Promise<Figure[]> {
-  const { url, token } = installation;
-  const clients = await startProcess([file('support/socket-clients')], {});
-  bench.onEnd(clients.stop);
-  const tell = <Answer>(command: ClientCommand): Promise<Answer> => clients.ask(command);
   const author = await Author.open(installation);
   bench.onEnd(() => author.close());
+  const peer = await bareSockets();
+  bench.onEnd(peer.stop);
+  const { url, token, memory } = installation;
+  const ours = await Crowd.open(bench, { url, token, memory, emit: () => author.commit() });
+  const bare = await Crowd.open(bench, peer);
   const about = { suite: 'gateway', backend } as const;
   const figures: Figure[] = [];
-  const rates: number[] = [];
-  let open = 0;
-  let idle = 0;
+  let held = 1;
   for (const { sockets, events, below } of sizes) {
-    if (open === 1) {
-      // One socket more or less, and all that the first one brought into being, is not to count.
-      idle = await installation.memory();
-    }
-    rates.push(await tell<number>({ type: 'open', url, token, count: sockets - open }));
-    const newcomers = sockets - open;
-    open = sockets;
-    if (newcomers > 1000) {
-      await pause(SETTLE_MS);
-      const each = ((await installation.memory()) - idle) / (sockets - 1);
-      figures.push(
-        { ...about, name: `connections, ${newcomers} from one process`, unit: '/s', ours: [rates.at(-1)!] },
-        {
-          ...about,
-          name: `memory of one of ${sockets} idle sockets`,
-          unit: 'bytes',
-          ours: [each],
-          aim: { below: 20_000 },
-        },
-      );
-    }
-    const p50: number[] = [];
-    const p99: number[] = [];
-    const last: number[] = [];
-    for (let round = 0; round < bench.scale.rounds; round++) {
-      const latencies: number[] = [];
-      const slowest: number[] = [];
-      for (let event = 0; event < events; event++) {
-        const { seq, committedAt } = await author.commit();
-        const arrivals = await tell<Arrivals>({ type: 'await', seq, count: sockets });
-        for (const at of arrivals) latencies.push(at - committedAt);
-        slowest.push(Math.max(...arrivals) - committedAt);
-        await pause(BETWEEN_MS);
+    if (sockets > held) {
+      const rates = { ours: [await ours.grow(sockets)], peer: [await bare.grow(sockets)] };
+      if (sockets - held > 1000) {
+        const memory = { ours: [await ours.memoryOfEach()], peer: [await bare.memoryOfEach()] };
+        const [connections, each] = [`connections, ${sockets - held} from one process`, `memory of one of ${sockets}`];
+        figures.push(
+          { ...about, name: connections, unit: '/s', ...rates },
+          { ...about, name: `${each} idle sockets`, unit: 'bytes', ...memory, aim: { below: 20_000 } },
+        );
       }
-      p50.push(percentile(latencies, 0.5));
-      p99.push(percentile(latencies, 0.99));
-      last.push(percentile(slowest, 0.5));
     }
+    held = sockets;
+    const rounds: { ours: Heard; peer: Heard }[] = [];
+    for (let round = 0; round < bench.scale.rounds; round++) {
+      rounds.push({ ours: await ours.hear(events), peer: await bare.hear(events) });
+    }
+    const ofBoth = (of: keyof Heard) => ({
+      unit: 'ms' as const,
+      ours: rounds.map((round) => round.ours[of]),
+      peer: rounds.map((round) => round.peer[of]),
+    });
     const crowd = `${sockets.toLocaleString('en')} ${sockets === 1 ? 'socket' : 'sockets'}`;
     figures.push(
-      { ...about, name: `commit → ${crowd}, p50`, unit: 'ms', ours: p50 },
-      { ...about, name: `commit → ${crowd}, p99`, unit: 'ms', ours: p99, ...(below && { aim: { below } }) },
+      { ...about, name: `commit → ${crowd}, p50`, ...ofBoth('p50') },
+      { ...about, name: `commit → ${crowd}, p99`, ...ofBoth('p99'), ...(below && { aim: { below } }) },
     );
-    if (sockets > 1) figures.push({ ...about, name: `commit → the last of ${crowd}, p50`, unit: 'ms', ours: last });
+    if (sockets > 1) figures.push({ ...about, name: `commit → the last of ${crowd}, p50`, ...ofBoth('last') });
   }
-  await tell({ type: 'close' });
-  await clients.stop();
-  await author.close();
+  await Promise.all([ours.close(), bare.close()]);
+  await Promise.all([author.close(), peer.stop()]);
   return figures;
+}
+
+/** A Socket.IO server with nothing around it. */
+async function bareSockets(): Promise<Broadcaster & Pick<Process, 'stop'>> {
+  const server = await startProcess([`--import=${MEMORY_PROBE}`, file('peer/bare-sockets')], {});
+  let seq = 0;
+  return {
+    url: server.url,
+    token: 'Socket.IO by itself asks nobody who it is.',
+    emit: async () => {
+      const event = { seq: ++seq, ...EVENT, agent_owner_id: null, at: new Date().toISOString() };
+      const at = await server.ask<number>({ type: 'emit', event } satisfies BareSocketsCommand);
+      return { seq, at };
+    },
+    memory: () => server.ask({ type: 'memory' }),
+    stop: server.stop,
+  };
 }
 
 /** `GET /tasks/:id`, authenticated, and the same bytes from a bare Nest controller on the same adapter. */
@@ -175,16 +171,10 @@ class Author {
     return new Author(sql, stream, new EventLog(sql, stream), id as string);
   }
 
-  /** @returns when it was committed, on the shared clock: the doorbell is rung in the turn that hears of the commit */
-  async commit(): Promise<{ seq: number; committedAt: number }> {
-    const seq = await this.log.post({
-      type: 'agent.updated',
-      task_id: null,
-      user_id: this.userId,
-      agent_owner_id: null,
-      data: { note: 'An event of the usual size, which is some hundred bytes of data beside its head.' },
-    });
-    return { seq, committedAt: this.stream.rungAt };
+  /** The doorbell is rung in the turn that hears of the commit. */
+  async commit(): Promise<{ seq: number; at: number }> {
+    const seq = await this.log.post({ ...EVENT, user_id: this.userId, agent_owner_id: null });
+    return { seq, at: this.stream.rungAt };
   }
 
   async close(): Promise<void> {
@@ -192,6 +182,13 @@ class Author {
     await this.sql.close().catch(() => undefined); // closed before
   }
 }
+
+const EVENT = {
+  type: 'agent.updated',
+  task_id: null,
+  user_id: '01900000-0000-7000-8000-000000000000',
+  data: { note: 'An event of the usual size, which is some hundred bytes of data beside its head.' },
+} as const;
 
 /** A doorbell that knows when it was rung last. */
 class TimedStream implements EventStream {

@@ -4,7 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const MEMORY_PROBE = new URL('memory-probe.js', import.meta.url).href;
+/** To be imported by a server whose memory is asked for. */
+export const MEMORY_PROBE = new URL('memory-probe.js', import.meta.url).href;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 8000;

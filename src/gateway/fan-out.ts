@@ -19,22 +19,24 @@ export interface Receiver {
   queuedBytes: number;
   /** Since when the first of them wait, milliseconds since the epoch. */
   queuedSince: number;
-  /** Called when the client reads too slowly to follow; must stop its deliveries. */
-  onLagging(): void;
 }
 
 /**
  * Events on their way to sockets. All of one turn go out together at its end, and each event is encoded and framed once
  * however many sockets get it: at a thousand sockets that encoding is most of the work.
  */
-export class FanOut {
-  private readonly outbox = new Map<FeedEvent, Receiver[]>();
+export class FanOut<R extends Receiver> {
+  private readonly outbox = new Map<FeedEvent, R[]>();
   /** Events handed to sockets so far, counted once for each. */
   delivered = 0;
 
-  constructor(private readonly server: Server) {}
+  /** @param onLagging called for a receiver that reads too slowly to follow; must stop its deliveries */
+  constructor(
+    private readonly server: Server,
+    private readonly onLagging: (receiver: R) => void,
+  ) {}
 
-  add(event: FeedEvent, receiver: Receiver): void {
+  add(event: FeedEvent, receiver: R): void {
     if (this.outbox.size === 0) queueMicrotask(() => this.flush());
     const receivers = this.outbox.get(event);
     if (receivers) receivers.push(receiver);
@@ -42,7 +44,7 @@ export class FanOut {
   }
 
   private flush(): void {
-    const touched = new Set<Receiver>();
+    const touched = new Set<R>();
     for (const [event, receivers] of this.outbox) {
       const whole = receivers.filter(({ caller }) => seesAll(caller, event));
       this.send(event, whole);
@@ -56,7 +58,7 @@ export class FanOut {
       for (const receiver of receivers) touched.add(receiver);
     }
     this.outbox.clear();
-    for (const receiver of touched) if (isLagging(receiver)) receiver.onLagging();
+    for (const receiver of touched) if (isLagging(receiver)) this.onLagging(receiver);
   }
 
   private send(event: FeedEvent, receivers: Receiver[]): void {

@@ -155,6 +155,16 @@ it('hands events about nobody in particular to nobody', async () => {
   expect(reader.live).toEqual([]);
 });
 
+it('hands an announcement to everybody once, at a cost that grows with their number alone', async () => {
+  const { hub, feed } = await open();
+  const readers = await Promise.all(
+    Array.from({ length: 20_000 }, (_, index) => subscribe(hub, { kind: 'user', id: `user-${index}` })),
+  );
+  await subscribe(hub, TASK, undefined, readers[0]);
+  feed.append({ ...task(), type: 'system.announcement' });
+  expect(readers.every(({ live }) => live.length === 1)).toBe(true);
+});
+
 interface Reader extends Subscriber {
   live: number[];
   replay: Replay | null;
@@ -178,7 +188,7 @@ async function subscribe(hub: Hub, topic: Topic, afterSeq?: number, reader = col
   return reader;
 }
 
-type Draft = Pick<FeedEvent, 'task_id' | 'user_id'>;
+type Draft = Pick<FeedEvent, 'task_id' | 'user_id'> & Partial<Pick<FeedEvent, 'type'>>;
 
 const task = (id = TASK.id): Draft => ({ task_id: id, user_id: null });
 

@@ -122,7 +122,11 @@ export class Hub implements OnApplicationBootstrap {
   /** What was gathered for a replay that does not come is still owed to the subscriber's other topics. */
   private giveUp(topic: Topic, subscriber: Subscriber, { gathered }: Subscription, replayedTo: number): void {
     this.unsubscribe(topic, subscriber);
-    for (const event of gathered ?? []) if (event.seq > replayedTo) this.hand(event, subscriber);
+    for (const event of gathered ?? []) {
+      if (event.seq <= replayedTo) continue;
+      const others = this.topicsOf(event).flatMap((name) => this.topics.get(name)?.get(subscriber) ?? []);
+      if (others.length > 0) hand(event, subscriber, others);
+    }
   }
 
   private register(topic: Topic, subscriber: Subscriber, subscription: Subscription): void {
@@ -147,18 +151,21 @@ export class Hub implements OnApplicationBootstrap {
   private dispatch(events: FeedEvent[]): void {
     for (const event of events) {
       this.position = event.seq;
-      const followers = this.topicsOf(event).flatMap((topic) => [...(this.topics.get(topic)?.keys() ?? [])]);
-      for (const subscriber of new Set(followers)) this.hand(event, subscriber);
+      for (const [subscriber, subscriptions] of this.followersOf(event)) hand(event, subscriber, subscriptions);
     }
   }
 
-  /** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
-  private hand(event: FeedEvent, subscriber: Subscriber): void {
-    const subscriptions = this.topicsOf(event).flatMap((topic) => this.topics.get(topic)?.get(subscriber) ?? []);
-    const gathering = subscriptions.filter(({ gathered }) => gathered);
-    for (const { gathered } of gathering) gathered?.push(event);
-    const due = subscriptions.length > 0 && gathering.length === 0;
-    if (due && subscriptions.every(({ replayedTo }) => event.seq > replayedTo)) subscriber.deliver(event);
+  /** Who follows an event, and by which subscriptions. */
+  private followersOf(event: FeedEvent): Map<Subscriber, Subscription[]> {
+    const followers = new Map<Subscriber, Subscription[]>();
+    for (const topic of this.topicsOf(event)) {
+      for (const [subscriber, subscription] of this.topics.get(topic) ?? []) {
+        const others = followers.get(subscriber);
+        if (others) others.push(subscription);
+        else followers.set(subscriber, [subscription]);
+      }
+    }
+    return followers;
   }
 
   private topicsOf(event: FeedEvent): string[] {
@@ -172,6 +179,16 @@ interface Subscription {
   gathered: FeedEvent[] | null;
   /** The replay carried everything up to here: the table may be ahead of the live feed of this process. */
   replayedTo: number;
+}
+
+/** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
+function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscription[]): void {
+  let due = true;
+  for (const { gathered, replayedTo } of subscriptions) {
+    gathered?.push(event);
+    if (gathered || event.seq <= replayedTo) due = false;
+  }
+  if (due) subscriber.deliver(event);
 }
 
 const NO_PAST: Replay = { events: [], complete: true };

@@ -11,19 +11,12 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import {
-  AccessTokens,
-  ApiKeys,
-  assertScope,
-  type Caller,
-  LastingAccess,
-  type LastingConnection,
-} from '../auth/index.js';
+import { AccessTokens, ApiKeys, assertScope, type Caller, LastingAccess } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { ConnectionLimits } from './connection-limits.js';
-import { FanOut, isBehind, type Receiver } from './fan-out.js';
-import { Hub, PAGE, type Replay, type Subscriber } from './hub.js';
-import { MessageBudget } from './message-budget.js';
+import { FanOut, isBehind } from './fan-out.js';
+import { Hub, PAGE, type Replay } from './hub.js';
+import { Listener } from './listener.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
 import { asSeenBy } from './visibility.js';
@@ -51,8 +44,9 @@ const DRAIN_POLL_MS = 20;
 @WebSocketGateway()
 export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection<Client>, OnGatewayDisconnect<Client> {
   private readonly logger = new Logger('Gateway');
-  private readonly clients = new Set<Client>();
-  private fanOut: FanOut;
+  /** By connection of the transport. */
+  private readonly listeners = new Map<Client['conn'], Listener>();
+  private fanOut: FanOut<Listener>;
   private laggingCount = 0;
 
   constructor(
@@ -65,7 +59,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   ) {}
 
   afterInit(server: Server): void {
-    this.fanOut = new FanOut(server);
+    this.fanOut = new FanOut(server, (listener) => this.tellLagging(listener));
     server.use(
       (socket, next) =>
         void this.admit(socket).then(
@@ -73,29 +67,34 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
           (error) => next(handshakeError(error)),
         ),
     );
+    // Once a connection takes what waits for it, nothing does.
+    server.engine.on('flush', (connection: Client['conn']) => {
+      const listener = this.listeners.get(connection);
+      if (listener) listener.queuedBytes = 0;
+    });
   }
 
   async handleConnection(client: Client): Promise<void> {
-    const { connection, receiver, budget } = client.data;
+    const listener = client.data;
     try {
       // Others may have taken the last place since the handshake.
-      this.limits.check(connection.caller.id, client.data.address);
+      this.limits.check(listener.caller.id, listener.address);
     } catch (error) {
-      return close(client, error as AppError);
+      return listener.close(error as AppError);
     }
-    this.clients.add(client);
-    const release = this.limits.take(connection.caller.id, client.data.address);
-    const forget = this.lasting.keep(connection);
-    client.data.leave = () => (release(), forget());
-    // Once the connection takes what waits for it, nothing does.
-    client.conn.on('flush', () => (receiver.queuedBytes = 0));
+    this.listeners.set(client.conn, listener);
+    const release = this.limits.take(listener.caller.id, listener.address);
+    const forget = this.lasting.keep(listener);
+    listener.leave = () => (release(), forget());
     client.use((packet, next) => {
-      if (budget.spend()) return next();
+      if (listener.budget.spend()) return next();
       const acknowledge: unknown = packet.at(-1);
       if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
     });
+    const cursor = parseCursor(client.handshake.auth.after_seq);
+    forgetHandshake(client);
     try {
-      await this.followUser(client, parseCursor(client.handshake.auth.after_seq));
+      await this.followUser(listener, cursor);
     } catch (error) {
       this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
       client.disconnect(true);
@@ -103,20 +102,20 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   handleDisconnect(client: Client): void {
-    this.clients.delete(client);
+    this.listeners.delete(client.conn);
     client.data.leave?.();
-    this.giveUpTopics(client);
+    this.giveUpTopics(client.data);
   }
 
   @SubscribeMessage('subscribe')
   async subscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown, @Ack() ack: unknown): Promise<void> {
     const answer: (acknowledgement: Acknowledgement) => void =
       typeof ack === 'function' ? (ack as never) : () => undefined;
-    const { caller } = client.data.connection;
+    const { caller } = client.data;
     try {
       const { topic, afterSeq } = parseSubscription(body);
       await this.topicAccess.authorise(caller, topic);
-      await this.follow(client, topic, afterSeq, ({ events, ...past }) =>
+      await this.follow(client.data, topic, afterSeq, ({ events, ...past }) =>
         answer({ ok: true, ...past, events: events.map((event) => asSeenBy(caller, event)) }),
       );
     } catch (error) {
@@ -129,7 +128,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   unsubscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Acknowledgement {
     try {
       const { topic } = parseSubscription(body);
-      this.hub.unsubscribe(topic, client.data.subscriber);
+      this.hub.unsubscribe(topic, client.data);
       client.data.topics.delete(topicName(topic));
       return { ok: true };
     } catch (error) {
@@ -141,12 +140,12 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   @SubscribeMessage('auth.refresh')
   async refresh(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Promise<Refreshed | Refusal> {
     try {
-      const { connection } = client.data;
+      const listener = client.data;
       const caller = await this.authenticate(body);
-      if (caller.id !== connection.caller.id || caller.role !== connection.caller.role) {
+      if (caller.id !== listener.caller.id || caller.role !== listener.caller.role) {
         throw new AppError('forbidden', 'OTHER_CALLER', 'These credentials are of another user or role: connect anew.');
       }
-      connection.caller = caller;
+      listener.caller = caller;
       const { expiresAt } = caller;
       return { ok: true, expires_at: expiresAt === Infinity ? null : new Date(expiresAt).toISOString() };
     } catch (error) {
@@ -156,9 +155,9 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   /** Figures of this process. */
   statistics(): { sockets: number; users: number; delivered: number; lagging: number } {
-    const users = new Set([...this.clients].map((client) => client.data.connection.caller.id));
+    const users = new Set([...this.listeners.values()].map(({ caller }) => caller.id));
     return {
-      sockets: this.clients.size,
+      sockets: this.listeners.size,
       users: users.size,
       delivered: this.fanOut.delivered,
       lagging: this.laggingCount,
@@ -171,19 +170,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     parseCursor(socket.handshake.auth.after_seq);
     const { ip } = socket.request as Handshake;
     this.limits.check(caller.id, ip);
-    const connection = { caller, onAccessEnded: (reason: AppError) => close(socket, reason) };
-    const onLagging = (): void => this.tellLagging(socket as Client);
-    const receiver: Receiver = { socket, caller, queuedBytes: 0, queuedSince: 0, onLagging };
-    const subscriber: Subscriber = { deliver: (event) => this.fanOut.add(event, receiver) };
-    const data: ClientData = {
-      connection,
-      address: ip,
-      receiver,
-      subscriber,
-      topics: new Map(),
-      budget: new MessageBudget(),
-    };
-    socket.data = data;
+    socket.data = new Listener(socket, caller, ip, this.fanOut);
   }
 
   /** @param credentials `{ token }` or `{ api_key }`, unchecked @throws AppError as HTTP answers it */
@@ -197,69 +184,56 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   /** The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read. */
-  private async followUser(client: Client, afterSeq: number | undefined): Promise<void> {
-    const { connection, subscriber, receiver } = client.data;
-    const { id } = connection.caller;
+  private async followUser(listener: Listener, afterSeq: number | undefined): Promise<void> {
+    const { socket, caller } = listener;
     let cursor = afterSeq;
     let complete = false;
-    while (!complete && client.connected) {
+    while (!complete && socket.connected) {
       const deliver = (past: Replay): void => {
-        if (past.gap) client.emit('gap', { topic: `user:${id}`, oldest_seq: past.oldest_seq });
-        for (const event of past.events) subscriber.deliver(event);
+        if (past.gap) socket.emit('gap', { topic: `user:${caller.id}`, oldest_seq: past.oldest_seq });
+        for (const event of past.events) listener.deliver(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
       };
-      await this.follow(client, { kind: 'user', id }, cursor, deliver, PAGE);
-      while (!complete && client.connected && isBehind(receiver)) await pause(DRAIN_POLL_MS);
+      await this.follow(listener, { kind: 'user', id: caller.id }, cursor, deliver, PAGE);
+      while (!complete && socket.connected && isBehind(listener)) await pause(DRAIN_POLL_MS);
     }
   }
 
   private async follow(
-    client: Client,
+    listener: Listener,
     topic: Topic,
     afterSeq: number | undefined,
     replay: (past: Replay) => void,
     most?: number,
   ): Promise<void> {
     const key = topicName(topic);
-    if (!client.data.topics.has(key) && client.data.topics.size >= MAX_TOPICS) {
+    if (!listener.topics.has(key) && listener.topics.size >= MAX_TOPICS) {
       throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
     }
-    client.data.topics.set(key, topic);
-    await this.hub.subscribe(topic, client.data.subscriber, afterSeq, replay, most);
+    listener.topics.set(key, topic);
+    await this.hub.subscribe(topic, listener, afterSeq, replay, most);
     // The client may have left while the past was read.
-    if (client.disconnected) this.hub.unsubscribe(topic, client.data.subscriber);
+    if (listener.socket.disconnected) this.hub.unsubscribe(topic, listener);
   }
 
   /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */
-  private tellLagging(client: Client): void {
+  private tellLagging(listener: Listener): void {
     this.laggingCount += 1;
-    client.emit('lagging', { topics: this.giveUpTopics(client) });
+    listener.socket.emit('lagging', { topics: this.giveUpTopics(listener) });
   }
 
-  private giveUpTopics({ data: { topics, subscriber } }: Client): { topic: string; after_seq: number }[] {
-    const cursors = [...topics].map(([name, topic]) => ({
+  private giveUpTopics(listener: Listener): { topic: string; after_seq: number }[] {
+    const cursors = [...listener.topics].map(([name, topic]) => ({
       topic: name,
-      after_seq: this.hub.unsubscribe(topic, subscriber),
+      after_seq: this.hub.unsubscribe(topic, listener),
     }));
-    topics.clear();
+    listener.topics.clear();
     return cursors;
   }
 }
 
-interface ClientData {
-  /** By whom it is held now: `auth.refresh` changes it. */
-  connection: LastingConnection & { caller: Caller };
-  address: string;
-  topics: Map<string, Topic>;
-  subscriber: Subscriber;
-  receiver: Receiver;
-  budget: MessageBudget;
-  /** Gives the connection's place back. */
-  leave?: () => void;
-}
-
-type Client = Socket & { data: ClientData };
+type Client = Socket & { data: Listener };
 
 type Refusal = { ok: false; code: string; message: string };
 type Refreshed = { ok: true; expires_at: string | null };
@@ -271,10 +245,13 @@ const TOO_MANY_MESSAGES: Refusal = {
   message: 'This connection sends too many messages: wait a second.',
 };
 
-/** Tells why before it closes. */
-function close(socket: Socket, { code, message }: AppError): void {
-  socket.emit('closing', { code, message });
-  socket.disconnect(true);
+/**
+ * What a connection was asked for with, a token and a browser's headers among it, is of no use once it is let in; Socket.IO
+ * would keep it for as long as the connection lasts.
+ */
+function forgetHandshake(client: Client): void {
+  Object.assign(client, { handshake: {} });
+  Object.assign(client.request, { headers: {}, rawHeaders: [] });
 }
 
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {
