@@ -16,6 +16,7 @@ import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-
 import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
 import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
 import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
+import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -62,6 +63,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     PricePolicy1795532000000,
     OwnerSuspension1795533000000,
     RevokedKeys1795534000000,
+    Traces1795545000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventLog, type FeedEvent, FeedTail } from '../feed/index.js';
+import { recordStep, SpanKind } from '../observability/index.js';
 import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 
 export interface Subscriber {
@@ -148,7 +149,9 @@ export class Hub implements OnApplicationBootstrap {
     for (const event of events) {
       this.position = event.seq;
       const followers = this.topicsOf(event).flatMap((topic) => [...(this.topics.get(topic)?.keys() ?? [])]);
+      if (followers.length === 0) continue;
       for (const subscriber of new Set(followers)) this.hand(event, subscriber);
+      recordStep('event.deliver', event.traceparent, Date.parse(event.at), deliveryStep(event));
     }
   }
 
@@ -173,5 +176,10 @@ interface Subscription {
   /** The replay carried everything up to here: the table may be ahead of the live feed of this process. */
   replayedTo: number;
 }
+
+const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({
+  kind: SpanKind.PRODUCER,
+  attributes: { 'zerostate.event.type': type, 'zerostate.event.seq': seq, 'zerostate.task.id': task_id ?? undefined },
+});
 
 const NO_PAST: Replay = { events: [], complete: true };

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ageOf } from '../common/ids.js';
+import { markFailed, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
@@ -9,13 +10,12 @@ import {
   LOST,
   type TaskError,
   type TaskChange,
-  TaskLookup,
   TaskStore,
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import { completion, failure, presentAward, presentFailure } from './settlement.js';
+import { attemptAttributes, completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
 
@@ -35,15 +35,12 @@ export class TaskProcessor {
   private readonly logger = new Logger('Processor');
 
   constructor(
-    private readonly tasks: TaskLookup,
     private readonly metaAgent: MetaAgent,
     private readonly attempts: AttemptRunner,
     private readonly store: TaskStore,
   ) {}
 
-  async process(taskId: string): Promise<Handled> {
-    const task = await this.tasks.unfinished(taskId);
-    if (!task) return;
+  async process(task: UnfinishedTask): Promise<Handled> {
     if (isPastDeadline(task)) return this.fail(task, [], DEADLINE_EXCEEDED);
     if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, [], WORKERS_LOST);
     if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, [], SERVER_FAULT);
@@ -95,7 +92,7 @@ export class TaskProcessor {
   ): Promise<ChangeOutcome> {
     const award = presentAward(agent, ordinal);
     const competitive = auction.scoreboard.competitive;
-    return this.store.award({
+    const change = {
       taskId: task.id,
       to: 'assigned',
       attempt: ordinal - 1,
@@ -113,6 +110,11 @@ export class TaskProcessor {
         ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
         : { type: 'task.assigned', data: { status: 'assigned', ...award, competitive } },
       agentOwnerId: (failed?.agent ?? agent).ownerId,
+    } satisfies TaskChange;
+    return traced('task.award', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
+      const outcome = await this.store.award(change);
+      step.setAttribute('zerostate.award', outcome);
+      return outcome;
     });
   }
 
@@ -123,20 +125,18 @@ export class TaskProcessor {
   private async handBack(task: UnfinishedTask, agent: Bidder, ordinal: number, fault?: Error): Promise<Handled> {
     if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
     const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
-    await insist(() =>
-      this.store.transition({
-        taskId: task.id,
-        to: 'queued',
-        from: ['assigned', 'running'],
-        attempt: ordinal,
-        ended: { outcome: HANDED_BACK, error, metering: null },
-        event: {
-          type: 'task.requeued',
-          data: { status: 'queued', attempt: ordinal, agent_id: agent.agentId, reason: fault ? 'fault' : 'stop' },
-        },
-        agentOwnerId: agent.ownerId,
-      }),
-    );
+    await this.settle({
+      taskId: task.id,
+      to: 'queued',
+      from: ['assigned', 'running'],
+      attempt: ordinal,
+      ended: { outcome: HANDED_BACK, error, metering: null },
+      event: {
+        type: 'task.requeued',
+        data: { status: 'queued', attempt: ordinal, agent_id: agent.agentId, reason: fault ? 'fault' : 'stop' },
+      },
+      agentOwnerId: agent.ownerId,
+    });
     return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
   }
 
@@ -157,7 +157,7 @@ export class TaskProcessor {
         },
         agentOwnerId: last?.agent.ownerId,
       };
-      await insist(() => this.store.transition(change));
+      await this.settle(change);
     }
     return { againInMs: pauseWhileBusy(ageOf(task.id)) };
   }
@@ -178,7 +178,7 @@ export class TaskProcessor {
       event: { type: 'task.completed', data: completion(agent, ordinal, result) },
       agentOwnerId: agent.ownerId,
     };
-    const settled = await insist(() => this.store.transition(change));
+    const settled = await this.settle(change);
     if (!settled) this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
   }
 
@@ -201,7 +201,19 @@ export class TaskProcessor {
       event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
       agentOwnerId: last?.agent.ownerId,
     };
-    await insist(() => this.store.transition(change));
+    await this.settle(change);
+  }
+
+  /** The last write of this worker about a task: it has ended, or goes back to the queue. */
+  private settle(change: TaskChange): Promise<boolean> {
+    const name = change.to === 'queued' ? 'task.requeue' : 'task.settle';
+    const attributes = { 'zerostate.task.status': change.to, 'zerostate.event.type': change.event.type };
+    return traced(name, { attributes }, async (step) => {
+      const written = await insist(() => this.store.transition(change));
+      step.setAttribute('zerostate.written', written);
+      if (change.error) markFailed(step, change.error);
+      return written;
+    });
   }
 }
 

@@ -2,8 +2,9 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { ConfigService } from '@nestjs/config';
 import { within } from '../common/work-context.js';
 import type { Environment, QueueConfig } from '../config/index.js';
-import { tellRoutine } from '../observability/index.js';
+import { enterTrace, recordStep, SpanKind, tellRoutine } from '../observability/index.js';
 import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { TaskLookup, type UnfinishedTask } from '../tasks/index.js';
 import { Admission } from './admission.js';
 import { AttemptRunner } from './attempt.js';
 import { Retention } from './retention.js';
@@ -20,6 +21,7 @@ export class Worker implements OnApplicationBootstrap {
   private readonly config: QueueConfig;
 
   constructor(
+    private readonly lookup: TaskLookup,
     private readonly processor: TaskProcessor,
     private readonly attempts: AttemptRunner,
     private readonly sweeper: Sweeper,
@@ -38,14 +40,35 @@ export class Worker implements OnApplicationBootstrap {
     this.sweeper.start(this.config.sweepIntervalMs);
   }
 
-  /** One job: a task's way through this worker. Its lines in the log bear the task's id. */
   private async work(taskId: string): Promise<Handled> {
+    const task = await this.lookup.unfinished(taskId);
+    if (task) return this.workOn(task);
+  }
+
+  /** One job: a task's way through this worker, in the trace of its submission. Its lines in the log bear its id. */
+  private async workOn(task: UnfinishedTask): Promise<Handled> {
     const startedAt = performance.now();
-    return within({ trace_id: taskId, task_id: taskId }, async () => {
-      const handled = await this.processor.process(taskId);
-      const duration_ms = Math.round(performance.now() - startedAt);
-      tellRoutine(this.logger, { msg: 'job', handed_back: handled !== undefined, duration_ms });
-      return handled;
+    // Later waits, for another worker or for busy agents, are the gaps between two jobs.
+    if (task.attempt === 0) recordStep('task.queue', task.traceparent, task.dueSince, { attributes: subjectsOf(task) });
+    const { step, place } = enterTrace('task.process', task.traceparent, {
+      kind: SpanKind.CONSUMER,
+      attributes: {
+        ...subjectsOf(task),
+        'zerostate.attempts.lost': task.lostAttempts,
+        'zerostate.attempts.handed_back': task.handedBackAttempts,
+      },
+    });
+    return within({ trace: place, task_id: task.id }, async () => {
+      try {
+        const handled = await this.processor.process(task);
+        const duration_ms = Math.round(performance.now() - startedAt);
+        const handed_back = handled !== undefined;
+        tellRoutine(this.logger, { msg: 'job', handed_back, duration_ms });
+        step.setAttribute('zerostate.handed_back', handed_back);
+        return handled;
+      } finally {
+        step.end();
+      }
     });
   }
 
@@ -60,3 +83,5 @@ export class Worker implements OnApplicationBootstrap {
     clearTimeout(patience);
   }
 }
+
+const subjectsOf = ({ id, userId }: UnfinishedTask) => ({ 'zerostate.task.id': id, 'user.id': userId });

@@ -103,6 +103,10 @@ export interface UnfinishedTask {
   region: string | null;
   regionRequired: boolean;
   timeoutMs: number;
+  /** Of its submission. */
+  traceparent: string | null;
+  /** When it could first have been taken up, milliseconds since the epoch. */
+  dueSince: number;
   /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
   deadlineAt: number;
   /** Agents that have had an attempt and failed; one that was lost with its worker or handed back has not. */
@@ -142,6 +146,8 @@ interface UnfinishedRow {
   region: string | null;
   region_required: boolean;
   timeout_ms: number;
+  traceparent: string | null;
+  waited_ms: number;
   remaining_ms: number | null;
   failed: string[];
   lost: number;
@@ -161,6 +167,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   region: row.region,
   regionRequired: row.region_required,
   timeoutMs: row.timeout_ms,
+  traceparent: row.traceparent,
+  dueSince: Date.now() - row.waited_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
@@ -169,7 +177,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
 
 const UNFINISHED = `
   SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, region,
-         region_required, timeout_ms,
+         region_required, timeout_ms, traceparent,
+         (extract(epoch FROM clock_timestamp() - greatest(created_at, run_at)) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
+import { sampledTraceparent } from '../common/work-context.js';
 import type { AuctionWeights } from '../config/index.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
@@ -21,7 +22,7 @@ import { type TaskStatus, statesBefore } from './task-state.js';
 @Injectable()
 export class TaskStore {
   private readonly submissions: MicroBatcher<Submission, SubmissionOutcome>;
-  private readonly transitions: MicroBatcher<TaskChange, ChangeOutcome>;
+  private readonly transitions: MicroBatcher<TracedChange, ChangeOutcome>;
 
   constructor(
     private readonly sql: Sql,
@@ -64,12 +65,17 @@ export class TaskStore {
 
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
   async transition(change: TaskChange): Promise<boolean> {
-    return (await this.transitions.add(change)) === 'changed';
+    return (await this.hand(change)) === 'changed';
   }
 
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
   award(change: TaskChange & { award: Award }): Promise<ChangeOutcome> {
-    return this.transitions.add(change);
+    return this.hand(change);
+  }
+
+  /** What is being worked on is known now; a batch is of many. */
+  private hand(change: TaskChange): Promise<ChangeOutcome> {
+    return this.transitions.add({ ...change, traceparent: sampledTraceparent() });
   }
 
   /** Resolves when every change handed in so far is written. */
@@ -81,7 +87,9 @@ export class TaskStore {
     const rows = await this.sql.query<SubmittedRow>('task-submit', SUBMIT, [
       JSON.stringify(submissions.flatMap(({ key }, number) => (key ? [toKeyRow(submissions[number], number)] : []))),
       JSON.stringify(
-        submissions.flatMap(({ tasks, key }, number) => tasks.map((task) => toTaskRow(task, number, key))),
+        submissions.flatMap((submission, number) =>
+          submission.tasks.map((task) => toTaskRow(task, number, submission)),
+        ),
       ),
     ]);
     const written = rows.filter(({ seq }) => seq !== null);
@@ -93,7 +101,7 @@ export class TaskStore {
     return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
   }
 
-  private async change(changes: TaskChange[]): Promise<ChangeOutcome[]> {
+  private async change(changes: TracedChange[]): Promise<ChangeOutcome[]> {
     const rows = await this.sql.query<{ id: string; seq: string | null; refusal: Refusal | null }>(
       'task-transition',
       TRANSITION,
@@ -118,6 +126,8 @@ export interface Submission {
   tasks: NewTask[];
   /** By which its repetition is recognised. */
   key?: SubmissionKey;
+  /** Of what submits it. */
+  traceparent?: string;
 }
 
 export interface SubmissionKey {
@@ -177,6 +187,9 @@ export interface TaskChange {
   /** Owner of the agent the event is about. */
   agentOwnerId?: string;
 }
+
+/** With the `traceparent` that its event carries. */
+type TracedChange = TaskChange & { traceparent?: string };
 
 /**
  * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
@@ -247,8 +260,9 @@ const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
   task_ids: tasks.map(({ id }) => id),
 });
 
-const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undefined) => ({
+const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Submission) => ({
   submission,
+  traceparent: traceparent ?? null,
   keyed: key !== undefined,
   id: task.id,
   user_id: task.userId,
@@ -295,7 +309,7 @@ const SUBMIT = `
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
                     required_capabilities text[], budget_micro bigint, input text, weights text, limits text,
-                    region text, region_required boolean, timeout_ms int,
+                    region text, region_required boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
@@ -303,16 +317,17 @@ const SUBMIT = `
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, region, region_required, timeout_ms, held, run_at, deadline)
+                       limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, region, region_required, timeout_ms, held, run_at, deadline
+           weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
       FROM new_task
-    RETURNING id, user_id, priority, required_capabilities, created_at
+    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, data)
+    INSERT INTO task_events (type, task_id, user_id, data, traceparent)
     SELECT 'task.queued', id, user_id,
-           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities)
+           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities),
+           CASE WHEN traceparent LIKE '%-01' THEN traceparent END
       FROM task
     RETURNING seq
   )
@@ -348,8 +363,9 @@ const DELETE_OLD = `
   gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
   SELECT count(*)::int AS count FROM gone`;
 
-const toChangeRow = (change: TaskChange) => ({
+const toChangeRow = (change: TracedChange) => ({
   id: change.taskId,
+  traceparent: change.traceparent ?? null,
   to_status: change.to,
   from_statuses: statesBefore(change.to).filter((status) => change.from?.includes(status) ?? true),
   forgive: change.forgive ?? false,
@@ -394,7 +410,7 @@ const TRANSITION = `
           AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
-                    event_type text, event_agent_id uuid, event_data text)
+                    event_type text, event_agent_id uuid, event_data text, traceparent text)
       ) AS change
       LEFT JOIN agents ON agents.id = agent_id
   ),
@@ -422,7 +438,7 @@ const TRANSITION = `
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
-              change.metering, change.scoreboard, change.event_type, change.event_agent_id, change.event_data
+              change.metering, change.scoreboard, change.event_type, change.event_agent_id, change.event_data, change.traceparent
   ),
   ended_attempt AS (
     UPDATE task_attempts
@@ -444,8 +460,8 @@ const TRANSITION = `
      WHERE scoreboard IS NOT NULL
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
-    SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json FROM moved
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)
+    SELECT event_type, id, user_id, agent_owner_id, event_agent_id, event_data::json, traceparent FROM moved
     RETURNING task_id, seq
   )
   SELECT task_id AS id, seq, NULL AS refusal FROM event
