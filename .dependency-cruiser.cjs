@@ -47,6 +47,7 @@ const VENDORS = {
   'rate-limiter-flexible': '^src/protection/',
   'prom-client': '^src/observability/',
   'nestjs-pino': '^src/observability/',
+  '@opentelemetry': '^src/observability/',
   pino: '^src/observability/',
   'pino-pretty': '^src/observability/',
 };

@@ -17,6 +17,7 @@ import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-poli
 import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
 import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
 import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-of-a-task.js';
+import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
@@ -64,6 +65,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     OwnerSuspension1795533000000,
     RevokedKeys1795534000000,
     WorkerOfATask1795541000000,
+    Traces1795545000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

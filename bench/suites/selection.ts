@@ -145,6 +145,8 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   failedAgentIds: [],
   lostAttempts: 0,
   handedBackAttempts: 0,
+  traceparent: null,
+  dueSince: 0,
 });
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

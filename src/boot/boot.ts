@@ -7,7 +7,7 @@ import type { Environment } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { startEmbeddedPostgres } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
-import { Health, startLogging } from '../observability/index.js';
+import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
@@ -29,6 +29,7 @@ export async function boot(environment: Environment): Promise<void> {
   const ending: (() => Promise<void>)[] = [];
   stopOnSignals(ending);
   try {
+    ending.push(await startTracing(environment.tracing));
     const complete = await withDatabaseAndSecrets(environment, ending);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));

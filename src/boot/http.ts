@@ -14,7 +14,7 @@ import { setUpSwagger } from './swagger.js';
 const BODY_MARGIN = 64 * 1024;
 
 /** Headers of answers that scripts of other origins may read. */
-const READABLE = ['Location', 'ETag', 'Retry-After', 'RateLimit', 'RateLimit-Policy'];
+const READABLE = ['Location', 'ETag', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'traceresponse'];
 
 /** Everything about HTTP that is not a route: prefix, headers, bodies, origins, Swagger, WebSocket. */
 export async function configureHttp(

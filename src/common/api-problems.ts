@@ -86,7 +86,7 @@ export function ApiProblem(status: number, { meaning, code, detail, errors, memb
             status,
             detail,
             code,
-            trace_id: '01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f',
+            trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
             ...(errors && { errors }),
           },
         },

@@ -2,8 +2,8 @@ import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
-import { newId } from './ids.js';
 import type { Problem } from './problem.js';
+import { newTrace } from './trace-context.js';
 import { workContext } from './work-context.js';
 
 /** The only place where an error's kind becomes an HTTP status. */
@@ -90,7 +90,7 @@ function problem(
     status,
     detail,
     code: stableCode,
-    trace_id: workContext()?.trace_id ?? newId(),
+    trace_id: (workContext()?.trace ?? newTrace()).traceId,
     ...(errors && { errors }),
     ...details,
   };

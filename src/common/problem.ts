@@ -1,4 +1,5 @@
-import { ApiId, ApiInteger } from './api-schema.js';
+import { ApiProperty } from '@nestjs/swagger';
+import { ApiInteger } from './api-schema.js';
 
 /** RFC 9457 problem details, the body of every error answer (`application/problem+json`). */
 export class Problem {
@@ -12,8 +13,8 @@ export class Problem {
   detail: string;
   /** Stable and SCREAMING_SNAKE: what programs switch on. */
   code: string;
-  /** Identifies this request in the server's log. */
-  @ApiId()
+  /** Identifies this request in the server's log, and in its trace: W3C Trace Context. */
+  @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{32}$' })
   trace_id: string;
   /** The offending fields, when the request was malformed. */
   errors?: ProblemField[];

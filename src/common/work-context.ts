@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { type TraceContext, toTraceparent } from './trace-context.js';
 
-/** What is being worked on, as every line of the log about it says: a request, or a task in a worker. */
+/** What is being worked on: a request, or a task in a worker. */
 export interface WorkContext {
-  /** Identifies the request, or is the id of the task. */
-  trace_id: string;
+  trace: TraceContext;
   user_id?: string;
   task_id?: string;
 }
@@ -19,12 +19,17 @@ export function addToWorkContext(known: Partial<WorkContext>): void {
   Object.assign(current.getStore() ?? {}, known);
 }
 
-/**
- * The trace of a request: that of a W3C `traceparent` header, in the form of a UUID like all ids here; else none.
- * @see https://www.w3.org/TR/trace-context/#traceparent-header
- */
-export function traceIdOf(traceparent: string | undefined): string | undefined {
-  const [, id] =
-    /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/.exec(traceparent ?? '') ?? [];
-  return id?.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+/** As every line of the log about it says. */
+export function toLogFields({ trace, ...subjects }: WorkContext): Record<string, string | undefined> {
+  return { trace_id: trace.traceId, ...subjects };
 }
+
+/** For who works on elsewhere: the `traceparent` of this step; undefined where there is none. */
+export function traceparent(): string | undefined {
+  const context = current.getStore();
+  return context && toTraceparent(context.trace);
+}
+
+/** The same for who only looks on: undefined where nobody records the trace. */
+export const sampledTraceparent = (): string | undefined =>
+  current.getStore()?.trace.sampled ? traceparent() : undefined;

@@ -8,6 +8,7 @@ import { z } from 'zod';
 export interface Environment {
   server: ServerConfig;
   metrics: MetricsConfig;
+  tracing: TracingConfig;
   database: DatabaseConfig;
   queue: QueueConfig;
   storage: StorageConfig;
@@ -48,6 +49,16 @@ export interface MetricsConfig {
   /** 0: a free one. Unset: no listener of its own. */
   port?: number;
 }
+
+export interface TracingConfig {
+  /** How traces are sent. Unset: they are not. The SDK reads where to, and how many, from the environment itself. */
+  protocol?: OtlpProtocol;
+  serviceName: string;
+  roles: readonly Role[];
+}
+
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const;
+export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
 
 export interface DatabaseConfig {
   /** Unset: the embedded PostgreSQL under `dataDir`. */
@@ -341,6 +352,16 @@ const accepted =
   ({ issues }: z.core.ParsePayload): boolean =>
     !issues.some(({ path }) => names.includes(String(path?.[0])));
 
+const otlpProtocol = z.enum(OTLP_PROTOCOLS, `must be ${OTLP_PROTOCOLS.join(' or ')}`);
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
 const MB = 1024 * 1024;
 /** A timer set to more fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -377,6 +398,38 @@ export const variables = z
       .string()
       .default('127.0.0.1')
       .describe('Address of that port; let nobody but Prometheus and the orchestrator reach it'),
+
+    OTEL_EXPORTER_OTLP_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe(
+        'OpenTelemetry collector that traces are sent to, e.g. `http://localhost:4318`; this and the next unset: no traces',
+      ),
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe('The same with its path, e.g. `http://localhost:4318/v1/traces`, instead of it'),
+    OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol
+      .default('http/protobuf')
+      .describe('Encoding of traces; gRPC is not built in'),
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol.optional().describe('The same, instead of it'),
+    OTEL_EXPORTER_OTLP_HEADERS: z
+      .string()
+      .optional()
+      .describe('Headers the collector asks for, such as a key: `name=value,…`'),
+    OTEL_SERVICE_NAME: z.string().default('zerostate').describe('What this installation is called in traces'),
+    OTEL_RESOURCE_ATTRIBUTES: z
+      .string()
+      .optional()
+      .describe('What else they say of this process: `deployment.environment.name=staging,…`'),
+    OTEL_TRACES_SAMPLER: z
+      .enum(SAMPLERS)
+      .default('parentbased_always_on')
+      .describe('Which traces are recorded; with `parentbased_` it holds for those that no caller began'),
+    OTEL_TRACES_SAMPLER_ARG: number(1, 0, 1).describe('Share of the traces that are recorded, for `traceidratio`'),
+    OTEL_TRACES_EXPORTER: z
+      .enum(['otlp', 'none'], 'must be otlp or none')
+      .default('otlp')
+      .describe('`none`: no traces, whatever else is set'),
+    OTEL_SDK_DISABLED: flag(false).describe('`true`: no traces, whatever else is set'),
 
     DATABASE_URL: url('postgres:', 'postgresql:')
       .optional()
@@ -639,6 +692,7 @@ function toSlices(env: Variables): Environment {
       shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
     },
     metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT },
+    tracing: tracingConfig(env),
     database: { url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE },
     queue: {
       redisUrl: env.REDIS_URL,
@@ -763,6 +817,16 @@ function toSlices(env: Variables): Environment {
       maxBytes: env.SCAN_MAX_BYTES,
       rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
     },
+  };
+}
+
+function tracingConfig(env: Variables): TracingConfig {
+  const wanted = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const on = wanted !== undefined && env.OTEL_TRACES_EXPORTER === 'otlp' && !env.OTEL_SDK_DISABLED;
+  return {
+    protocol: on ? (env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL) : undefined,
+    serviceName: env.OTEL_SERVICE_NAME,
+    roles: [...new Set(env.ROLES)],
   };
 }
 

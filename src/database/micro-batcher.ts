@@ -27,11 +27,11 @@ export class MicroBatcher<Item, Outcome> {
   }
 
   /**
-   * Takes back an item that no flush has taken yet; whoever added it is never answered.
+   * Takes back the first such item that no flush has taken yet; whoever added it is never answered.
    * @returns whether it was in time
    */
-  withdraw(item: Item): boolean {
-    const place = this.waiting.findIndex((entry) => entry.item === item);
+  withdraw(isIt: (item: Item) => boolean): boolean {
+    const place = this.waiting.findIndex(({ item }) => isIt(item));
     if (place < 0) return false;
     this.waiting.splice(place, 1);
     return true;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../common/app-error.js';
+import { traced } from '../observability/index.js';
 import type { BlobStore } from '../storage/index.js';
 import type { RunRequest } from './run.js';
 
@@ -27,7 +28,9 @@ export class BinaryCache {
       this.kept.set(sha256, kept);
       return kept;
     }
-    const loading = this.loading.get(sha256) ?? this.load(binary).finally(() => this.loading.delete(sha256));
+    const loading =
+      this.loading.get(sha256) ??
+      traced('binary.load', {}, () => this.load(binary)).finally(() => this.loading.delete(sha256));
     this.loading.set(sha256, loading);
     return loading;
   }

@@ -1,4 +1,4 @@
-import { counter, gauge, histogram, SLOW_SECONDS } from '../observability/index.js';
+import { counter, gauge, histogram, markFailed, SLOW_SECONDS, type Step } from '../observability/index.js';
 import type { RunReport } from './run.js';
 import type { SandboxPool } from './sandbox-pool.js';
 
@@ -22,6 +22,16 @@ export function countRun({ outcome, metering }: RunReport): void {
   runDuration.observe(metering.wallMs / 1000);
   cpu.inc(metering.cpuMs / 1000);
   memory.observe(metering.peakMemoryBytes);
+}
+
+export function tellRun(step: Step, { outcome, metering }: RunReport): void {
+  step.setAttributes({
+    'zerostate.sandbox.end': outcome.end,
+    'zerostate.sandbox.wall_ms': metering.wallMs,
+    'zerostate.sandbox.cpu_ms': metering.cpuMs,
+    'zerostate.sandbox.peak_memory_bytes': metering.peakMemoryBytes,
+  });
+  if (outcome.end !== 'completed') markFailed(step, { code: outcome.end, message: '' });
 }
 
 export function watchPool(pool: SandboxPool, slots: number): void {

@@ -3,9 +3,10 @@ import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
 import type { Confinement } from '../common/confinement.js';
 import type { Environment } from '../config/index.js';
+import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
-import { countRun, watchPool } from './metrics.js';
+import { countRun, tellRun, watchPool } from './metrics.js';
 import type { RunLimits, RunReport, RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
@@ -65,9 +66,15 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       onLog,
       signal,
     };
-    const report = await this.pool.run(job, onStart);
-    countRun(report);
-    return report;
+    return traced('sandbox.run', {}, async (step) => {
+      const report = await this.pool.run(job, () => {
+        step.addEvent('slot granted');
+        return onStart?.();
+      });
+      countRun(report);
+      tellRun(step, report);
+      return report;
+    });
   }
 
   /** @throws Error when agents cannot be run now */

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { outageLog } from '../observability/index.js';
 import {
@@ -48,7 +49,7 @@ export class EventLog {
 
   /** Appends events in the caller's transaction; `announce` what it answers once that has committed. */
   async append(transaction: EntityManager, events: NewFeedEvent[]): Promise<FeedNotice> {
-    const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events)]);
+    const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events.map(placed))]);
     const signals = events.map((event) => ({ type: event.type, id: subjectOf(event) }));
     return { seq: Number(rows[rows.length - 1].seq), signals };
   }
@@ -58,7 +59,7 @@ export class EventLog {
    * @returns its place in the feed
    */
   post(event: NewFeedEvent): Promise<number> {
-    return this.posts.add(event);
+    return this.posts.add(placed(event));
   }
 
   /** Rings the other processes. Returns at once; a ring that fails is made up for by the readers' slow clock. */
@@ -172,7 +173,7 @@ const DELETE_OLD = `
   )
   SELECT count(*)::int AS count FROM gone`;
 
-const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at FROM task_events';
+const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at, traceparent FROM task_events';
 
 /** Each half goes along its own index and stops at the limit. */
 const OF_USER = `
@@ -182,11 +183,15 @@ const OF_USER = `
    ORDER BY seq LIMIT $3`;
 
 const APPEND = `
-  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
-  SELECT type, task_id, user_id, agent_owner_id, agent_id, data::json
+  INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)
+  SELECT type, task_id, user_id, agent_owner_id, agent_id, data::json, traceparent
     FROM json_to_recordset($1::json)
-      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, agent_id uuid, data text)
+      AS event(type text, task_id uuid, user_id uuid, agent_owner_id uuid, agent_id uuid, data text,
+               traceparent text)
   RETURNING seq`;
+
+/** Where in its trace it belongs is known to who writes it, not to who writes the batch. */
+const placed = (event: NewFeedEvent): NewFeedEvent => ({ ...event, traceparent: sampledTraceparent() });
 
 /** `data` travels as text: nested, it would be decoded with the batch, where a `\u0000` from one agent fails them all. */
 const toBatch = (events: NewFeedEvent[]): string =>
@@ -194,13 +199,19 @@ const toBatch = (events: NewFeedEvent[]): string =>
     events.map((event) => ({ ...event, agent_id: agentOf(event.data), data: JSON.stringify(event.data) })),
   );
 
-interface Row extends Omit<FeedEvent, 'seq' | 'at'> {
+interface Row extends Omit<FeedEvent, 'seq' | 'at' | 'traceparent'> {
   seq: string;
   at: Date;
+  traceparent: string | null;
 }
 
 const toEvents = (rows: Row[]): FeedEvent[] =>
-  rows.map((row) => ({ ...row, seq: Number(row.seq), at: row.at.toISOString() }));
+  rows.map(({ traceparent, ...row }) => ({
+    ...row,
+    seq: Number(row.seq),
+    at: row.at.toISOString(),
+    ...(traceparent && { traceparent }),
+  }));
 
 /** The agent an event is about, if it is about one: what its `data` says, which no index could look into safely. */
 export const agentOf = ({ agent_id }: Record<string, unknown>): string | null =>

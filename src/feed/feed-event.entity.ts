@@ -38,4 +38,8 @@ export class FeedEventRow {
 
   @Column({ type: 'timestamptz', default: () => 'clock_timestamp()' })
   at: Date;
+
+  /** Of the step that wrote it, where its trace is recorded. */
+  @Column({ type: 'varchar', length: 55, nullable: true })
+  traceparent: string | null;
 }

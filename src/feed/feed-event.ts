@@ -1,3 +1,4 @@
+import { ApiProperty } from '@nestjs/swagger';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 
 /** Everything that happens and that somebody may follow. Named `<subject>.<what happened>`. */
@@ -41,6 +42,9 @@ export class FeedEvent {
   data: Record<string, unknown>;
   @ApiTime()
   at: string;
+  /** Place in the trace of what it is about, where that trace is recorded: W3C Trace Context. Else left out. */
+  @ApiProperty({ type: 'string', required: false, example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
+  traceparent?: string;
 }
 
 /** An event about to be recorded: it has no place in the feed yet. */

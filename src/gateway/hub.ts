@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventLog, type FeedEvent, FeedTail } from '../feed/index.js';
+import { recordStep, SpanKind } from '../observability/index.js';
 import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 
 export interface Subscriber {
@@ -151,7 +152,10 @@ export class Hub implements OnApplicationBootstrap {
   private dispatch(events: FeedEvent[]): void {
     for (const event of events) {
       this.position = event.seq;
-      for (const [subscriber, subscriptions] of this.followersOf(event)) hand(event, subscriber, subscriptions);
+      const followers = this.followersOf(event);
+      if (followers.size === 0) continue;
+      for (const [subscriber, subscriptions] of followers) hand(event, subscriber, subscriptions);
+      recordStep('event.deliver', event.traceparent, Date.parse(event.at), deliveryStep(event));
     }
   }
 
@@ -190,5 +194,9 @@ function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscript
   }
   if (due) subscriber.deliver(event);
 }
+const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({
+  kind: SpanKind.PRODUCER,
+  attributes: { 'zerostate.event.type': type, 'zerostate.event.seq': seq, 'zerostate.task.id': task_id ?? undefined },
+});
 
 const NO_PAST: Replay = { events: [], complete: true };

@@ -5,3 +5,13 @@ export { logLevel, setLogLevel, startLogging, tellRoutine } from './logging.js';
 export { ObservabilityModule } from './observability.module.js';
 export { outageLog } from './outage-log.js';
 export { traceAndLog } from './request-log.js';
+export {
+  checkCollector,
+  enterTrace,
+  markFailed,
+  recordStep,
+  SpanKind,
+  startTracing,
+  type Step,
+  traced,
+} from './tracing.js';

@@ -2,7 +2,7 @@ import { Logger as NestLogger } from '@nestjs/common';
 import { Logger, PinoLogger } from 'nestjs-pino';
 import { type DestinationStream, pino } from 'pino';
 import pretty from 'pino-pretty';
-import { workContext } from '../common/work-context.js';
+import { toLogFields, workContext } from '../common/work-context.js';
 import type { LogLevel } from '../config/index.js';
 
 /** The levels of the configuration, in the words of pino. */
@@ -37,7 +37,10 @@ export function startLogging(least: LogLevel): Logger {
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      mixin: () => ({ ...workContext() }),
+      mixin: () => {
+        const context = workContext();
+        return context ? toLogFields(context) : {};
+      },
       hooks: { streamWrite: withoutSecrets },
     },
     terminal ? forPeople() : process.stdout,

@@ -1,31 +1,51 @@
 import { Logger } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
-import { newId } from '../common/ids.js';
-import { traceIdOf, within, workContext } from '../common/work-context.js';
+import { toTraceparent } from '../common/trace-context.js';
+import { toLogFields, type WorkContext, within } from '../common/work-context.js';
 import { routeOf, statusOf } from './http-metrics.js';
 import { tellRoutine } from './logging.js';
+import { enterTrace, isTracing, markFailed, SpanKind } from './tracing.js';
 
 const logger = new Logger('Http');
 
 /**
- * Middleware that gives every request its trace and, once it is over, its line in the log. Routes are told by their
- * template and subjects by their ids: addresses may carry signatures.
+ * Middleware that gives every request its place in a trace (the caller's, or a new one) and, once it is over, its line in
+ * the log and its step in the trace. Routes are told by their template and subjects by their ids: addresses may carry
+ * signatures. Of health checks nothing is told.
  */
 export function traceAndLog(request: Request, response: Response, next: NextFunction): void {
   const startedAt = performance.now();
-  within({ trace_id: traceIdOf(request.header('traceparent')) ?? newId() }, () => {
-    const context = workContext();
+  const { step, place } = enterTrace(request.method, request.header('traceparent'), { kind: SpanKind.SERVER });
+  // The name of the W3C's draft (Trace Context, level 2) for what it also calls the response's `traceparent`.
+  if (isTracing()) response.setHeader('traceresponse', toTraceparent(place));
+  const context: WorkContext = { trace: place };
+  within(context, () => {
     response.once('close', () => {
       if (request.path.startsWith('/health')) return;
+      const subjects = subjectsOf(request, response);
+      const route = routeOf(request);
+      const status = statusOf(response);
+      const duration_ms = Math.round((performance.now() - startedAt) * 10) / 10;
+      const { method } = request;
       tellRoutine(logger, {
-        ...context,
-        ...subjectsOf(request, response),
-        method: request.method,
-        route: routeOf(request),
-        status: statusOf(response),
-        duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
+        ...toLogFields(context),
+        ...subjects,
+        method,
+        route,
+        status,
+        duration_ms,
         msg: 'request',
       });
+      step.updateName(`${method} ${route}`).setAttributes({
+        'http.request.method': method,
+        'http.route': route,
+        'http.response.status_code': status,
+        'user.id': context.user_id,
+        'zerostate.task.id': subjects.task_id,
+        'zerostate.agent.id': subjects.agent_id,
+      });
+      if (status >= 500) markFailed(step, { code: String(status), message: response.statusMessage });
+      step.end();
     });
     next();
   });

@@ -7,7 +7,7 @@ import { type Environment, parseEnvironment } from '../config/index.js';
 import { pendingMigrations } from '../data-source.js';
 import { DatabaseModule } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
-import { Health, ObservabilityModule } from '../observability/index.js';
+import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { QueueModule } from '../queue/index.js';
 import { StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
@@ -40,6 +40,7 @@ export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) 
   const environment = configuration(source, report);
   if (!environment) return false;
   report(await dataFolder(environment));
+  if (environment.tracing.protocol) report(await collector(environment));
   try {
     await withDatabase(environment, async (complete) => {
       report(...(await database(complete.database.url)));
@@ -95,6 +96,16 @@ async function dataFolder({ server: { dataDir } }: Environment): Promise<Finding
       advice: 'Let this user write there, or set DATA_DIR.',
     };
   }
+}
+
+/** A server does without one. */
+async function collector({ tracing }: Environment): Promise<Finding> {
+  const what = 'trace collector';
+  const advice = 'Check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it; meanwhile traces are lost.';
+  return checkCollector(tracing).then(
+    (): Finding => ({ mark: '✓', what, found: `takes traces by ${tracing.protocol}` }),
+    (error): Finding => ({ mark: '!', what, found: `away: ${reason(error)}`, advice }),
+  );
 }
 
 async function database(url: string): Promise<Finding[]> {

@@ -1,8 +1,10 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
+import { sampledTraceparent } from '../common/work-context.js';
 import { AppError } from '../common/app-error.js';
 import { type RunOutcome, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
-import { outageLog, tellRoutine } from '../observability/index.js';
+import { markFailed, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
@@ -16,8 +18,10 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { AttemptLog } from './attempt-log.js';
+import type { Bidder } from './auction/auction.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
+import { attemptAttributes } from './settlement.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
@@ -60,11 +64,20 @@ export class AttemptRunner implements OnApplicationShutdown {
     this.clock = setInterval(() => void this.check().catch(this.warnOfOutage), CHECK_MS);
   }
 
-  async run(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
+  run(task: UnfinishedTask, agent: Bidder, ordinal: number): Promise<AttemptResult> {
+    return traced('task.attempt', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
+      const result = await this.measure(task, agent, ordinal);
+      step.setAttribute('zerostate.outcome', outcomeOf(result));
+      if (result.end === 'failed') markFailed(step, result.error);
+      return result;
+    });
+  }
+
+  private async measure(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const stopClock = attemptDuration.startTimer();
     const result = await this.tryOut(task, agent, ordinal);
     const duration_ms = Math.round(stopClock() * 1000);
-    const outcome = result.end === 'failed' ? result.record.outcome : result.end;
+    const outcome = outcomeOf(result);
     attempts.inc({ outcome });
     const { agentId: agent_id, version } = agent;
     tellRoutine(this.logger, {
@@ -94,9 +107,10 @@ export class AttemptRunner implements OnApplicationShutdown {
         input: task.inputText,
         timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
         limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
-        environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
+        environment: environmentOf(task, ordinal),
         signal: abort.signal,
-        onLog: (line) => log.add(line),
+        // Lines come from a process that may have been started for another task.
+        onLog: AsyncResource.bind((line: string) => log.add(line)),
         // The agent does not wait for the commit that says it runs; its settlement does, or says it in its stead.
         onStart: () => {
           started = { at: performance.now(), entered: this.store.transition(running) };
@@ -155,6 +169,17 @@ const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number): Tas
   event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
   agentOwnerId: agent.ownerId,
 });
+/** What the agent may know of where it runs. */
+function environmentOf(task: UnfinishedTask, ordinal: number): Record<string, string> {
+  const traceparent = sampledTraceparent();
+  return {
+    ...(traceparent && { ZEROSTATE_TRACEPARENT: traceparent }),
+    ZEROSTATE_TASK_ID: task.id,
+    ZEROSTATE_ATTEMPT: String(ordinal),
+  };
+}
+
+const outcomeOf = (result: AttemptResult): string => (result.end === 'failed' ? result.record.outcome : result.end);
 
 /** The first reason holds. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);

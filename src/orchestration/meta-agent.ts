@@ -3,6 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { luckOf } from '../common/ids.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
+import { markFailed, traced } from '../observability/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction/auction.js';
 import { auctionBids, auctionCandidates, auctionDuration, auctions } from './metrics.js';
@@ -23,7 +24,22 @@ export class MetaAgent {
    * @param failed agents that are not asked: they have failed this task
    * @param stale whether the catalogue has just been shown to be
    */
-  async auction(task: UnfinishedTask, failed: readonly string[], stale = false): Promise<Auction> {
+  auction(task: UnfinishedTask, failed: readonly string[], stale = false): Promise<Auction> {
+    return traced('task.auction', {}, async (step) => {
+      const auction = await this.measure(task, failed, stale);
+      const { scoreboard, failure, ranking } = auction;
+      step.setAttributes({
+        'zerostate.auction.candidates': scoreboard.bids.length + scoreboard.excluded_count,
+        'zerostate.auction.bids': scoreboard.bids.length,
+        'zerostate.auction.competitive': scoreboard.competitive,
+        'zerostate.auction.winner': failure ? undefined : ranking[0].agentId,
+      });
+      if (failure) markFailed(step, failure);
+      return auction;
+    });
+  }
+
+  private async measure(task: UnfinishedTask, failed: readonly string[], stale: boolean): Promise<Auction> {
     const stopClock = auctionDuration.startTimer();
     let auction: Auction | null = null;
     if (!stale) auction = this.hold(task, failed, await this.catalog.offering(task.requiredCapabilities));

@@ -2,7 +2,7 @@ import { amountToWire } from '../common/money.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
 import type { Bidder } from './auction/auction.js';
 
-/** What the events and errors of awards and settlements say. */
+/** What the events, traces and errors of awards and settlements say. */
 
 /** Results up to this size travel in the event; a larger one is fetched from the task. Characters. */
 const MAX_RESULT_IN_EVENT = 64 * 1024;
@@ -13,6 +13,14 @@ export const presentAward = (agent: Bidder, ordinal: number) => ({
   agent_name: agent.name,
   version: agent.version,
   price: amountToWire(agent.priceMicro),
+});
+
+export const attemptAttributes = (agent: Bidder, ordinal: number) => ({
+  'zerostate.attempt': ordinal,
+  'zerostate.agent.id': agent.agentId,
+  'zerostate.agent.name': agent.name,
+  'zerostate.agent.version': agent.version,
+  'zerostate.price': amountToWire(agent.priceMicro),
 });
 
 export const presentFailure = ({ agent, error }: { agent: Bidder; error: TaskError }, ordinal: number) => ({

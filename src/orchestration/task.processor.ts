@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ageOf } from '../common/ids.js';
 import { Presence } from '../database/index.js';
+import { markFailed, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
@@ -16,7 +17,7 @@ import {
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import { completion, failure, presentAward, presentFailure } from './settlement.js';
+import { attemptAttributes, completion, failure, presentAward, presentFailure } from './settlement.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
@@ -49,9 +50,12 @@ export class TaskProcessor {
     private readonly presence: Presence,
   ) {}
 
-  async process(taskId: string): Promise<Handled> {
-    const task = await this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
-    if (!task) return;
+  /** The task as it stands, however long the database is away. @returns null when there is none, or it has ended */
+  find(taskId: string): Promise<UnfinishedTask | null> {
+    return this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
+  }
+
+  async process(task: UnfinishedTask): Promise<Handled> {
     if (task.startsInMs > 0) return { againInMs: task.startsInMs };
     if (task.heldForMs > 0) return { againInMs: Math.min(task.heldForMs, LOOK_AGAIN_MS) };
     if (isPastDeadline(task)) return this.fail(task, [], DEADLINE_EXCEEDED);
@@ -115,7 +119,7 @@ export class TaskProcessor {
   ): Promise<ChangeOutcome> {
     const award = presentAward(agent, ordinal);
     const competitive = auction.scoreboard.competitive;
-    return this.store.award({
+    const change = {
       taskId: task.id,
       to: 'assigned',
       attempt: ordinal - 1,
@@ -134,6 +138,11 @@ export class TaskProcessor {
         ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
         : { type: 'task.assigned', data: { status: 'assigned', ...award, competitive } },
       agentOwnerId: (failed?.agent ?? agent).ownerId,
+    } satisfies TaskChange;
+    return traced('task.award', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
+      const outcome = await this.store.award(change);
+      step.setAttribute('zerostate.award', outcome);
+      return outcome;
     });
   }
 
@@ -151,17 +160,15 @@ export class TaskProcessor {
     const reason = fault ? 'fault' : 'stop';
     if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
     const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
-    const handedBack = await this.insist(() =>
-      this.store.transition({
-        taskId: task.id,
-        to: 'queued',
-        from: ['assigned', 'running'],
-        attempt,
-        ended: { outcome: HANDED_BACK, error, metering: null },
-        event: { type: 'task.requeued', data: { status: 'queued', attempt, agent_id: agent.agentId, reason } },
-        agentOwnerId: agent.ownerId,
-      }),
-    );
+    const handedBack = await this.settle({
+      taskId: task.id,
+      to: 'queued',
+      from: ['assigned', 'running'],
+      attempt,
+      ended: { outcome: HANDED_BACK, error, metering: null },
+      event: { type: 'task.requeued', data: { status: 'queued', attempt, agent_id: agent.agentId, reason } },
+      agentOwnerId: agent.ownerId,
+    });
     // The award was not written: what came before it still is to be told.
     if (!handedBack) await this.requeue(task, failures, reason);
     return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
@@ -187,7 +194,7 @@ export class TaskProcessor {
       event: { type: 'task.requeued', data: { status: 'queued', ...(last && presentFailure(last, attempt)), reason } },
       agentOwnerId: last?.agent.ownerId,
     };
-    await this.insist(() => this.store.transition(change));
+    await this.settle(change);
   }
 
   private async complete(
@@ -207,7 +214,7 @@ export class TaskProcessor {
       event: { type: 'task.completed', data: completion(agent, ordinal, result) },
       agentOwnerId: agent.ownerId,
     };
-    const settled = await this.insist(() => this.store.transition(change));
+    const settled = await this.settle(change);
     // Written, and the answer was lost with the connection: a repetition finds it done.
     if (settled || (await this.insist(() => this.tasks.outcome(task.id, ordinal))) === 'completed') return;
     lateResults.inc();
@@ -233,7 +240,19 @@ export class TaskProcessor {
       event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
       agentOwnerId: last?.agent.ownerId,
     };
-    await this.insist(() => this.store.transition(change));
+    await this.settle(change);
+  }
+
+  /** The last write of this worker about a task: it has ended, or goes back to the queue. */
+  private settle(change: TaskChange): Promise<boolean> {
+    const name = change.to === 'queued' ? 'task.requeue' : 'task.settle';
+    const attributes = { 'zerostate.task.status': change.to, 'zerostate.event.type': change.event.type };
+    return traced(name, { attributes }, async (step) => {
+      const written = await this.insist(() => this.store.transition(change));
+      step.setAttribute('zerostate.written', written);
+      if (change.error) markFailed(step, change.error);
+      return written;
+    });
   }
 }
 

@@ -3,8 +3,9 @@ import { ConfigService } from '@nestjs/config';
 import { within } from '../common/work-context.js';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
-import { tellRoutine } from '../observability/index.js';
+import { enterTrace, recordStep, SpanKind, tellRoutine } from '../observability/index.js';
 import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import type { UnfinishedTask } from '../tasks/index.js';
 import { Admission } from './admission.js';
 import { Intake } from './intake.js';
 import { Retention } from './retention.js';
@@ -42,14 +43,35 @@ export class Worker implements OnApplicationBootstrap {
     this.sweeper.start(this.config.sweepIntervalMs);
   }
 
-  /** One job: a task's way through this worker. Its lines in the log bear the task's id. */
   private async work(taskId: string): Promise<Handled> {
+    const task = await this.processor.find(taskId);
+    if (task) return this.workOn(task);
+  }
+
+  /** One job: a task's way through this worker, in the trace of its submission. Its lines in the log bear its id. */
+  private async workOn(task: UnfinishedTask): Promise<Handled> {
     const startedAt = performance.now();
-    return within({ trace_id: taskId, task_id: taskId }, async () => {
-      const handled = await this.processor.process(taskId);
-      const duration_ms = Math.round(performance.now() - startedAt);
-      tellRoutine(this.logger, { msg: 'job', handed_back: handled !== undefined, duration_ms });
-      return handled;
+    // Later waits, for another worker or for busy agents, are the gaps between two jobs.
+    if (task.attempt === 0) recordStep('task.queue', task.traceparent, task.dueSince, { attributes: subjectsOf(task) });
+    const { step, place } = enterTrace('task.process', task.traceparent, {
+      kind: SpanKind.CONSUMER,
+      attributes: {
+        ...subjectsOf(task),
+        'zerostate.attempts.lost': task.lostAttempts,
+        'zerostate.attempts.handed_back': task.handedBackAttempts,
+      },
+    });
+    return within({ trace: place, task_id: task.id }, async () => {
+      try {
+        const handled = await this.processor.process(task);
+        const duration_ms = Math.round(performance.now() - startedAt);
+        const handed_back = handled !== undefined;
+        tellRoutine(this.logger, { msg: 'job', handed_back, duration_ms });
+        step.setAttribute('zerostate.handed_back', handed_back);
+        return handled;
+      } finally {
+        step.end();
+      }
     });
   }
 
@@ -65,3 +87,5 @@ export class Worker implements OnApplicationBootstrap {
     await this.presence.leave();
   }
 }
+
+const subjectsOf = ({ id, userId }: UnfinishedTask) => ({ 'zerostate.task.id': id, 'user.id': userId });

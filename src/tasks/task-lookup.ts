@@ -130,6 +130,10 @@ export interface UnfinishedTask {
   startsInMs: number;
   /** How long it still belongs to the worker that holds it, ms; 0 when nobody holds it, or that worker has died. */
   heldForMs: number;
+  /** Of its submission. */
+  traceparent: string | null;
+  /** When it could first have been taken up, milliseconds since the epoch. */
+  dueSince: number;
   /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
   deadlineAt: number;
   /** Agents that have had an attempt and failed; one that was lost with its worker or handed back has not. */
@@ -171,6 +175,8 @@ interface UnfinishedRow {
   timeout_ms: number;
   starts_in_ms: number | null;
   held_for_ms: number | null;
+  traceparent: string | null;
+  waited_ms: number;
   remaining_ms: number | null;
   failed: string[];
   lost: number;
@@ -192,6 +198,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   timeoutMs: row.timeout_ms,
   startsInMs: Math.max(0, row.starts_in_ms ?? 0),
   heldForMs: Math.max(0, row.held_for_ms ?? 0),
+  traceparent: row.traceparent,
+  dueSince: Date.now() - row.waited_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
@@ -200,11 +208,12 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
 
 const UNFINISHED = `
   SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, region,
-         region_required, timeout_ms,
+         region_required, timeout_ms, traceparent,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
            THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS held_for_ms,
+         (extract(epoch FROM clock_timestamp() - greatest(created_at, run_at)) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
+import { sampledTraceparent } from '../common/work-context.js';
 import type { AuctionWeights } from '../config/index.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
@@ -21,7 +22,7 @@ import { type TaskStatus, statesBefore } from './task-state.js';
 @Injectable()
 export class TaskStore {
   private readonly submissions: MicroBatcher<Submission, SubmissionOutcome>;
-  private readonly transitions: MicroBatcher<TaskChange, ChangeOutcome>;
+  private readonly transitions: MicroBatcher<TracedChange, ChangeOutcome>;
 
   constructor(
     private readonly sql: Sql,
@@ -34,8 +35,8 @@ export class TaskStore {
     });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
-      keyOf: (change) => change.taskId,
-      bytesOf: (change) => change.resultText?.length ?? 0,
+      keyOf: ({ change }) => change.taskId,
+      bytesOf: ({ change }) => change.resultText?.length ?? 0,
     });
   }
 
@@ -64,7 +65,7 @@ export class TaskStore {
 
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
   async transition(change: TaskChange): Promise<boolean> {
-    return (await this.transitions.add(change)) === 'changed';
+    return (await this.hand(change)) === 'changed';
   }
 
   /**
@@ -72,12 +73,17 @@ export class TaskStore {
    * @returns whether it was in time
    */
   withdraw(change: TaskChange): boolean {
-    return this.transitions.withdraw(change);
+    return this.transitions.withdraw((handed) => handed.change === change);
   }
 
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
   award(change: TaskChange & { award: Award }): Promise<ChangeOutcome> {
-    return this.transitions.add(change);
+    return this.hand(change);
+  }
+
+  /** What is being worked on is known now; a batch is of many. */
+  private hand(change: TaskChange): Promise<ChangeOutcome> {
+    return this.transitions.add({ change, traceparent: sampledTraceparent() });
   }
 
   /** Resolves when every change handed in so far is written. */
@@ -89,7 +95,9 @@ export class TaskStore {
     const rows = await this.sql.query<SubmittedRow>('task-submit', SUBMIT, [
       JSON.stringify(submissions.flatMap(({ key }, number) => (key ? [toKeyRow(submissions[number], number)] : []))),
       JSON.stringify(
-        submissions.flatMap(({ tasks, key }, number) => tasks.map((task) => toTaskRow(task, number, key))),
+        submissions.flatMap((submission, number) =>
+          submission.tasks.map((task) => toTaskRow(task, number, submission)),
+        ),
       ),
     ]);
     const written = rows.filter(({ seq }) => seq !== null);
@@ -101,12 +109,13 @@ export class TaskStore {
     return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
   }
 
-  private async change(changes: TaskChange[]): Promise<ChangeOutcome[]> {
+  private async change(handed: TracedChange[]): Promise<ChangeOutcome[]> {
     const rows = await this.sql.query<{ id: string; seq: string | null; refusal: Refusal | null }>(
       'task-transition',
       TRANSITION,
-      [JSON.stringify(changes.map(toChangeRow))],
+      [JSON.stringify(handed.map(toChangeRow))],
     );
+    const changes = handed.map(({ change }) => change);
     const outcomes = new Map<string, ChangeOutcome>(rows.map(({ id, refusal }) => [id, refusal ?? 'changed']));
     const changed = new Set(rows.filter(({ refusal }) => !refusal).map(({ id }) => id));
     if (changed.size > 0) {
@@ -130,6 +139,8 @@ export interface Submission {
   tasks: NewTask[];
   /** By which its repetition is recognised. */
   key?: SubmissionKey;
+  /** Of what submits it. */
+  traceparent?: string;
 }
 
 export interface SubmissionKey {
@@ -190,6 +201,12 @@ export interface TaskChange {
   event: { type: EventType; data: Record<string, unknown> };
   /** Owner of the agent the event is about. */
   agentOwnerId?: string;
+}
+
+/** With the `traceparent` that its event carries. */
+interface TracedChange {
+  change: TaskChange;
+  traceparent?: string;
 }
 
 /**
@@ -263,8 +280,9 @@ const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
   task_ids: tasks.map(({ id }) => id),
 });
 
-const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undefined) => ({
+const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Submission) => ({
   submission,
+  traceparent: traceparent ?? null,
   keyed: key !== undefined,
   id: task.id,
   user_id: task.userId,
@@ -311,7 +329,7 @@ const SUBMIT = `
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
                     required_capabilities text[], budget_micro bigint, input text, weights text, limits text,
-                    region text, region_required boolean, timeout_ms int,
+                    region text, region_required boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
@@ -319,16 +337,17 @@ const SUBMIT = `
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, region, region_required, timeout_ms, held, run_at, deadline)
+                       limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, region, region_required, timeout_ms, held, run_at, deadline
+           weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
       FROM new_task
-    RETURNING id, user_id, priority, required_capabilities, created_at
+    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, data)
+    INSERT INTO task_events (type, task_id, user_id, data, traceparent)
     SELECT 'task.queued', id, user_id,
-           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities)
+           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities),
+           CASE WHEN traceparent LIKE '%-01' THEN traceparent END
       FROM task
     RETURNING seq
   )
@@ -364,8 +383,9 @@ const DELETE_OLD = `
   gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
   SELECT count(*)::int AS count FROM gone`;
 
-const toChangeRow = (change: TaskChange) => ({
+const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   id: change.taskId,
+  traceparent: traceparent ?? null,
   to_status: change.to,
   from_statuses: statesBefore(change.through ? 'running' : change.to).filter(
     (status) => change.from?.includes(status) ?? true,
@@ -417,7 +437,7 @@ const TRANSITION = `
                   forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
-                    event_type text, event_agent_id uuid, event_data text)
+                    event_type text, event_agent_id uuid, event_data text, traceparent text)
       ) AS change
       LEFT JOIN agents ON agents.id = agent_id
   ),
@@ -450,7 +470,7 @@ const TRANSITION = `
     RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
               change.metering, change.scoreboard, change.through_type, change.through_data,
-              change.event_type, change.event_agent_id, change.event_data
+              change.event_type, change.event_agent_id, change.event_data, change.traceparent
   ),
   ended_attempt AS (
     UPDATE task_attempts
@@ -472,8 +492,8 @@ const TRANSITION = `
      WHERE scoreboard IS NOT NULL
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data)
-    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)
+    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json, traceparent
       FROM moved, LATERAL (VALUES (1, through_type, through_data), (2, event_type, event_data)) AS event(place, type, data)
      WHERE type IS NOT NULL
      ORDER BY id, place

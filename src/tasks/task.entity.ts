@@ -88,6 +88,10 @@ export class Task {
   @Column({ type: 'smallint', default: 0 })
   aged: number;
 
+  /** Of its submission: all that is done for it belongs to that trace. */
+  @Column({ type: 'varchar', length: 55, nullable: true })
+  traceparent: string | null;
+
   @Column({ type: 'uuid', nullable: true })
   agentId: string | null;
 

@@ -8,9 +8,11 @@ import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
+import { traceparent } from '../common/work-context.js';
 import type { Environment, GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
+import { SpanKind, traced } from '../observability/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
 import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
@@ -146,13 +148,15 @@ export class TaskService implements BeforeApplicationShutdown {
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */
   async cancel(caller: Caller, id: string): Promise<TaskDto> {
     const task = await this.owned(caller, id);
-    const cancelled = await this.store.transition({
-      taskId: id,
-      to: 'cancelled',
-      ended: { outcome: 'cancelled', error: null, metering: null },
-      error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
-      event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: task.agentId } },
-    });
+    const cancelled = await traced('task.cancel', { linkTo: task.traceparent }, () =>
+      this.store.transition({
+        taskId: id,
+        to: 'cancelled',
+        ended: { outcome: 'cancelled', error: null, metering: null },
+        error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
+        event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: task.agentId } },
+      }),
+    );
     if (!cancelled) {
       const { status } = await this.owned(caller, id);
       throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${status} already.`);
@@ -172,14 +176,16 @@ export class TaskService implements BeforeApplicationShutdown {
     const retried =
       task.status === 'failed' &&
       (await this.bound.readmit(task.userId, () =>
-        this.store.transition({
-          taskId: id,
-          to: 'queued',
-          from: ['failed'],
-          attempt: task.attempt,
-          forgive: true,
-          event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
-        }),
+        traced('task.retry', { linkTo: task.traceparent }, () =>
+          this.store.transition({
+            taskId: id,
+            to: 'queued',
+            from: ['failed'],
+            attempt: task.attempt,
+            forgive: true,
+            event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
+          }),
+        ),
       ));
     if (!retried) throw notRetryable('Only a failed task can be retried.');
     this.enqueue({ taskId: id, priority: task.priority });
@@ -251,10 +257,12 @@ export class TaskService implements BeforeApplicationShutdown {
     const { idempotencyTtlMs: ttlMs } = this.limits;
     const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
     try {
-      const { outcome, placed } = await this.bound.submit(tasks, async (placed) => ({
-        outcome: await this.store.submit({ tasks: placed, key }),
-        placed,
-      }));
+      const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
+        this.bound.submit(tasks, async (placed) => ({
+          outcome: await this.store.submit({ tasks: placed, key, traceparent: traceparent() }),
+          placed,
+        })),
+      );
       if (outcome.end === 'account_gone') throw accountGone();
       if (outcome.end === 'stored') {
         for (const task of placed) if (!task.held) this.enqueue(entryOf(task));
@@ -328,6 +336,11 @@ const entryOf = ({ id, priority, runAt }: NewTask): QueueEntry => ({
   taskId: id,
   priority,
   delayMs: runAt ? Math.max(0, runAt.getTime() - Date.now()) : 0,
+});
+
+const submissionStep = (tasks: NewTask[]) => ({
+  kind: SpanKind.PRODUCER,
+  attributes: { 'zerostate.tasks': tasks.length, 'zerostate.task.id': tasks.length === 1 ? tasks[0].id : undefined },
 });
 
 const notRetryable = (detail: string): AppError => new AppError('conflict', 'NOT_RETRYABLE', detail);

@@ -89,6 +89,7 @@ export interface FeedEvent {
   user_id: string | null;
   data: Record<string, any>;
   at: string;
+  traceparent?: string;
 }
 
 export const typesOf = (events: readonly FeedEvent[]): string[] => events.map((event) => event.type);

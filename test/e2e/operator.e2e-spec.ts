@@ -91,6 +91,12 @@ describe('the commands of an operator', () => {
     }
   });
 
+  it('warn of a collector of traces that is away, without which a server serves', async () => {
+    const { code, out } = await run(['doctor'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${NOBODY}` } });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^! trace collector +away: .+\n +→ .*OTEL_EXPORTER_OTLP_ENDPOINT/m);
+  });
+
   it.each([
     ['a configuration with mistakes', { PORT: 'eighty' }, 'configuration', 'PORT'],
     ['a database that is away', { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` }, 'database', 'DATABASE_URL'],

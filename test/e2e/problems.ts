@@ -29,6 +29,6 @@ export function faultOf({ status, headers, text }: RawAnswer, statuses: readonly
     typeof problem.detail === 'string' &&
     problem.detail !== '' &&
     /^[A-Z][A-Z0-9_]+$/.test(String(problem.code)) &&
-    /^[0-9a-f-]{36}$/.test(String(problem.trace_id));
+    /^[0-9a-f]{32}$/.test(String(problem.trace_id));
   return valid ? undefined : `a member is missing or wrong: ${shown}`;
 }

@@ -1,0 +1,33 @@
+import { randomUUID } from 'node:crypto';
+
+/**
+ * A place in a trace, as W3C Trace Context hands it from one process to the next: what is done from here on belongs to
+ * the same trace, as a child of this step.
+ * @see https://www.w3.org/TR/trace-context/
+ */
+export interface TraceContext {
+  /** 32 hexadecimal digits, lower case; what the log and problem documents call `trace_id`. */
+  traceId: string;
+  /** 16 of them. */
+  spanId: string;
+  /** Whether who began the trace has it recorded. */
+  sampled: boolean;
+}
+
+/** A trace that nobody records, for the log's sake. */
+export const newTrace = (): TraceContext => ({ traceId: digits(), spanId: digits().slice(16), sampled: false });
+
+/** @returns undefined for what is no `traceparent` */
+export function parseTraceparent(text: string | null | undefined): TraceContext | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(text ?? '') ?? [];
+  return traceId ? { traceId, spanId, sampled: (Number.parseInt(flags, 16) & SAMPLED) !== 0 } : undefined;
+}
+
+export const toTraceparent = ({ traceId, spanId, sampled }: TraceContext): string =>
+  `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
+
+/** Later versions may append members. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+const SAMPLED = 1;
+
+const digits = (): string => randomUUID().replaceAll('-', '');

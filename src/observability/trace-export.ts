@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { diag, DiagLogLevel, type Tracer } from '@opentelemetry/api';
+import { setGlobalErrorHandler } from '@opentelemetry/core';
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import type { OtlpProtocol, TracingConfig } from '../config/index.js';
+import { outageLog } from './outage-log.js';
+
+/** How long a stop waits for the collector, ms. */
+const FAREWELL_MS = 3000;
+const GREETING_MS = 2000;
+
+/**
+ * OpenTelemetry's SDK: samples, gathers and sends, by batches in the background. Loaded only where there is a collector.
+ * It reads the standard variables itself; `config/` has checked those that it knows.
+ */
+export function openExport(
+  { serviceName, roles }: TracingConfig,
+  protocol: OtlpProtocol,
+): { tracer: Tracer; close: () => Promise<void> } {
+  const warnOfOutage = outageLog(new Logger('Tracing'), 'traces do not reach the collector');
+  const warn = (message: unknown): void =>
+    warnOfOutage(message instanceof Error ? message : new Error(String(message)));
+  setGlobalErrorHandler(warn);
+  const ignore = (): void => undefined;
+  diag.setLogger({ error: warn, warn, info: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.WARN);
+
+  const provider = new BasicTracerProvider({
+    spanProcessors: [new BatchSpanProcessor(exporterFor(protocol))],
+    resource: defaultResource()
+      .merge(
+        resourceFromAttributes({ ...processAttributes(), 'service.name': serviceName, 'zerostate.roles': [...roles] }),
+      )
+      .merge(detectResources({ detectors: [envDetector] })),
+  });
+  return {
+    tracer: provider.getTracer('zerostate'),
+    close: () => Promise.race([provider.shutdown().catch(warn), pause(FAREWELL_MS, undefined, { ref: false })]),
+  };
+}
+
+/** Sends the collector nothing, in due form. @throws Error when it does not take that */
+export function greetCollector(protocol: OtlpProtocol): Promise<void> {
+  return new Promise((resolve, reject) =>
+    exporterFor(protocol, { timeoutMillis: GREETING_MS }).export([], ({ error }) =>
+      error ? reject(error) : resolve(),
+    ),
+  );
+}
+
+const exporterFor = (protocol: OtlpProtocol, options: { timeoutMillis?: number } = {}) =>
+  protocol === 'http/json' ? new JsonExporter(options) : new ProtobufExporter(options);
+
+const processAttributes = () => ({
+  'service.instance.id': randomUUID(),
+  'host.name': hostname(),
+  'process.pid': process.pid,
+});
