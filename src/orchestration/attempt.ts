@@ -1,13 +1,16 @@
+import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
+import { type RunOutcome, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { outageLog, tellRoutine } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
   type AttemptMetering,
   DEADLINE_EXCEEDED,
+  type StoredDocument,
+  TaskDocuments,
   type TaskError,
   type TaskLimits,
   TaskLookup,
@@ -24,12 +27,17 @@ export const LEASE_MARGIN_MS = 30_000;
 const CHECK_MS = 2_000;
 
 export type AttemptResult =
-  | { end: 'completed'; outputText: string; metering: AttemptMetering }
+  | { end: 'completed'; result: TaskResult; metering: AttemptMetering }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
+  /** What is wrong is the task's: its input is gone, or its result may not be kept. Nobody else need try. */
+  | { end: 'spoilt'; error: TaskError }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
   | { end: 'overtaken' }
   /** This process stops: another one may do it. */
   | { end: 'stopped' };
+
+/** JSON text, or the document that it is. */
+export type TaskResult = { text: string } | { document: StoredDocument };
 
 /** Why a run was killed. */
 type Kill = 'overtaken' | 'deadline' | 'stopped';
@@ -49,6 +57,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly store: TaskStore,
     private readonly events: EventLog,
     private readonly lookup: TaskLookup,
+    private readonly documents: TaskDocuments,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -86,7 +95,8 @@ export class AttemptRunner implements OnApplicationShutdown {
     try {
       const report = await this.sandbox.run({
         binary: { sha256: agent.sha256, ref: agent.storageRef },
-        input: task.inputText,
+        input: this.inputOf(task),
+        outputAs: task.resultByRef ? 'bytes' : 'text',
         timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
         limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
         environment: { ZEROSTATE_TASK_ID: task.id, ZEROSTATE_ATTEMPT: String(ordinal) },
@@ -102,9 +112,12 @@ export class AttemptRunner implements OnApplicationShutdown {
         },
       });
       if (started && !(await started)) return { end: 'overtaken' };
-      return toResult(report, abort.signal.reason as Kill);
+      const { outcome } = report;
+      if (outcome.end !== 'completed') return withoutResult(outcome, measured(report), abort.signal.reason as Kill);
+      return { end: 'completed', result: await this.resultOf(task, outcome.output), metering: measured(report) };
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
+      if (error instanceof DocumentFault) return spoilt(error);
       // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
       if (error instanceof AppError && error.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(error.code))
         return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
@@ -114,6 +127,16 @@ export class AttemptRunner implements OnApplicationShutdown {
       this.running.delete(task.id);
       await log.close();
     }
+  }
+
+  private inputOf({ input }: UnfinishedTask): RunRequest['input'] {
+    return typeof input === 'string' ? input : () => ofDocument(this.documents.read(input));
+  }
+
+  private async resultOf({ userId }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
+    if (typeof output === 'string') return { text: output };
+    const bytes = Readable.from([output], { objectMode: false });
+    return { document: await ofDocument(this.documents.keep(userId, bytes, output.length)) };
   }
 
   /** Kills what runs and begins nothing more. */
@@ -180,13 +203,29 @@ const measured = ({ metering }: RunReport): AttemptMetering => ({
   host_calls: metering.hostCalls,
 });
 
-function toResult(report: RunReport, killed: Kill): AttemptResult {
-  const { outcome } = report;
-  if (outcome.end === 'completed') return { end: 'completed', outputText: outcome.output, metering: measured(report) };
-  if (outcome.end === 'cancelled' && killed === 'deadline')
-    return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
-  if (outcome.end === 'cancelled') return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
-  return failed(errorOf(outcome), outcome.end, measured(report));
+function withoutResult(outcome: Unsuccessful, metering: AttemptMetering, killed: Kill): AttemptResult {
+  if (outcome.end !== 'cancelled') return failed(errorOf(outcome), outcome.end, metering);
+  if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
+  return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
+}
+
+/** Wraps what goes wrong with a document of the task, which is nothing that its agent could be blamed for. */
+class DocumentFault extends Error {
+  constructor(readonly fault: Error) {
+    super(fault.message);
+  }
+}
+
+const ofDocument = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: Error) => Promise.reject(new DocumentFault(error)));
+
+/** What no later attempt would find otherwise, as long as the submitter does nothing. */
+const SPOILING: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
+
+/** @throws Error of anything else: it may work later */
+function spoilt({ fault }: DocumentFault): AttemptResult {
+  if (!(fault instanceof AppError && SPOILING.has(fault.code))) throw fault;
+  return { end: 'spoilt', error: { code: fault.code, message: fault.message } };
 }
 
 /** Clocks are not better than that. */
@@ -198,7 +237,8 @@ const failed = (error: TaskError, outcome: string, metering: AttemptMetering | n
   record: { outcome, error, metering },
 });
 
-type Failure = Exclude<RunOutcome, { end: 'completed' | 'cancelled' }>;
+type Unsuccessful = Exclude<RunOutcome, { end: 'completed' }>;
+type Failure = Exclude<Unsuccessful, { end: 'cancelled' }>;
 
 /** What the submitter and the agent's owner read. */
 function errorOf(outcome: Failure): TaskError {

@@ -30,7 +30,7 @@ export class TaskStore {
     this.submissions = new MicroBatcher((submissions) => this.insert(submissions), {
       ...BATCH,
       keyOf: ({ tasks, key }) => key && `${tasks[0].userId} ${key.key}`,
-      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + task.inputText.length, 0),
+      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + (task.inputText?.length ?? 0), 0),
     });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
@@ -138,8 +138,11 @@ export interface NewTask {
   description: string | null;
   requiredCapabilities: string[];
   budgetMicro: bigint;
-  /** JSON text. */
-  inputText: string;
+  /** JSON text; null: `inputRef` is there instead. */
+  inputText: string | null;
+  /** SHA-256 of a document of the user's. */
+  inputRef: string | null;
+  resultByRef: boolean;
   weights: AuctionWeights | null;
   limits: TaskLimits | null;
   region: string | null;
@@ -171,6 +174,8 @@ export interface TaskChange {
   scoreboard?: ScoreboardDto;
   /** JSON text of the agent's answer. */
   resultText?: string;
+  /** SHA-256 of the document that it is. */
+  resultRef?: string;
   error?: TaskError;
   costMicro?: bigint;
   event: { type: EventType; data: Record<string, unknown> };
@@ -257,6 +262,8 @@ const toTaskRow = (task: NewTask, submission: number, key: SubmissionKey | undef
   required_capabilities: task.requiredCapabilities,
   budget_micro: task.budgetMicro.toString(),
   input: task.inputText,
+  input_ref: task.inputRef,
+  result_by_ref: task.resultByRef,
   weights: asText(task.weights),
   limits: asText(task.limits),
   region: task.region,
@@ -294,7 +301,8 @@ const SUBMIT = `
     SELECT new_task.*
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
-                    required_capabilities text[], budget_micro bigint, input text, weights text, limits text,
+                    required_capabilities text[], budget_micro bigint, input text, input_ref text, result_by_ref boolean,
+                    weights text, limits text,
                     region text, region_required boolean, timeout_ms int,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
@@ -302,10 +310,10 @@ const SUBMIT = `
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, region, region_required, timeout_ms, held, run_at, deadline)
-    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, region, region_required, timeout_ms, held, run_at, deadline
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, input_ref,
+                       result_by_ref, weights, limits, region, region_required, timeout_ms, held, run_at, deadline)
+    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, input_ref,
+           result_by_ref, weights::json, limits::json, region, region_required, timeout_ms, held, run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, created_at
   ),
@@ -366,6 +374,7 @@ const toChangeRow = (change: TaskChange) => ({
   metering: asText(change.ended?.metering),
   scoreboard: asText(change.scoreboard),
   result: change.resultText ?? null,
+  result_ref: change.resultRef ?? null,
   error: asText(change.error),
   cost_micro: change.costMicro?.toString() ?? null,
   event_type: change.event.type,
@@ -393,7 +402,7 @@ const TRANSITION = `
         SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
           AS change(id uuid, to_status text, from_statuses text[], forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, lease_ms int, ended_outcome text,
-                  ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
+                  ended_error text, metering text, scoreboard text, result text, result_ref text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text)
       ) AS change
       LEFT JOIN agents ON agents.id = agent_id
@@ -411,6 +420,7 @@ const TRANSITION = `
              WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'
              ELSE lease_until END,
            result = coalesce(change.result::json, tasks.result),
+           result_ref = coalesce(change.result_ref, tasks.result_ref),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
            started_at = CASE WHEN to_status = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,
