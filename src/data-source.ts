@@ -16,13 +16,15 @@ import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-
 import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
 import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
 import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
+import { TaskDocuments1795540000000 } from '../migrations/1795540000000-task-documents.js';
 import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-of-a-task.js';
 import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
-import { Agent, AgentBinary, AgentStatistics, VersionBlob } from './agents/index.js';
+import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
-import { AuctionRecord, IdempotencyKey, Task, TaskAttempt } from './tasks/index.js';
+import { StoredBlob } from './storage/index.js';
+import { AuctionRecord, IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
 
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
@@ -42,10 +44,11 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     FeedEventRow,
     IdempotencyKey,
     Session,
+    StoredBlob,
     Task,
     TaskAttempt,
+    TaskDocument,
     User,
-    VersionBlob,
   ],
   migrations: [
     Init1795449600000,
@@ -64,6 +67,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     PricePolicy1795532000000,
     OwnerSuspension1795533000000,
     RevokedKeys1795534000000,
+    TaskDocuments1795540000000,
     WorkerOfATask1795541000000,
     Traces1795545000000,
   ],

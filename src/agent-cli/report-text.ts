@@ -39,7 +39,7 @@ export function runText({ outcome, metering, log, limits, sandbox_notes }: Local
   ];
   return [
     outcomeText(outcome),
-    ...(outcome.end === 'completed' ? ['', 'Result', indented(pretty(outcome.output))] : []),
+    ...(outcome.end === 'completed' ? ['', 'Result', indented(pretty(outcome.output as string))] : []),
     ...(log.length > 0 ? ['', 'Log (standard error)', ...log.map((line) => `  ${line}`)] : []),
     '',
     ...table(['', 'used', 'limit'], rows),

@@ -2,7 +2,7 @@ import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColu
 import type { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
-import { VersionBlob } from './version-blob.entity.js';
+import { StoredBlob } from '../storage/index.js';
 
 /** The part of a scan's report that agents understand; the rest is the scanner's. */
 export interface ScanVerdict {
@@ -43,7 +43,7 @@ export class AgentBinary {
   size: number;
 
   /** Where the blob store keeps it; null once a retired version's bytes are gone. */
-  @ForeignKey(() => VersionBlob, { name: 'agent_binaries_blob_fkey' })
+  @ForeignKey(() => StoredBlob, { name: 'agent_binaries_blob_fkey' })
   @Column({ type: 'varchar', length: 200, nullable: true })
   storageRef: string | null;
 

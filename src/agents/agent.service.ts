@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
-import { type Caller, owns } from '../auth/index.js';
+import { type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
@@ -125,7 +125,7 @@ export class AgentService {
       ...changesOf(dto),
     });
     assertTerms(agent);
-    await this.quota.hold(transaction, ownerId);
+    await holdAccount(transaction, ownerId);
     await this.quota.expectRoomForAgent(transaction, ownerId);
     await transaction.insert(Agent, agent).catch((error: unknown) => {
       const constraint: unknown = error instanceof QueryFailedError && error.driverError.constraint;

@@ -1,13 +1,13 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
-import { StorageModule } from '../storage/index.js';
+import { BlobLedger, StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
 import { AgentsController } from './agents.controller.js';
 import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
-import { VersionBlobs } from './version-blobs.js';
+import { VERSION_BYTES } from './version-bytes.js';
 import { VersionScans } from './version-scans.js';
 import { VersionService } from './version.service.js';
 import { VersionsController } from './versions.controller.js';
@@ -15,7 +15,11 @@ import { VersionsController } from './versions.controller.js';
 @Module({
   imports: [AuthModule, FeedModule, StorageModule],
   controllers: [AgentsController, VersionsController],
-  providers: [AgentService, OwnerQuota, VersionService, VersionBlobs, VersionScans, AgentCatalog, StatisticsProjection],
-  exports: [AgentService, VersionService, VersionBlobs, VersionScans, AgentCatalog],
+  providers: [AgentService, OwnerQuota, VersionService, VersionScans, AgentCatalog, StatisticsProjection],
+  exports: [AgentService, VersionService, VersionScans, AgentCatalog],
 })
-export class AgentsModule {}
+export class AgentsModule {
+  constructor(ledger: BlobLedger) {
+    ledger.register(VERSION_BYTES);
+  }
+}

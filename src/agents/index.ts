@@ -6,6 +6,4 @@ export { Agent } from './agent.entity.js';
 export { AgentService } from './agent.service.js';
 export { AgentsModule } from './agents.module.js';
 export { type AddedVersion, assertActive, type UploadTarget, VersionService } from './version.service.js';
-export { VersionBlob } from './version-blob.entity.js';
-export { VersionBlobs } from './version-blobs.js';
 export { VersionScans } from './version-scans.js';

@@ -1,13 +1,13 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import { IsBoolean, IsSemVer, MaxLength } from 'class-validator';
+import { IsSemVer, MaxLength } from 'class-validator';
 import { Optional } from '../common/validators.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
+import { RedirectQuery } from '../storage/index.js';
 import type { ScanVerdict } from './agent-binary.entity.js';
 
-export class DownloadQuery {
+export class DownloadQuery extends RedirectQuery {
   /**
    * Unset: the active version.
    * @example "1.0.0"
@@ -16,12 +16,6 @@ export class DownloadQuery {
   @IsSemVer()
   @MaxLength(64)
   version?: string;
-
-  /** `false` answers the bytes themselves instead of an address that has them. */
-  @Optional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
-  @IsBoolean()
-  redirect: boolean = true;
 }
 
 export class RetireQuery {

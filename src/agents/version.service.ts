@@ -2,17 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
 import { DataSource, type EntityManager, In, LessThan, QueryFailedError } from 'typeorm';
-import type { Caller } from '../auth/index.js';
+import { type Caller, holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
-import type { BlobRef } from '../storage/index.js';
+import { BlobLedger, type BlobRef } from '../storage/index.js';
 import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
-import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
 
 /** A checked binary on its way to become a version. */
@@ -21,7 +20,7 @@ export interface NewVersion {
   version?: string;
   sha256: string;
   size: number;
-  /** Its stored bytes, as `VersionBlobs.keep` answered. */
+  /** Its stored bytes, as `BlobLedger.keep` answered. */
   storageRef: BlobRef;
   validation: object;
   scan: ScanVerdict;
@@ -51,7 +50,7 @@ export class VersionService {
   constructor(
     private readonly database: DataSource,
     private readonly agents: AgentService,
-    private readonly quota: OwnerQuota,
+    private readonly ledger: BlobLedger,
   ) {}
 
   /**
@@ -62,7 +61,7 @@ export class VersionService {
   async add(caller: Caller, target: UploadTarget, upload: NewVersion): Promise<AddedVersion> {
     return this.agents.announced<AddedVersion>(async (transaction) => {
       const ownerId = 'agent' in target ? target.agent.ownerId : caller.id;
-      await this.quota.hold(transaction, ownerId);
+      await holdAccount(transaction, ownerId);
       const { subject: agent, notice: changed } = await this.lockedOrNew(transaction, caller, target);
       const replacing = 'agent' in target && target.replacing;
       if (replacing) assertActive(agent);
@@ -72,7 +71,7 @@ export class VersionService {
         const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
         return { subject: { agent, binary, added: false }, notice: changed };
       }
-      await this.quota.expectRoomForBytes(transaction, ownerId, upload.size);
+      await this.ledger.expectRoom(transaction, ownerId, upload.size);
       const version = upload.version ?? nextVersion(existing);
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });

@@ -10,20 +10,18 @@ import {
   Res,
   type StreamableFile,
 } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { PageQuery } from '../common/pagination.js';
-import { BLOB_STORE, type BlobStore } from '../storage/index.js';
+import { answerBlob, ApiDownload, BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { AgentService } from './agent.service.js';
-import { answerBinary } from './version-download.js';
 import { DownloadQuery, RetiredDto, RetireQuery, VersionDto, VersionPage } from './version.dto.js';
 import { VersionService } from './version.service.js';
 
-const BYTES = { 'application/wasm': { schema: { type: 'string', format: 'binary' } } };
-const ETAG = { ETag: { schema: { type: 'string' } } };
+const MEDIA_TYPE = 'application/wasm';
 
 @ApiTags('binaries')
 @Access('agents:read')
@@ -85,44 +83,7 @@ export class VersionsController {
    */
   @Get('binary')
   @ApiOperation({ operationId: 'downloadBinary' })
-  @ApiProduces('application/wasm')
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'An `ETag`: the same bytes answer 304.',
-    schema: { type: 'string' },
-  })
-  @ApiHeader({
-    name: 'Range',
-    required: false,
-    description: 'With `redirect=false`, such as `bytes=0-1023`.',
-    schema: { type: 'string' },
-  })
-  @ApiHeader({
-    name: 'If-Range',
-    required: false,
-    description: 'An `ETag`: of other bytes come all.',
-    schema: { type: 'string' },
-  })
-  @ApiOkResponse({ description: 'The bytes; `ETag` is their SHA-256.', headers: ETAG, content: BYTES })
-  @ApiResponse({
-    status: 206,
-    description: 'The range of the bytes that was asked for.',
-    headers: ETAG,
-    content: BYTES,
-  })
-  @ApiResponse({
-    status: 302,
-    description: 'They are at `Location`.',
-    headers: { ...ETAG, Location: { schema: { type: 'string' } } },
-  })
-  @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
-  @ApiProblems(400, 401, 403, 404)
-  @ApiProblem(416, {
-    meaning: 'The range begins past the end.',
-    code: 'RANGE_NOT_SATISFIABLE',
-    detail: 'The binary has 20480 bytes: ask for a range within them.',
-  })
+  @ApiDownload(MEDIA_TYPE)
   async download(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -130,8 +91,9 @@ export class VersionsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<StreamableFile | undefined> {
     const agent = await this.agents.owned(caller, id);
-    const binary = await this.versions.get(agent, version);
-    return answerBinary(this.blobs, agent, binary, redirect, response);
+    const { storageRef: ref, sha256, size, ...binary } = await this.versions.get(agent, version);
+    const filename = `${agent.slug}-${binary.version}.wasm`;
+    return answerBlob(this.blobs, { ref, size, sha256, filename, contentType: MEDIA_TYPE }, redirect, response);
   }
 
   /**

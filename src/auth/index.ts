@@ -1,4 +1,5 @@
 export { AccessTokens, DASHBOARD_PASS } from './access-tokens.js';
+export { holdAccount } from './account-hold.js';
 export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';
 export { ApiKeys } from './api-keys.service.js';

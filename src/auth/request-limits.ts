@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import type { Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import type { Environment, ProtectionConfig } from '../config/index.js';
-import { addressKey, RateLimits, type Verdict } from '../protection/index.js';
+import { addressKey, isStreamed, RateLimits, type Verdict } from '../protection/index.js';
 
 type RouteClass = keyof ProtectionConfig['perMinute'];
 
@@ -41,7 +41,7 @@ function classOf(request: Request): RouteClass | undefined {
   if (path.startsWith('/health')) return undefined;
   if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
   if (method === 'GET' || method === 'HEAD') return 'read';
-  return path.endsWith('/binary') || path === '/api/v1/deposits' ? 'upload' : 'write';
+  return isStreamed(path) || path === '/api/v1/deposits' ? 'upload' : 'write';
 }
 
 function tell(response: Response, { limit, remaining, resetMs }: Verdict): void {

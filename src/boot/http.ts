@@ -6,7 +6,7 @@ import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
-import { guardAgainstFloods, limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
+import { guardAgainstFloods, isStreamedJson, limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
 import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
 
@@ -37,7 +37,10 @@ export async function configureHttp(
   app.use(refuseOtherBodies);
   const problems = new ProblemFilter();
   app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));
-  app.useBodyParser('json', { limit: tasks.maxInputBytes + BODY_MARGIN });
+  app.useBodyParser('json', {
+    limit: tasks.maxInputBytes + BODY_MARGIN,
+    type: (request) => !isStreamedJson((request as Request).path) && Boolean((request as Request).is('json')),
+  });
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);
 }

@@ -131,7 +131,7 @@ export interface IpfsConfig {
 export interface QuotaConfig {
   /** Agents that are not retired. */
   agents: number;
-  /** Sizes of all versions whose bytes are kept, together. */
+  /** Sizes of all versions and documents of tasks whose bytes are kept, together. */
   storedBytes: number;
 }
 
@@ -184,7 +184,12 @@ export interface GatewayConfig {
 }
 
 export interface TaskConfig {
+  /** Of an input in the body of its task. */
   maxInputBytes: number;
+  /** Of one that is brought first and named by reference. */
+  maxInputBlobBytes: number;
+  /** How long such inputs, and results by reference, are kept while no task refers to them, ms. */
+  documentTtlMs: number;
   /** Wall time of one attempt when the task names none, ms. */
   defaultTimeoutMs: number;
   maxTimeoutMs: number;
@@ -255,7 +260,12 @@ export interface SandboxConfig {
   maxCpuMs: number;
   /** Stack of an agent's calls, KiB. */
   stackKb: number;
+  /** Largest standard input. */
+  maxInputBytes: number;
+  /** Largest output, of a task whose result is part of the task. */
   maxOutputBytes: number;
+  /** The same of one whose result is a document of its own. */
+  maxOutputBlobBytes: number;
   maxStderrBytes: number;
   maxStderrLines: number;
   /** Length of a tick of an agent's clocks, µs. */
@@ -464,7 +474,9 @@ export const variables = z
     STORAGE_DRIVER: z
       .enum(['local', 's3', 'ipfs'], 'must be local, s3 or ipfs')
       .default('local')
-      .describe('Where new agent binaries go: `local` (a folder below DATA_DIR), `s3`, or `ipfs`, which is public'),
+      .describe(
+        'Where new agent binaries go, and large documents of tasks: `local` (a folder below DATA_DIR), `s3`, or `ipfs`, which is public (documents stay out of it)',
+      ),
     S3_BUCKET: z.string().min(3).max(255).optional().describe('Bucket of binaries; it must exist'),
     S3_ENDPOINT: url('http:', 'https:').optional().describe('Address of an S3-compatible service; unset: Amazon S3'),
     S3_REGION: z.string().default('us-east-1').describe('Region of the bucket; `auto` for Cloudflare R2'),
@@ -493,13 +505,13 @@ export const variables = z
     MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
     MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
     CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
-      'Pause between two looks for leftovers of uploads and retired versions, ms',
+      'Pause between two looks for leftovers of uploads and bytes that nobody needs any more, ms',
     ),
     CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
 
     MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
     MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
-      'Bytes that the versions of one user take up together',
+      'Bytes that the versions of one user and the documents of its tasks take up together',
     ),
 
     JWT_SECRET: z
@@ -553,7 +565,14 @@ export const variables = z
     GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),
     GATEWAY_CONNECTIONS_PER_ADDRESS: integer(1000, 1).describe('Live connections of one address to one process'),
 
-    MAX_INPUT_BYTES: integer(MB, 1).describe('Largest task input, as JSON text'),
+    MAX_INPUT_BYTES: integer(MB, 1).describe('Largest input in the body of its task, as JSON text'),
+    MAX_INPUT_BLOB_BYTES: integer(50 * MB, 1).describe('Largest input that is brought first and named by reference'),
+    MAX_OUTPUT_BLOB_BYTES: integer(50 * MB, 1).describe(
+      'Largest output for a task that asks for its result by reference',
+    ),
+    DOCUMENT_TTL_MS: integer(DAY_MS, 1000).describe(
+      'How long inputs and results by reference are kept while no task refers to them, ms',
+    ),
     TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
     MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
 
@@ -749,6 +768,8 @@ function toSlices(env: Variables): Environment {
     },
     tasks: {
       maxInputBytes: env.MAX_INPUT_BYTES,
+      maxInputBlobBytes: env.MAX_INPUT_BLOB_BYTES,
+      documentTtlMs: env.DOCUMENT_TTL_MS,
       defaultTimeoutMs: env.TASK_TIMEOUT_MS,
       maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
       maxDelayMs: env.MAX_TASK_DELAY_MS,
@@ -788,7 +809,9 @@ function toSlices(env: Variables): Environment {
       maxTableElements: env.SANDBOX_TABLE_ELEMENTS,
       maxCpuMs: env.SANDBOX_CPU_MS,
       stackKb: env.SANDBOX_STACK_KB,
+      maxInputBytes: Math.max(env.MAX_INPUT_BYTES, env.MAX_INPUT_BLOB_BYTES),
       maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
+      maxOutputBlobBytes: Math.max(env.SANDBOX_OUTPUT_BYTES, env.MAX_OUTPUT_BLOB_BYTES),
       maxStderrBytes: env.SANDBOX_STDERR_BYTES,
       maxStderrLines: env.SANDBOX_STDERR_LINES,
       clockResolutionUs: env.SANDBOX_CLOCK_RESOLUTION_US,

@@ -4,11 +4,14 @@ import type { SandboxConfig, TaskConfig } from './environment.js';
 
 const PAGES_PER_MB = 16;
 
-/** The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less. */
-export const mostPerRun = (sandbox: SandboxConfig): Required<RunLimitsDto> => ({
+/**
+ * The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less.
+ * @param resultByRef whether its output is for a document of its own
+ */
+export const mostPerRun = (sandbox: SandboxConfig, resultByRef: boolean): Required<RunLimitsDto> => ({
   memory_mb: Math.floor(sandbox.maxMemoryPages / PAGES_PER_MB),
   cpu_ms: sandbox.maxCpuMs,
-  output_bytes: sandbox.maxOutputBytes,
+  output_bytes: resultByRef ? sandbox.maxOutputBlobBytes : sandbox.maxOutputBytes,
   log_bytes: sandbox.maxStderrBytes,
   log_lines: sandbox.maxStderrLines,
 });
@@ -16,7 +19,7 @@ export const mostPerRun = (sandbox: SandboxConfig): Required<RunLimitsDto> => ({
 /** The same of a version, which also says how long a run of it may take. */
 export const mostPerVersion = (sandbox: SandboxConfig, { maxTimeoutMs }: TaskConfig): Required<VersionLimitsDto> => ({
   timeout_ms: maxTimeoutMs,
-  ...mostPerRun(sandbox),
+  ...mostPerRun(sandbox, true),
 });
 
 /**

@@ -7,7 +7,7 @@ const bytes = (pieces: Uint8Array[]): Buffer => Buffer.concat(pieces);
 
 describe('frames', () => {
   const log = encodeFrame({ kind: 'log', lines: ['one', 'zwölf'] });
-  const run = { kind: 'run', environment: {}, timeoutMs: 5, limits: limits() } as const;
+  const run = { kind: 'run', environment: {}, timeoutMs: 5, limits: limits(), outputAs: 'text' } as const;
   const payload = Buffer.from('payload');
 
   it('come out as they went in, however the stream is cut', () => {

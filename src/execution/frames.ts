@@ -19,7 +19,13 @@ export type ToSandbox =
   /** Payload: the module's bytes. */
   | { kind: 'load' }
   /** Payload: standard input. */
-  | { kind: 'run'; environment: Record<string, string>; timeoutMs: number; limits: RunLimits };
+  | {
+      kind: 'run';
+      environment: Record<string, string>;
+      timeoutMs: number;
+      limits: RunLimits;
+      outputAs: 'text' | 'bytes';
+    };
 
 export type FromSandbox =
   | { kind: 'ready'; totalCpuMs: number; residentBytes: number }
@@ -87,7 +93,8 @@ export class FrameDecoder {
 
   constructor(
     private readonly maxHeaderBytes: number,
-    private readonly maxPayloadBytes: number,
+    /** May change between frames. */
+    public maxPayloadBytes: number,
   ) {}
 
   /**

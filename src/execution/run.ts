@@ -13,8 +13,10 @@ import type { BlobRef } from '../storage/index.js';
 export interface RunRequest {
   /** The version to run: lower-case hex SHA-256 of its bytes, and where they are. */
   binary: { sha256: string; ref: BlobRef };
-  /** JSON text for standard input. */
-  input: string;
+  /** JSON text for standard input; or how to get it, which is done once there is a slot, since it may be large. */
+  input: string | (() => Promise<Uint8Array>);
+  /** `bytes`: of up to `maxOutputBlobBytes` of the configuration; they are checked without being parsed. Unset: text. */
+  outputAs?: 'text' | 'bytes';
   /** Wall time for handing over, compiling, instantiating and running, ms; waiting for a slot does not count. */
   timeoutMs: number;
   /** Tighter than the server's; what is looser counts as the server's. */
@@ -61,8 +63,11 @@ export interface RunReport {
 }
 
 export type RunOutcome =
-  /** `output` is JSON text that PostgreSQL's `jsonb` takes: see `sandbox/json-output.ts` for what that excludes. */
-  | { end: 'completed'; output: string }
+  /**
+   * `output` is JSON text that PostgreSQL's `jsonb` takes: see `sandbox/json-output.ts` for what that excludes. Or the bytes
+   * of one JSON document, where the run asked for bytes.
+   */
+  | { end: 'completed'; output: string | Uint8Array }
   /** `proc_exit` with a code other than 0. `stderrTail` is the end of standard error, at most 2 KiB. */
   | { end: 'exited'; code: number; stderrTail: string }
   /** `function` is where, in the words of the module's name section, when it has one. */

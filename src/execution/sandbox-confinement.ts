@@ -11,7 +11,8 @@ export function confineSandbox(config: SandboxConfig): Promise<Confinement> {
     scripts: SCRIPTS,
     stackKb: config.stackKb,
     heapMb: Math.max(MIN_HEAP_MB, Math.ceil((2 * agentBytes) / MB)),
-    memoryBytes: agentBytes + RUNTIME_BYTES,
+    // Output grows by doubling, and what it grew out of is still there.
+    memoryBytes: agentBytes + config.maxInputBytes + 2 * config.maxOutputBlobBytes + RUNTIME_BYTES,
     // No less than all runs of a process may take together: the limit of each is the server's to keep.
     cpuSeconds: Math.ceil(config.maxCpuMs / 1000) * config.recycleAfterRuns,
     wasmMaxMemoryPages: config.maxMemoryPages,
@@ -37,6 +38,7 @@ const SCRIPTS = [
   './sandbox/traps.js',
   './sandbox/wasi-host.js',
   './frames.js',
+  '../common/json-scanner.js',
 ].map((path) => new URL(path, import.meta.url));
 
 const MB = 1024 * 1024;

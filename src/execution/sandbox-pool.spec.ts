@@ -45,7 +45,15 @@ function job(
     (data (i32.const 16) "1")
     (func (export "_start") ${body}))`;
   const module = new Uint8Array(wabt.parseWat(name, text).toBinary({}).buffer);
-  return { sha256: name, module, input: Buffer.from('{}'), environment: {}, timeoutMs: 20_000, limits: sandbox };
+  return {
+    sha256: name,
+    module,
+    input: Buffer.from('{}'),
+    outputAs: 'text',
+    environment: {},
+    timeoutMs: 20_000,
+    limits: sandbox,
+  };
 }
 
 const looping = (name: string): Job => job(name, '(loop (br 0))');

@@ -14,8 +14,9 @@ export interface Job {
   sha256: string;
   /** The module's bytes. */
   module: Uint8Array;
-  /** Standard input. */
+  /** Standard input; what has to be fetched is there when the job is handed over. */
   input: Uint8Array;
+  outputAs: 'text' | 'bytes';
   environment: Record<string, string>;
   timeoutMs: number;
   /** None looser than the server's. */
@@ -54,7 +55,7 @@ export class SandboxProcess {
   private announceReady!: () => void;
 
   constructor(confinement: Confinement, config: SandboxConfig) {
-    this.decoder = new FrameDecoder(maxHeaderBytes(config), config.maxOutputBytes);
+    this.decoder = new FrameDecoder(maxHeaderBytes(config), 0);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
     this.gone = new Promise((resolve) => {
       const bury = (how: string): void => {
@@ -106,8 +107,9 @@ export class SandboxProcess {
         this.boundTo = job.sha256;
         this.send({ kind: 'load' }, job.module);
       }
-      const { environment, timeoutMs, limits, input } = job;
-      this.send({ kind: 'run', environment, timeoutMs, limits }, input);
+      const { environment, timeoutMs, limits, outputAs, input } = job;
+      this.decoder.maxPayloadBytes = limits.maxOutputBytes;
+      this.send({ kind: 'run', environment, timeoutMs, limits, outputAs }, input);
       this.child.stdin?.uncork();
     });
   }
@@ -155,8 +157,9 @@ export class SandboxProcess {
     const { outcome, usage } = message;
     this.atRest = usage;
     if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
-    this.finish(outcome.end === 'completed' ? { ...outcome, output: text } : outcome, usage);
+    if (outcome.end !== 'completed') return this.finish(outcome, usage);
+    const output = job.outputAs === 'bytes' ? payload : new TextDecoder('utf-8', { fatal: true }).decode(payload);
+    this.finish({ ...outcome, output }, usage);
   }
 
   /**

@@ -10,7 +10,7 @@ import { countRun, tellRun, watchPool } from './metrics.js';
 import type { RunLimits, RunReport, RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
-import { SandboxProcess } from './sandbox-process.js';
+import { type Job, SandboxProcess } from './sandbox-process.js';
 
 /** Runs agents: hostile WebAssembly, in confined processes, under limits of time, memory and output. */
 @Injectable()
@@ -50,26 +50,31 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
    * Runs an agent version once and says how it ended and what it used. Whatever the agent does is an outcome.
    *
    * @throws AppError `not_found` `BLOB_NOT_FOUND`, `internal` `BLOB_CORRUPT`, `unavailable` `SANDBOX_UNAVAILABLE`,
-   *   `internal` `BAD_AGENT_ENVIRONMENT`, and whatever `onStart` throws
+   *   `internal` `BAD_AGENT_ENVIRONMENT`, and whatever `input` and `onStart` throw
    */
   async run(request: RunRequest): Promise<RunReport> {
-    const { binary, input, timeoutMs, environment = {}, onLog, onStart, signal } = request;
+    const { binary, input, outputAs = 'text', timeoutMs, environment = {}, onLog, onStart, signal } = request;
     assertEnvironment(environment);
     const module = await this.binaries.get(binary);
-    const job = {
+    const job: Job = {
       sha256: binary.sha256,
       module,
-      input: Buffer.from(input),
+      input: typeof input === 'string' ? Buffer.from(input) : NOTHING_YET,
+      outputAs,
       environment,
       timeoutMs,
-      limits: tightened(this.sandbox, request.limits),
+      limits: tightened(this.most(outputAs), request.limits),
       onLog,
       signal,
+    };
+    const fetchFirst = async (fetch: () => Promise<Uint8Array>): Promise<void> => {
+      job.input = await fetch();
+      await onStart?.();
     };
     return traced('sandbox.run', {}, async (step) => {
       const report = await this.pool.run(job, () => {
         step.addEvent('slot granted');
-        return onStart?.();
+        return typeof input === 'string' ? onStart?.() : fetchFirst(input);
       });
       countRun(report);
       tellRun(step, report);
@@ -85,6 +90,11 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   /** One line per wall that does not stand on this machine, with the reason; empty when all do. */
   describe(): string[] {
     return this.confinement.missing.map((line) => `The sandbox runs without: ${line}`);
+  }
+
+  private most(outputAs: 'text' | 'bytes'): RunLimits {
+    const { maxOutputBytes, maxOutputBlobBytes } = this.sandbox;
+    return { ...this.sandbox, maxOutputBytes: outputAs === 'bytes' ? maxOutputBlobBytes : maxOutputBytes };
   }
 
   private get sandbox() {
@@ -104,6 +114,8 @@ function tightened(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
     clockResolutionUs: most.clockResolutionUs,
   };
 }
+
+const NOTHING_YET = new Uint8Array(0);
 
 /** An idle process costs 11–20 MB; a version that has none costs its next run a start. */
 const WARM_PER_SLOT = 4;

@@ -10,8 +10,9 @@ export const seesAll = (caller: Caller, event: FeedEvent): boolean =>
  * neither who asked nor what was answered.
  */
 export function asAgentOwnerSees(event: FeedEvent): FeedEvent {
-  const { result, ...data } = event.data;
-  const withheld = result === undefined ? {} : { result_omitted: 'belongs to the submitter of the task' };
+  const { result, result_ref, result_size: _, ...data } = event.data;
+  const withheld =
+    result === undefined && result_ref === undefined ? {} : { result_omitted: 'belongs to the submitter of the task' };
   return { ...event, user_id: null, data: { ...data, ...withheld } };
 }
 

@@ -1,16 +1,19 @@
 import { AsyncResource } from 'node:async_hooks';
+import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
+import { type RunOutcome, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { markFailed, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
   type AttemptMetering,
   DEADLINE_EXCEEDED,
+  type StoredDocument,
   type TaskChange,
+  TaskDocuments,
   type TaskError,
   type TaskLimits,
   TaskLookup,
@@ -30,12 +33,17 @@ export const LEASE_MARGIN_MS = 30_000;
 const CHECK_MS = 2_000;
 
 export type AttemptResult =
-  | { end: 'completed'; outputText: string; metering: AttemptMetering; through: TaskChange['through'] }
+  | { end: 'completed'; result: TaskResult; metering: AttemptMetering; through: TaskChange['through'] }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
+  /** What is wrong is the task's: its input is gone, or its result may not be kept. Nobody else need try. */
+  | { end: 'spoilt'; error: TaskError }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
   | { end: 'overtaken' }
   /** This process stops: another one may do it. */
   | { end: 'stopped' };
+
+/** JSON text, or the document that it is. */
+export type TaskResult = { text: string } | { document: StoredDocument };
 
 /** Why a run was killed. */
 type Kill = 'overtaken' | 'deadline' | 'stopped';
@@ -56,6 +64,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly events: EventLog,
     private readonly lookup: TaskLookup,
     private readonly intake: Intake,
+    private readonly documents: TaskDocuments,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -104,7 +113,8 @@ export class AttemptRunner implements OnApplicationShutdown {
     try {
       const report = await this.sandbox.run({
         binary: { sha256: agent.sha256, ref: agent.storageRef },
-        input: task.inputText,
+        input: this.inputOf(task),
+        outputAs: task.resultByRef ? 'bytes' : 'text',
         timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
         limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
         environment: environmentOf(task, ordinal),
@@ -121,14 +131,22 @@ export class AttemptRunner implements OnApplicationShutdown {
           );
         },
       });
-      const result = toResult(report, abort.signal.reason as Kill);
-      if (started && result.end === 'completed' && this.store.withdraw(running)) {
-        return { ...result, through: { event: running.event, agoMs: performance.now() - started.at } };
+      const { outcome } = report;
+      if (outcome.end === 'completed') {
+        const result = await this.resultOf(task, outcome.output);
+        const completed = { end: 'completed', result, metering: measured(report) } as const;
+        if (started && this.store.withdraw(running)) {
+          const through = { event: running.event, agoMs: performance.now() - started.at };
+          return { ...completed, through };
+        }
+        if (started && !(await started.entered)) return { end: 'overtaken' };
+        return { ...completed, through: undefined };
       }
       if (started && !(await started.entered)) return { end: 'overtaken' };
-      return result;
+      return withoutResult(outcome, measured(report), abort.signal.reason as Kill);
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
+      if (error instanceof DocumentFault) return spoilt(error);
       // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
       if (error instanceof AppError && error.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(error.code))
         return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
@@ -138,6 +156,16 @@ export class AttemptRunner implements OnApplicationShutdown {
       this.running.delete(task.id);
       await log.close();
     }
+  }
+
+  private inputOf({ input }: UnfinishedTask): RunRequest['input'] {
+    return typeof input === 'string' ? input : () => ofDocument(this.documents.read(input));
+  }
+
+  private async resultOf({ userId }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
+    if (typeof output === 'string') return { text: output };
+    const bytes = Readable.from([output], { objectMode: false });
+    return { document: await ofDocument(this.documents.keep(userId, bytes, output.length)) };
   }
 
   /** Kills what runs and begins nothing more. */
@@ -213,14 +241,29 @@ const measured = ({ metering }: RunReport): AttemptMetering => ({
   host_calls: metering.hostCalls,
 });
 
-function toResult(report: RunReport, killed: Kill): AttemptResult {
-  const { outcome } = report;
-  if (outcome.end === 'completed')
-    return { end: 'completed', outputText: outcome.output, metering: measured(report), through: undefined };
-  if (outcome.end === 'cancelled' && killed === 'deadline')
-    return failed(DEADLINE_EXCEEDED, 'timed_out', measured(report));
-  if (outcome.end === 'cancelled') return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
-  return failed(errorOf(outcome), outcome.end, measured(report));
+function withoutResult(outcome: Unsuccessful, metering: AttemptMetering, killed: Kill): AttemptResult {
+  if (outcome.end !== 'cancelled') return failed(errorOf(outcome), outcome.end, metering);
+  if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
+  return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
+}
+
+/** Wraps what goes wrong with a document of the task, which is nothing that its agent could be blamed for. */
+class DocumentFault extends Error {
+  constructor(readonly fault: Error) {
+    super(fault.message);
+  }
+}
+
+const ofDocument = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: Error) => Promise.reject(new DocumentFault(error)));
+
+/** What no later attempt would find otherwise, as long as the submitter does nothing. */
+const SPOILING: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
+
+/** @throws Error of anything else: it may work later */
+function spoilt({ fault }: DocumentFault): AttemptResult {
+  if (!(fault instanceof AppError && SPOILING.has(fault.code))) throw fault;
+  return { end: 'spoilt', error: { code: fault.code, message: fault.message } };
 }
 
 /** Clocks are not better than that. */
@@ -232,7 +275,8 @@ const failed = (error: TaskError, outcome: string, metering: AttemptMetering | n
   record: { outcome, error, metering },
 });
 
-type Failure = Exclude<RunOutcome, { end: 'completed' | 'cancelled' }>;
+type Unsuccessful = Exclude<RunOutcome, { end: 'completed' }>;
+type Failure = Exclude<Unsuccessful, { end: 'cancelled' }>;
 
 /** What the submitter and the agent's owner read. */
 function errorOf(outcome: Failure): TaskError {

@@ -60,7 +60,7 @@ export class MetaAgent {
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
     const candidates = failed.length > 0 ? without(new Set(failed), offering) : offering;
-    const inputBytes = Buffer.byteLength(task.inputText);
+    const inputBytes = typeof task.input === 'string' ? Buffer.byteLength(task.input) : task.input.size;
     return holdAuction(
       candidates,
       { ...task, inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },

@@ -4,7 +4,7 @@ import type { Environment, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
 import { Sessions } from '../auth/index.js';
 import { EventLog } from '../feed/index.js';
-import { TaskStore } from '../tasks/index.js';
+import { TaskDocuments, TaskStore } from '../tasks/index.js';
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
@@ -14,7 +14,7 @@ const SESSIONS_MS = 30 * 86_400_000;
 const RETENTION_LOCK = 7305449121;
 
 /**
- * Deletes tasks, events and logins whose time is over, in batches, one process at a time. Statistics keep what they have counted:
+ * Deletes tasks, documents, events and logins whose time is over, in batches, one process at a time. Statistics keep what they have counted:
  * no event goes before every projection has seen it.
  */
 @Injectable()
@@ -28,6 +28,7 @@ export class Retention {
   constructor(
     private readonly database: DataSource,
     private readonly store: TaskStore,
+    private readonly documents: TaskDocuments,
     private readonly events: EventLog,
     private readonly sessions: Sessions,
     config: ConfigService<Environment, true>,
@@ -59,10 +60,14 @@ export class Retention {
       if (!mine) return;
       const { taskRetentionMs, eventRetentionMs } = this.config;
       const tasks = taskRetentionMs > 0 ? await this.all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
+      // After the tasks that referred to them.
+      const documents = await this.all(() => this.documents.deleteUnused(BATCH));
       const events = eventRetentionMs > 0 ? await this.all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
       const logins = await this.all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
-      if (tasks + events + logins === 0) return;
-      this.logger.log(`deleted ${tasks} tasks, ${events} events and ${logins} logins whose time was over`);
+      if (tasks + documents + events + logins === 0) return;
+      this.logger.log(
+        `deleted ${tasks} tasks, ${documents} documents, ${events} events and ${logins} logins whose time was over`,
+      );
     });
   }
 

@@ -1,5 +1,6 @@
 import { amountToWire } from '../common/money.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
+import type { TaskResult } from './attempt.js';
 import type { Bidder } from './auction/auction.js';
 
 /** What the events, traces and errors of awards and settlements say. */
@@ -30,20 +31,24 @@ export const presentFailure = ({ agent, error }: { agent: Bidder; error: TaskErr
   error,
 });
 
-export function completion(agent: Bidder, ordinal: number, result: { outputText: string; metering: AttemptMetering }) {
+export function completion(agent: Bidder, ordinal: number, result: TaskResult, metering: AttemptMetering) {
   return {
     status: 'completed',
     attempt: ordinal,
     agent_id: agent.agentId,
     cost: amountToWire(agent.priceMicro),
-    wall_ms: result.metering.wall_ms,
-    cpu_ms: result.metering.cpu_ms,
-    peak_memory_bytes: result.metering.peak_memory_bytes,
+    wall_ms: metering.wall_ms,
+    cpu_ms: metering.cpu_ms,
+    peak_memory_bytes: metering.peak_memory_bytes,
     estimated_ms: agent.estimatedMs,
-    ...(result.outputText.length <= MAX_RESULT_IN_EVENT
-      ? { result: JSON.parse(result.outputText) as unknown }
-      : { result_omitted: 'too large for an event: GET the task' }),
+    ...resultInEvent(result),
   };
+}
+
+function resultInEvent(result: TaskResult): object {
+  if ('document' in result) return { result_ref: result.document.sha256, result_size: result.document.size };
+  if (result.text.length > MAX_RESULT_IN_EVENT) return { result_omitted: 'too large for an event: GET the task' };
+  return { result: JSON.parse(result.text) as unknown };
 }
 
 /** Why a task has failed: the one agent's error, or everyone's. */

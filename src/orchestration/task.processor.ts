@@ -103,6 +103,7 @@ export class TaskProcessor {
       if (result.end === 'overtaken') return ENDED;
       if (result.end === 'stopped') return { handled: await this.handBack(task, agent, failures) };
       if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result) };
+      if (result.end === 'spoilt') return { handled: await this.giveUp(task, agent, ordinal, result.error) };
       failures.push({ agent, ...result });
       if (isPastDeadline(task)) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
     }
@@ -201,17 +202,17 @@ export class TaskProcessor {
     task: UnfinishedTask,
     agent: Bidder,
     ordinal: number,
-    result: Extract<AttemptResult, { end: 'completed' }>,
+    { result, metering, through }: Extract<AttemptResult, { end: 'completed' }>,
   ): Promise<void> {
     const change: TaskChange = {
       taskId: task.id,
       to: 'completed',
-      through: result.through,
+      through,
       attempt: ordinal,
-      ended: { outcome: 'completed', error: null, metering: result.metering },
-      resultText: result.outputText,
+      ended: { outcome: 'completed', error: null, metering },
+      ...('text' in result ? { resultText: result.text } : { resultRef: result.document.sha256 }),
       costMicro: agent.priceMicro,
-      event: { type: 'task.completed', data: completion(agent, ordinal, result) },
+      event: { type: 'task.completed', data: completion(agent, ordinal, result, metering) },
       agentOwnerId: agent.ownerId,
     };
     const settled = await this.settle(change);
@@ -219,6 +220,20 @@ export class TaskProcessor {
     if (settled || (await this.insist(() => this.tasks.outcome(task.id, ordinal))) === 'completed') return;
     lateResults.inc();
     this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
+  }
+
+  /** Fails a task for what is its own fault and not its agent's; the attempt counts against nobody. */
+  private async giveUp(task: UnfinishedTask, agent: Bidder, ordinal: number, error: TaskError): Promise<void> {
+    const change: TaskChange = {
+      taskId: task.id,
+      to: 'failed',
+      attempt: ordinal,
+      ended: { outcome: HANDED_BACK, error, metering: null },
+      error,
+      event: { type: 'task.failed', data: { status: 'failed', attempt: ordinal, error } },
+      agentOwnerId: agent.ownerId,
+    };
+    await this.settle(change);
   }
 
   /** @param auction the one that found nobody */

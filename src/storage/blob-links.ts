@@ -35,7 +35,7 @@ export class BlobLinks {
       throw new AppError('forbidden', 'LINK_INVALID', 'This address was not made by this server, or was changed.');
     }
     if (link.expires * 1000 < Date.now()) {
-      throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: ask for the binary again.');
+      throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: ask for the download again.');
     }
   }
 }

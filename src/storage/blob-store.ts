@@ -3,7 +3,7 @@ import type { DepositBox } from './deposits.js';
 import type { StagedBlob } from './staging.js';
 
 /**
- * PORT: where binaries live. Content-addressed: the same bytes have the same reference and are stored once. Bytes come
+ * PORT: where what is too large for a row lives: binaries of agents, documents of tasks. Content-addressed: the same bytes have the same reference and are stored once. Bytes come
  * from the staging area (see `Staging`), whole, counted and hashed. References carry their driver's name
  * (`local:<sha256>`), so blobs stay readable after the driver is changed.
  *

@@ -14,8 +14,6 @@ export type OpenDriver = () => BlobStore | Promise<BlobStore>;
  * says. So the driver can be changed at any time, and what was stored before stays readable.
  */
 export class BlobStores implements BlobStore {
-  private readonly opened = new Map<StorageDriver, Promise<BlobStore>>();
-
   /**
    * @param driver takes new blobs
    * @param drivers all that are configured
@@ -23,7 +21,14 @@ export class BlobStores implements BlobStore {
   constructor(
     private readonly driver: StorageDriver,
     private readonly drivers: Partial<Record<StorageDriver, OpenDriver>>,
+    private readonly opened = new Map<StorageDriver, Promise<BlobStore>>(),
   ) {}
+
+  /** The same stores; but where new blobs would go to IPFS, which is public, they go to the bucket if there is one, else to a folder. */
+  get confidential(): BlobStores {
+    if (this.driver !== 'ipfs') return this;
+    return new BlobStores(this.drivers.s3 ? 's3' : 'local', this.drivers, this.opened);
+  }
 
   async refOf(staged: StagedBlob): Promise<BlobRef> {
     return (await this.current()).refOf(staged);
@@ -82,7 +87,7 @@ export class BlobStores implements BlobStore {
     const name = ref.slice(0, Math.max(ref.indexOf(':'), 0)) as StorageDriver;
     const open = Object.hasOwn(this.drivers, name) ? this.drivers[name] : undefined;
     if (open) return this.open(name, open);
-    const message = `This binary is in the store "${name}", which this server is not configured for.`;
+    const message = `This is in the store "${name}", which this server is not configured for.`;
     return Promise.reject(new AppError('internal', 'STORAGE_MISCONFIGURED', message));
   }
 

@@ -18,26 +18,28 @@ export class BlobsController {
   ) {}
 
   /**
-   * Downloads a stored binary by its signed address.
-   * @remarks Not to be put together by hand: a download of a binary redirects here, where the store has no addresses of its
-   * own. Takes `Range` and `If-None-Match`.
+   * Downloads stored bytes by their signed address.
+   * @remarks Not to be put together by hand: a download redirects here, where the store has no addresses of its own. Takes `Range` and `If-None-Match`.
    * @param ref as the blob store calls it
    */
   @Get(':ref')
   @Access('public')
   @ApiOperation({ operationId: 'downloadBlob' })
-  @ApiProduces('application/wasm')
+  @ApiProduces('application/wasm', 'application/json')
   @ApiOkResponse({
     description: 'The bytes; `ETag` is their SHA-256.',
     headers: { ETag: { schema: { type: 'string' } } },
-    content: { 'application/wasm': { schema: { type: 'string', format: 'binary' } } },
+    content: {
+      'application/wasm': { schema: { type: 'string', format: 'binary' } },
+      'application/json': { schema: { type: 'string', format: 'binary' } },
+    },
   })
   @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
   @ApiProblems(400, 404)
   @ApiProblem(403, {
     meaning: 'The address has expired, or was not made by this server.',
     code: 'LINK_EXPIRED',
-    detail: 'This address has expired: ask for the binary again.',
+    detail: 'This address has expired: ask for the download again.',
   })
   async download(
     @Param('ref') ref: string,

@@ -8,8 +8,29 @@ export interface ServedBlob extends BlobStat {
   contentType: string;
 }
 
+/** How long the address of a redirect works. Enough to begin a download, seconds. */
+const ADDRESS_TTL = 300;
+
+/**
+ * Answers a blob: 304 to who has it, 302 to where it is, or its bytes.
+ * @param redirect answer an address that has the bytes, instead of the bytes
+ * @returns what Nest is to send as body
+ */
+export async function answerBlob(
+  store: BlobStore,
+  blob: ServedBlob,
+  redirect: boolean,
+  response: Response,
+): Promise<StreamableFile | undefined> {
+  // Addresses that a store has signed are good for reading, not for asking about.
+  if (!redirect || response.req.method === 'HEAD') return serveBlob(store, blob, response);
+  if (isKnown(response, blob)) return undefined;
+  response.status(302).location(await store.signedUrl(blob.ref, { ...blob, expiresInSeconds: ADDRESS_TTL }));
+  return undefined;
+}
+
 /** Names the bytes for good: they never change. @returns whether the client says that it has them, which makes it a 304 */
-export function isKnown(response: Response, { sha256 }: BlobStat): boolean {
+function isKnown(response: Response, { sha256 }: BlobStat): boolean {
   const etag = `"${sha256}"`;
   response.set({ ETag: etag, 'Accept-Ranges': 'bytes', 'Cache-Control': 'private, no-cache' });
   // Not Express's `fresh`: that yields to `Cache-Control: no-cache`, which `fetch` adds and which speaks to caches alone.
@@ -52,7 +73,7 @@ function requestedRange(request: Request, response: Response, { sha256, size }: 
   const ranges = request.range(size, { combine: true });
   if (ranges === UNSATISFIABLE) {
     response.set('Content-Range', `bytes */${size}`);
-    throw new HttpException(`The binary has ${size} bytes: ask for a range within them.`, 416);
+    throw new HttpException(`There are ${size} bytes: ask for a range within them.`, 416);
   }
   return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
 }

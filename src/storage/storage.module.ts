@@ -4,9 +4,11 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
+import { BlobLedger } from './blob-ledger.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import { BlobsController } from './blobs.controller.js';
+import { Cleanup } from './cleanup.js';
 import { Deposits, LocalDepositBox } from './deposits.js';
 import { LocalBlobStore } from './drivers/local.driver.js';
 import { IpfsController } from './ipfs.controller.js';
@@ -16,14 +18,17 @@ import { Staging } from './staging.js';
 @Module({
   controllers: [BlobsController, IpfsController],
   providers: [
-    { provide: BLOB_STORE, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
+    BlobLedger,
+    Cleanup,
+    { provide: BlobStores, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
+    { provide: BLOB_STORE, useExisting: BlobStores },
     { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
     { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
     { provide: Staging, inject: [ConfigService], useFactory: staging },
     { provide: LocalDepositBox, inject: [ConfigService, Staging], useFactory: localDepositBox },
-    { provide: Deposits, inject: [ConfigService, BLOB_STORE, LocalDepositBox, Staging], useFactory: deposits },
+    { provide: Deposits, inject: [ConfigService, BlobStores, LocalDepositBox, Staging], useFactory: deposits },
   ],
-  exports: [BLOB_STORE, Deposits, LocalDepositBox, Staging],
+  exports: [BLOB_STORE, BlobLedger, Deposits, LocalDepositBox, Staging],
 })
 export class StorageModule {
   constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health) {

@@ -10,6 +10,8 @@ export {
 } from './scoreboard.dto.js';
 export { IdempotencyKey } from './idempotency-key.entity.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
+export { TaskDocument } from './task-document.entity.js';
+export { type StoredDocument, TaskDocuments } from './task-documents.js';
 export { HANDED_BACK, LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';

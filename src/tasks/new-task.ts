@@ -20,14 +20,20 @@ export function toNewTask(
   now = Date.now(),
 ): NewTask {
   const { maxTimeoutMs, defaultTimeoutMs } = limits;
-  const inputText = checkedInput(dto.input, limits);
+  const inputText = dto.input === undefined ? null : checkedInput(dto.input, limits);
+  if ((inputText === null) === (dto.input_ref === undefined)) {
+    throw malformed([
+      { field: 'input', message: 'is required, or input_ref in its place; {} where there is nothing to say' },
+    ]);
+  }
   if (dto.timeout_ms && dto.timeout_ms > maxTimeoutMs) {
     throw malformed([{ field: 'timeout_ms', message: `must be at most ${maxTimeoutMs}` }]);
   }
   if (dto.weights && Object.values(dto.weights).every((weight) => weight === 0)) {
     throw malformed([{ field: 'weights', message: 'at least one weight must be above 0' }]);
   }
-  if (dto.limits) assertWithin(mostPerRun(sandbox), dto.limits);
+  const resultByRef = dto.result_as === 'ref';
+  if (dto.limits) assertWithin(mostPerRun(sandbox, resultByRef), dto.limits);
   assertRoutable(dto, geo);
   const runAt = startOf(dto, limits, now);
   return {
@@ -38,6 +44,8 @@ export function toNewTask(
     requiredCapabilities: dto.required_capabilities,
     budgetMicro: parseAmount(dto.budget),
     inputText,
+    inputRef: dto.input_ref ?? null,
+    resultByRef,
     weights: dto.weights ?? null,
     limits: dto.limits ?? null,
     region: dto.region ?? null,
@@ -60,16 +68,19 @@ function assertRoutable({ region, region_required }: SubmitTaskDto, { enabled }:
 }
 
 /** Deeper documents overflow the parsers of agents. */
-const MAX_INPUT_DEPTH = 200;
+export const MAX_INPUT_DEPTH = 200;
 
 function checkedInput(input: unknown, { maxInputBytes }: TaskConfig): string {
+  if (input === null)
+    throw malformed([{ field: 'input', message: 'must not be null; use {} where there is nothing to say' }]);
   if (isDeeperThan(MAX_INPUT_DEPTH, input)) {
     throw malformed([{ field: 'input', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
   }
   if (hasInfinity(input)) throw malformed([{ field: 'input', message: 'a number is out of range' }]);
   const text = JSON.stringify(input);
   if (Buffer.byteLength(text) > maxInputBytes) {
-    throw new AppError('too_large', 'INPUT_TOO_LARGE', `The input is larger than ${maxInputBytes} bytes of JSON.`);
+    const message = `The input is larger than ${maxInputBytes} bytes of JSON: bring it to POST /tasks/inputs and name it.`;
+    throw new AppError('too_large', 'INPUT_TOO_LARGE', message);
   }
   return text;
 }

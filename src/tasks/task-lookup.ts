@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isPresent, MicroBatcher, Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
+import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
 import { risen } from './waiting-line.js';
@@ -120,7 +121,10 @@ export interface UnfinishedTask {
   attempt: number;
   requiredCapabilities: string[];
   budgetMicro: bigint;
-  inputText: string;
+  /** JSON text, or a document that has it. */
+  input: string | StoredDocument;
+  /** The result is to become a document. */
+  resultByRef: boolean;
   weights: Record<'price' | 'quality' | 'speed' | 'reputation', number> | null;
   limits: TaskLimits | null;
   region: string | null;
@@ -167,7 +171,11 @@ interface UnfinishedRow {
   attempt: number;
   required_capabilities: string[];
   budget_micro: string;
-  input: string;
+  input: string | null;
+  input_ref: string | null;
+  input_size: number;
+  input_storage_ref: string;
+  result_by_ref: boolean;
   weights: UnfinishedTask['weights'];
   limits: TaskLimits | null;
   region: string | null;
@@ -190,7 +198,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   attempt: row.attempt,
   requiredCapabilities: row.required_capabilities,
   budgetMicro: BigInt(row.budget_micro),
-  inputText: row.input,
+  input: row.input ?? documentOf(row),
+  resultByRef: row.result_by_ref,
   weights: row.weights,
   limits: row.limits,
   region: row.region,
@@ -206,14 +215,22 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   handedBackAttempts: row.handed_back,
 });
 
+/** A foreign key sees to it that it is there. */
+const documentOf = (row: UnfinishedRow): StoredDocument => ({
+  sha256: row.input_ref as string,
+  size: row.input_size,
+  storageRef: row.input_storage_ref,
+});
+
 const UNFINISHED = `
-  SELECT id, user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, weights, limits, region,
+  SELECT id, tasks.user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, input_ref,
+         document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
          region_required, timeout_ms, traceparent,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
            THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS held_for_ms,
-         (extract(epoch FROM clock_timestamp() - greatest(created_at, run_at)) * 1000)::float8 AS waited_ms,
+         (extract(epoch FROM clock_timestamp() - greatest(tasks.created_at, run_at)) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks
@@ -224,6 +241,7 @@ const UNFINISHED = `
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
+    LEFT JOIN task_documents AS document ON document.user_id = tasks.user_id AND document.sha256 = input_ref
    WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'assigned', 'running')`;
 
 const COUNT_UNFINISHED = `

@@ -31,7 +31,7 @@ export class TaskStore {
     this.submissions = new MicroBatcher((submissions) => this.insert(submissions), {
       ...BATCH,
       keyOf: ({ tasks, key }) => key && `${tasks[0].userId} ${key.key}`,
-      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + task.inputText.length, 0),
+      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + (task.inputText?.length ?? 0), 0),
     });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
@@ -161,8 +161,11 @@ export interface NewTask {
   description: string | null;
   requiredCapabilities: string[];
   budgetMicro: bigint;
-  /** JSON text. */
-  inputText: string;
+  /** JSON text; null: `inputRef` is there instead. */
+  inputText: string | null;
+  /** SHA-256 of a document of the user's. */
+  inputRef: string | null;
+  resultByRef: boolean;
   weights: AuctionWeights | null;
   limits: TaskLimits | null;
   region: string | null;
@@ -196,6 +199,8 @@ export interface TaskChange {
   scoreboard?: ScoreboardDto;
   /** JSON text of the agent's answer. */
   resultText?: string;
+  /** SHA-256 of the document that it is. */
+  resultRef?: string;
   error?: TaskError;
   costMicro?: bigint;
   event: { type: EventType; data: Record<string, unknown> };
@@ -291,6 +296,8 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Subm
   required_capabilities: task.requiredCapabilities,
   budget_micro: task.budgetMicro.toString(),
   input: task.inputText,
+  input_ref: task.inputRef,
+  result_by_ref: task.resultByRef,
   weights: asText(task.weights),
   limits: asText(task.limits),
   region: task.region,
@@ -328,7 +335,8 @@ const SUBMIT = `
     SELECT new_task.*
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
-                    required_capabilities text[], budget_micro bigint, input text, weights text, limits text,
+                    required_capabilities text[], budget_micro bigint, input text, input_ref text, result_by_ref boolean,
+                    weights text, limits text,
                     region text, region_required boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- The foreign key would refuse the whole batch.
@@ -336,10 +344,10 @@ const SUBMIT = `
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, weights,
-                       limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
-    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json,
-           weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, input_ref,
+                       result_by_ref, weights, limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
+    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, input_ref,
+           result_by_ref, weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
   ),
@@ -408,6 +416,7 @@ const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   metering: asText(change.ended?.metering),
   scoreboard: asText(change.scoreboard),
   result: change.resultText ?? null,
+  result_ref: change.resultRef ?? null,
   error: asText(change.error),
   cost_micro: change.costMicro?.toString() ?? null,
   event_type: change.event.type,
@@ -436,7 +445,7 @@ const TRANSITION = `
           AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
                   forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
-                  ended_error text, metering text, scoreboard text, result text, error text, cost_micro bigint,
+                  ended_error text, metering text, scoreboard text, result text, result_ref text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text, traceparent text)
       ) AS change
       LEFT JOIN agents ON agents.id = agent_id
@@ -455,6 +464,7 @@ const TRANSITION = `
              ELSE lease_until END,
            worker = CASE WHEN to_status IN ('assigned', 'running') THEN coalesce(change.worker, tasks.worker) END,
            result = coalesce(change.result::json, tasks.result),
+           result_ref = coalesce(change.result_ref, tasks.result_ref),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
            started_at = CASE

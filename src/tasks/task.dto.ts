@@ -1,15 +1,16 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
+  Allow,
   ArrayMaxSize,
   ArrayMinSize,
   IsArray,
   IsBoolean,
-  IsDefined,
   IsIn,
   IsInt,
   IsNumber,
   IsObject,
+  Matches,
   Max,
   MaxLength,
   Min,
@@ -22,6 +23,10 @@ import { RunLimitsDto } from '../common/run-limits.dto.js';
 import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, Optional } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
+
+/** How the result of a task is answered. */
+const RESULT_FORMS = ['value', 'ref'] as const;
+const DOCUMENT_REF = '93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476';
 
 /** What this task values in its auction: relative weights, of which at least one is above 0. */
 export class WeightsDto {
@@ -66,11 +71,29 @@ export class SubmitTaskDto {
   @IsAmount(1.5)
   budget: number | string;
 
-  /** Any JSON value but null; the agent reads it from its standard input. */
-  @ApiJson({ example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' } })
-  @IsDefined({ message: 'input is required; use {} where there is nothing to say' })
+  /** Any JSON value but null; the agent reads it from its standard input. Required, unless `input_ref` is there. */
+  @ApiJson({
+    required: false,
+    example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' },
+  })
+  @Allow()
   @Opaque()
-  input: unknown;
+  input?: unknown;
+
+  /** Instead of `input`: one you have brought to `POST /tasks/inputs`, or the `result_ref` of an earlier task. */
+  @ApiProperty({ type: 'string', required: false, pattern: '^[0-9a-f]{64}$', example: DOCUMENT_REF })
+  @Optional()
+  @Matches(/^[0-9a-f]{64}$/, { message: 'input_ref must be 64 lower-case hex digits' })
+  input_ref?: string;
+
+  /**
+   * `ref`: the result becomes a document of its own, of up to 50 MiB where the server says nothing else; the task names it as
+   * `result_ref`. `value`: it is part of the task, and has at most 5 MiB.
+   */
+  @ApiPropertyOptional({ enum: RESULT_FORMS, default: 'value' })
+  @Optional()
+  @IsIn(RESULT_FORMS)
+  result_as?: (typeof RESULT_FORMS)[number];
 
   /**
    * For people.
@@ -275,9 +298,17 @@ export class TaskSummaryDto {
 }
 
 export class TaskDto extends TaskSummaryDto {
-  /** As submitted. */
-  @ApiJson()
+  /** As submitted; null where `input_ref` names it. */
+  @ApiJson({ nullable: true })
   input: unknown;
+  /** SHA-256 of an input that is a document of its own: `GET /tasks/:id/input` has it. */
+  input_ref: string | null;
+  /** Its size, bytes. */
+  @ApiInteger()
+  input_size: number | null;
+  /** As submitted. */
+  @ApiProperty({ enum: RESULT_FORMS })
+  result_as: (typeof RESULT_FORMS)[number];
   /** As submitted; null when the server's apply. */
   limits: TaskLimitsDto | null;
   /** Where it would rather be done; null: anywhere. */
@@ -285,9 +316,32 @@ export class TaskDto extends TaskSummaryDto {
   /** Nowhere else. */
   region_required: boolean;
   attempts: AttemptDto[];
-  /** The answer of the agent; null unless completed. */
+  /** The answer of the agent; null unless completed, and where `result_ref` names it. */
   @ApiJson({ nullable: true })
   result: unknown;
+  /** SHA-256 of a result that is a document of its own: `GET /tasks/:id/result` has it. */
+  result_ref: string | null;
+  /** Its size, bytes. */
+  @ApiInteger()
+  result_size: number | null;
+}
+
+/** A document that has been brought. */
+export class BroughtInputDto {
+  /**
+   * SHA-256 of the bytes, lower-case hex: for `input_ref`.
+   * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
+   */
+  input_ref: string;
+  /**
+   * Bytes.
+   * @example 20480
+   */
+  @ApiInteger()
+  size: number;
+  /** Until when tasks can name it. It is kept as long as one of them is. */
+  @ApiTime()
+  expires_at: string;
 }
 
 export class TaskBatchDto {

@@ -1,13 +1,17 @@
 import type { RunLimitsDto } from '../common/run-limits.dto.js';
-import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
 import type { AuctionWeights } from '../config/index.js';
 import { bigintColumn } from '../database/index.js';
 import type { TaskPriority } from '../queue/index.js';
+import { TaskDocument } from './task-document.entity.js';
 import type { TaskStatus } from './task-state.js';
 
 /** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
 @Entity('tasks')
+@Check('tasks_input_check', '(input IS NULL) <> (input_ref IS NULL)')
+@ForeignKey(() => TaskDocument, ['userId', 'inputRef'], ['userId', 'sha256'], { name: 'tasks_input_fkey' })
+@ForeignKey(() => TaskDocument, ['userId', 'resultRef'], ['userId', 'sha256'], { name: 'tasks_result_fkey' })
 @Index('tasks_at_work_idx', ['agentId'], { where: `status IN ('assigned', 'running')` })
 @Index('tasks_deadline_idx', ['deadline'], {
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
@@ -15,6 +19,8 @@ import type { TaskStatus } from './task-state.js';
 @Index('tasks_user_idx', ['userId', 'id'])
 @Index('tasks_user_status_idx', ['userId', 'status', 'id'])
 @Index('tasks_held_idx', ['userId', 'priority', 'id'], { where: `held AND status = 'queued'` })
+@Index('tasks_input_idx', ['userId', 'inputRef'], { where: 'input_ref IS NOT NULL' })
+@Index('tasks_result_idx', ['userId', 'resultRef'], { where: 'result_ref IS NOT NULL' })
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
 export class Task {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'tasks_pkey' })
@@ -40,9 +46,17 @@ export class Task {
   @Column(bigintColumn)
   budgetMicro: bigint;
 
-  /** Any JSON value, handed to the agent as it is. */
-  @Column({ type: 'json' })
+  /** Any JSON value, handed to the agent as it is. Null: `inputRef` is there instead. */
+  @Column({ type: 'json', nullable: true })
   input: unknown;
+
+  /** Of a document of the submitter's. */
+  @Column({ type: 'char', length: 64, nullable: true })
+  inputRef: string | null;
+
+  /** The result becomes a document. */
+  @Column({ type: 'boolean', default: false })
+  resultByRef: boolean;
 
   /** The task's own auction weights. */
   @Column({ type: 'json', nullable: true })
@@ -108,6 +122,10 @@ export class Task {
 
   @Column({ type: 'json', nullable: true })
   result: unknown;
+
+  /** Of a document of the submitter's. */
+  @Column({ type: 'char', length: 64, nullable: true })
+  resultRef: string | null;
 
   @Column({ type: 'json', nullable: true })
   error: { code: string; message: string } | null;

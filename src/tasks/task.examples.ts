@@ -17,12 +17,22 @@ export const SUBMISSION_EXAMPLES = {
       budget: '0.75',
       input: { text: TEXT },
       description: 'Summary for the front page',
+      result_as: 'value',
       priority: 'high',
       timeout_ms: 5000,
       deadline: '2099-01-01T00:00:00Z',
       delay_ms: 0,
       weights: { price: 1, quality: 2, speed: 0, reputation: 1 },
       limits: { memory_mb: 64, cpu_ms: 2000, output_bytes: 65_536 },
+    },
+  },
+  large: {
+    summary: 'Large documents: an input brought before, a result by reference',
+    value: {
+      required_capabilities: ['summarise'],
+      budget: 1.5,
+      input_ref: '93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476',
+      result_as: 'ref',
     },
   },
 };
@@ -46,11 +56,16 @@ export const QUEUED_TASK: TaskDto = {
   started_at: null,
   completed_at: null,
   input: { text: TEXT },
+  input_ref: null,
+  input_size: null,
+  result_as: 'value',
   limits: null,
   region: null,
   region_required: false,
   attempts: [],
   result: null,
+  result_ref: null,
+  result_size: null,
 };
 
 export const COMPLETED_TASK: TaskDto = {

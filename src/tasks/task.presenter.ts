@@ -5,15 +5,26 @@ import type { Task } from './task.entity.js';
 import type { NewTask } from './task-store.js';
 
 /** Rows as the wire shows them. */
-export const presentTask = (task: Task, attempts: TaskAttempt[]): TaskDto => ({
+export const presentTask = (task: Task, attempts: TaskAttempt[], documents: Documents): TaskDto => ({
   ...presentSummary(task),
   input: task.input,
+  input_ref: task.inputRef,
+  input_size: sizeOf(documents, task.inputRef),
+  result_as: task.resultByRef ? 'ref' : 'value',
   limits: task.limits,
   region: task.region,
   region_required: task.regionRequired,
   attempts: attempts.map(presentAttempt),
   result: task.result,
+  result_ref: task.resultRef,
+  result_size: sizeOf(documents, task.resultRef),
 });
+
+/** Those that the task refers to, by reference. */
+type Documents = ReadonlyMap<string, { size: number }>;
+
+const sizeOf = (documents: Documents, ref: string | null): number | null =>
+  ref === null ? null : (documents.get(ref)?.size ?? null);
 
 export const presentSummary = (task: Task): TaskSummaryDto => ({
   id: task.id,
@@ -36,14 +47,19 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
 });
 
 /** A task at the moment of its submission, without reading it back. */
-export const presentNewTask = (task: NewTask, input: unknown, createdAt: Date): TaskDto => ({
+export const presentNewTask = (task: NewTask, input: unknown, documents: Documents, createdAt: Date): TaskDto => ({
   ...presentNewSummary(task, createdAt),
-  input,
+  input: input ?? null,
+  input_ref: task.inputRef,
+  input_size: sizeOf(documents, task.inputRef),
+  result_as: task.resultByRef ? 'ref' : 'value',
   limits: task.limits,
   region: task.region,
   region_required: task.regionRequired,
   attempts: [],
   result: null,
+  result_ref: null,
+  result_size: null,
 });
 
 export const presentNewSummary = (task: NewTask, createdAt: Date): TaskSummaryDto => ({

@@ -15,6 +15,8 @@ import { EventLog } from '../feed/index.js';
 import { SpanKind, traced } from '../observability/index.js';
 import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
+import type { TaskDocument } from './task-document.entity.js';
+import { NO_DOCUMENTS, TaskDocuments } from './task-documents.js';
 import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
 import {
   type ListTasksQuery,
@@ -51,6 +53,7 @@ export class TaskService implements BeforeApplicationShutdown {
     private readonly bound: QueueBound,
     private readonly waiter: TaskWaiter,
     private readonly events: EventLog,
+    private readonly documents: TaskDocuments,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     config: ConfigService<Environment, true>,
   ) {
@@ -79,7 +82,7 @@ export class TaskService implements BeforeApplicationShutdown {
       const stored = await this.write([task], key && { key, request: ['task', dto] });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
       if (watch && (await endsWithin(watch, waitMs))) return await this.get(caller, task.id);
-      return presentNewTask(task, dto.input, stored.createdAt);
+      return presentNewTask(task, dto.input, stored.documents, stored.createdAt);
     } finally {
       watch?.stop();
     }
@@ -90,7 +93,7 @@ export class TaskService implements BeforeApplicationShutdown {
     const tasks = dtos.map((dto, index) =>
       placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
-    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] });
+    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] }, placeInBatch);
     if (createdAt) return { items: tasks.map((task) => presentNewSummary(task, createdAt)) };
     const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
@@ -113,14 +116,21 @@ export class TaskService implements BeforeApplicationShutdown {
 
   async get(caller: Caller, id: string): Promise<TaskDto> {
     const { task, attempts } = await this.read(caller, id);
-    return presentTask(task, attempts);
+    return presentTask(task, attempts, await this.documents.of(task));
   }
 
-  /** How a task stands and what came out, without its history. */
-  async result(caller: Caller, id: string): Promise<TaskResultDto> {
+  /** How a task stands and what came out, without its history; or the document that came out. */
+  async result(caller: Caller, id: string): Promise<TaskResultDto | TaskDocument> {
     const task = await this.owned(caller, id);
+    if (task.resultRef) return this.documents.get(task.userId, task.resultRef);
     const { status, error, cost } = presentSummary(task);
     return { id, status, result: task.result, error, cost };
+  }
+
+  /** The input of a task: the value in its row, or the document. */
+  async input(caller: Caller, id: string): Promise<{ value: unknown } | TaskDocument> {
+    const task = await this.owned(caller, id);
+    return task.inputRef ? this.documents.get(task.userId, task.inputRef) : { value: task.input };
   }
 
   /** @throws AppError `not_found` for an unknown task and for somebody else's */
@@ -140,9 +150,12 @@ export class TaskService implements BeforeApplicationShutdown {
     return records;
   }
 
-  /** A task as `submit` would store it; nothing is written. @throws AppError `invalid` or `too_large` */
-  draft(caller: Caller, dto: SubmitTaskDto): NewTask {
-    return toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
+  /** A task as `submit` would store it, and the size of its input, bytes; nothing is written. @throws AppError `invalid` or `too_large` */
+  async draft(caller: Caller, dto: SubmitTaskDto): Promise<NewTask & { inputBytes: number }> {
+    const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
+    const documents = await this.documents.namedBy([task]);
+    const inputBytes = documents.get(task.inputRef ?? '')?.size ?? Buffer.byteLength(task.inputText ?? '');
+    return { ...task, inputBytes };
   }
 
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */
@@ -252,11 +265,19 @@ export class TaskService implements BeforeApplicationShutdown {
     await this.queue.remove(id).catch((error: Error) => this.logger.warn(`entry of ${id} stays: ${error.message}`));
   }
 
-  /** @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written */
-  private async write(tasks: NewTask[], repeatable: Repeatable | '' | undefined): Promise<Stored> {
+  /**
+   * @param placeOf where in the request a task is, such as `tasks.17.`
+   * @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written
+   */
+  private async write(
+    tasks: NewTask[],
+    repeatable: Repeatable | '' | undefined,
+    placeOf?: (index: number) => string,
+  ): Promise<Stored> {
     const { idempotencyTtlMs: ttlMs } = this.limits;
     const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
     try {
+      const documents = await this.documents.namedBy(tasks, placeOf);
       const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
         this.bound.submit(tasks, async (placed) => ({
           outcome: await this.store.submit({ tasks: placed, key, traceparent: traceparent() }),
@@ -266,11 +287,11 @@ export class TaskService implements BeforeApplicationShutdown {
       if (outcome.end === 'account_gone') throw accountGone();
       if (outcome.end === 'stored') {
         for (const task of placed) if (!task.held) this.enqueue(entryOf(task));
-        return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id) };
+        return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
-      // What was accepted before the queue was full stays accepted.
-      if (!key || !(error instanceof AppError && error.code === 'QUEUE_FULL')) throw error;
+      // What was accepted before the queue was full, or an input was gone, stays accepted.
+      if (!key || !(error instanceof AppError && OF_THE_MOMENT.has(error.code))) throw error;
       if (!(await this.lookup.submission(tasks[0].userId, key.key, ttlMs))) throw error;
     }
     return this.earlier(tasks[0].userId, key as SubmissionKey);
@@ -280,7 +301,8 @@ export class TaskService implements BeforeApplicationShutdown {
     const earlier = await this.lookup.submission(userId, key, ttlMs);
     // It ran out between the two statements.
     if (!earlier) throw new AppError('conflict', 'IDEMPOTENCY_KEY_EXPIRED', 'The key has just run out: send it again.');
-    if (earlier.fingerprint === fingerprint) return { createdAt: null, taskIds: earlier.taskIds };
+    if (earlier.fingerprint === fingerprint)
+      return { createdAt: null, taskIds: earlier.taskIds, documents: NO_DOCUMENTS };
     throw new AppError(
       'unprocessable',
       'IDEMPOTENCY_KEY_REUSED',
@@ -328,7 +350,12 @@ interface Stored {
   /** Null for tasks that were there already. */
   createdAt: Date | null;
   taskIds: string[];
+  /** Inputs of tasks that are not, by reference. */
+  documents: ReadonlyMap<string, TaskDocument>;
 }
+
+/** Refusals that another moment would not have seen. */
+const OF_THE_MOMENT: ReadonlySet<string> = new Set(['QUEUE_FULL', 'INPUT_UNKNOWN']);
 
 const fingerprintOf = (request: unknown): string => createHash('sha256').update(JSON.stringify(request)).digest('hex');
 
@@ -353,13 +380,15 @@ async function endsWithin({ ended }: Watch, ms: number): Promise<boolean> {
   return inTime;
 }
 
+const placeInBatch = (index: number): string => `tasks.${index}.`;
+
 /** Says of a mistake in which task of the batch it is. */
 function placed<T>(index: number, check: () => T): T {
   try {
     return check();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    const errors = error.errors?.map(({ field, message }) => ({ field: `tasks.${index}.${field}`, message }));
+    const errors = error.errors?.map(({ field, message }) => ({ field: `${placeInBatch(index)}${field}`, message }));
     const detail = errors ? error.message : `tasks.${index}: ${error.message}`;
     throw new AppError(error.kind, error.code, detail, { errors });
   }

@@ -1,9 +1,23 @@
-import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Res,
+  type StreamableFile,
+} from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
+import { answerDocument } from './documents.controller.js';
 import { idempotencyKey, preferredWait } from './submission-headers.js';
 import {
   ListTasksQuery,
@@ -15,6 +29,7 @@ import {
   TaskPage,
   TaskResultDto,
 } from './task.dto.js';
+import { TaskDocument } from './task-document.entity.js';
 import { COMPLETED_TASK, QUEUED_TASK, SUBMISSION_EXAMPLES } from './task.examples.js';
 import { isTerminal } from './task-state.js';
 import { TaskService } from './task.service.js';
@@ -29,7 +44,8 @@ const ApiIdempotencyKey = () =>
   });
 
 const KEY_REUSED = {
-  meaning: 'The `Idempotency-Key` came with another request before.',
+  meaning:
+    'The `Idempotency-Key` came with another request before, or (`INPUT_UNKNOWN`) `input_ref` names no document of yours.',
   code: 'IDEMPOTENCY_KEY_REUSED',
   detail: 'This Idempotency-Key came with another request before: choose a new key for a new request.',
 };
@@ -44,7 +60,10 @@ const QUEUE_FULL = {
 @Access('tasks:read')
 @Controller('tasks')
 export class TasksController {
-  constructor(private readonly tasks: TaskService) {}
+  constructor(
+    private readonly tasks: TaskService,
+    @Inject(BLOB_STORE) private readonly blobs: BlobStore,
+  ) {}
 
   /**
    * Submits a task.
@@ -139,14 +158,27 @@ export class TasksController {
 
   /**
    * How the task stands and, once it has ended, what came out.
+   * @remarks Where the task has a `result_ref`, the answer is the result itself: a redirect to an address that has the bytes and
+   * works for some minutes; with `redirect=false` the bytes, all or a `Range` of them. `HEAD` never redirects.
    * @param id UUID of the task
    */
   @Get(':id/result')
   @ApiOperation({ operationId: 'getTaskResult' })
-  @ApiOkResponse({ type: TaskResultDto, description: 'The outcome so far.' })
-  @ApiProblems(401, 403, 404)
-  result(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskResultDto> {
-    return this.tasks.result(caller, id);
+  @ApiOkResponse({
+    type: TaskResultDto,
+    description: 'The outcome so far; or the result, where `result_ref` names it.',
+  })
+  @ApiDownload('application/json')
+  async result(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Query() { redirect }: RedirectQuery,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TaskResultDto | StreamableFile | undefined> {
+    const result = await this.tasks.result(caller, id);
+    return result instanceof TaskDocument
+      ? answerDocument(this.blobs, `result-${id}`, result, redirect, response)
+      : result;
   }
 
   /**

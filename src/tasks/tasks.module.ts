@@ -3,10 +3,13 @@ import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { StorageModule } from '../storage/index.js';
+import { DocumentsController } from './documents.controller.js';
 import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
+import { TaskDocuments } from './task-documents.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
@@ -16,10 +19,20 @@ import { TasksController } from './tasks.controller.js';
 import { WaitingLine } from './waiting-line.js';
 
 @Module({
-  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule],
-  controllers: [TasksController, QueueController],
-  providers: [QueueAdmin, QueueBound, TaskService, TaskStore, TaskLookup, TaskReader, TaskWaiter, WaitingLine],
-  exports: [TaskService, TaskStore, TaskLookup, WaitingLine],
+  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule, StorageModule],
+  controllers: [TasksController, DocumentsController, QueueController],
+  providers: [
+    QueueAdmin,
+    QueueBound,
+    TaskDocuments,
+    TaskService,
+    TaskStore,
+    TaskLookup,
+    TaskReader,
+    TaskWaiter,
+    WaitingLine,
+  ],
+  exports: [TaskDocuments, TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule {
   constructor(@Inject(TASK_QUEUE) queue: TaskQueue, lookup: TaskLookup) {

@@ -1,4 +1,3 @@
-import { PassThrough, type Readable } from 'node:stream';
 import { Body, Controller, HttpCode, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ApiBody, ApiConsumes, ApiCreatedResponse, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
@@ -8,6 +7,7 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
+import { bodyOf, discardBody } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { Deposits, LocalDepositBox } from '../storage/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
@@ -70,20 +70,8 @@ export class DepositsController {
     try {
       await this.box.take(id, link, () => bodyOf(request));
     } catch (error) {
-      // A client reads the answer once it has sent everything.
-      request.unpipe();
-      request.resume();
+      discardBody(request);
       throw error;
     }
   }
-}
-
-/** Of its own, since who fails at reading the request itself closes the connection. */
-function bodyOf(request: Request): Readable {
-  const body = request.pipe(new PassThrough());
-  request.once('close', () => {
-    if (request.complete) return;
-    body.destroy(new AppError('invalid', 'MALFORMED_REQUEST', 'The body ended before it was whole.'));
-  });
-  return body;
 }

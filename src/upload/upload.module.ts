@@ -3,7 +3,6 @@ import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
 import { StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
-import { Cleanup } from './cleanup.js';
 import { DepositsController } from './deposits.controller.js';
 import { LateScan } from './late-scan.js';
 import { UploadController } from './upload.controller.js';
@@ -12,7 +11,7 @@ import { UploadService } from './upload.service.js';
 @Module({
   imports: [AgentsModule, AuthModule, StorageModule, ValidationModule],
   controllers: [UploadController, DepositsController],
-  providers: [UploadService, Cleanup, LateScan],
+  providers: [UploadService, LateScan],
   exports: [UploadService],
 })
 export class UploadModule {}

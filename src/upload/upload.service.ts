@@ -8,7 +8,6 @@ import {
   CreateAgentDto,
   type UploadTarget,
   type VersionLimits,
-  VersionBlobs,
   VersionService,
 } from '../agents/index.js';
 import { type Caller, owns } from '../auth/index.js';
@@ -16,7 +15,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
-import { type StagedBlob, Staging } from '../storage/index.js';
+import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { uploads, uploadSize } from './metrics.js';
 import { UploadFormDto, withObjects } from './upload.dto.js';
@@ -39,7 +38,7 @@ export class UploadService {
     private readonly versions: VersionService,
     private readonly validator: WasmValidator,
     private readonly malware: MalwareScan,
-    private readonly versionBlobs: VersionBlobs,
+    private readonly ledger: BlobLedger,
     private readonly staging: Staging,
     config: ConfigService<Environment, true>,
   ) {
@@ -97,7 +96,7 @@ export class UploadService {
     if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256, limits });
     const report = await this.validate(staged);
     const scan = await this.malware.admit(staged.path);
-    const storageRef = await this.versionBlobs.keep(staged);
+    const storageRef = await this.ledger.keep(staged);
     const upload = { version, sha256, size, storageRef, validation: report, scan, limits };
     return { ...(await this.versions.add(caller, target, upload)), report };
   }

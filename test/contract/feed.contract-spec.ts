@@ -210,7 +210,9 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
       held: false,
       deadline: null,
     } as const;
-    await store.submit({ tasks: [{ id, userId, requiredCapabilities, inputText: '{}', ...rest }] });
+    await store.submit({
+      tasks: [{ id, userId, requiredCapabilities, inputText: '{}', inputRef: null, resultByRef: false, ...rest }],
+    });
     await store.transition({ taskId: id, to: 'cancelled', event: { type: 'task.cancelled', data: {} } });
   }
   return [];

@@ -493,6 +493,8 @@ describe('the store of tasks', () => {
     requiredCapabilities: [],
     budgetMicro: 1_000_000n,
     inputText: '{"text":"hello"}',
+    inputRef: null,
+    resultByRef: false,
     weights: null,
     limits: null,
     region: null,

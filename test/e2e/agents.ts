@@ -33,6 +33,16 @@ export const echo = (): Promise<Buffer> =>
     (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
     (call $write (i32.const 1) (i32.const 1024) (i32.load (i32.const 8)))`);
 
+/** Answers its input, of any size. */
+export const relay = (): Promise<Buffer> =>
+  agent(`(loop $next
+    (i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 65536))
+    (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (if (i32.load (i32.const 8)) (then
+      (call $write (i32.const 1) (i32.const 1024) (i32.load (i32.const 8)))
+      (br $next))))`);
+
 export const FOREVER = '(loop $forever (br $forever))';
 
 /** Runs until it is killed. */

@@ -109,14 +109,15 @@ describe('an upload whose server is killed', () => {
 
   it('leaves alone what a living upload is about to use', async () => {
     const wasm = padded(await good(), 2000);
+    const rival = await registerUser(server.url);
     const held = proxy.hold('statement', 'INSERT INTO "agents"');
     const upload = uploadAgent(server.url, user.token, 'stalled', wasm).catch(() => undefined);
     await held;
     const during = await kept();
     const second = await start();
     try {
-      // The same bytes from elsewhere, while the first upload has stored them but not committed.
-      expectStatus(await uploadAgent(second.url, user.token, 'overtaking', wasm), 201);
+      // The same bytes from elsewhere and somebody else, while the first upload has stored them but not committed.
+      expectStatus(await uploadAgent(second.url, rival.token, 'overtaking', wasm), 201);
       expect(await kept()).toEqual(during);
     } finally {
       await second.stop();
@@ -126,7 +127,7 @@ describe('an upload whose server is killed', () => {
     server = await start();
     await age();
     await cleanup();
-    expect((await api(server.url).get('/agents/overtaking/binary?redirect=false', user)).status).toBe(200);
+    expect((await api(server.url).get('/agents/overtaking/binary?redirect=false', rival)).status).toBe(200);
   });
 
   it('or that outlasted the grace of its bytes is refused, not half done', async () => {

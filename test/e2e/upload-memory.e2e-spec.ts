@@ -57,15 +57,32 @@ describe('large uploads', () => {
     expect(kept.filter((entry) => entry.isFile()).length).toBe(2 + EXAMPLES);
   });
 
+  it(`as inputs of tasks raise it by no more`, async () => {
+    const row = JSON.stringify({ text: 'x'.repeat(1000), numbers: [1, 2.5, -3e4] });
+    const body = Buffer.from(
+      `[${Array.from({ length: Math.floor((50 * MB) / (row.length + 1)) - 1 }, () => row).join()}]`,
+    );
+    const contentType = 'application/json';
+    expect(await post('/tasks/inputs', { body: Buffer.from('{}'), contentType })).toBe(201);
+    await writeFile(`/proc/${server.pid}/clear_refs`, '5');
+    const before = await peakMb();
+    const inputs = Array.from({ length: AT_ONCE }, () => post('/tasks/inputs', { body, contentType }));
+    expect(await Promise.all(inputs)).toEqual(inputs.map(() => 201));
+    expect((await peakMb()) - before).toBeLessThan(MAX_GROWTH_MB);
+  });
+
   async function peakMb(): Promise<number> {
     const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
     return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1024;
   }
 
+  const upload = (slug: string, form: ReturnType<typeof multipart>): Promise<number> =>
+    post(`/agents/${slug}/binary`, form);
+
   /** @returns the status of the answer */
-  function upload(slug: string, { body, contentType }: ReturnType<typeof multipart>): Promise<number> {
+  function post(path: string, { body, contentType }: ReturnType<typeof multipart>): Promise<number> {
     return new Promise((resolve, reject) => {
-      const outgoing = request(`${server.url}/api/v1/agents/${slug}/binary`, {
+      const outgoing = request(`${server.url}/api/v1${path}`, {
         method: 'POST',
         headers: {
           authorization: `Bearer ${user.token}`,

@@ -19,6 +19,7 @@ export function runInProcess(module: CompiledModule, input: Uint8Array): Uint8Ar
     environment: {},
     timeoutMs: 10_000,
     limits,
+    outputAs: 'text',
     onLog: () => undefined,
   });
   if (!output) throw new Error(`the agent ended with ${JSON.stringify(outcome)}`);

@@ -1,7 +1,7 @@
 import type { ReportedOutcome } from '../frames.js';
 import type { RunLimits } from '../run.js';
 import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory } from './engine.js';
-import { readJsonOutput } from './json-output.js';
+import { readJsonOutput, readLargeOutput } from './json-output.js';
 import { RunEnded } from './run-ended.js';
 import { printable } from './printable.js';
 import { trapOf, type Trap } from './traps.js';
@@ -15,12 +15,13 @@ export interface AgentRun {
   timeoutMs: number;
   /** The engine must have been told the limit of memory (`limitMemory`), the server keeps that of CPU time. */
   limits: RunLimits;
+  outputAs: 'text' | 'bytes';
   onLog: (lines: string[]) => void;
 }
 
 export interface AgentResult {
   outcome: ReportedOutcome;
-  /** UTF-8 JSON text when completed. */
+  /** UTF-8 JSON text when completed; as the agent wrote it where bytes were asked for. */
   output?: Uint8Array;
   peakMemoryBytes: number;
   bytesOut: number;
@@ -37,9 +38,10 @@ export function runAgent(run: AgentRun): AgentResult {
   host.stderr.finish();
   const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length, hostCalls: host.calls };
   if (ending.end !== 'exited' || ending.code !== 0) return { outcome: ending, ...usage };
-  const read = readJsonOutput(host.stdout);
+  const read = run.outputAs === 'bytes' ? readLargeOutput(host.stdout) : readJsonOutput(host.stdout);
   if ('fault' in read) return { outcome: { end: 'invalid_output', reason: read.fault }, ...usage };
-  return { outcome: { end: 'completed' }, output: new TextEncoder().encode(read.text), ...usage };
+  const output = 'text' in read ? new TextEncoder().encode(read.text) : read.bytes;
+  return { outcome: { end: 'completed' }, output, ...usage };
 }
 
 /** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */

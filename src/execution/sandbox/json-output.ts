@@ -1,16 +1,22 @@
+import { JsonScanner } from '../../common/json-scanner.js';
+
 /**
  * Reads an agent's standard output as the JSON text it has to be, and refuses what is valid JSON but would be lost or
  * break things further on: PostgreSQL's `jsonb` takes no NUL, no half of a surrogate pair and no number of a hundred
  * thousand digits, and very deep nesting overflows the stack of whoever reads it recursively.
  */
-export type JsonOutput = { text: string } | { fault: string };
+export type JsonOutput = { text: string } | Fault;
+interface Fault {
+  fault: string;
+}
 
+const NO_OUTPUT = 'there is no output';
 const MAX_DEPTH = 512;
 const MAX_NUMBER_LENGTH = 400;
 const MAX_EXPONENT_DIGITS = 3;
 
 export function readJsonOutput(bytes: Uint8Array): JsonOutput {
-  if (bytes.length === 0) return { fault: 'there is no output' };
+  if (bytes.length === 0) return { fault: NO_OUTPUT };
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim();
     JSON.parse(text);
@@ -20,6 +26,21 @@ export function readJsonOutput(bytes: Uint8Array): JsonOutput {
     if (error instanceof SyntaxError)
       return { fault: `not JSON: ${error.message.replace(/\p{Cc}/gu, ' ').slice(0, 200)}` };
     return { fault: 'not UTF-8' };
+  }
+}
+
+/**
+ * The same for a document that is kept in a file and not in a table: it only has to be JSON. Parsed, one of tens of megabytes
+ * would take more memory than the process has.
+ */
+export function readLargeOutput(bytes: Uint8Array): { bytes: Uint8Array } | Fault {
+  const scanner = new JsonScanner(MAX_DEPTH);
+  try {
+    scanner.push(bytes);
+    scanner.end();
+    return { bytes };
+  } catch (error) {
+    return { fault: bytes.length === 0 ? NO_OUTPUT : `not JSON: ${(error as Error).message}` };
   }
 }
 

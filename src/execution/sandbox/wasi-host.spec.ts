@@ -51,6 +51,7 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
       maxStderrLines: 10,
       clockResolutionUs: 1000,
     },
+    outputAs: 'text',
     onLog: (more) => lines.push(...more),
     ...overrides,
   });

@@ -71,13 +71,17 @@ export class AuctionsController {
   @ApiBody({ type: SubmitTaskDto, examples: SUBMISSION_EXAMPLES })
   @ApiOkResponse({ type: SimulatedAuctionDto, description: 'The scoreboard that would be decided on.' })
   @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblem(422, {
+    meaning: '`input_ref` names no document of yours.',
+    code: 'INPUT_UNKNOWN',
+    detail: 'You have brought no such input, or its time is over: bring it to POST /tasks/inputs.',
+  })
   async simulate(@CurrentCaller() caller: Caller, @Body() dto: SubmitTaskDto): Promise<SimulatedAuctionDto> {
-    const task = this.tasks.draft(caller, dto);
+    const task = await this.tasks.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
     const { scoreboard, failure } = await this.metaAgent.simulate({
       ...task,
-      inputBytes: Buffer.byteLength(task.inputText),
       // Without the draw by which some auctions explore: nobody knows the id that the task would get.
       luck: 1,
       limitMs,

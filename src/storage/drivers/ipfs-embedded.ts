@@ -112,7 +112,7 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');
+const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');
 
 /** How the name of a file ends that is not whole yet. */
 const DRAFT = '.draft';

@@ -110,4 +110,4 @@ async function* whole(bytes: Readable, expected: number): AsyncGenerator<Buffer>
   if (count !== expected) throw away(new Error(`${count} bytes instead of ${expected}`));
 }
 
-const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');
+const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');

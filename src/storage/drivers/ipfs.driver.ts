@@ -38,7 +38,7 @@ export class IpfsBlobStore implements BlobStore {
     const { cid, sha256 } = parse(ref);
     const size = await this.node.size(cid);
     if (size === undefined) {
-      throw new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.');
+      throw new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');
     }
     return { size, sha256 };
   }

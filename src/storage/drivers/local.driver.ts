@@ -72,7 +72,7 @@ export class LocalBlobStore implements BlobStore {
       await mkdir(this.dir, { recursive: true });
       await access(this.dir, constants.R_OK | constants.W_OK);
     } catch (cause) {
-      const message = 'The store of binaries cannot be used: its folder below DATA_DIR cannot be written to.';
+      const message = 'The blob store cannot be used: its folder below DATA_DIR cannot be written to.';
       throw new AppError('internal', 'STORAGE_MISCONFIGURED', message, { cause });
     }
   }
@@ -90,7 +90,7 @@ function keyOf(ref: BlobRef): string {
 
 const asNotFound = (error: NodeJS.ErrnoException): Error =>
   error.code === 'ENOENT'
-    ? new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.', { cause: error })
+    ? new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.', { cause: error })
     : error;
 
 /** A rename is durable once its folder is. */

@@ -30,7 +30,7 @@ export function explained(error: unknown, about: { name?: string; suspect?: stri
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   const cause = error;
   if (name === 'NoSuchKey' || name === 'NotFound') {
-    return new AppError('not_found', 'BLOB_NOT_FOUND', 'The binary is not in the blob store.', { cause });
+    return new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.', { cause });
   }
   const mistake = MISTAKES[name] ?? (status === 401 || status === 403 ? REFUSED : undefined);
   if (mistake) return misconfigured(mistake, cause);

@@ -67,7 +67,6 @@ export class S3BlobStore implements BlobStore {
         Bucket: this.bucket,
         Key: keyOf(staged.sha256),
         Body: Readable.from(verified(staged), { objectMode: false }),
-        ContentType: 'application/wasm',
         ServerSideEncryption: this.config.serverSideEncryption,
       },
       partSize: PART_BYTES,

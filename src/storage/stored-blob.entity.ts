@@ -2,10 +2,10 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /**
  * The ledger of stored bytes: a row is there before the bytes are, and until they are gone. What nothing refers to is
- * found here, also when the process that stored it died. Written by `VersionBlobs` alone.
+ * found here, also when the process that stored it died. Written by `BlobLedger` alone.
  */
 @Entity('blobs')
-export class VersionBlob {
+export class StoredBlob {
   /** As the blob store calls it. */
   @PrimaryColumn({ type: 'varchar', length: 200, primaryKeyConstraintName: 'blobs_pkey' })
   ref: string;

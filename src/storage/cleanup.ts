@@ -6,14 +6,15 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { VersionBlobs } from '../agents/index.js';
 import type { Environment, StorageConfig } from '../config/index.js';
-import { BLOB_STORE, type BlobStore, Deposits, Staging } from '../storage/index.js';
+import { BlobLedger } from './blob-ledger.js';
+import { BLOB_STORE, type BlobStore } from './blob-store.js';
+import { Deposits } from './deposits.js';
+import { Staging } from './staging.js';
 
 /**
- * Removes what uploads that died have left behind, and the bytes of retired versions that no task needs any more: at the
- * start and then on a slow clock, in every process that takes uploads. Blobs are removed by one process at a time;
- * staged files are each machine's own.
+ * Removes what uploads that died have left behind, and stored bytes that nobody needs any more: at the start and then on
+ * a slow clock, in every process, for staged files are each machine's own. Blobs are removed by one process at a time.
  */
 @Injectable()
 export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -23,7 +24,7 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
   private cleaning: Promise<void> | undefined;
 
   constructor(
-    private readonly versionBlobs: VersionBlobs,
+    private readonly ledger: BlobLedger,
     private readonly staging: Staging,
     private readonly deposits: Deposits,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
@@ -52,11 +53,11 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
     const { cleanupGraceMs } = this.config;
     const staged = await this.staging.sweep(cleanupGraceMs);
     if (staged > 0) this.logger.log(`removed ${staged} files of uploads that were broken off`);
-    const removed = await this.versionBlobs.collect(cleanupGraceMs);
-    if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: no version needs them`);
+    const removed = await this.ledger.collect(cleanupGraceMs);
+    if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: nobody needs them`);
     const deposits = await this.deposits.sweep(cleanupGraceMs);
     if (deposits > 0) this.logger.log(`removed ${deposits} deposits that nobody has used`);
     const unfinished = await this.blobs.sweep(cleanupGraceMs);
-    if (unfinished > 0) this.logger.log(`removed ${unfinished} half-stored binaries`);
+    if (unfinished > 0) this.logger.log(`removed ${unfinished} half-stored blobs`);
   }
 }

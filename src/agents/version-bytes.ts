@@ -1,0 +1,24 @@
+import type { BlobHolder } from '../storage/index.js';
+
+/** Which stored bytes versions need: see `BlobLedger`. */
+export const VERSION_BYTES: BlobHolder = {
+  // A version out of service keeps its bytes while a task may still be running it.
+  needs: `
+    EXISTS (
+      SELECT
+        FROM agent_binaries b
+        JOIN agents a ON a.id = b.agent_id
+       WHERE b.storage_ref = blobs.ref
+         AND ((b.retired_at IS NULL AND a.status <> 'retired')
+              -- A worker may hold the ranking of an auction that was before.
+              OR coalesce(b.retired_at, a.updated_at) > now() - $1 * interval '1 millisecond'
+              OR EXISTS (SELECT FROM tasks t
+                          WHERE t.status IN ('queued', 'assigned', 'running')
+                            AND t.agent_id = b.agent_id AND t.version = b.version)))`,
+  bytesOf: `
+    SELECT coalesce(sum(b.size), 0)
+      FROM agent_binaries b JOIN agents a ON a.id = b.agent_id
+     WHERE a.owner_id = $1 AND b.storage_ref IS NOT NULL`,
+  letGo: `
+    UPDATE agent_binaries SET storage_ref = NULL, retired_at = coalesce(retired_at, now()) WHERE storage_ref = $1`,
+};

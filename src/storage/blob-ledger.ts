@@ -1,0 +1,132 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import type { Environment } from '../config/index.js';
+import type { BlobRef, BlobStore } from './blob-store.js';
+import { BlobStores } from './blob-stores.js';
+import type { StagedBlob } from './staging.js';
+
+/** Whose rows refer to stored bytes, by foreign key. Says so in SQL, for this module knows nobody's tables. */
+export interface BlobHolder {
+  /** Condition: a row of `blobs` is needed. `$1` is the grace period, ms. */
+  needs: string;
+  /** Expression: how many bytes of the user `$1` are kept. */
+  bytesOf: string;
+  /** Statement that lets go of `$1`, a reference that nobody needs; unset: who needs nothing refers to nothing. */
+  letGo?: string;
+}
+
+/**
+ * Stored bytes and who needs them: stored before anything refers to them, removed once nothing does.
+ *
+ * A database and a blob store cannot commit together, so the ledger (`blobs`) brackets the store:
+ *
+ *     keep:    row ──▶ bytes ──▶ (the holder's transaction, whose foreign key needs the row)
+ *     collect: lock the row, see that nobody needs it ──▶ remove the bytes ──▶ remove the row, commit
+ *
+ * So every stored byte has a row, wherever a process dies. An upload of the same bytes on another node waits for the
+ * row's lock and then stores them anew; one that stalled past the grace period is refused by the foreign key.
+ */
+@Injectable()
+export class BlobLedger {
+  private readonly logger = new Logger('Blobs');
+  private readonly holders: BlobHolder[] = [];
+  /** What one user may have stored, bytes. */
+  private readonly quota: number;
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly stores: BlobStores,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.quota = config.get('quotas', { infer: true }).storedBytes;
+  }
+
+  /** To be called once by whoever has a table that refers to `blobs`, before anything is collected. */
+  register(holder: BlobHolder): void {
+    this.holders.push(holder);
+  }
+
+  /** Stores staged bytes durably. They stay for the grace period, and as long as somebody needs them. */
+  keep(staged: StagedBlob): Promise<BlobRef> {
+    return this.keepIn(this.stores, staged);
+  }
+
+  /** The same of bytes that are nobody's business but their owner's: never where everybody can read them. */
+  keepConfidential(staged: StagedBlob): Promise<BlobRef> {
+    return this.keepIn(this.stores.confidential, staged);
+  }
+
+  /**
+   * Exact when additions of one user come one after the other: see `holdAccount`.
+   * @throws AppError `forbidden` `QUOTA_EXCEEDED`
+   */
+  async expectRoom(transaction: EntityManager, userId: string, size: number): Promise<void> {
+    const sum = this.holders.map(({ bytesOf }) => `(${bytesOf})`).join(' + ');
+    const [{ kept }] = await transaction.query<{ kept: string }[]>(`SELECT (${sum})::text AS kept`, [userId]);
+    if (Number(kept) + size <= this.quota) return;
+    throw new AppError(
+      'forbidden',
+      'QUOTA_EXCEEDED',
+      `An account stores at most ${this.quota} bytes, versions of agents and documents of tasks together, and yours has ${kept}: ` +
+        'retire versions, or wait until documents that no task needs have gone.',
+    );
+  }
+
+  /**
+   * Removes what nobody needs. Safe to run on several nodes at once.
+   * @param graceMs how long bytes stay after they were stored, and after they were last needed: longer than
+   *   uploads and tasks take
+   * @returns references of what was removed; what could not be removed is logged and tried again next time
+   */
+  async collect(graceMs: number): Promise<BlobRef[]> {
+    const unused: { ref: BlobRef }[] = await this.database.query(this.unused(), [graceMs, null]);
+    const removed: BlobRef[] = [];
+    for (const { ref } of unused) {
+      try {
+        if (await this.remove(ref, graceMs)) removed.push(ref);
+      } catch (error) {
+        this.logger.warn(`${ref} could not be removed: ${(error as Error).message}`);
+      }
+    }
+    return removed;
+  }
+
+  private async keepIn(store: BlobStore, staged: StagedBlob): Promise<BlobRef> {
+    const ref = await store.refOf(staged);
+    await this.database.query(RECORD, [ref]);
+    return store.put(staged);
+  }
+
+  /** @returns false when it is in use again, or another node removes it */
+  private remove(ref: BlobRef, graceMs: number): Promise<boolean> {
+    return this.database.transaction(async (transaction) => {
+      const locked: unknown[] = await transaction.query(LOCK, [ref]);
+      // Asked again under the lock, with a fresh look at what was committed before it was ours.
+      const unused: unknown[] = locked.length > 0 ? await transaction.query(this.unused(), [graceMs, ref]) : [];
+      if (unused.length === 0) return false;
+      for (const { letGo } of this.holders) if (letGo) await transaction.query(letGo, [ref]);
+      await transaction.query('DELETE FROM blobs WHERE ref = $1', [ref]);
+      await this.stores.delete(ref);
+      return true;
+    });
+  }
+
+  /** Of one reference (`$2`), or of all. */
+  private unused(): string {
+    const conditions = this.holders.map(({ needs }) => `AND NOT (${needs})`).join('\n');
+    return `
+      SELECT ref
+        FROM blobs
+       WHERE ($2::varchar IS NULL OR ref = $2)
+         AND stored_at < now() - $1 * interval '1 millisecond'
+         ${conditions}`;
+  }
+}
+
+const RECORD = `
+  INSERT INTO blobs (ref) VALUES ($1)
+  ON CONFLICT (ref) DO UPDATE SET stored_at = now()`;
+
+const LOCK = 'SELECT FROM blobs WHERE ref = $1 FOR UPDATE SKIP LOCKED';
