@@ -6,6 +6,7 @@ import { format, resolveConfig } from 'prettier';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { renderDocument, type Run } from './report/document.js';
 import { backlog } from './suites/backlog.js';
+import { cancellation } from './suites/cancellation.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
@@ -26,6 +27,7 @@ const SUITES: Suite[] = [
   { name: 'submission', run: submission },
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
+  { name: 'cancellation', run: cancellation },
   { name: 'gateway', run: gateway },
   { name: 'backlog', run: backlog, backends: ['redis'] },
   { name: 'scale', run: scale, backends: ['redis'] },

@@ -39,7 +39,13 @@ export class AuthGuard implements CanActivate {
   private async authenticate(request: Request): Promise<Caller> {
     const key = request.headers['x-api-key'];
     if (typeof key === 'string' && request.headers.authorization === undefined) return this.keys.authenticate(key);
-    return this.tokens.verify(bearerToken(request));
+    const token = bearerToken(request);
+    if (token !== undefined) return this.tokens.verify(token);
+    throw new AppError(
+      'unauthorised',
+      'TOKEN_MISSING',
+      'Send `Authorization: Bearer <access_token>` (POST /api/v1/auth/login answers one) or `X-API-Key`.',
+    );
   }
 }
 
@@ -56,12 +62,5 @@ function permit(caller: Caller, policy: Exclude<Policy, 'public'> | undefined): 
   }
 }
 
-function bearerToken(request: Request): string {
-  const match = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '');
-  if (match) return match[1];
-  throw new AppError(
-    'unauthorised',
-    'TOKEN_MISSING',
-    'Send `Authorization: Bearer <access_token>` (POST /api/v1/auth/login answers one) or `X-API-Key`.',
-  );
-}
+export const bearerToken = ({ headers }: Request): string | undefined =>
+  /^Bearer ([\w.-]+)$/i.exec(headers.authorization ?? '')?.[1];

@@ -5,6 +5,7 @@ export { ApiKey } from './api-key.entity.js';
 export { ApiKeys } from './api-keys.service.js';
 export { AuditEvent } from './audit-event.entity.js';
 export { AuditTrail } from './audit-trail.js';
+export { bearerToken } from './auth.guard.js';
 export { AuthModule } from './auth.module.js';
 export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';

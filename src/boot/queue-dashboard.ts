@@ -1,14 +1,14 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
-import { AccessTokens, DASHBOARD_PASS } from '../auth/index.js';
+import { AccessTokens, bearerToken, DASHBOARD_PASS } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, QueueDashboard } from '../queue/index.js';
 
 const COOKIE = 'zerostate_dashboard';
 
 /**
- * Serves the queue's dashboard to admins. A browser page cannot send an access token with its own requests, so an admin asks the
- * API for a link (`POST /api/v1/queue/dashboard`); the link's pass, good for a minute, becomes a cookie of this path alone, which
+ * Serves the queue's dashboard to admins, by their access token as everywhere. A page in a browser cannot send that with its own
+ * requests, so there an admin asks the API for a link (`POST /api/v1/queue/dashboard`); the link's pass, good for a minute, becomes a cookie of this path alone, which
  * the API does not take. Access that is taken back holds at the next request.
  */
 export function serveQueueDashboard(app: NestExpressApplication): void {
@@ -18,9 +18,12 @@ export function serveQueueDashboard(app: NestExpressApplication): void {
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw readOnly();
       const { pass } = request.query;
-      const caller = tokens.verifyPass(typeof pass === 'string' ? pass : cookieOf(request), DASHBOARD_PASS);
+      const token = bearerToken(request);
+      const caller = token
+        ? tokens.verify(token)
+        : tokens.verifyPass(typeof pass === 'string' ? pass : cookieOf(request), DASHBOARD_PASS);
       if (caller.role !== 'admin') throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
-      if (pass === undefined) return page(request, response, next);
+      if (pass === undefined || token) return page(request, response, next);
       // Good as long as an access token; then the admin asks for another link.
       response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_PASS), {
         path: DASHBOARD_PATH,

@@ -254,6 +254,9 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       });
       expect(JSON.parse(entries).queues[0]).toMatchObject({ name: 'tasks', readOnlyMode: true, isPaused: true });
 
+      expect((await page('/admin/queues', { authorization: `Bearer ${login}` })).status).toBe(200);
+      expect((await page('/admin/queues', { authorization: `Bearer ${token}` })).status).toBe(403);
+
       // It changes nothing, and opens nothing else.
       for (const [path, method] of [
         ['/admin/queues/api/queues/tasks/resume', 'PUT'],
