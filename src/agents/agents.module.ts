@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
-import { BlobLedger, StorageModule } from '../storage/index.js';
+import { BlobLedger, BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
 import { AgentsController } from './agents.controller.js';
@@ -13,7 +13,7 @@ import { VersionService } from './version.service.js';
 import { VersionsController } from './versions.controller.js';
 
 @Module({
-  imports: [AuthModule, FeedModule, StorageModule],
+  imports: [AuthModule, BlobLedgerModule, FeedModule, StorageModule],
   controllers: [AgentsController, VersionsController],
   providers: [AgentService, OwnerQuota, VersionService, VersionScans, AgentCatalog, StatisticsProjection],
   exports: [AgentService, VersionService, VersionScans, AgentCatalog],

@@ -59,7 +59,10 @@ function completed(document: OpenAPIObject): OpenAPIObject {
     }
   }
   for (const { properties = {} } of Object.values(document.components?.schemas ?? {}) as Schema[]) {
-    for (const property of Object.values(properties)) allowNull(property);
+    for (const property of Object.values(properties)) {
+      allowNull(property);
+      tellDefault(property);
+    }
   }
   return document;
 }
@@ -76,8 +79,18 @@ function allowNull(property: Schema): void {
   delete property.nullable;
 }
 
+/** In words: generators of typed clients take a member with a `default` for one that is always there, also in a request. */
+function tellDefault(property: Schema): void {
+  if (property.default === undefined) return;
+  const told = `Default: \`${JSON.stringify(property.default)}\`.`;
+  property.description = property.description ? `${property.description} ${told}` : told;
+  delete property.default;
+}
+
 interface Schema {
   type?: string;
+  description?: string;
+  default?: unknown;
   nullable?: boolean;
   allOf?: object[];
   oneOf?: object[];

@@ -1,5 +1,6 @@
 export { ApiDownload } from './api-download.js';
 export { type BlobHolder, BlobLedger } from './blob-ledger.js';
+export { BlobLedgerModule } from './blob-ledger.module.js';
 export { BLOB_STORE, type BlobRef, type BlobStore } from './blob-store.js';
 export { Deposits, LocalDepositBox } from './deposits.js';
 export { RedirectQuery } from './redirect.dto.js';

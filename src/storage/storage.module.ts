@@ -4,22 +4,19 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
-import { BlobLedger } from './blob-ledger.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import { BlobsController } from './blobs.controller.js';
-import { Cleanup } from './cleanup.js';
 import { Deposits, LocalDepositBox } from './deposits.js';
 import { LocalBlobStore } from './drivers/local.driver.js';
 import { IpfsController } from './ipfs.controller.js';
 import { type IpfsNode, OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
 import { Staging } from './staging.js';
 
+/** Where bytes are: needs no database, and changes nothing by itself. Who needs them is the ledger's. */
 @Module({
   controllers: [BlobsController, IpfsController],
   providers: [
-    BlobLedger,
-    Cleanup,
     { provide: BlobStores, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
     { provide: BLOB_STORE, useExisting: BlobStores },
     { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
@@ -28,7 +25,7 @@ import { Staging } from './staging.js';
     { provide: LocalDepositBox, inject: [ConfigService, Staging], useFactory: localDepositBox },
     { provide: Deposits, inject: [ConfigService, BlobStores, LocalDepositBox, Staging], useFactory: deposits },
   ],
-  exports: [BLOB_STORE, BlobLedger, Deposits, LocalDepositBox, Staging],
+  exports: [BLOB_STORE, BlobStores, Deposits, LocalDepositBox, Staging],
 })
 export class StorageModule {
   constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health) {

@@ -3,7 +3,7 @@ import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import { StorageModule } from '../storage/index.js';
+import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { DocumentsController } from './documents.controller.js';
 import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
@@ -19,7 +19,7 @@ import { TasksController } from './tasks.controller.js';
 import { WaitingLine } from './waiting-line.js';
 
 @Module({
-  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule, StorageModule],
+  imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, QueueModule, StorageModule],
   controllers: [TasksController, DocumentsController, QueueController],
   providers: [
     QueueAdmin,

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
-import { StorageModule } from '../storage/index.js';
+import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
 import { DepositsController } from './deposits.controller.js';
 import { LateScan } from './late-scan.js';
@@ -9,7 +9,7 @@ import { UploadController } from './upload.controller.js';
 import { UploadService } from './upload.service.js';
 
 @Module({
-  imports: [AgentsModule, AuthModule, StorageModule, ValidationModule],
+  imports: [AgentsModule, AuthModule, BlobLedgerModule, StorageModule, ValidationModule],
   controllers: [UploadController, DepositsController],
   providers: [UploadService, LateScan],
   exports: [UploadService],

