@@ -13,6 +13,7 @@ import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
+import { reading } from './suites/reading.js';
 import { scale } from './suites/scale.js';
 import { selection } from './suites/selection.js';
 import { submission } from './suites/submission.js';
@@ -29,6 +30,7 @@ const SUITES: Suite[] = [
   { name: 'latency', run: latency },
   { name: 'cancellation', run: cancellation },
   { name: 'gateway', run: gateway },
+  { name: 'reading', run: reading, backends: ['redis'] },
   { name: 'backlog', run: backlog, backends: ['redis'] },
   { name: 'scale', run: scale, backends: ['redis'] },
   { name: 'flood', run: flood, backends: ['redis'] },

@@ -8,14 +8,12 @@ import type { Bench, Report } from '../bench.js';
 import type { BareSocketsCommand } from '../peer/bare-sockets.js';
 import { type Broadcaster, Crowd, type Heard } from '../support/crowd.js';
 import { sharedClock } from '../support/event-socket.js';
-import { type Installation, startInstallation, TASK } from '../support/installation.js';
-import { bombard, during, request } from '../support/load.js';
+import { type Installation, startInstallation } from '../support/installation.js';
 import { MEMORY_PROBE, type Process, startProcess } from '../support/servers.js';
 import type { Backend } from '../support/services.js';
-import { type Figure, percentile } from '../support/statistics.js';
+import type { Figure } from '../support/statistics.js';
 
 const file = (name: string): string => fileURLToPath(new URL(`../${name}.js`, import.meta.url));
-const CONNECTIONS = 32;
 /** Sockets of one process, events they get in one round, and what is asked of the p99. */
 const CROWDS: { sockets: number; events: number; below?: number }[] = [
   { sockets: 1, events: 100, below: 10 },
@@ -24,7 +22,7 @@ const CROWDS: { sockets: number; events: number; below?: number }[] = [
 ];
 
 /**
- * The feed on its way to sockets, and the API beside a controller that does nothing. An event is committed by this
+ * The feed on its way to sockets. An event is committed by this
  * process, as a worker would, and goes over the doorbell to a process that has the API alone; the sockets are held by a
  * third. A latency is from the commit to the moment a socket has read the event. The peer is a bare Socket.IO server that is
  * told to send the same bytes: its latency begins when it does.
@@ -39,11 +37,8 @@ export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
       MAX_CONNECTIONS_PER_ADDRESS: '20000',
     },
   });
-  // The doorbell alone is another on PostgreSQL: a crowd is told, and a task read, in the same way.
-  const figures =
-    backend === 'redis'
-      ? [...(await crowds(bench, backend, installation, CROWDS)), ...(await reads(bench, backend, installation))]
-      : await crowds(bench, backend, installation, CROWDS.slice(0, 2));
+  // The doorbell alone is another on PostgreSQL: a great crowd is told in the same way.
+  const figures = await crowds(bench, backend, installation, backend === 'redis' ? CROWDS : CROWDS.slice(0, 2));
   await installation.stop();
   return { figures, costs: [] };
 }
@@ -113,42 +108,6 @@ async function bareSockets(): Promise<Broadcaster & Pick<Process, 'stop'>> {
     memory: () => server.ask({ type: 'memory' }),
     stop: server.stop,
   };
-}
-
-/** `GET /tasks/:id`, authenticated, and the same bytes from a bare Nest controller on the same adapter. */
-async function reads(bench: Bench, backend: Backend, installation: Installation): Promise<Figure[]> {
-  const { url, token } = installation;
-  const task = expectStatus(await api(url).post('/tasks', TASK, { token }), 202).body;
-  const path = `/api/v1/tasks/${task.id}`;
-  const peer = await startProcess([file('peer/bare-controller')], {
-    NODE_ENV: 'production',
-    DOCUMENT: JSON.stringify(expectStatus(await api(url).get(`/tasks/${task.id}`, { token }), 200).body),
-  });
-  bench.onEnd(peer.stop);
-  const rate = async (target: string, ms: number): Promise<{ perSecond: number; p99: number }> => {
-    const { latencies, elapsedMs } = await bombard(
-      target,
-      CONNECTIONS,
-      request('GET', target, path, token),
-      200,
-      during(ms),
-    );
-    return { perSecond: (latencies.length / elapsedMs) * 1000, p99: percentile(latencies, 0.99) };
-  };
-  const ours: Awaited<ReturnType<typeof rate>>[] = [];
-  const bare: typeof ours = [];
-  for (const target of [url, peer.url]) await rate(target, bench.scale.submissionMs / 2);
-  for (let round = 0; round < bench.scale.rounds; round++) {
-    ours.push(await rate(url, bench.scale.submissionMs));
-    bare.push(await rate(peer.url, bench.scale.submissionMs));
-  }
-  await peer.stop();
-  const about = { suite: 'gateway', backend } as const;
-  const both = (of: (measured: (typeof ours)[number]) => number) => ({ ours: ours.map(of), peer: bare.map(of) });
-  return [
-    { ...about, name: 'GET /tasks/:id', unit: '/s', ...both((m) => m.perSecond), aim: { atLeastOfPeer: 0.6 } },
-    { ...about, name: `GET /tasks/:id, p99 at ${CONNECTIONS} connections`, unit: 'ms', ...both((m) => m.p99) },
-  ];
 }
 
 /** Commits events of the user as any process of the installation does. */
