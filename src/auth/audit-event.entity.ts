@@ -19,6 +19,7 @@ export const AUDIT_TYPES = [
   'queue.paused',
   'queue.resumed',
   'queue.drained',
+  'queue.failed_retried',
   'queue.dashboard_opened',
 ] as const;
 export type AuditType = (typeof AUDIT_TYPES)[number];

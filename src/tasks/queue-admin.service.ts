@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessTokens, AuditTrail, type Caller, DASHBOARD_PASS } from '../auth/index.js';
+import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import type { DashboardLinkDto, DrainedDto, DrainDto } from './queue.dto.js';
-import { TaskLookup } from './task-lookup.js';
+import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
+import { type FailedFilter, TaskLookup } from './task-lookup.js';
+import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
 
 /** How long the link to the dashboard is good, seconds. */
@@ -15,6 +17,7 @@ export class QueueAdmin {
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     private readonly lookup: TaskLookup,
     private readonly store: TaskStore,
+    private readonly tasks: TaskService,
     private readonly tokens: AccessTokens,
     private readonly audit: AuditTrail,
   ) {}
@@ -43,11 +46,37 @@ export class QueueAdmin {
     return { cancelled: count, waiting: await this.lookup.countQueued(userId) };
   }
 
+  /**
+   * Queues failed tasks once more, oldest first, as their submitters could one by one: each within its submitter's quota, and as
+   * long as the queue has room.
+   * @returns how many were queued, and how many stand failed still that could be
+   */
+  async retryFailed(by: Caller, dto: RetryFailedDto, address: string): Promise<RetriedDto> {
+    const { since, error_code: errorCode, user_id: userId, limit = 1000 } = dto;
+    const details = { since, error_code: errorCode, limit };
+    await this.audit.record({ type: 'queue.failed_retried', actorId: by.id, subjectId: userId, address, details });
+    const filter: FailedFilter = { since: new Date(since), until: new Date(), errorCode, userId };
+    const ids = await this.lookup.failed(limit, filter);
+    const retried = await Promise.all(ids.map((id) => this.retry(by, id)));
+    return { retried: retried.filter(Boolean).length, failed: await this.lookup.countFailed(filter) };
+  }
+
   /** The address of the dashboard, with a pass for this admin. */
   async openDashboard(by: Caller, address: string): Promise<DashboardLinkDto> {
     await this.audit.record({ type: 'queue.dashboard_opened', actorId: by.id, address });
     const pass = this.tokens.issuePass(by, DASHBOARD_PASS, LINK_TTL);
     return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
+  }
+
+  /** @returns false where the task may not be retried, or not now */
+  private async retry(by: Caller, id: string): Promise<boolean> {
+    try {
+      await this.tasks.retry(by, id);
+      return true;
+    } catch (error) {
+      if (error instanceof AppError) return false;
+      throw error;
+    }
   }
 
   private async cancel(taskId: string, reason: string): Promise<boolean> {

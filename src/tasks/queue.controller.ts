@@ -5,7 +5,7 @@ import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { QueueAdmin } from './queue-admin.service.js';
-import { DashboardLinkDto, DrainDto, DrainedDto, QueueStatsDto } from './queue.dto.js';
+import { DashboardLinkDto, DrainDto, DrainedDto, QueueStatsDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
 import { TaskLookup } from './task-lookup.js';
 
 @ApiTags('queue')
@@ -75,6 +75,20 @@ export class QueueController {
   @ApiProblems(400, 401, 403, 413, 415)
   drain(@CurrentCaller() caller: Caller, @Body() dto: DrainDto, @Ip() address: string): Promise<DrainedDto> {
     return this.admin.drain(caller, dto, address);
+  }
+
+  /**
+   * Queues tasks that have failed once more, oldest first: after an outage, say, those that failed by it.
+   * @remarks As `POST /tasks/{id}/retry` of each; one whose deadline has passed is left as it is. At most `limit` by one call. A
+   * task may fail again: look at why before you call again.
+   */
+  @Post('retry')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'retryFailedTasks' })
+  @ApiOkResponse({ type: RetriedDto, description: 'How many wait again, and how many are failed still.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  retry(@CurrentCaller() caller: Caller, @Body() dto: RetryFailedDto, @Ip() address: string): Promise<RetriedDto> {
+    return this.admin.retryFailed(caller, dto, address);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsUUID, Max, MaxLength, Min, MinLength } from 'class-validator';
-import { ApiInteger } from '../common/api-schema.js';
-import { IsPlainText, Optional } from '../common/validators.js';
+import { IsInt, IsUUID, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { ApiInteger, ApiTime } from '../common/api-schema.js';
+import { IsPlainText, IsTime, Optional } from '../common/validators.js';
 
 /** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
 export class WaitingByPriorityDto {
@@ -73,6 +73,52 @@ export class DrainedDto {
   /** Tasks (of this user) that wait still: beyond the limit, or submitted meanwhile. */
   @ApiInteger()
   waiting: number;
+}
+
+export class RetryFailedDto {
+  /**
+   * Only tasks submitted at this time or later.
+   * @example "2026-11-26T18:00:00Z"
+   */
+  @ApiTime()
+  @IsTime()
+  since: string;
+
+  /**
+   * Only tasks that failed with this code.
+   * @example "ALL_AGENTS_FAILED"
+   */
+  @Optional()
+  @Matches(/^[A-Z][A-Z_]{0,63}$/, { message: 'error_code must be a code such as ALL_AGENTS_FAILED' })
+  error_code?: string;
+
+  /**
+   * Only this user's tasks.
+   * @example "01937a6e-0000-7000-8000-000000000000"
+   */
+  @Optional()
+  @IsUUID()
+  user_id?: string;
+
+  /**
+   * The most to queue by this call.
+   * @example 1000
+   */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(5000)
+  @ApiInteger({ minimum: 1, maximum: 5000, default: 1000, required: false, example: 1000 })
+  limit?: number;
+}
+
+export class RetriedDto {
+  /** Tasks that this call has queued again. */
+  @ApiInteger()
+  retried: number;
+  /** Tasks of the kind asked for that are failed still: beyond the limit, or beyond the quota of their submitter or the queue. */
+  @ApiInteger()
+  failed: number;
 }
 
 export class DashboardLinkDto {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { firstIdAt } from '../common/ids.js';
 import { isPresent, MicroBatcher, Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
 import type { StoredDocument } from './task-documents.js';
@@ -62,6 +63,21 @@ export class TaskLookup {
     return count;
   }
 
+  /** The oldest failed tasks that could be retried. */
+  async failed(limit: number, filter: FailedFilter): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-failed', FAILED, [...failedParameters(filter), limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  async countFailed(filter: FailedFilter): Promise<number> {
+    const [{ count }] = await this.sql.query<{ count: number }>(
+      'task-count-failed',
+      COUNT_FAILED,
+      failedParameters(filter),
+    );
+    return count;
+  }
+
   /** Waiting tasks whose deadline has passed. */
   async expired(limit: number): Promise<{ id: string; attempt: number }[]> {
     return this.sql.query<{ id: string; attempt: number }>('task-expired', EXPIRED, [limit]);
@@ -101,6 +117,15 @@ export class TaskLookup {
     const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, [graceMs, after, limit]);
     return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
   }
+}
+
+export interface FailedFilter {
+  /** Submitted at this time or later. */
+  since: Date;
+  /** Failed before this time. */
+  until: Date;
+  errorCode?: string;
+  userId?: string;
 }
 
 export interface EarlierSubmission {
@@ -288,6 +313,25 @@ const QUEUED = `
 
 const COUNT_QUEUED = `
   SELECT count(*)::int AS count FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1)`;
+
+/** Ids begin with the time of the submission, so the time is a range of the primary key. */
+const FAILED_TASKS = `
+    FROM tasks
+   WHERE id >= $1 AND status = 'failed' AND completed_at < $2
+     AND (deadline IS NULL OR deadline > now())
+     AND ($3::text IS NULL OR error->>'code' = $3)
+     AND ($4::uuid IS NULL OR user_id = $4)`;
+
+const FAILED = `SELECT id ${FAILED_TASKS} ORDER BY id LIMIT $5`;
+
+const COUNT_FAILED = `SELECT count(*)::int AS count ${FAILED_TASKS}`;
+
+const failedParameters = ({ since, until, errorCode, userId }: FailedFilter): unknown[] => [
+  firstIdAt(since.getTime()),
+  until,
+  errorCode ?? null,
+  userId ?? null,
+];
 
 const BY_KEY = `
   SELECT fingerprint, task_ids

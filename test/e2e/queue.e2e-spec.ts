@@ -302,6 +302,32 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       const refused = await api(url).post(`/tasks/${done}/retry`, undefined, { token });
       expect(expectStatus(refused, 409).body.code).toBe('NOT_RETRYABLE');
     });
+
+    it('takes all that failed since a time and for a reason once more, and nothing else', async () => {
+      const since = new Date().toISOString();
+      const owner = (await registerUser(url)).token;
+      const { id: ownerId } = (await api(url).get('/auth/me', { token: owner })).body;
+      const soon = new Date(Date.now() + 2000).toISOString();
+      const late = await submit(url, owner, 'missing', { deadline: soon });
+      const ids = [await submit(url, owner, 'missing'), await submit(url, owner, 'missing')];
+      for (const id of [late, ...ids]) await waitForTask(url, owner, id, 'failed');
+      await until('a deadline has passed', async () => Date.now() > Date.parse(soon));
+      const retry = (fields: object, as = adminToken) =>
+        api(url).post('/queue/retry', { since, user_id: ownerId, ...fields }, { token: as });
+      expectStatus(await retry({}, owner), 403);
+      expectStatus(await retry({ since: 'yesterday' }), 400);
+      expectStatus(await retry({ error_code: "'; --" }), 400);
+      const nothing = { retried: 0, failed: 0 };
+      expect((await retry({ error_code: 'AGENT_TRAPPED' })).body).toEqual(nothing);
+      expect((await retry({ since: new Date().toISOString() })).body).toEqual(nothing);
+
+      await publish(url, owner, 'found', await good(), { capabilities: ['missing'] });
+      const code = { error_code: 'NO_AGENT_AVAILABLE' };
+      expect(expectStatus(await retry({ ...code, limit: 1 }), 200).body).toEqual({ retried: 1, failed: 1 });
+      expect(expectStatus(await retry(code), 200).body).toEqual({ retried: 1, failed: 0 });
+      for (const id of ids) await waitForTask(url, owner, id, 'completed');
+      expect((await api(url).get(`/tasks/${late}`, { token: owner })).body.status).toBe('failed');
+    });
   });
 
   describe('shared by users and priorities', () => {
