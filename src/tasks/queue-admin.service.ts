@@ -37,7 +37,7 @@ export class QueueAdmin {
    * left to them.
    * @returns how many were cancelled, and how many waited still when that was done
    */
-  async drain(by: Caller, { reason, user_id: userId, limit = 1000 }: DrainDto, address: string): Promise<DrainedDto> {
+  async drain(by: Caller, { reason, user_id: userId, limit }: DrainDto, address: string): Promise<DrainedDto> {
     const details = { reason, limit };
     await this.audit.record({ type: 'queue.drained', actorId: by.id, subjectId: userId, address, details });
     const ids = await this.lookup.queued(limit, userId);
@@ -52,7 +52,7 @@ export class QueueAdmin {
    * @returns how many were queued, and how many stand failed still that could be
    */
   async retryFailed(by: Caller, dto: RetryFailedDto, address: string): Promise<RetriedDto> {
-    const { since, error_code: errorCode, user_id: userId, limit = 1000 } = dto;
+    const { since, error_code: errorCode, user_id: userId, limit } = dto;
     const details = { since, error_code: errorCode, limit };
     await this.audit.record({ type: 'queue.failed_retried', actorId: by.id, subjectId: userId, address, details });
     const filter: FailedFilter = { since: new Date(since), until: new Date(), errorCode, userId };

@@ -36,16 +36,8 @@ export class QueueStatsDto {
   oldest_waiting_ms: number | null;
 }
 
-export class DrainDto {
-  /**
-   * Why; its submitters read it as the error of their tasks.
-   * @example "The region is shut down for maintenance: submit again after 18:00 UTC."
-   */
-  @IsPlainText()
-  @MinLength(1)
-  @MaxLength(500)
-  reason: string;
-
+/** Which tasks an act of an admin is about. */
+class ManyTasksDto {
   /**
    * Only this user's tasks.
    * @example "01937a6e-0000-7000-8000-000000000000"
@@ -55,7 +47,7 @@ export class DrainDto {
   user_id?: string;
 
   /**
-   * The most to cancel by this call; call again while some wait.
+   * The most by this call; call again for the others.
    * @example 1000
    */
   @Optional()
@@ -63,7 +55,18 @@ export class DrainDto {
   @Min(1)
   @Max(5000)
   @ApiInteger({ minimum: 1, maximum: 5000, default: 1000, required: false, example: 1000 })
-  limit?: number;
+  limit: number = 1000;
+}
+
+export class DrainDto extends ManyTasksDto {
+  /**
+   * Why; its submitters read it as the error of their tasks.
+   * @example "The region is shut down for maintenance: submit again after 18:00 UTC."
+   */
+  @IsPlainText()
+  @MinLength(1)
+  @MaxLength(500)
+  reason: string;
 }
 
 export class DrainedDto {
@@ -75,7 +78,7 @@ export class DrainedDto {
   waiting: number;
 }
 
-export class RetryFailedDto {
+export class RetryFailedDto extends ManyTasksDto {
   /**
    * Only tasks submitted at this time or later.
    * @example "2026-11-26T18:00:00Z"
@@ -91,25 +94,6 @@ export class RetryFailedDto {
   @Optional()
   @Matches(/^[A-Z][A-Z_]{0,63}$/, { message: 'error_code must be a code such as ALL_AGENTS_FAILED' })
   error_code?: string;
-
-  /**
-   * Only this user's tasks.
-   * @example "01937a6e-0000-7000-8000-000000000000"
-   */
-  @Optional()
-  @IsUUID()
-  user_id?: string;
-
-  /**
-   * The most to queue by this call.
-   * @example 1000
-   */
-  @Optional()
-  @IsInt()
-  @Min(1)
-  @Max(5000)
-  @ApiInteger({ minimum: 1, maximum: 5000, default: 1000, required: false, example: 1000 })
-  limit?: number;
 }
 
 export class RetriedDto {

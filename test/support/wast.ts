@@ -1,4 +1,5 @@
 import wabtInit from 'wabt';
+import { FEATURES } from './wat.js';
 
 /** A module of a script of the specification's test suite, and what the script says of it. */
 export interface SpecifiedModule {
@@ -18,23 +19,6 @@ export interface SpecifiedModules {
 }
 
 const wabt = await wabtInit();
-const FEATURES = {
-  exceptions: true,
-  mutable_globals: true,
-  sat_float_to_int: true,
-  sign_extension: true,
-  simd: true,
-  threads: true,
-  function_references: true,
-  multi_value: true,
-  tail_call: true,
-  bulk_memory: true,
-  reference_types: true,
-  gc: true,
-  memory64: true,
-  multi_memory: true,
-  extended_const: true,
-};
 
 /** Reads the modules of a `.wast` script; what it lets them do is not looked at. */
 export function modulesOf(script: string): SpecifiedModules {

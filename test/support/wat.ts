@@ -1,7 +1,7 @@
 import wabt from 'wabt';
 
-/** Everything on: the tests also write modules that the server must refuse. (Several memories need no switch.) */
-const FEATURES = {
+/** Everything on: the tests also write modules that the server must refuse. */
+export const FEATURES = {
   exceptions: true,
   mutable_globals: true,
   sat_float_to_int: true,
@@ -15,6 +15,7 @@ const FEATURES = {
   reference_types: true,
   gc: true,
   memory64: true,
+  multi_memory: true,
   extended_const: true,
 };
 
