@@ -117,7 +117,7 @@ describe('the shell blocks of README and guides', () => {
       /^✓ configuration/m,
       'The schema is up to date.',
     ]);
-  });
+  }, 120_000);
 
   it('bring the bytes of a binary before it is uploaded', async () => {
     const { token } = await registerUser(server.url);

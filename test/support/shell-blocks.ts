@@ -1,15 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What a reader's own work leaves behind: a checkout for a test begins without. */
-const OWN = new Set(['.git', '.env', '.zerostate', 'my-agent.wasm']);
+/** What a reader's own work leaves behind, which a checkout for a test begins without; and what it has copies of. */
+const OWN = new Set(['.git', '.env', '.zerostate', 'examples', 'my-agent.wasm']);
 
 /** A fenced block of a document. */
 export interface Block {
@@ -63,12 +63,20 @@ export interface Checkout {
   remove(): Promise<void>;
 }
 
-/** A folder that looks like a fresh clone, built and with its packages; what is written into it harms nobody. */
+/**
+ * A folder that looks like a fresh clone, built and with its packages. Its examples are copies, since pages build them anew
+ * while other suites read them; only the compilers that they install are shared.
+ */
 export async function createCheckout(): Promise<Checkout> {
   const path = await mkdtemp(join(tmpdir(), 'zerostate-checkout-'));
   await chmod(path, 0o711); // as root, an embedded PostgreSQL runs as another user
   for (const name of await readdir(ROOT)) if (!OWN.has(name)) await symlink(ROOT + name, join(path, name));
-  await writeFile(join(path, '.curlrc'), 'fail-with-body\nshow-error\nmax-time = 60\n');
+  const compilers = 'examples/agents/build';
+  const filter = (from: string): boolean => from !== ROOT + compilers;
+  await cp(`${ROOT}examples`, join(path, 'examples'), { recursive: true, preserveTimestamps: true, filter });
+  await mkdir(ROOT + compilers, { recursive: true });
+  await symlink(ROOT + compilers, join(path, compilers));
+  await writeFile(join(path, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 60\n');
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
