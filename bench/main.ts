@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { renderDocument, type Run } from './report/document.js';
+import { renderSizing } from './report/sizing.js';
 import { backlog } from './suites/backlog.js';
 import { cancellation } from './suites/cancellation.js';
 import { endToEnd } from './suites/end-to-end.js';
@@ -14,6 +15,7 @@ import { latency } from './suites/latency.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
 import { reading } from './suites/reading.js';
+import { onlooker } from './suites/onlooker.js';
 import { scale } from './suites/scale.js';
 import { selection } from './suites/selection.js';
 import { submission } from './suites/submission.js';
@@ -31,6 +33,7 @@ const SUITES: Suite[] = [
   { name: 'cancellation', run: cancellation },
   { name: 'gateway', run: gateway },
   { name: 'reading', run: reading, backends: ['redis'] },
+  { name: 'onlooker', run: onlooker, backends: ['redis'] },
   { name: 'backlog', run: backlog, backends: ['redis'] },
   { name: 'scale', run: scale, backends: ['redis'] },
   { name: 'flood', run: flood, backends: ['redis'] },
@@ -47,11 +50,15 @@ const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backe
 
 const USAGE = `npm run bench -- [<name>] [--quick] [--profile] | --render <file>
 
-  without a name   everything, in about a quarter of an hour, and docs/benchmarks.md is written anew
+  without a name   everything, in about a quarter of an hour; docs/benchmarks.md and the sizing in docs/deployment.md
+                   are written anew
   <name>           only what has it in its name, and nothing is written there: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
   --quick          fewer tasks, one round: to see that it works, not to compare
   --profile        servers leave CPU profiles in bench/results/profiles (and are slower)
-  --render <file>  writes docs/benchmarks.md anew from what an earlier run wrote to bench/results`;
+  --render <file>  writes both pages anew from what an earlier run wrote to bench/results`;
+
+/** Between these lines the page is the benchmark's. */
+const SIZING = /(<!-- sizing -->)[^]*(<!-- end -->)/;
 
 const ROOT = new URL('../../', import.meta.url);
 const RESULTS = fileURLToPath(new URL('bench/results/', ROOT));
@@ -100,7 +107,7 @@ try {
   await end();
 }
 
-/** `docs/benchmarks.md` and its plots. What explains a suite stands beside it. */
+/** `docs/benchmarks.md` and its plots, and the tables that others take from it. What explains a suite stands beside it. */
 async function writeReport(run: Run): Promise<void> {
   const source = (path: string): Promise<string> => readFile(fileURLToPath(new URL(`bench/${path}`, ROOT)), 'utf8');
   const explanations = new Map<string, string>();
@@ -110,9 +117,15 @@ async function writeReport(run: Run): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [name, plot] of Object.entries(plots)) await writeFile(new URL(name, folder), plot);
-  const file = fileURLToPath(new URL('docs/benchmarks.md', ROOT));
+  const deployment = await readFile(fileURLToPath(new URL('docs/deployment.md', ROOT)), 'utf8');
+  await writePage('benchmarks.md', text);
+  await writePage('deployment.md', deployment.replace(SIZING, `$1\n\n${renderSizing(run)}\n\n$2`));
+  console.log('docs/benchmarks.md, and the sizing in docs/deployment.md, are written anew.');
+}
+
+async function writePage(name: string, text: string): Promise<void> {
+  const file = fileURLToPath(new URL(`docs/${name}`, ROOT));
   await writeFile(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
-  console.log('docs/benchmarks.md is written anew.');
 }
 
 async function runSuites(bench: Bench): Promise<Report & { failures: string[] }> {

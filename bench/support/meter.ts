@@ -14,6 +14,10 @@ export interface Cost {
   /** Transactions: also those that only read, and those in which a listener takes in its notifications. */
   commits: number;
   redisCommands?: number;
+  /** Written ahead by PostgreSQL: what its disk, its standbys and its archive have to take, KB. */
+  walKb?: number;
+  /** Kept in tables and indexes, what was updated and is to be vacuumed included, KB. */
+  storedKb?: number;
   nodeCpuMs?: number;
   sandboxCpuMs?: number;
   postgresCpuMs?: number;
@@ -25,6 +29,8 @@ export interface Cost {
 interface Reading {
   statements: number;
   redisCommands: number;
+  walKb: number;
+  storedKb: number;
   nodeCpuMs: number;
   sandboxCpuMs: number;
   postgresCpuMs: number;
@@ -39,6 +45,8 @@ export class Meter {
   private readonly used: Reading = {
     statements: 0,
     redisCommands: 0,
+    walKb: 0,
+    storedKb: 0,
     nodeCpuMs: 0,
     sandboxCpuMs: 0,
     postgresCpuMs: 0,
@@ -88,6 +96,8 @@ export class Meter {
       statements: perTask(this.used.statements),
       commits: commits / this.allTasks,
       ...(labels.backend === 'redis' && { redisCommands: perTask(this.used.redisCommands) }),
+      walKb: perTask(this.used.walKb),
+      storedKb: perTask(this.used.storedKb),
       ...(measurable && {
         nodeCpuMs: perTask(this.used.nodeCpuMs),
         sandboxCpuMs: perTask(this.used.sandboxCpuMs),
@@ -109,13 +119,16 @@ export class Meter {
       redisCommands: await inRedis(this.services.redisUrl, async (client) =>
         Number(/total_commands_processed:(\d+)/.exec(await client.info('stats'))?.[1]),
       ),
-      statements: await inDatabase(this.services.postgresUrl, async (client) => {
-        const { rows } = await client.query<{ calls: string }>(
-          `SELECT coalesce(sum(calls), 0) AS calls FROM pg_stat_statements WHERE dbid = ${DATABASE_ID}`,
+      ...(await inDatabase(this.services.postgresUrl, async (client) => {
+        const { rows } = await client.query<Record<'statements' | 'walBytes' | 'storedBytes', string>>(
+          `SELECT coalesce(sum(calls), 0) AS statements, pg_current_wal_lsn() - '0/0' AS "walBytes",
+                  pg_database_size($1) AS "storedBytes"
+             FROM pg_stat_statements WHERE dbid = ${DATABASE_ID}`,
           [nameOf(this.databaseUrl)],
         );
-        return Number(rows[0].calls);
-      }),
+        const [{ statements, walBytes, storedBytes }] = rows;
+        return { statements: Number(statements), walKb: Number(walBytes) / 1024, storedKb: Number(storedBytes) / 1024 };
+      })),
     };
   }
 

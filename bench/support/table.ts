@@ -23,12 +23,17 @@ export function costsTable(costs: readonly Cost[]): string {
     number(cost.statements),
     number(cost.commits),
     number(cost.redisCommands),
+    number(cost.walKb),
+    number(cost.storedKb),
     number(cost.nodeCpuMs),
     number(cost.sandboxCpuMs),
     number(cost.postgresCpuMs),
     number(cost.redisCpuMs),
   ]);
-  const heads = ['statements', 'commits', 'Redis commands', 'Node ms', 'sandboxes ms', 'PostgreSQL ms', 'Redis ms'];
+  const heads = [
+    ...['statements', 'commits', 'Redis commands', 'WAL KB', 'stored KB'],
+    ...['Node ms', 'sandboxes ms', 'PostgreSQL ms', 'Redis ms'],
+  ];
   return table(['suite', 'queue', 'per task of', ...heads], rows);
 }
 
@@ -41,14 +46,14 @@ function describeAim(aim: Aim): string {
 
 const verdict = (met: boolean | undefined): string => (met === undefined ? '' : met ? 'yes' : 'NO');
 
-function number(value: number | undefined): string {
+export function number(value: number | undefined): string {
   if (value === undefined) return '';
   if (!Number.isFinite(value)) return 'none';
   return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 2 });
 }
 
 /** Markdown, so that it can be pasted into the documentation as it is. Numbers stand to the right. */
-function table(heads: string[], rows: string[][]): string {
+export function table(heads: string[], rows: string[][]): string {
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column].length)));
   const right = heads.map((_, column) => rows.length > 0 && rows.every((row) => /^[\d,.]*$/.test(row[column])));
   const line = (cells: string[]): string =>

@@ -7,9 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, registerUser, type TestUser, uploadAgent, waitForTask } from '../support/client.js';
 import { ensureInstalled } from '../support/apt.js';
 import { startServer, type ServerProcess } from '../support/server.js';
-import { runShellBlocks } from '../support/shell-blocks.js';
+import { type Checkout, createCheckout, runShellBlocks } from '../support/shell-blocks.js';
 
-const BUILT = new URL('../../../my-agent.wasm', import.meta.url);
 const RUBY = fileURLToPath(new URL('../../../examples/agents/ruby/', import.meta.url));
 const greeted = { greeting: 'Hello, Ada!' };
 
@@ -35,35 +34,34 @@ const PACKAGES = {
 describe('programs of real toolchains', () => {
   let server: ServerProcess;
   let user: TestUser;
+  let checkout: Checkout;
   beforeAll(async () => {
+    checkout = await createCheckout();
     for (const [name, file] of Object.entries(PACKAGES)) ensureInstalled(name, () => existsSync(file));
     server = await startServer({ env: { VALIDATION_MAX_FUNCTIONS: '20000' } });
     user = await registerUser(server.url);
   }, 300_000);
   afterAll(async () => {
     await server?.stop();
-    await rm(BUILT, { force: true });
+    await checkout?.remove();
   });
+
+  const built = (): string => `${checkout.path}/my-agent.wasm`;
 
   /** Uploads what was built last as an agent, and has it do one task. */
   async function runAsAgent(slug: string, input: unknown) {
-    const wasm = await readFile(BUILT);
+    const wasm = await readFile(built());
     expectStatus(await uploadAgent(server.url, user.token, slug, wasm, { capabilities: [slug] }), 201);
     const task = { required_capabilities: [slug], budget: 1, input };
     const { body } = expectStatus(await api(server.url).post('/tasks', task, { token: user.token }), 202);
     return waitForTask(server.url, user.token, body.id as string, 'completed', 60_000);
   }
 
-  async function build(readme: string) {
-    await rm(BUILT, { force: true });
-    const { code, log } = await runShellBlocks(readme, {});
-    if (code !== 0) throw new Error(`exit code ${code} after:\n${log.slice(-3000)}`);
-  }
-
   it.each(TEMPLATES)(
     'builds $folder as its README says, takes the upload and answers a task',
     async ({ folder, input, result }) => {
-      await build(`examples/agents/${folder}/README.md`);
+      await rm(built(), { force: true });
+      await runShellBlocks(`examples/agents/${folder}/README.md`, { checkout });
       const task = await runAsAgent(folder, input);
       expect(task.result).toEqual(result);
       expect(task.attempts[0].metering).toMatchObject({ cpu_ms: expect.any(Number), host_calls: expect.any(Number) });
@@ -72,7 +70,7 @@ describe('programs of real toolchains', () => {
   );
 
   it('runs the Ruby script of a task, with the standard library', async () => {
-    await promisify(execFile)(process.execPath, [`${RUBY}bundle.mjs`, `${RUBY}run-script.rb`, fileURLToPath(BUILT)]);
+    await promisify(execFile)(process.execPath, [`${RUBY}bundle.mjs`, `${RUBY}run-script.rb`, built()]);
     const script = 'require "set"; { version: RUBY_VERSION, distinct: Set[1, 2, 2].size, sum: (1..10).sum }';
     const task = await runAsAgent('run-ruby', { script });
     expect(task.result).toEqual({ version: expect.stringMatching(/^3\.4\./), distinct: 2, sum: 55 });
