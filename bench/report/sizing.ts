@@ -38,7 +38,7 @@ export function renderSizing(run: Run): string {
   const unit = unitOf(run);
   const cores = Number.parseInt(run.machine.CPU);
   return [
-    `Measured on ${run.startedAt.slice(0, 10)}, ${run.machine.CPU} (load generator, PostgreSQL and Redis on them too), queue on Redis:`,
+    `Measured on ${run.startedAt.slice(0, 10)}, ${run.machine.CPU} (load generator, PostgreSQL and Redis on them too; load average ${run.machine['load average at the start']} before), queue on Redis:`,
     measured(unit, cores),
     'What one of each carries by that, busy all the time:',
     capacities(unit),
@@ -82,22 +82,25 @@ function measured(unit: Unit, cores: number): string {
   return table(
     ['', 'suite and figure', 'measured'],
     [
-      ['API: a submission', `${submission}: Node ms`, `${number(unit.submitMs)} ms`],
-      ['API and worker: a task from end to end', `${whole}: Node ms`, `${number(unit.nodeMs)} ms`],
-      ['its sandbox, of an agent that does next to nothing', `${whole}: sandboxes ms`, `${number(unit.sandboxMs)} ms`],
-      ['its part of PostgreSQL', `${whole}: PostgreSQL ms`, `${number(unit.postgresMs)} ms`],
+      ['API: a submission', `${submission}: Node ms`, of(unit.submitMs, 'ms')],
+      ['API and worker: a task from end to end', `${whole}: Node ms`, of(unit.nodeMs, 'ms')],
+      ['its sandbox, of an agent that does next to nothing', `${whole}: sandboxes ms`, of(unit.sandboxMs, 'ms')],
+      ['its part of PostgreSQL', `${whole}: PostgreSQL ms`, of(unit.postgresMs, 'ms')],
       ['its commits, shared with others', `${whole}: commits`, number(unit.commits)],
-      ['its write-ahead log', `${whole}: WAL KB`, `${number(unit.walKb)} KB`],
-      ['what of it stays on disk', `${whole}: stored KB`, `${number(unit.storedKb)} KB`],
-      ['its part of Redis', `${whole}: Redis ms`, `${number(unit.redisMs)} ms`],
-      ['any other API process, which hears of it', `onlooker, ${LOOKING_ON}`, `${number(unit.lookingOnMs)} ms`],
-      ['an idle subscriber', `gateway, ${SOCKET}`, `${number(unit.socketBytes)} bytes`],
-      ['an event for 10,000 subscribers', `gateway, ${TELL_MANY}`, `${number(unit.tellManyMs)} ms`],
-      [`tasks, on all ${cores} cores`, `end-to-end, ${DONE}`, `${number(unit.done)} per second`],
+      ['its write-ahead log', `${whole}: WAL KB`, of(unit.walKb, 'KB')],
+      ['what of it stays on disk', `${whole}: stored KB`, of(unit.storedKb, 'KB')],
+      ['its part of Redis', `${whole}: Redis ms`, of(unit.redisMs, 'ms')],
+      ['any other API process, which hears of it', `onlooker, ${LOOKING_ON}`, of(unit.lookingOnMs, 'ms')],
+      ['an idle subscriber', `gateway, ${SOCKET}`, of(unit.socketBytes, 'bytes')],
+      ['an event for 10,000 subscribers', `gateway, ${TELL_MANY}`, of(unit.tellManyMs, 'ms')],
+      [`tasks, on all ${cores} cores`, `end-to-end, ${DONE}`, of(unit.done, 'per second')],
       ['share of what those cores could, were there no waiting', 'the same, by the CPU times above', share(unit)],
     ],
   );
 }
+
+const of = (value: number, unit: string): string =>
+  Number.isFinite(value) ? `${number(value)} ${unit}` : 'not measured';
 
 const share = ({ done, possible }: Unit): string => `${number((100 * done) / possible)} %`;
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Bench, Report } from '../bench.js';
 import { cpuTime } from '../support/cpu.js';
 import { startInstallation, UNBOUNDED } from '../support/installation.js';
@@ -7,8 +8,12 @@ import { allCompleted } from '../support/progress.js';
 import type { Backend } from '../support/services.js';
 
 const CONNECTIONS = 64;
+const IDLE_MS = 3000;
 
-/** What a task costs an API process that nobody talks to: each follows the whole feed. And what processes hold of PostgreSQL. */
+/**
+ * What a task costs an API process that nobody talks to: each follows the whole feed. What it uses when nothing happens is
+ * taken off. And what processes hold of PostgreSQL.
+ */
 export async function onlooker(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, { backend, processes: ['api,worker', 'api'], env: UNBOUNDED });
   const { url, submission, databaseUrl, pids } = installation;
@@ -16,12 +21,13 @@ export async function onlooker(bench: Bench, backend: Backend): Promise<Report> 
   const cpuMs: number[] = [];
   const connections: number[] = [];
   for (let round = 0; round <= rounds; round++) {
-    const before = cpuTime(pids[1])?.ownMs;
-    await bombard(url, CONNECTIONS, submission, 202, times(tasks));
-    await allCompleted(databaseUrl, (round + 1) * tasks);
-    const after = cpuTime(pids[1])?.ownMs;
-    if (round === 0 || before === undefined || after === undefined) continue; // the first one warms up
-    cpuMs.push((after - before) / tasks);
+    const idle = await cpuOf(pids[1], () => pause(IDLE_MS));
+    const used = await cpuOf(pids[1], async () => {
+      await bombard(url, CONNECTIONS, submission, 202, times(tasks));
+      await allCompleted(databaseUrl, (round + 1) * tasks);
+    });
+    if (round === 0 || !idle || !used) continue; // the first one warms up
+    cpuMs.push((used.cpuMs - idle.cpuMs * (used.tookMs / idle.tookMs)) / tasks);
     connections.push(await connectionsTo(databaseUrl));
   }
   await installation.stop();
@@ -47,6 +53,18 @@ export async function onlooker(bench: Bench, backend: Backend): Promise<Report> 
     ],
     costs: [],
   };
+}
+
+/** What a process uses while something happens; undefined where there is no `/proc`. */
+async function cpuOf(
+  pid: number,
+  work: () => Promise<unknown>,
+): Promise<{ cpuMs: number; tookMs: number } | undefined> {
+  const [before, begun] = [cpuTime(pid)?.ownMs, performance.now()];
+  await work();
+  const after = cpuTime(pid)?.ownMs;
+  if (before === undefined || after === undefined) return undefined;
+  return { cpuMs: after - before, tookMs: performance.now() - begun };
 }
 
 /** Without the one that asks. */

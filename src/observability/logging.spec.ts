@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import { withoutSecrets } from './logging.js';
 
@@ -25,5 +26,14 @@ describe('a line of the log', () => {
   it('is otherwise what was written', () => {
     const line = JSON.stringify({ msg: 'request', route: '/api/v1/auth/api-keys/:id', status: 200, token_count: 3 });
     expect(withoutSecrets(line)).toBe(line);
+  });
+
+  it('is for people in a terminal, and JSON elsewhere', () => {
+    const { href } = new URL('./logging.js', import.meta.url);
+    const program = `import('${href}').then(({ startLogging }) => startLogging('log').log('hello', 'Greeter'))`;
+    const inTerminal = spawnSync('script', ['-qec', `"${process.execPath}" -e "${program}"`, '/dev/null']);
+    expect(inTerminal.stdout.toString()).toMatch(/^\[[\d:]+\] .*INFO.*Greeter: hello/m);
+    const elsewhere = spawnSync(process.execPath, ['-e', program]);
+    expect(JSON.parse(elsewhere.stdout.toString())).toMatchObject({ level: 'info', context: 'Greeter', msg: 'hello' });
   });
 });

@@ -17,6 +17,9 @@ interface Service {
   ports?: string[];
   volumes?: string[];
   command?: string[];
+  read_only?: boolean;
+  cap_drop?: string[];
+  healthcheck?: object;
 }
 
 /** No container engine runs in these tests: they hold the files against the code, and nothing more. */
@@ -48,6 +51,16 @@ describe('the compose file', () => {
   it('asks for each secret that it uses, and for no other', async () => {
     const used = [...(await file('compose.yaml')).matchAll(/\$\{(\w+):\?\}/g)].map(([, name]) => name);
     expect([...new Set(used)].sort()).toEqual([...secrets].sort());
+  });
+
+  it('keeps ours from everything they do not need, and asks each how it is', async () => {
+    const image = await file('Dockerfile');
+    for (const line of [/^USER zerostate$/m, /^HEALTHCHECK /m, /^FROM .* AS build$/m]) expect(image).toMatch(line);
+    for (const [name, { read_only, cap_drop, environment, healthcheck }] of ours()) {
+      expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
+      if (environment!.ROLES !== 'worker') continue; // the image asks an API by itself
+      expect(JSON.stringify(healthcheck)).toContain(`127.0.0.1:${environment!.METRICS_PORT}/health/live`);
+    }
   });
 
   it('refers to services that exist', () => {

@@ -27,6 +27,8 @@ const NOT_RUN = [
   'README.md: it is what checks this page',
   'docs/benchmarks.md: it takes a quarter of an hour',
   'docs/deployment.md: it needs a container engine',
+  "docs/deployment.md: it needs PostgreSQL's client programs, of the server's version",
+  "docs/deployment.md: it needs PostgreSQL's client programs, of the server's version",
   'examples/agents/README.md: it needs root; the guide installs the same',
 ];
 

@@ -1,12 +1,23 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
 import { dataSourceOptions, migrate, pendingMigrations, revert } from '../../src/data-source.js';
 import { newId } from '../../src/common/ids.js';
 import { loginAdmin } from '../support/client.js';
-import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer } from '../support/server.js';
+import { until } from '../support/until.js';
 import { ask } from './rows.js';
+
+const MIGRATIONS = new URL('../../../migrations/', import.meta.url);
+
+/** They came before the first release, and so never to a table in use. What has landed is not edited. */
+const FIRST = ['1795485000000-submission.ts', '1795485100000-fair-queue.ts'];
+
+/** Tables that every task writes to. */
+const BUSY = ['tasks', 'task_events', 'task_attempts', 'auctions'];
 
 describe('migrations', () => {
   let database: TestDatabase;
@@ -32,6 +43,57 @@ describe('migrations', () => {
     expect(await dataSource.runMigrations({ transaction: 'each' })).toEqual([]);
   });
 });
+
+describe('migrations of a system at work', () => {
+  const changes = migrationFiles()
+    .filter((name) => !FIRST.includes(name))
+    .map((name) => ({ name, up: upOf(name) }));
+
+  it('build indexes of tables in use without blocking writers, and take nothing away', () => {
+    expect(changes.length).toBeGreaterThan(10);
+    for (const { name, up } of changes) {
+      const created = [...up.matchAll(/CREATE TABLE (?:IF NOT EXISTS )?(\w+)/g)].map(([, table]) => table);
+      const indexes = [...up.matchAll(/CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^;`]*? ON (\w+)/g)];
+      const blocking = indexes.map(([, table]) => table).filter((table) => !created.includes(table));
+      expect([name, blocking.filter((table) => BUSY.includes(table))]).toEqual([name, []]);
+      expect([name, up.match(/DROP TABLE|DROP COLUMN|RENAME|ALTER \w+ TYPE/g)]).toEqual([name, null]);
+    }
+  });
+
+  it('let everybody pass who waits behind them for a lock, and try again', async () => {
+    const database = await createTestDatabase();
+    const last = await revert(database.url);
+    const reader = new pg.Client(database.url);
+    await reader.connect();
+    await reader.query('BEGIN; SELECT count(*) FROM tasks');
+    let done = false;
+    const migrated = migrate(database.url).finally(() => (done = true));
+    const waiting = async (): Promise<boolean> => {
+      const locks = `SELECT FROM pg_locks WHERE relation = 'tasks'::regclass AND NOT granted`;
+      return (await ask(database.url, locks)).length > 0;
+    };
+    await until('the migration waits for the reader', waiting);
+    await until('it has given up for now', async () => !(await waiting()));
+    expect(done).toBe(false);
+    await reader.query('COMMIT');
+    expect(await migrated).toEqual([last]);
+    await reader.end();
+    await database.drop();
+  });
+});
+
+/** Sources of the migrations after the first, in their order. */
+function migrationFiles(): string[] {
+  return readdirSync(MIGRATIONS)
+    .filter((name) => name.endsWith('.ts'))
+    .sort()
+    .slice(1);
+}
+
+/** What it does on the way up. */
+function upOf(name: string): string {
+  return readFileSync(new URL(name, MIGRATIONS), 'utf8').split('async down(')[0];
+}
 
 describe('processes that start together on an empty database', () => {
   it('all serve: one of them migrates it, one of them makes the admin', async () => {
