@@ -60,9 +60,17 @@ export async function runAgent(command: Command, config: Environment): Promise<L
       environment: VARIABLES,
       onLog: (line) => log.push(line),
     });
-    const { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines } =
+    const { maxMemoryPages, maxTableElements, stackKb, maxCpuMs, maxOutputBytes, maxStderrBytes, maxStderrLines } =
       config.sandbox;
-    const most = { maxMemoryPages, maxCpuMs, maxTableElements, maxOutputBytes, maxStderrBytes, maxStderrLines };
+    const most = {
+      maxMemoryPages,
+      maxTableElements,
+      stackKb,
+      maxCpuMs,
+      maxOutputBytes,
+      maxStderrBytes,
+      maxStderrLines,
+    };
     const lowered = Object.entries(runLimits).filter(([, value]) => value !== undefined);
     const effective = { timeoutMs, ...most, ...Object.fromEntries(lowered) };
     return { ...report, log, limits: effective, sandbox_notes: sandbox.describe() };

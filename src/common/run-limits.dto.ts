@@ -2,6 +2,9 @@ import { IsInt, Min } from 'class-validator';
 import { ApiInteger } from './api-schema.js';
 import { Optional } from './validators.js';
 
+/** With less than some 70, engines do not start the smallest agent. */
+const MIN_STACK_KB = 128;
+
 /** What one run may use, where that is less than the server allows; what is left out counts as the server's. */
 export class RunLimitsDto {
   /**
@@ -13,6 +16,26 @@ export class RunLimitsDto {
   @IsInt()
   @Min(1)
   memory_mb?: number;
+
+  /**
+   * Elements of one table of functions or references.
+   * @example 10000
+   */
+  @ApiInteger({ required: false })
+  @Optional()
+  @IsInt()
+  @Min(1)
+  table_elements?: number;
+
+  /**
+   * Stack of the agent's calls, KiB.
+   * @example 512
+   */
+  @ApiInteger({ required: false, minimum: MIN_STACK_KB })
+  @Optional()
+  @IsInt()
+  @Min(MIN_STACK_KB)
+  stack_kb?: number;
 
   /**
    * Processor time of all threads, ms.

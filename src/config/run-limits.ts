@@ -10,6 +10,8 @@ const PAGES_PER_MB = 16;
  */
 export const mostPerRun = (sandbox: SandboxConfig, resultByRef: boolean): Required<RunLimitsDto> => ({
   memory_mb: Math.floor(sandbox.maxMemoryPages / PAGES_PER_MB),
+  table_elements: sandbox.maxTableElements,
+  stack_kb: sandbox.stackKb,
   cpu_ms: sandbox.maxCpuMs,
   output_bytes: resultByRef ? sandbox.maxOutputBlobBytes : sandbox.maxOutputBytes,
   log_bytes: sandbox.maxStderrBytes,

@@ -7,7 +7,14 @@ const bytes = (pieces: Uint8Array[]): Buffer => Buffer.concat(pieces);
 
 describe('frames', () => {
   const log = encodeFrame({ kind: 'log', lines: ['one', 'zwölf'] });
-  const run = { kind: 'run', environment: {}, timeoutMs: 5, limits: limits(), outputAs: 'text' } as const;
+  const run = {
+    kind: 'run',
+    environment: {},
+    timeoutMs: 5,
+    limits: limits(),
+    withheldStackKb: 7,
+    outputAs: 'text',
+  } as const;
   const payload = Buffer.from('payload');
 
   it('come out as they went in, however the stream is cut', () => {
@@ -53,6 +60,8 @@ describe('a header from a sandbox process', () => {
 function limits() {
   return {
     maxMemoryPages: 4,
+    maxTableElements: 8,
+    stackKb: 9,
     maxCpuMs: 5,
     maxOutputBytes: 1,
     maxStderrBytes: 2,

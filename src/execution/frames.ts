@@ -3,7 +3,8 @@ import type { RunLimits, RunOutcome } from './run.js';
 /**
  * The protocol between the server and a sandbox process, over the process's standard input and output.
  *
- *   server → sandbox    load (module)      once: a process serves one agent version in its whole life
+ *   server → sandbox    load (module)      a process serves one agent version in its whole life; again when the limit of
+ *                                          tables is another one, for engines apply that when they compile
  *                       run (input)        one at a time
  *   sandbox → server    ready              once
  *                       log                any number of times during a run
@@ -17,13 +18,15 @@ import type { RunLimits, RunOutcome } from './run.js';
  */
 export type ToSandbox =
   /** Payload: the module's bytes. */
-  | { kind: 'load' }
+  | { kind: 'load'; maxTableElements: number }
   /** Payload: standard input. */
   | {
       kind: 'run';
       environment: Record<string, string>;
       timeoutMs: number;
       limits: RunLimits;
+      /** Of the stack the process has; `limits.stackKb` are left of it. */
+      withheldStackKb: number;
       outputAs: 'text' | 'bytes';
     };
 
@@ -38,7 +41,16 @@ export type ReportedOutcome =
   | { end: 'completed' }
   | Extract<
       RunOutcome,
-      { end: 'exited' | 'trapped' | 'out_of_memory' | 'output_too_large' | 'invalid_output' | 'refused' }
+      {
+        end:
+          | 'exited'
+          | 'trapped'
+          | 'out_of_memory'
+          | 'table_too_large'
+          | 'output_too_large'
+          | 'invalid_output'
+          | 'refused';
+      }
     >;
 
 export interface Usage {

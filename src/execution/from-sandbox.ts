@@ -21,6 +21,7 @@ const outcome = z.discriminatedUnion('end', [
     stderrTail: sentence,
   }),
   z.object({ end: z.literal('out_of_memory'), limitBytes: amount }),
+  z.object({ end: z.literal('table_too_large'), limitElements: amount }),
   z.object({ end: z.literal('output_too_large'), limitBytes: amount }),
   z.object({ end: z.literal('invalid_output'), reason: sentence }),
   z.object({ end: z.literal('refused'), reason: sentence }),

@@ -35,6 +35,10 @@ export interface RunRequest {
 export interface RunLimits {
   /** Linear memory, pages of 64 KiB: growth beyond is refused by the engine. */
   maxMemoryPages: number;
+  /** Elements of one table: growth beyond is refused by the engine. */
+  maxTableElements: number;
+  /** Stack of its calls, KiB, those of the host in between included. */
+  stackKb: number;
   /** Processor time of all threads, compiling included, ms. */
   maxCpuMs: number;
   /** Standard output, bytes. */
@@ -49,6 +53,8 @@ export interface RunLimits {
 /** Of limits as versions and tasks name them. */
 export const toRunLimits = (asked: RunLimitsDto): Partial<RunLimits> => ({
   maxMemoryPages: asked.memory_mb && asked.memory_mb * PAGES_PER_MB,
+  maxTableElements: asked.table_elements,
+  stackKb: asked.stack_kb,
   maxCpuMs: asked.cpu_ms,
   maxOutputBytes: asked.output_bytes,
   maxStderrBytes: asked.log_bytes,
@@ -79,6 +85,8 @@ export type RunOutcome =
    * process run out of memory. Growth that is refused is otherwise the agent's to handle and shows as its own end.
    */
   | { end: 'out_of_memory'; limitBytes: number }
+  /** The same of a table. Of growth it is known only where the module exports the table. */
+  | { end: 'table_too_large'; limitElements: number }
   | { end: 'output_too_large'; limitBytes: number }
   | { end: 'invalid_output'; reason: string }
   /** The module does not compile, link or fit the calling convention: no instruction of `_start` ran. */

@@ -33,6 +33,7 @@ const SCRIPTS = [
   './sandbox/poll.js',
   './sandbox/printable.js',
   './sandbox/run-ended.js',
+  './sandbox/stack.js',
   './sandbox/standard-error.js',
   './sandbox/standard-output.js',
   './sandbox/traps.js',

@@ -44,6 +44,8 @@ export class SandboxProcess {
   /** Runs it has been given. */
   runs = 0;
 
+  /** The limit of tables that its module was compiled under. */
+  private loadedUnder?: number;
   private readonly child: ChildProcess;
   private readonly decoder: FrameDecoder;
   private alive = true;
@@ -54,7 +56,10 @@ export class SandboxProcess {
   private current?: CurrentRun;
   private announceReady!: () => void;
 
-  constructor(confinement: Confinement, config: SandboxConfig) {
+  constructor(
+    confinement: Confinement,
+    private readonly config: SandboxConfig,
+  ) {
     this.decoder = new FrameDecoder(maxHeaderBytes(config), 0);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
     this.gone = new Promise((resolve) => {
@@ -103,13 +108,14 @@ export class SandboxProcess {
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
       // One system call for all pieces of all frames.
       this.child.stdin?.cork();
-      if (this.boundTo === undefined) {
-        this.boundTo = job.sha256;
-        this.send({ kind: 'load' }, job.module);
-      }
       const { environment, timeoutMs, limits, outputAs, input } = job;
+      const { maxTableElements, stackKb } = limits;
+      this.boundTo = job.sha256;
+      if (this.loadedUnder !== maxTableElements) this.send({ kind: 'load', maxTableElements }, job.module);
+      this.loadedUnder = maxTableElements;
       this.decoder.maxPayloadBytes = limits.maxOutputBytes;
-      this.send({ kind: 'run', environment, timeoutMs, limits, outputAs }, input);
+      const withheldStackKb = this.config.stackKb - stackKb;
+      this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb, outputAs }, input);
       this.child.stdin?.uncork();
     });
   }

@@ -107,6 +107,8 @@ function tightened(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
   const lower = (name: keyof RunLimits): number => Math.min(most[name], asked[name] ?? Infinity);
   return {
     maxMemoryPages: lower('maxMemoryPages'),
+    maxTableElements: lower('maxTableElements'),
+    stackKb: lower('stackKb'),
     maxCpuMs: lower('maxCpuMs'),
     maxOutputBytes: lower('maxOutputBytes'),
     maxStderrBytes: lower('maxStderrBytes'),

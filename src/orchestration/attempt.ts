@@ -215,6 +215,8 @@ const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(w
 /** Task and version may each lower what the server allows; the sandbox knows the server's. */
 const lowest = (task: TaskLimits, version: TaskLimits): TaskLimits => ({
   memory_mb: least(task.memory_mb, version.memory_mb),
+  table_elements: least(task.table_elements, version.table_elements),
+  stack_kb: least(task.stack_kb, version.stack_kb),
   cpu_ms: least(task.cpu_ms, version.cpu_ms),
   output_bytes: least(task.output_bytes, version.output_bytes),
   log_bytes: least(task.log_bytes, version.log_bytes),
@@ -302,6 +304,11 @@ function errorOf(outcome: Failure): TaskError {
       return {
         code: 'AGENT_OUT_OF_MEMORY',
         message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+      };
+    case 'table_too_large':
+      return {
+        code: 'AGENT_TABLE_TOO_LARGE',
+        message: `The agent wanted more than the ${outcome.limitElements} elements its tables may have.`,
       };
     case 'output_too_large':
       return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };

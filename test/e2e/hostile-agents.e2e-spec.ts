@@ -7,6 +7,13 @@ import { agent, chatty, FOREVER, good, history, publish, submit } from './agents
 const OUTPUT_LIMIT = 200_000;
 const MEMORY_LIMIT = 256 * 65_536;
 
+/** `$down (n)` calls itself `n` deep, and answers there. */
+const CALLS_AND_TABLE = `(table 7 funcref)
+  (func $down (param i32) (if (local.get 0)
+    (then (call $down (i32.sub (local.get 0) (i32.const 1))))
+    (else (call $ok))) (global.set $back (local.get 0)))
+  (global $back (mut i32) (i32.const 0))`;
+
 describe('a server with one sandbox slot', () => {
   let database: TestDatabase;
   let server: ServerProcess;
@@ -101,9 +108,11 @@ describe('a server with one sandbox slot', () => {
       ],
       ['processor time', { cpu_ms: 200 }, FOREVER, 'AGENT_CPU_EXHAUSTED', 'more than the 200 ms of processor time'],
       ['output', { output_bytes: 10 }, '(call $ok)', 'AGENT_OUTPUT_TOO_LARGE', 'more than 10 bytes'],
+      ['tables', { table_elements: 6 }, '(call $ok)', 'AGENT_TABLE_TOO_LARGE', 'more than the 6 elements'],
+      ['stack', { stack_kb: 128 }, '(call $down (i32.const 9000))', 'AGENT_TRAPPED', 'stack_overflow'],
     ])('%s', async (name, limits, body, code, message) => {
       const slug = `limited-${name.replace(' ', '-')}`;
-      await publish(server.url, token, slug, await agent(body), { capabilities: [slug] });
+      await publish(server.url, token, slug, await agent(body, CALLS_AND_TABLE), { capabilities: [slug] });
       const taskId = await submit(server.url, token, slug, { limits });
       const task = await waitForTask(server.url, token, taskId, 'failed');
       expect(task).toMatchObject({ limits, error: { code, message: expect.stringContaining(message) } });
@@ -128,11 +137,19 @@ describe('a server with one sandbox slot', () => {
     });
 
     it('which are never above its own', async () => {
-      const limits = { memory_mb: 17, cpu_ms: 120_001, output_bytes: OUTPUT_LIMIT + 1 };
+      const limits = {
+        memory_mb: 17,
+        table_elements: 100_001,
+        stack_kb: 985,
+        cpu_ms: 120_001,
+        output_bytes: OUTPUT_LIMIT + 1,
+      };
       const task = { required_capabilities: ['good'], budget: 10, input: {}, limits };
       const refusal = expectStatus(await api(server.url).post('/tasks', task, { token }), 400);
       expect(refusal.body.errors).toEqual([
         { field: 'limits.memory_mb', message: 'must be at most 16' },
+        { field: 'limits.table_elements', message: 'must be at most 100000' },
+        { field: 'limits.stack_kb', message: 'must be at most 984' },
         { field: 'limits.cpu_ms', message: 'must be at most 120000' },
         { field: 'limits.output_bytes', message: `must be at most ${OUTPUT_LIMIT}` },
       ]);
@@ -147,6 +164,8 @@ describe('a server with one sandbox slot', () => {
       ['processor time', { cpu_ms: 200 }, {}, FOREVER, 'AGENT_CPU_EXHAUSTED', 'more than the 200 ms'],
       ['memory', { memory_mb: 1 }, {}, growing, 'AGENT_OUT_OF_MEMORY', 'more than the 1 MiB of memory'],
       ['output', { output_bytes: 10 }, {}, '(call $ok)', 'AGENT_OUTPUT_TOO_LARGE', 'more than 10 bytes'],
+      ['tables', { table_elements: 6 }, {}, '(call $ok)', 'AGENT_TABLE_TOO_LARGE', 'more than the 6 elements'],
+      ['stack', { stack_kb: 128 }, {}, '(call $down (i32.const 9000))', 'AGENT_TRAPPED', 'stack_overflow'],
       [
         'the task may ask for less',
         { memory_mb: 4, timeout_ms: 20_000 },
@@ -165,7 +184,8 @@ describe('a server with one sandbox slot', () => {
       ],
     ])('%s', async (name, limits, fields, body, code, message) => {
       const slug = `version-${name.replaceAll(' ', '-')}`;
-      const id = await publish(server.url, token, slug, await agent(body), { capabilities: [slug], limits });
+      const wasm = await agent(body, CALLS_AND_TABLE);
+      const id = await publish(server.url, token, slug, wasm, { capabilities: [slug], limits });
       const { items } = expectStatus(await api(server.url).get(`/agents/${id}/versions`, { token }), 200).body;
       expect(items).toMatchObject([{ version: '1.0.0', limits }]);
       const task = await waitForTask(server.url, token, await submit(server.url, token, slug, fields), 'failed');

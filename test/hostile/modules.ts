@@ -35,6 +35,7 @@ const REFUSED = { end: 'refused' };
 const COMPLETED = { end: 'completed', output: '{"ok":true}' };
 const SILENT = { end: 'invalid_output', reason: 'there is no output' };
 const OUT_OF_MEMORY = { end: 'out_of_memory' };
+const TABLE = { end: 'table_too_large', limitElements: 100_000 };
 const trap = (kind: string) => ({ end: 'trapped', trap: kind });
 const exited = (code: number) => ({ end: 'exited', code });
 /** Makes the answer of a host function the exit code. */
@@ -193,9 +194,34 @@ const greedy: Hostile[] = [
     [REFUSED, SILENT],
     { refused: true },
   ),
-  row('starts with a table of ten million', () => agent('(call $ok)', '(table 10000000 funcref)'), REFUSED, {
+  row('starts with a table of ten million', () => agent('(call $ok)', '(table 10000000 funcref)'), [TABLE, REFUSED], {
     refused: true,
   }),
+  row(
+    'starts with more table than its run may have',
+    () => agent('(call $ok)', '(table 11 funcref)'),
+    { end: 'table_too_large', limitElements: 10 },
+    { limits: { maxTableElements: 10 } },
+  ),
+  row(
+    'grows a table that it shows until it is refused, and gives up',
+    () =>
+      agent(
+        `${growUntilRefused('(table.grow $t (ref.null func) (i32.const 1))')} unreachable`,
+        '(table $t (export "table") 1 funcref)',
+      ),
+    { end: 'table_too_large', limitElements: 100_000 },
+  ),
+  row(
+    'grows a table beyond what its run may have',
+    () =>
+      agent(
+        `${growUntilRefused('(table.grow $t (ref.null func) (i32.const 1))')} (table.set $t (i32.const 50) (ref.null func))`,
+        '(table $t 1 funcref)',
+      ),
+    trap('out_of_bounds_table'),
+    { limits: { maxTableElements: 50 } },
+  ),
   row('has a thousand tables', () => agent('(call $ok)', '(table 99999 funcref)'.repeat(1000)), OUT_OF_MEMORY, {
     refused: true,
   }),
@@ -417,6 +443,25 @@ const trapping: Hostile[] = [
     'calls itself without end',
     () => agent('(call $deep)', '(func $deep (call $deep) (call $deep))'),
     trap('stack_overflow'),
+  ),
+  row(
+    'calls itself deeper than its run may',
+    () =>
+      agent(
+        '(call $down (i32.const 9000))',
+        `(func $down (param i32) (if (local.get 0)
+           (then (call $down (i32.sub (local.get 0) (i32.const 1))))
+           (else (call $ok))) (global.set $back (local.get 0)))
+         (global $back (mut i32) (i32.const 0))`,
+      ),
+    trap('stack_overflow'),
+    { limits: { stackKb: 128 } },
+  ),
+  row(
+    'calls itself without end in its start function, on the least stack there is',
+    () => agent('', '(func $boot (call $boot) (call $boot)) (start $boot)'),
+    trap('stack_overflow'),
+    { limits: { stackKb: 1 } },
   ),
   row(
     'calls itself without end, with eight kilobytes of locals each',

@@ -4,6 +4,8 @@ import type { CompiledModule } from '../../../src/execution/sandbox/engine.js';
 /** The server's defaults. Written out: a thread per run must not pay for parsing the environment. */
 const limits = {
   maxMemoryPages: 2048,
+  maxTableElements: 100_000,
+  stackKb: 984,
   maxCpuMs: 120_000,
   maxOutputBytes: 5 * 1024 * 1024,
   maxStderrBytes: 64 * 1024,
@@ -19,6 +21,7 @@ export function runInProcess(module: CompiledModule, input: Uint8Array): Uint8Ar
     environment: {},
     timeoutMs: 10_000,
     limits,
+    withheldStackKb: 0,
     outputAs: 'text',
     onLog: () => undefined,
   });

@@ -1,9 +1,10 @@
 import type { ReportedOutcome } from '../frames.js';
-import type { RunLimits } from '../run.js';
-import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory } from './engine.js';
+import type { RunLimits, TrapKind } from '../run.js';
+import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory, type Table } from './engine.js';
 import { readJsonOutput, readLargeOutput } from './json-output.js';
 import { RunEnded } from './run-ended.js';
 import { printable } from './printable.js';
+import { withLessStack } from './stack.js';
 import { trapOf, type Trap } from './traps.js';
 import { WasiHost } from './wasi-host.js';
 
@@ -13,8 +14,10 @@ export interface AgentRun {
   input: Uint8Array;
   environment: Record<string, string>;
   timeoutMs: number;
-  /** The engine must have been told the limit of memory (`limitMemory`), the server keeps that of CPU time. */
+  /** The engine must have been told those of memory and tables (`limitMemory`, `limitTables`), the server keeps that of CPU time. */
   limits: RunLimits;
+  /** Of the stack the process has. */
+  withheldStackKb: number;
   outputAs: 'text' | 'bytes';
   onLog: (lines: string[]) => void;
 }
@@ -45,13 +48,17 @@ export function runAgent(run: AgentRun): AgentResult {
 }
 
 /** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */
-function start({ module, limits }: AgentRun, host: WasiHost): ReportedOutcome {
+function start({ module, limits, withheldStackKb }: AgentRun, host: WasiHost): ReportedOutcome {
   const misfit = conventionFault(module);
   if (misfit) return { end: 'refused', reason: misfit };
   const limitBytes = limits.maxMemoryPages * PAGE_BYTES;
+  const imports = host.imports();
+  /** Only what is the agent's own: the host's answer must not want for stack. */
+  const onItsStack = <Result>(work: () => Result): Result => withLessStack(withheldStackKb * 1024, work);
   let firstBytes = 0;
+  let tables: Growing[] = [];
   try {
-    const { exports } = new engine.Instance(module, host.imports());
+    const { exports } = onItsStack(() => new engine.Instance(module, imports));
     const command = exports['_start'] as () => void;
     if (command.length > 0) return { end: 'refused', reason: '`_start` takes parameters' };
     const memory = exports['memory'] as LinearMemory;
@@ -59,14 +66,33 @@ function start({ module, limits }: AgentRun, host: WasiHost): ReportedOutcome {
       return { end: 'refused', reason: 'its memory is shared' };
     firstBytes = memory.buffer.byteLength;
     host.memory.attach(memory);
-    command();
-    return host.ended ? outcomeOf(host.ended, host, limitBytes) : { end: 'exited', code: 0, stderrTail: '' };
+    tables = exportedTables(module, exports);
+    onItsStack(command);
+    return host.ended ? outcomeOf(host.ended, host, limits) : { end: 'exited', code: 0, stderrTail: '' };
   } catch (error) {
-    const outcome = outcomeOf(host.ended ?? error, host, limitBytes);
-    const grownToLimit = host.memory.byteLength === limitBytes && firstBytes < limitBytes;
-    return grownToLimit && ranOutOfMemory(outcome) ? { end: 'out_of_memory', limitBytes } : outcome;
+    const outcome = outcomeOf(host.ended ?? error, host, limits);
+    const memoryIsFull = host.memory.byteLength === limitBytes && firstBytes < limitBytes;
+    if (memoryIsFull && gaveUp(outcome, 'out_of_bounds_memory')) return { end: 'out_of_memory', limitBytes };
+    const limitElements = limits.maxTableElements;
+    const aTableIsFull = tables.some(({ table, first }) => lengthOf(table) === limitElements && first < limitElements);
+    if (aTableIsFull && gaveUp(outcome, 'out_of_bounds_table')) return { end: 'table_too_large', limitElements };
+    return outcome;
   }
 }
+
+interface Growing {
+  table: Table;
+  /** Elements it had before the agent ran. */
+  first: number;
+}
+
+/** The others cannot be seen from outside. */
+function exportedTables(module: CompiledModule, exports: Record<string, unknown>): Growing[] {
+  const names = engine.Module.exports(module).filter(({ kind }) => kind === 'table');
+  return names.map(({ name }) => exports[name] as Table).map((table) => ({ table, first: lengthOf(table) }));
+}
+
+const lengthOf = (table: Table): number => Number(table.length);
 
 /** What of the calling convention the module's exports do not meet. Told before a start function could run. */
 function conventionFault(module: CompiledModule): string | undefined {
@@ -76,7 +102,7 @@ function conventionFault(module: CompiledModule): string | undefined {
   return undefined;
 }
 
-function outcomeOf(error: unknown, host: WasiHost, limitBytes: number): ReportedOutcome {
+function outcomeOf(error: unknown, host: WasiHost, limits: RunLimits): ReportedOutcome {
   const stderrTail = host.stderr.tail;
   if (error instanceof RunEnded) {
     switch (error.how.end) {
@@ -88,19 +114,26 @@ function outcomeOf(error: unknown, host: WasiHost, limitBytes: number): Reported
         return error.how;
     }
   }
-  const refusal = linkFault(error);
-  if (!refusal) return trapped(trapOf(error), stderrTail);
-  return refusal.startsWith('Out of memory')
-    ? { end: 'out_of_memory', limitBytes }
-    : { end: 'refused', reason: refusal };
+  const fault = linkFault(error);
+  return fault ? unstartable(fault, limits) : trapped(trapOf(error), stderrTail);
+}
+
+/** @param fault what the engine said when it would not compile or instantiate the module */
+export function unstartable(fault: string, { maxMemoryPages, maxTableElements }: RunLimits): ReportedOutcome {
+  if (fault.startsWith('Out of memory')) return { end: 'out_of_memory', limitBytes: maxMemoryPages * PAGE_BYTES };
+  if (fault.startsWith('initial table size')) return { end: 'table_too_large', limitElements: maxTableElements };
+  return { end: 'refused', reason: fault };
 }
 
 const trapped = (trap: Trap, stderrTail: string): ReportedOutcome => ({ end: 'trapped', ...trap, stderrTail });
 
-/** The ends of programs whose memory cannot grow any more: they give up, or use what they did not get. */
-const ranOutOfMemory = (outcome: ReportedOutcome): boolean =>
+/**
+ * The ends of programs whose memory or table cannot grow any more: they give up, or use what they did not get.
+ * @param misuse the trap of the latter
+ */
+const gaveUp = (outcome: ReportedOutcome, misuse: TrapKind): boolean =>
   (outcome.end === 'exited' && outcome.code !== 0) ||
-  (outcome.end === 'trapped' && ['unreachable', 'abort', 'out_of_bounds_memory'].includes(outcome.trap));
+  (outcome.end === 'trapped' && ['unreachable', 'abort', misuse].includes(outcome.trap));
 
 /** What is wrong with a module that cannot be instantiated. V8 marks its complaints about imports and memories by text. */
 function linkFault(error: unknown): string | undefined {

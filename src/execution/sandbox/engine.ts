@@ -21,6 +21,11 @@ export interface LinearMemory {
   readonly buffer: ArrayBuffer;
 }
 
+export interface Table {
+  /** Elements; a `bigint` where the table is addressed with 64 bits. */
+  readonly length: number | bigint;
+}
+
 export const PAGE_BYTES = 65_536;
 
 export const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
@@ -31,6 +36,14 @@ export const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAsse
  */
 export function limitMemory(pages: number): void {
   setFlagsFromString(`--wasm-max-mem-pages=${pages}`);
+}
+
+/**
+ * Sets the most elements any table may have from now on. V8 looks at it when a table grows and, depending on its version,
+ * when a module is compiled or instantiated: what was compiled under another limit must be compiled anew.
+ */
+export function limitTables(elements: number): void {
+  setFlagsFromString(`--wasm-max-table-size=${elements}`);
 }
 
 setFlagsFromString('--expose-gc');

@@ -8,8 +8,8 @@ import {
   type FromSandbox,
   type ToSandbox,
 } from '../frames.js';
-import { runAgent, type AgentResult } from './agent-run.js';
-import { collectGarbage, engine, limitMemory, type CompiledModule } from './engine.js';
+import { runAgent, unstartable, type AgentResult } from './agent-run.js';
+import { collectGarbage, engine, limitMemory, limitTables, type CompiledModule } from './engine.js';
 import { printable } from './printable.js';
 
 const STDIN = 0;
@@ -21,13 +21,14 @@ const LARGE_MEMORY_BYTES = 16 * 1024 * 1024;
  * The sandbox process: serves one agent version, one run after the other, as the frames on standard input say, until
  * that ends. Everything blocks, on purpose: the process has nothing else to do, and the server kills it at the deadline.
  */
-let loaded: Loaded = { refusal: 'no module was loaded' };
+let loaded: Loaded = { fault: 'no module was loaded' };
 let cpuBefore = totalCpuMs();
 let residentBytes = process.memoryUsage.rss();
 send({ kind: 'ready', totalCpuMs: cpuBefore, residentBytes });
 for (let frame = receive(); frame; frame = receive()) {
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
+    limitTables(message.maxTableElements);
     loaded = compile(frame.payload);
   } else {
     const { outcome, output, ...use } = run(message, frame.payload);
@@ -39,22 +40,23 @@ for (let frame = receive(); frame; frame = receive()) {
   }
 }
 
-type Loaded = { module: CompiledModule } | { refusal: string };
+type Loaded = { module: CompiledModule } | { fault: string };
 
 function compile(bytes: Uint8Array): Loaded {
   try {
     return { module: new engine.Module(bytes) };
   } catch (error) {
-    return { refusal: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
+    return { fault: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
   }
 }
 
 function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): AgentResult {
-  if ('refusal' in loaded) {
-    return { outcome: { end: 'refused', reason: loaded.refusal }, peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
+  if ('fault' in loaded) {
+    return { outcome: unstartable(loaded.fault, message.limits), peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
   }
+  const { module } = loaded;
   limitMemory(message.limits.maxMemoryPages);
-  return runAgent({ ...message, module: loaded.module, input, onLog: (lines) => send({ kind: 'log', lines }) });
+  return runAgent({ ...message, module, input, onLog: (lines) => send({ kind: 'log', lines }) });
 }
 
 function totalCpuMs(): number {

@@ -45,12 +45,15 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
     timeoutMs: 10_000,
     limits: {
       maxMemoryPages: 2048,
+      maxTableElements: 1000,
+      stackKb: 984,
       maxCpuMs: 10_000,
       maxOutputBytes: 1000,
       maxStderrBytes: 1000,
       maxStderrLines: 10,
       clockResolutionUs: 1000,
     },
+    withheldStackKb: 0,
     outputAs: 'text',
     onLog: (more) => lines.push(...more),
     ...overrides,
@@ -158,6 +161,8 @@ describe('the WASI host', () => {
   it('shows clocks no finer than configured', () => {
     const limits = {
       maxMemoryPages: 2048,
+      maxTableElements: 1000,
+      stackKb: 984,
       maxCpuMs: 10_000,
       maxOutputBytes: 1000,
       maxStderrBytes: 0,
