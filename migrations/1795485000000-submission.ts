@@ -15,8 +15,6 @@ export class Submission1795485000000 implements MigrationInterface {
       CREATE INDEX idempotency_keys_created_idx ON idempotency_keys (created_at);
 
       ALTER TABLE tasks ADD COLUMN run_at timestamptz, ADD COLUMN deadline timestamptz;
-      CREATE INDEX tasks_deadline_idx ON tasks (deadline)
-        WHERE deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running');
     `);
   }
 

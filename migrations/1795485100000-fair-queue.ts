@@ -8,7 +8,6 @@ export class FairQueue1795485100000 implements MigrationInterface {
         ADD COLUMN forgiven_attempts integer NOT NULL DEFAULT 0,
         ADD COLUMN held boolean NOT NULL DEFAULT false,
         ADD COLUMN aged smallint NOT NULL DEFAULT 0;
-      CREATE INDEX tasks_held_idx ON tasks (user_id, priority, id) WHERE held AND status = 'queued';
     `);
   }
 

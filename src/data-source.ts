@@ -5,6 +5,7 @@ import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
 import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
 import { FairQueue1795485100000 } from '../migrations/1795485100000-fair-queue.js';
+import { QueueIndexes1795485200000 } from '../migrations/1795485200000-queue-indexes.js';
 import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
 import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
 import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
@@ -56,6 +57,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     AgentBinaryScan1795483000000,
     Submission1795485000000,
     FairQueue1795485100000,
+    QueueIndexes1795485200000,
     TaskLimits1795486000000,
     AgentFeed1795487000000,
     Accounts1795488000000,
