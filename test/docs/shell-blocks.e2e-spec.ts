@@ -104,7 +104,7 @@ describe('the shell blocks of README and guides', () => {
       'Admin ada@example.org, password ',
     ]);
     await empty.drop();
-  }, 120_000);
+  }, 300_000);
 
   it('lead from nothing to an agent in one’s own language that is uploaded and run', async () => {
     await follow('docs/agent-developer-guide.md', { env: { SERVER: server.url } }, [
@@ -119,7 +119,7 @@ describe('the shell blocks of README and guides', () => {
       /^✓ configuration/m,
       'The schema is up to date.',
     ]);
-  }, 120_000);
+  }, 300_000);
 
   it('bring the bytes of a binary before it is uploaded', async () => {
     const { token } = await registerUser(server.url);
