@@ -128,9 +128,16 @@ async function startMember(
   processes: ProcessWatch,
 ): Promise<Member> {
   const launch = async (): Promise<ServerProcess> => {
-    const server = await launchServer({ roles, env });
-    processes.watch(server.pid);
-    return server;
+    // What it needs may still be coming back: a supervisor tries again too.
+    for (let tries = 1; ; tries++) {
+      try {
+        const server = await launchServer({ roles, env });
+        processes.watch(server.pid);
+        return server;
+      } catch (error) {
+        if (tries === STARTS) throw error;
+      }
+    }
   };
   let server = await launch();
   return {
@@ -143,20 +150,12 @@ async function startMember(
       if (server.alive) await server.kill('SIGKILL');
     },
     async start() {
-      // What it needs may still be coming back: a supervisor tries again too.
-      for (let tries = 1; ; tries++) {
-        try {
-          server = await launch();
-          return;
-        } catch (error) {
-          if (tries === STARTS) throw error;
-        }
-      }
+      server = await launch();
     },
   };
 }
 
-const STARTS = 10;
+const STARTS = 5;
 const CONNECT_AGAIN_MS = 250;
 
 /** Reads the user's feed as a stream, and after each break goes on behind the last event it has. */

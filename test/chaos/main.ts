@@ -55,9 +55,16 @@ for (const name of names) {
     if (options.backend !== undefined && backend !== options.backend) continue;
     const faults = faultsOf(name, backend);
     if (faults.length === 0) continue;
-    const report = await play({ backend, faults, strikes: name === EVERYTHING ? 3 * strikes : strikes, tasks, seed });
-    show(name, backend, report);
-    violated ||= report.violations.length > 0;
+    try {
+      const report = await play({ backend, faults, strikes: name === EVERYTHING ? 3 * strikes : strikes, tasks, seed });
+      show(name, backend, report);
+      violated ||= report.violations.length > 0;
+    } catch (error) {
+      violated = true;
+      console.log(
+        `\n  ${name} on ${backend} could not be played to its end, seed ${seed}: ${(error as Error).stack}\n`,
+      );
+    }
   }
 }
 process.exit(violated ? 1 : 0);

@@ -11,7 +11,7 @@ import {
   type TaskRow,
   type Violation,
 } from './invariants.js';
-import { planTasks, submitPlan } from './plan.js';
+import { type PlannedTask, planTasks, submitPlan } from './plan.js';
 import { Random } from './random.js';
 
 export interface Scenario {
@@ -57,55 +57,67 @@ export async function play(scenario: Scenario): Promise<Report> {
   const plan = planTasks(scenario.tasks, random);
   const strikes = planStrikes(scenario, random);
   const faults = scenario.faults.map((name) => FAULTS[name]);
-  const installation = await prepare(scenario, faults);
+  let installation: Installation | undefined;
   try {
-    const startedAt = Date.now();
-    const told = new Map<number, string>();
-    const submitting = submitPlan(installation.url, installation, plan, told, pause);
-    submitting.catch(() => undefined); // is awaited below
-    const struck: string[] = [];
-    const striking = (async () => {
-      for (const { fault, after } of strikes) {
-        await progress(installation, after);
-        await FAULTS[fault].strike(installation, random);
-        struck.push(fault);
-      }
-      return Date.now();
-    })();
-    const [mendedAt] = await Promise.all([striking, submitting]);
-    await allEnded(installation, plan.length, scenario.patienceMs ?? PATIENCE_MS);
-    const endedAt = Date.now();
-    await atRest(installation);
-    const found = await gather(installation, faults);
-    const evidence = {
-      ...found,
-      plan,
-      told,
-      heard: installation.heard.filter(isTasks),
-      entries: await entriesOf(installation),
-    };
-    await installation.stopServers();
-    const orphans = await orphansOf(installation);
-    const violations = findViolations({ ...evidence, orphans });
-    const { tasks, attempts } = evidence;
-    const count = <Row>(rows: readonly Row[], is: (row: Row) => boolean): number => rows.filter(is).length;
-    return {
-      completed: count(tasks, ({ status }) => status === 'completed'),
-      failed: count(tasks, ({ status }) => status === 'failed'),
-      cancelled: count(tasks, ({ status }) => status === 'cancelled'),
-      attempts: attempts.length,
-      lost: count(attempts, ({ outcome }) => outcome === 'lost'),
-      handedBack: count(attempts, ({ outcome }) => outcome === 'handed_back'),
-      struck,
-      recoveredMs: Math.max(0, endedAt - mendedAt),
-      totalMs: endedAt - startedAt,
-      violations,
-      history: violations.length > 0 ? historyOf(violations, evidence) : undefined,
-    };
+    installation = await prepare(scenario, faults);
+    return await playOn(installation, scenario, plan, strikes, random);
   } finally {
-    await installation.remove();
+    await installation?.remove();
     for (const fault of faults) await fault.cleanUp?.();
   }
+}
+
+async function playOn(
+  installation: Installation,
+  scenario: Scenario,
+  plan: readonly PlannedTask[],
+  strikes: readonly Strike[],
+  random: Random,
+): Promise<Report> {
+  const faults = scenario.faults.map((name) => FAULTS[name]);
+  const startedAt = Date.now();
+  const told = new Map<number, string>();
+  const submitting = submitPlan(installation.url, installation, plan, told, pause);
+  submitting.catch(() => undefined); // is awaited below
+  const struck: string[] = [];
+  const striking = (async () => {
+    for (const { fault, after } of strikes) {
+      await progress(installation, after);
+      await FAULTS[fault].strike(installation, random);
+      struck.push(fault);
+    }
+    return Date.now();
+  })();
+  const [mendedAt] = await Promise.all([striking, submitting]);
+  await allEnded(installation, plan.length, scenario.patienceMs ?? PATIENCE_MS);
+  const endedAt = Date.now();
+  await atRest(installation);
+  const found = await gather(installation, faults);
+  const evidence = {
+    ...found,
+    plan,
+    told,
+    heard: installation.heard.filter(isTasks),
+    entries: await entriesOf(installation),
+  };
+  await installation.stopServers();
+  const orphans = await orphansOf(installation);
+  const violations = findViolations({ ...evidence, orphans });
+  const { tasks, attempts } = evidence;
+  const count = <Row>(rows: readonly Row[], is: (row: Row) => boolean): number => rows.filter(is).length;
+  return {
+    completed: count(tasks, ({ status }) => status === 'completed'),
+    failed: count(tasks, ({ status }) => status === 'failed'),
+    cancelled: count(tasks, ({ status }) => status === 'cancelled'),
+    attempts: attempts.length,
+    lost: count(attempts, ({ outcome }) => outcome === 'lost'),
+    handedBack: count(attempts, ({ outcome }) => outcome === 'handed_back'),
+    struck,
+    recoveredMs: Math.max(0, endedAt - mendedAt),
+    totalMs: endedAt - startedAt,
+    violations,
+    history: violations.length > 0 ? historyOf(violations, evidence) : undefined,
+  };
 }
 
 async function prepare({ backend }: Scenario, faults: readonly Fault[]): Promise<Installation> {

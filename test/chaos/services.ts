@@ -43,7 +43,13 @@ export async function startPostgres(folder?: string): Promise<BreakablePostgres>
   const url = `postgresql://zerostate:${await readPassword(installation)}@127.0.0.1:${port}/zerostate`;
 
   const ask = async <Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 5000,
+      query_timeout: 30_000,
+      // Also while everybody else may only read.
+      options: '-c default_transaction_read_only=off',
+    });
     client.on('error', () => undefined); // the query under way is told
     try {
       await client.connect();

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { emptyRedis } from '../support/redis.js';
@@ -122,6 +123,29 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
     // The one place is free again.
     await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+  });
+
+  it('leave no attempt open when a task is cancelled in the moment it is awarded', async () => {
+    const id = await submit(url, token, 'endless', { timeout_ms: 300_000 });
+    // Who writes the feed waits in line for this lock: first the award, behind it the cancellation.
+    const line = new pg.Client(database.url);
+    await line.connect();
+    await line.query('BEGIN; SELECT lock_feed()');
+    const inLine = async (): Promise<number> => {
+      const { rows } = await line.query(
+        `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return rows.length;
+    };
+    await startWorker();
+    await until('the award waits', async () => (await inLine()) === 1);
+    const cancelling = api(url).post(`/tasks/${id}/cancel`, undefined, { token });
+    await until('the cancellation waits behind it', async () => (await inLine()) === 2);
+    await line.query('COMMIT');
+    await line.end();
+    const { attempts } = expectStatus(await cancelling, 200).body;
+    expect(attempts).toMatchObject([{ ordinal: 1, outcome: 'cancelled', ended_at: expect.any(String) }]);
   });
 
   it('kill what was cancelled also when nobody tells them', async () => {
