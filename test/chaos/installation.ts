@@ -53,12 +53,21 @@ export interface InstallationOptions {
 const WORKERS = 2;
 const PREFIX = 'chaos';
 
+const living = new Set<() => Promise<void>>();
+
+/** Removes every installation that is there, for a run that is broken off. */
+export async function removeInstallations(): Promise<void> {
+  await Promise.allSettled([...living].map((remove) => remove()));
+}
+
 export async function startInstallation(options: InstallationOptions): Promise<Installation> {
   const { backend, workerEnv = [] } = options;
   const removals: (() => Promise<unknown>)[] = [];
   const remove = async (): Promise<void> => {
     while (removals.length > 0) await removals.pop()!();
+    living.delete(remove);
   };
+  living.add(remove);
   try {
     const dataDir = await mkdtemp(join(tmpdir(), 'zerostate-chaos-'));
     removals.push(() => rm(dataDir, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { FAULTS } from './faults.js';
-import type { Backend } from './installation.js';
+import { type Backend, removeInstallations } from './installation.js';
 import { play, type Report } from './scenario.js';
 
 const USAGE = `npm run chaos -- [--only <name>] [--backend redis|postgres] [--tasks <n>] [--seed <n>] [--strikes <n>]
@@ -31,6 +31,9 @@ const names = [...Object.keys(FAULTS), EVERYTHING].filter(
   (name) => options.only === undefined || name === options.only,
 );
 if (names.length === 0) throw new Error(`There is no scenario ${options.only}.\n${USAGE}`);
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void removeInstallations().then(() => process.exit(1)));
 
 console.log(`seed ${seed}, ${tasks} tasks each\n`);
 console.log(
