@@ -160,22 +160,31 @@ export class TaskService implements BeforeApplicationShutdown {
 
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */
   async cancel(caller: Caller, id: string): Promise<TaskDto> {
-    const task = await this.owned(caller, id);
-    const cancelled = await traced('task.cancel', { linkTo: task.traceparent }, () =>
-      this.store.transition({
-        taskId: id,
-        to: 'cancelled',
-        ended: { outcome: 'cancelled', error: null, metering: null },
-        error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
-        event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: task.agentId } },
-      }),
-    );
-    if (!cancelled) {
-      const { status } = await this.owned(caller, id);
-      throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${status} already.`);
+    for (let cancelled = false; !cancelled;) {
+      const task = await this.owned(caller, id);
+      if (isTerminal(task.status))
+        throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${task.status} already.`);
+      cancelled = await this.cancelAsRead(task);
     }
     await this.unqueue(id);
     return this.get(caller, id);
+  }
+
+  /**
+   * @returns false when it is no longer as it was read: one that was awarded in between has an attempt to end and an owner to tell,
+   *   which a statement that began before that award does not see
+   */
+  private cancelAsRead({ id, attempt, agentId, traceparent }: Task): Promise<boolean> {
+    return traced('task.cancel', { linkTo: traceparent }, () =>
+      this.store.transition({
+        taskId: id,
+        to: 'cancelled',
+        attempt,
+        ended: { outcome: 'cancelled', error: null, metering: null },
+        error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
+        event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: agentId } },
+      }),
+    );
   }
 
   /**

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { emptyRedis } from '../support/redis.js';
@@ -124,6 +125,26 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
   });
 
+  it('leave no attempt open when a task is cancelled in the moment it is awarded', async () => {
+    await startWorker();
+    const id = await submit(url, token, 'endless', { timeout_ms: 300_000, delay_ms: 3000 });
+    // Who writes the feed waits in line for this lock: first the award, behind it the cancellation.
+    const line = new pg.Client(database.url);
+    await line.connect();
+    try {
+      await line.query('BEGIN; SELECT lock_feed()');
+      const inLine = async (): Promise<number> => (await line.query(IN_LINE)).rows.length;
+      await until('the award waits', async () => (await inLine()) === 1);
+      const cancelling = api(url).post(`/tasks/${id}/cancel`, undefined, { token });
+      await until('the cancellation waits behind it', async () => (await inLine()) === 2);
+      await line.query('COMMIT');
+      const { attempts } = expectStatus(await cancelling, 200).body;
+      expect(attempts).toMatchObject([{ ordinal: 1, outcome: 'cancelled', ended_at: expect.any(String) }]);
+    } finally {
+      await line.end();
+    }
+  }, 120_000);
+
   it('kill what was cancelled also when nobody tells them', async () => {
     await startWorker();
     const id = await running('endless');
@@ -139,6 +160,11 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     expect(typesOf(await history(url, token, id))).toEqual(['task.queued', 'task.cancelled']);
   });
 });
+
+/** Who waits for an advisory lock in this database. */
+const IN_LINE = `
+  SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
+   WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`;
 
 /** Path of a binary's file in the local store. */
 async function blobOf(dataDir: string, wasm: Buffer): Promise<string> {

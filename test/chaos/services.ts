@@ -1,0 +1,158 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { migrate } from '../../src/data-source.js';
+import { createCluster, readPassword } from '../../src/database/embedded/cluster.js';
+import { freePort } from '../../src/database/embedded/free-port.js';
+import { prepareInstallation } from '../../src/database/embedded/installation.js';
+import { findPostmaster, launchPostmaster } from '../../src/database/embedded/postmaster.js';
+import { ensureInstalled } from '../support/apt.js';
+import { until } from '../support/until.js';
+
+/** Services of a run's own, which come back at the same address with the same data, as under a supervisor. */
+
+const UP_WITHIN_MS = 120_000;
+
+export interface BreakablePostgres {
+  /** Of its database, migrated. */
+  url: string;
+  /** Where its data is. */
+  folder: string;
+  /** `kill -9`, without a word to anybody. */
+  kill(): Promise<void>;
+  /** Resolves once it answers; it is launched as often as it takes. */
+  bringUp(): Promise<void>;
+  /** One query on a connection of its own. */
+  ask<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+/** @param folder on the file system it is to live on; absent: a new one, which goes with it */
+export async function startPostgres(folder?: string): Promise<BreakablePostgres> {
+  const own = folder ? undefined : await mkdtemp(join(tmpdir(), 'zerostate-chaos-pg-'));
+  const place = folder ?? (own as string);
+  await chmod(place, 0o711); // as root, PostgreSQL runs as another user
+  const installation = await prepareInstallation(place, () => undefined);
+  await createCluster(installation, () => undefined);
+  const port = await freePort();
+  const url = `postgresql://zerostate:${await readPassword(installation)}@127.0.0.1:${port}/zerostate`;
+
+  const ask = async <Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> => {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 5000,
+      query_timeout: 30_000,
+      // Also while everybody else may only read.
+      options: '-c default_transaction_read_only=off',
+    });
+    client.on('error', () => undefined); // the query under way is told
+    try {
+      await client.connect();
+      return (await client.query<Row>(sql, values)).rows;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  };
+  const kill = async (): Promise<void> => {
+    const postmaster = await findPostmaster(installation.cluster);
+    if (postmaster) process.kill(postmaster.pid, 'SIGKILL');
+    await until('PostgreSQL is gone', async () => !(await findPostmaster(installation.cluster)));
+  };
+  const bringUp = (): Promise<void> =>
+    until(
+      'PostgreSQL answers',
+      async () => {
+        if (!(await findPostmaster(installation.cluster))) await launchPostmaster(installation, port);
+        return ask('SELECT 1').then(
+          () => true,
+          () => pause(200, false as const),
+        );
+      },
+      UP_WITHIN_MS,
+    ).then(() => undefined);
+
+  await bringUp();
+  await migrate(url);
+  return {
+    url,
+    folder: place,
+    kill,
+    bringUp,
+    ask,
+    async stop() {
+      await kill();
+      if (own) await rm(own, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface BreakableRedis {
+  url: string;
+  /** `kill -9`. What it was told is in its append-only file. */
+  kill(): Promise<void>;
+  /** Forgets all it has written; to be called while it is dead. */
+  loseData(): Promise<void>;
+  bringUp(): Promise<void>;
+  /** It hears and says nothing; connections stay. */
+  freeze(): void;
+  thaw(): void;
+  /** One piece of work on a connection of its own. */
+  with<T>(work: (client: Redis) => Promise<T>): Promise<T>;
+  stop(): Promise<void>;
+}
+
+export async function startRedis(): Promise<BreakableRedis> {
+  ensureInstalled('redis-server', () => spawnSync('redis-server', ['--version']).status === 0);
+  const folder = await mkdtemp(join(tmpdir(), 'zerostate-chaos-redis-'));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  let server: ChildProcess | undefined;
+
+  const withClient = async <T>(work: (client: Redis) => Promise<T>): Promise<T> => {
+    const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+    client.on('error', () => undefined); // the command under way is told
+    try {
+      await client.connect();
+      return await work(client);
+    } finally {
+      client.disconnect();
+    }
+  };
+  const kill = async (): Promise<void> => {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    const gone = once(server, 'exit');
+    server.kill('SIGKILL');
+    await gone;
+  };
+  const bringUp = async (): Promise<void> => {
+    await mkdir(folder, { recursive: true });
+    const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'yes', appendfsync: 'everysec', dir: folder };
+    const args = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
+    server = spawn('redis-server', args, { stdio: 'ignore' });
+    await until('Redis answers', () =>
+      withClient((client) => client.ping()).then(
+        (answer) => answer === 'PONG',
+        () => false,
+      ),
+    );
+  };
+  await bringUp();
+  return {
+    url,
+    kill,
+    bringUp,
+    with: withClient,
+    loseData: () => rm(folder, { recursive: true, force: true }),
+    freeze: () => void server?.kill('SIGSTOP'),
+    thaw: () => void server?.kill('SIGCONT'),
+    async stop() {
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
