@@ -61,7 +61,7 @@ describe('npm run agent', () => {
   it('reports to a person what was used of which limit', async () => {
     const { code, out } = await run(['run', 'good.wasm']);
     expect(code).toBe(0);
-    for (const line of ['✓ completed', '"ok": true', 'wall time', 'CPU time', 'peak memory'])
+    for (const line of ['✓ completed', '"ok": true', 'wall time', 'CPU time', 'peak memory', 'table elements', 'stack'])
       expect(out).toContain(line);
   });
 
