@@ -29,6 +29,7 @@ const NOT_RUN = [
   'docs/deployment.md: it needs a container engine',
   "docs/deployment.md: it needs PostgreSQL's client programs, of the server's version",
   "docs/deployment.md: it needs PostgreSQL's client programs, of the server's version",
+  'docs/reliability.md: it breaks things for minutes',
   'examples/agents/README.md: it needs root; the guide installs the same',
 ];
 
