@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Presence } from '../database/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
 import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
@@ -26,6 +27,7 @@ export class Sweeper {
     private readonly tasks: TaskService,
     private readonly lookup: TaskLookup,
     private readonly line: WaitingLine,
+    private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
   ) {}
 
@@ -51,7 +53,7 @@ export class Sweeper {
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(GRACE_MS), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return;
-    const abandoned = await this.lookup.abandoned(GRACE_MS, this.lookedAt, MAX_PER_SWEEP);
+    const abandoned = await this.lookup.abandoned(GRACE_MS, this.presence.trustsAbsence, this.lookedAt, MAX_PER_SWEEP);
     this.lookedAt = abandoned.length === MAX_PER_SWEEP ? abandoned[MAX_PER_SWEEP - 1].taskId : NIL;
     if (abandoned.length === 0) return;
     this.logger.log(`queueing ${abandoned.length} tasks again`);

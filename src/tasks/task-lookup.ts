@@ -110,11 +110,13 @@ export class TaskLookup {
 
   /**
    * Tasks whose row says there is work but whose entry may be lost: queued for longer than `graceMs`, or held by a
-   * worker whose lease has run out; the oldest first.
+   * worker that has died or whose lease has run out; the oldest first.
+   * @param trustsAbsence whether a worker that is not there has died
    * @param after only those with a greater id
    */
-  async abandoned(graceMs: number, after: string, limit: number): Promise<QueueEntry[]> {
-    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, [graceMs, after, limit]);
+  async abandoned(graceMs: number, trustsAbsence: boolean, after: string, limit: number): Promise<QueueEntry[]> {
+    const values = [graceMs, trustsAbsence, after, limit];
+    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, values);
     return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
   }
 }
@@ -341,8 +343,8 @@ const BY_KEY = `
 const ABANDONED = `
   SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
     FROM tasks
-   WHERE id > $2
+   WHERE id > $3
      AND ((status = 'queued' AND NOT held AND created_at < now() - $1 * interval '1 millisecond')
-       OR (status IN ('assigned', 'running') AND lease_until < now()))
+       OR (status IN ('assigned', 'running') AND (lease_until < now() OR ($2 AND NOT (${isPresent('worker')})))))
    ORDER BY id
-   LIMIT $3`;
+   LIMIT $4`;
