@@ -1,5 +1,6 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
 
 export interface ClamdOptions {
@@ -124,6 +125,8 @@ async function write(socket: Socket, ...buffers: Buffer[]): Promise<boolean> {
   for (const buffer of buffers) free = socket.write(buffer);
   socket.uncork();
   if (!free) await drained(socket);
+  // What clamd says before it hangs up is read before anything more is written: a write that fails would take it along.
+  await nextTurn();
   return !socket.destroyed;
 }
 
