@@ -79,8 +79,10 @@ describe('a connection to the feed', () => {
     expect(await byRole.closed).toBe('ROLE_CHANGED');
 
     const byAccount = await connect({ token: tokenFor(600) });
+    const streamOfAccount = await streamOf({ authorization: `Bearer ${tokenFor(600)}` });
     expectStatus(await api(here.url).post(`/users/${user.id}/suspend`, undefined, { token: admin }), 200);
     expect(await byAccount.closed).toBe('ACCOUNT_SUSPENDED');
+    expect(await streamOfAccount.closed).toContain('ACCOUNT_SUSPENDED');
   });
 
   it('ends when its token expires, unless it is given a new one of the same user', async () => {
@@ -114,6 +116,19 @@ describe('a connection to the feed', () => {
     );
   });
 
+  it('counts under its own address when nobody says that a proxy may be believed', async () => {
+    const env = { DATABASE_URL: database.url, JWT_SECRET, GATEWAY_CONNECTIONS_PER_ADDRESS: '2' };
+    const open = await startServer({ env, roles: ['api'] });
+    try {
+      const from = (address: string) => connect({ token: user.token }, { 'x-forwarded-for': address }, open);
+      const held = [await from('2001:db8::1'), await from('2001:db8:1::1')];
+      await expect(from('2001:db8:2::1')).rejects.toBe('TOO_MANY_CONNECTIONS');
+      for (const socket of held) socket.close();
+    } finally {
+      await open.stop();
+    }
+  });
+
   interface Connection {
     /** Resolves with the code the server gave for closing it. */
     closed: Promise<string>;
@@ -121,10 +136,14 @@ describe('a connection to the feed', () => {
     close(): void;
   }
 
-  /** At the other process. @throws the code of a refused handshake */
-  function connect(auth: Record<string, unknown>, headers: Record<string, string> = {}): Promise<Connection> {
+  /** At the other process, unless it says where. @throws the code of a refused handshake */
+  function connect(
+    auth: Record<string, unknown>,
+    headers: Record<string, string> = {},
+    { url }: ServerProcess = there,
+  ): Promise<Connection> {
     const options = { auth, extraHeaders: headers, transports: ['websocket'], forceNew: true, reconnection: false };
-    const socket: Socket = io(there.url, options);
+    const socket: Socket = io(url, options);
     let reason = '';
     socket.on('closing', ({ code }: { code: string }) => (reason = code));
     const closed = new Promise<string>((resolve) => socket.once('disconnect', () => resolve(reason)));

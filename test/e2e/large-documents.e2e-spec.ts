@@ -403,14 +403,14 @@ describe('a large document', () => {
       expectStatus(await bring('"twice"', {}, other), 201);
       const task = await done({ input_ref: used, result_as: 'ref' });
       expect(task.result_ref).toBe(used);
-      await age();
       await ask(
         database.url,
-        `UPDATE task_documents SET expires_at = now() + interval '1 day'
+        `UPDATE task_documents SET expires_at = now() + interval '4 days'
           FROM users WHERE user_id = users.id AND sha256 = $1
            AND user_id <> (SELECT user_id FROM tasks WHERE id = $2)`,
         [twice, task.id],
       );
+      await age();
       await until('the unused one is gone', async () => !(await inStore(unused)));
       expect(await ask(database.url, `SELECT FROM task_documents WHERE sha256 = $1`, [unused])).toEqual([]);
       expect(await ask(database.url, `SELECT FROM task_documents WHERE sha256 = $1`, [twice])).toHaveLength(1);

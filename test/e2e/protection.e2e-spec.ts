@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { api, expectStatus, registerUser } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startRedis, type RedisServer } from '../support/redis-server.js';
 import { startServer, type ServerProcess } from '../support/server.js';
+import { until } from '../support/until.js';
+import { seqsOf } from './agents.js';
+import { FeedSocket } from './feed-client.js';
 
 const JWT_SECRET = 'a secret of the tests, long enough to sign';
 
@@ -26,6 +29,7 @@ describe('protection', () => {
       TRUST_PROXY: '1',
       HEADERS_TIMEOUT_MS: '1000',
       BODY_TIMEOUT_MS: '1000',
+      IDLE_TIMEOUT_MS: '1000',
       CORS_ORIGINS: 'https://app.example.test',
     };
     here = await startServer({ env, roles: ['api'] });
@@ -90,7 +94,7 @@ describe('protection', () => {
     expect((await attempt(email, password, '203.0.113.10')).status).toBe(200);
   });
 
-  it('cuts off headers and bodies that do not come, and still serves others', async () => {
+  it('cuts off headers, bodies and further requests that do not come, and still serves others', async () => {
     const { token } = await registerUser(here.url);
     const silent = await raw('');
     const slowHeaders = await raw('GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ');
@@ -102,6 +106,8 @@ describe('protection', () => {
     expect(answers[1]).toMatch(/^HTTP\/1.1 408 /);
     expect(answers[2]).toMatch(/^HTTP\/1.1 408 /);
     expect(answers[2]).toContain('REQUEST_TIMEOUT');
+    const idle = await raw('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await idle.ended).toMatch(/^HTTP\/1.1 200 /);
     const huge = await raw(`GET /health/live HTTP/1.1\r\nHost: x\r\nX-Large: ${'a'.repeat(20_000)}\r\n\r\n`);
     expect(await huge.ended).toMatch(/^HTTP\/1.1 431 /);
   });
@@ -118,9 +124,18 @@ describe('protection', () => {
     expect((await api(here.url).post('/auth/login', { email, password })).headers.get('set-cookie')).toBeNull();
   });
 
-  it('goes on counting by itself while Redis is away', async () => {
+  it('goes on counting by itself, and carrying events to every process, while Redis is away', async () => {
     const { token } = await registerUser(here.url);
+    const admin = await loginAdmin(here.url);
+    const listener = await FeedSocket.connect(there.url, { token });
     await redis.stop();
+    const message = 'Redis is away.';
+    const { seq } = expectStatus(
+      await api(here.url).post('/gateway/announcements', { message }, { token: admin }),
+      201,
+    ).body;
+    await until('the other process has found it in the table', () => seqsOf(listener.received).includes(seq));
+    listener.close();
     const statuses: number[] = [];
     for (let index = 0; index < 60; index++) {
       statuses.push((await api(here.url).get('/auth/me', { token })).status);

@@ -269,14 +269,18 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       expect((await page('/api/v1/queue/stats', { cookie })).status).toBe(401);
       const asToken = { authorization: `Bearer ${cookie.split('=')[1]}` };
       expect((await page('/api/v1/queue/stats', asToken)).status).toBe(401);
-      for (const headers of [
-        {},
-        { cookie: 'zerostate_dashboard=garbage' },
-        { cookie: `zerostate_dashboard=${login}` },
-      ]) {
-        const refused = await page('/admin/queues', headers as Record<string, string>);
-        expect(refused.status).toBe(401);
-        expect(await refused.json()).toMatchObject({ code: 'PASS_REQUIRED' });
+      for (const [path, headers] of [
+        ['/admin/queues', {}],
+        ['/admin/queues', { cookie: 'zerostate_dashboard=garbage' }],
+        ['/admin/queues', { cookie: `zerostate_dashboard=${login}` }],
+        ['/admin/queues/api/queues', { cookie: 'zerostate_dashboard=%00%ff; __proto__=1' }],
+        [`/admin/queues?pass=${'9'.repeat(4000)}`, {}],
+        [`/admin/queues?pass=${encodeURIComponent("' OR '1'='1")}&pass[__proto__]=1`, {}],
+        ['/admin/queues?pass=%00', { authorization: 'Bearer not.a.token' }],
+      ] as [string, Record<string, string>][]) {
+        const refused = await page(path, headers);
+        expect([path, refused.status]).toEqual([path, 401]);
+        expect(await refused.json()).toMatchObject({ code: expect.stringMatching(/^(PASS|TOKEN)_|UNAUTHORI/) });
       }
       expectStatus(await api(url).post('/auth/logout', undefined, { token: login }), 204);
       expect((await page('/admin/queues', { cookie })).status).toBe(401);

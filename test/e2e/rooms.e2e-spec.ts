@@ -167,6 +167,14 @@ describe('the rooms of the feed', () => {
     expect(answers[0]).toEqual({ ok: true });
   });
 
+  it('let go of a client that sends a message larger than any may be, and of no other', async () => {
+    const [sender, other] = [await connect(owner.token), await connect(owner.token)];
+    expect(await sender.ask('subscribe', { topic: 'x'.repeat(60 * 1024) })).toMatchObject({ code: 'BAD_TOPIC' });
+    void sender.ask('subscribe', { topic: 'x'.repeat(64 * 1024) }).catch(() => undefined);
+    await until('it is let go', () => !sender.connected);
+    expect(await other.ask('unsubscribe', { topic: `agent:${agentId}` })).toEqual({ ok: true });
+  });
+
   it('show an admin how the gateway does', async () => {
     const socket = await connect(owner.token);
     await socket.followTopic(`agent:${agentId}`);
