@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import autocannon from 'autocannon';
 
 /** A process that floods a server, told over IPC what with; it goes on until it is told to stop. */
 export type AttackCommand =
@@ -11,15 +12,16 @@ export type AttackCommand =
  * - `rubbish`: requests for what there is not, with tokens that are none and bodies that are no JSON, as many as asked for,
  *   each connection after the answer to its last
  * - `pipelined rubbish`: the same without waiting for answers
+ * - `autocannon`: the same rubbish by autocannon, from one address
+ *
+ * All but the last come from eight addresses.
  */
-export type Attack = 'slow headers' | 'slow bodies' | 'silence' | 'rubbish' | 'pipelined rubbish';
+export type Attack = 'slow headers' | 'slow bodies' | 'silence' | 'rubbish' | 'pipelined rubbish' | 'autocannon';
 
 /** What came of it. */
 export interface AttackReport {
-  /** Connections open at the end. */
+  /** Connections open at the end; those that the server ends are replaced by new ones. */
   open: number;
-  /** Connections that the server has ended, each replaced by a new one. */
-  ended: number;
   /** Requests written and answers read, per second. */
   sentPerSecond: number;
   answeredPerSecond: number;
@@ -33,12 +35,16 @@ const MOST_PIPELINED = 200;
 const REOPEN_PAUSE_MS = 50;
 const ADDRESSES = 8;
 
-class Flood {
+/** What goes on until it is stopped. */
+interface Flood {
+  stop(): AttackReport | Promise<AttackReport>;
+}
+
+class SocketFlood implements Flood {
   private readonly sockets = new Set<Socket>();
   private readonly waiting = new Map<Socket, number>();
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly startedAt = performance.now();
-  private ended = 0;
   private sent = 0;
   private answered = 0;
   private stopped = false;
@@ -63,11 +69,10 @@ class Flood {
     this.stopped = true;
     for (const timer of this.timers) clearInterval(timer);
     const seconds = (performance.now() - this.startedAt) / 1000;
-    const open = this.sockets.size;
+    const open = [...this.sockets].filter(({ readyState }) => readyState === 'open').length;
     for (const socket of this.sockets) socket.destroy();
     return {
       open,
-      ended: this.ended,
       sentPerSecond: this.sent / seconds,
       answeredPerSecond: this.answered / seconds,
     };
@@ -93,7 +98,6 @@ class Flood {
       this.sockets.delete(socket);
       this.waiting.delete(socket);
       if (this.stopped) return;
-      this.ended += 1;
       setTimeout(() => !this.stopped && this.open(), REOPEN_PAUSE_MS);
     });
   }
@@ -121,24 +125,63 @@ class Flood {
   }
 }
 
+/** The load generator of that name, as one takes it from npm. It opens again at once what the server ends. */
+class Cannon implements Flood {
+  private cannon!: autocannon.Instance;
+  private readonly done: Promise<autocannon.Result>;
+
+  constructor(
+    url: string,
+    private readonly connections: number,
+    overallRate: number,
+  ) {
+    const options = { url, connections, overallRate, pipelining: 10, duration: 3600, requests: KINDS };
+    this.done = new Promise((resolve, reject) => {
+      this.cannon = autocannon(options, (error, result) => (error ? reject(error as Error) : resolve(result)));
+    });
+  }
+
+  async stop(): Promise<AttackReport> {
+    this.cannon.stop();
+    const { requests, duration } = await this.done;
+    return {
+      open: this.connections,
+      sentPerSecond: requests.sent / duration,
+      answeredPerSecond: requests.total / duration,
+    };
+  }
+}
+
 const SLOW_BODY =
   'POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n';
 
 const KINDS = [
-  'GET /wp-login.php HTTP/1.1\r\nHost: x\r\n\r\n',
-  'GET /api/v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer not.a.token\r\n\r\n',
-  'POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"budget"',
-  'GET /api/v1/tasks/../../etc/passwd?%00 HTTP/1.1\r\nHost: x\r\nX-API-Key: nobody\r\n\r\n',
-];
-const RUBBISH = Array.from({ length: MOST_PIPELINED + KINDS.length }, (_, index) => KINDS[index % KINDS.length]);
+  { method: 'GET', path: '/wp-login.php' },
+  { method: 'GET', path: '/api/v1/tasks', headers: { authorization: 'Bearer not.a.token' } },
+  { method: 'POST', path: '/api/v1/tasks', headers: { 'content-type': 'application/json' }, body: '{"budget"' },
+  { method: 'GET', path: '/api/v1/tasks/../../etc/passwd?%00', headers: { 'x-api-key': 'nobody' } },
+] satisfies autocannon.Request[];
+const RUBBISH = Array.from({ length: MOST_PIPELINED + KINDS.length }, (_, index) =>
+  asText(KINDS[index % KINDS.length]),
+);
+
+function asText({ method, path, headers = {}, body = '' }: autocannon.Request): string {
+  const all = { host: 'x', ...headers, ...(body && { 'content-length': body.length }) };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${String(body)}`;
+}
 
 let flood: Flood | undefined;
-process.on('message', (command: AttackCommand) => {
+process.on('message', async (command: AttackCommand) => {
   if (command.type === 'start') {
-    flood = new Flood(command.attack, command.url, command.connections, command.perSecond ?? 0);
+    const { attack, url, connections, perSecond = 0 } = command;
+    flood =
+      attack === 'autocannon'
+        ? new Cannon(url, connections, perSecond)
+        : new SocketFlood(attack, url, connections, perSecond);
     process.send?.({ type: 'answer', answer: null });
   } else {
-    process.send?.({ type: 'answer', answer: flood?.stop() });
+    process.send?.({ type: 'answer', answer: await flood?.stop() });
   }
 });
 process.once('SIGTERM', () => process.exit(0));
