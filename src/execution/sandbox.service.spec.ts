@@ -122,7 +122,7 @@ describe('a hostile or broken agent', () => {
   ])('that %s for ever is killed at its deadline', async (_, body, declarations) => {
     const { outcome, metering } = await run(agent(body, { declarations }), { timeoutMs: 300 });
     expect(outcome).toEqual({ end: 'timed_out', afterMs: 300 });
-    expect(metering.wallMs).toBeGreaterThan(0);
+    expect(metering.wallMs).toBeGreaterThanOrEqual(250); // not long before it
     expect(await run(good)).toMatchObject({ outcome: OK });
   });
 

@@ -63,7 +63,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       outputAs,
       environment,
       timeoutMs,
-      limits: tightened(this.most(outputAs), request.limits),
+      limits: effectiveLimits(this.most(outputAs), request.limits),
       onLog,
       signal,
     };
@@ -103,7 +103,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
 }
 
 /** The server's limits, each lowered to what the run asks for. */
-function tightened(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
+export function effectiveLimits(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
   const lower = (name: keyof RunLimits): number => Math.min(most[name], asked[name] ?? Infinity);
   return {
     maxMemoryPages: lower('maxMemoryPages'),

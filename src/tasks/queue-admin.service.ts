@@ -71,7 +71,7 @@ export class QueueAdmin {
   /** @returns false where the task may not be retried, or not now */
   private async retry(by: Caller, id: string): Promise<boolean> {
     try {
-      await this.tasks.retry(by, id);
+      await this.tasks.requeueFailed(by, id);
       return true;
     } catch (error) {
       if (error instanceof AppError) return false;

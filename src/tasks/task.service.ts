@@ -192,6 +192,12 @@ export class TaskService implements BeforeApplicationShutdown {
    * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
+    await this.requeueFailed(caller, id);
+    return this.get(caller, id);
+  }
+
+  /** The same, for whoever does not want to see it. @throws AppError as `retry` */
+  async requeueFailed(caller: Caller, id: string): Promise<void> {
     const task = await this.owned(caller, id);
     const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
@@ -211,7 +217,6 @@ export class TaskService implements BeforeApplicationShutdown {
       ));
     if (!retried) throw notRetryable('Only a failed task can be retried.');
     this.enqueue({ taskId: id, priority: task.priority });
-    return this.get(caller, id);
   }
 
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { serverSentEvents } from '../e2e/feed-client.js';
 import type { FeedEvent } from '../e2e/agents.js';
@@ -184,7 +185,7 @@ function followFeed(url: string, token: string) {
       } catch {
         // The connection broke.
       }
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS));
+      await pause(CONNECT_AGAIN_MS);
     }
   })();
   return {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { TaskPriority } from '../../src/queue/index.js';
 import { api, expectStatus, type TestUser } from '../support/client.js';
 import { agent, chatty, echo, publish, trapping } from '../e2e/agents.js';
@@ -78,7 +79,6 @@ export async function submitPlan(
   { token }: Pick<TestUser, 'token'>,
   plan: readonly PlannedTask[],
   told: Map<number, string>,
-  pause: (ms: number) => Promise<unknown>,
 ): Promise<void> {
   const rest = plan.values();
   const lane = async (): Promise<void> => {
@@ -91,13 +91,13 @@ export async function submitPlan(
         timeout_ms: 60_000,
       };
       const headers = { 'idempotency-key': `chaos-${task.number}` };
-      const { status, body: answer } = await answered(() => api(url).post('/tasks', body, { token, headers }), pause);
+      const { status, body: answer } = await answered(() => api(url).post('/tasks', body, { token, headers }));
       if (status !== 200 && status !== 202)
         throw new Error(`task ${task.number} was refused: ${JSON.stringify(answer)}`);
       told.set(task.number, answer.id as string);
       if (!task.cancelled) continue;
       const cancel = () => api(url).post(`/tasks/${answer.id}/cancel`, undefined, { token });
-      const cancelled = await answered(cancel, pause);
+      const cancelled = await answered(cancel);
       if (cancelled.status !== 409) expectStatus(cancelled, 200);
     }
   };
@@ -105,10 +105,7 @@ export async function submitPlan(
 }
 
 /** Asks until something answers that is not away, overloaded or cut off in the middle. */
-async function answered<T extends { status: number }>(
-  ask: () => Promise<T>,
-  pause: (ms: number) => Promise<unknown>,
-): Promise<T> {
+async function answered<T extends { status: number }>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     const late = pause(ANSWER_WITHIN_MS).then(() => undefined);
     const answer = await Promise.race([ask().catch(() => undefined), late]);

@@ -22,8 +22,6 @@ export interface Scenario {
   strikes: number;
   tasks: number;
   seed: number;
-  /** Without a change for so long it counts as stuck, ms. */
-  patienceMs?: number;
 }
 
 export interface Report {
@@ -32,12 +30,10 @@ export interface Report {
   cancelled: number;
   attempts: number;
   lost: number;
-  handedBack: number;
   /** What struck, in its order. */
   struck: string[];
   /** From the last mending to the end of the last task. */
   recoveredMs: number;
-  totalMs: number;
   violations: Violation[];
   /** Everything that is known of the first violation's task. */
   history?: string;
@@ -75,9 +71,8 @@ async function playOn(
   random: Random,
 ): Promise<Report> {
   const faults = scenario.faults.map((name) => FAULTS[name]);
-  const startedAt = Date.now();
   const told = new Map<number, string>();
-  const submitting = submitPlan(installation.url, installation, plan, told, pause);
+  const submitting = submitPlan(installation.url, installation, plan, told);
   submitting.catch(() => undefined); // is awaited below
   const struck: string[] = [];
   const striking = (async () => {
@@ -89,7 +84,7 @@ async function playOn(
     return Date.now();
   })();
   const [mendedAt] = await Promise.all([striking, submitting]);
-  await allEnded(installation, plan.length, scenario.patienceMs ?? PATIENCE_MS);
+  await allEnded(installation, plan.length, PATIENCE_MS);
   const endedAt = Date.now();
   await atRest(installation);
   const found = await gather(installation, faults);
@@ -111,10 +106,8 @@ async function playOn(
     cancelled: count(tasks, ({ status }) => status === 'cancelled'),
     attempts: attempts.length,
     lost: count(attempts, ({ outcome }) => outcome === 'lost'),
-    handedBack: count(attempts, ({ outcome }) => outcome === 'handed_back'),
     struck,
     recoveredMs: Math.max(0, endedAt - mendedAt),
-    totalMs: endedAt - startedAt,
     violations,
     history: violations.length > 0 ? historyOf(violations, evidence) : undefined,
   };

@@ -1,5 +1,3 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +9,7 @@ import { createCluster, readPassword } from '../../src/database/embedded/cluster
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { prepareInstallation } from '../../src/database/embedded/installation.js';
 import { findPostmaster, launchPostmaster } from '../../src/database/embedded/postmaster.js';
-import { ensureInstalled } from '../support/apt.js';
+import { startRedis as redisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
 
 /** Services of a run's own, which come back at the same address with the same data, as under a supervisor. */
@@ -21,8 +19,6 @@ const UP_WITHIN_MS = 120_000;
 export interface BreakablePostgres {
   /** Of its database, migrated. */
   url: string;
-  /** Where its data is. */
-  folder: string;
   /** `kill -9`, without a word to anybody. */
   kill(): Promise<void>;
   /** Resolves once it answers; it is launched as often as it takes. */
@@ -80,7 +76,6 @@ export async function startPostgres(folder?: string): Promise<BreakablePostgres>
   await migrate(url);
   return {
     url,
-    folder: place,
     kill,
     bringUp,
     ask,
@@ -107,52 +102,34 @@ export interface BreakableRedis {
 }
 
 export async function startRedis(): Promise<BreakableRedis> {
-  ensureInstalled('redis-server', () => spawnSync('redis-server', ['--version']).status === 0);
-  const folder = await mkdtemp(join(tmpdir(), 'zerostate-chaos-redis-'));
-  const port = await freePort();
-  const url = `redis://127.0.0.1:${port}`;
-  let server: ChildProcess | undefined;
+  const dir = await mkdtemp(join(tmpdir(), 'zerostate-chaos-redis-'));
+  const settings = { port: await freePort(), appendonly: 'yes', appendfsync: 'everysec', dir };
+  let server = await redisServer(settings);
+  const { url } = server;
 
-  const withClient = async <T>(work: (client: Redis) => Promise<T>): Promise<T> => {
-    const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
-    client.on('error', () => undefined); // the command under way is told
-    try {
-      await client.connect();
-      return await work(client);
-    } finally {
-      client.disconnect();
-    }
-  };
-  const kill = async (): Promise<void> => {
-    if (!server || server.exitCode !== null || server.signalCode !== null) return;
-    const gone = once(server, 'exit');
-    server.kill('SIGKILL');
-    await gone;
-  };
-  const bringUp = async (): Promise<void> => {
-    await mkdir(folder, { recursive: true });
-    const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'yes', appendfsync: 'everysec', dir: folder };
-    const args = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
-    server = spawn('redis-server', args, { stdio: 'ignore' });
-    await until('Redis answers', () =>
-      withClient((client) => client.ping()).then(
-        (answer) => answer === 'PONG',
-        () => false,
-      ),
-    );
-  };
-  await bringUp();
   return {
     url,
-    kill,
-    bringUp,
-    with: withClient,
-    loseData: () => rm(folder, { recursive: true, force: true }),
-    freeze: () => void server?.kill('SIGSTOP'),
-    thaw: () => void server?.kill('SIGCONT'),
+    kill: () => server.stop(),
+    async bringUp() {
+      await mkdir(dir, { recursive: true });
+      server = await redisServer(settings);
+    },
+    async with(work) {
+      const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+      client.on('error', () => undefined); // the command under way is told
+      try {
+        await client.connect();
+        return await work(client);
+      } finally {
+        client.disconnect();
+      }
+    },
+    loseData: () => rm(dir, { recursive: true, force: true }),
+    freeze: () => server.signal('SIGSTOP'),
+    thaw: () => server.signal('SIGCONT'),
     async stop() {
-      await kill();
-      await rm(folder, { recursive: true, force: true });
+      await server.stop();
+      await rm(dir, { recursive: true, force: true });
     },
   };
 }

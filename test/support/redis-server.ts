@@ -6,6 +6,8 @@ import { freePort } from '../../src/database/embedded/free-port.js';
 
 export interface RedisServer {
   url: string;
+  signal(signal: NodeJS.Signals): void;
+  /** `kill -9`. */
   stop(): Promise<void>;
 }
 
@@ -15,18 +17,23 @@ const MAX_STARTS = 3;
 /**
  * Starts a Redis of its own that keeps nothing on disk, with 256 databases. Where there is none, Debian's package is
  * installed if that is possible without asking anybody.
+ * @param own settings of `redis.conf` in place of these
  * @throws Error that says what to install
  */
-export async function startRedis(): Promise<RedisServer> {
+export async function startRedis(own: Record<string, string | number> = {}): Promise<RedisServer> {
   ensureInstalled('redis-server', isInstalled);
   let output = '';
   for (let start = 0; start < MAX_STARTS; start++) {
-    const port = await freePort();
-    const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'no', databases: 256, dir: tmpdir() };
+    const port = own.port ?? (await freePort());
+    const common = { bind: '127.0.0.1', save: '', appendonly: 'no', databases: 256, dir: tmpdir() };
+    const settings = { ...common, ...own, port };
     const args = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
     const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     output = await outputUntil(server, 'Ready to accept connections');
-    if (server.exitCode === null) return { url: `redis://127.0.0.1:${port}`, stop: () => stop(server) };
+    if (server.exitCode === null) {
+      const signal = (name: NodeJS.Signals): void => void server.kill(name);
+      return { url: `redis://127.0.0.1:${port}`, signal, stop: () => stop(server) };
+    }
   }
   throw new Error(`redis-server does not start:\n${output}`);
 }
@@ -49,6 +56,6 @@ async function outputUntil(server: ChildProcess, text: string): Promise<string> 
 
 async function stop(server: ChildProcess): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
-  server.kill('SIGKILL'); // it has nothing to save
+  server.kill('SIGKILL');
   await once(server, 'exit');
 }
