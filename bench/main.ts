@@ -12,6 +12,7 @@ import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
 import { latency } from './suites/latency.js';
+import { login } from './suites/login.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
 import { reading } from './suites/reading.js';
@@ -34,6 +35,7 @@ const SUITES: Suite[] = [
   { name: 'gateway', run: gateway },
   { name: 'reading', run: reading, backends: ['redis'] },
   { name: 'onlooker', run: onlooker, backends: ['redis'] },
+  { name: 'login', run: login, backends: ['redis'] },
   { name: 'backlog', run: backlog, backends: ['redis'] },
   { name: 'scale', run: scale, backends: ['redis'] },
   { name: 'flood', run: flood, backends: ['redis'] },

@@ -213,6 +213,41 @@ describe('bad input', () => {
       );
     });
 
+    it('a document that is no JSON, or is null, where any other would do', async () => {
+      const documents = [
+        '',
+        ' ',
+        'null',
+        ' null ',
+        '1 2',
+        '{} {}',
+        'nul',
+        '"open',
+        '01',
+        '+1',
+        '0x10',
+        '1.',
+        '.5',
+        '1e',
+        'Infinity',
+        String.raw`"\u12"`,
+        String.raw`"\x41"`,
+        '"a\tb"',
+        '{"a" 1}',
+        '{"a":1 "b":2}',
+        '[1 2]',
+        '\ufeff{}',
+        `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+        `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+      ];
+      const anything = operations.filter(({ reads, schema }) => reads === 'application/json' && !schema?.$ref);
+      await refused(
+        anything.flatMap((operation) =>
+          documents.map((document) => attack(operation, document.slice(0, 20), document, [400])),
+        ),
+      );
+    });
+
     it('a member of the wrong type', async () => {
       // None of them is right for any member of any body, but for the task's input, which may be anything.
       const wrong = [

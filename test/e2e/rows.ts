@@ -1,7 +1,21 @@
 import pg from 'pg';
 
-/** Their rows are changed in the background, or by requests that change nothing else; only how many there are is compared. */
-const COUNTED_ONLY = ['agent_statistics', 'api_keys', 'blobs', 'feed_cursors'];
+/** Columns that change in the background, or by requests that change nothing else. */
+const VOLATILE: Record<string, string[]> = {
+  agent_statistics: [
+    'tasks_completed',
+    'attempts_failed',
+    'duration_p80_ms',
+    'cpu_p80_ms',
+    'memory_p80_bytes',
+    'estimate_ratio',
+    'last_invited_at',
+    'revision',
+  ],
+  api_keys: ['last_used_at'],
+  blobs: ['stored_at'],
+  feed_cursors: ['seq'],
+};
 
 /** It records refusals too. */
 const IGNORED = ['audit_log'];
@@ -18,11 +32,12 @@ export async function contentOf(databaseUrl: string): Promise<Record<string, str
     const content: Record<string, string> = {};
     for (const { name } of tables.filter((table) => !IGNORED.includes(table.name))) {
       const { rows } = await client.query<{ count: string; digest: string }>(
-        `SELECT count(*) AS count, md5(coalesce(string_agg(row::text, '|' ORDER BY row::text), '')) AS digest
-           FROM ${name} AS row`,
+        `SELECT count(*) AS count, md5(coalesce(string_agg(content, '|' ORDER BY content), '')) AS digest
+           FROM (SELECT (to_jsonb(row) - $1::text[])::text AS content FROM ${name} AS row) AS contents`,
+        [VOLATILE[name] ?? []],
       );
       const { count, digest } = rows[0];
-      content[name] = COUNTED_ONLY.includes(name) ? `${count} rows` : `${count} rows, ${digest}`;
+      content[name] = `${count} rows, ${digest}`;
     }
     return content;
   } finally {

@@ -50,6 +50,8 @@ afterAll(() => sandbox.onApplicationShutdown());
 const run = (binary: RunRequest['binary'], more: Partial<RunRequest> = {}) =>
   sandbox.run({ binary, input: '{}', timeoutMs: 30_000, ...more });
 
+const memoryIsBack = (): boolean => sandboxProcesses().every(({ residentBytes }) => residentBytes < AT_REST_BYTES);
+
 const expectService = async (): Promise<void> => {
   expect((await run(wellBehaved)).outcome).toEqual({ end: 'completed', output: '{"ok":true}' });
 };
@@ -66,6 +68,7 @@ describe('an agent that', () => {
     expect(Buffer.byteLength(lines.join(''))).toBeLessThanOrEqual(3 * maxStderrBytes);
 
     await expectService();
+    await until('memory is given back', () => memoryIsBack());
     expect(sandboxProcesses().length).toBeLessThanOrEqual(MOST_PROCESSES);
     blobs.clear();
     blobs.set(wellBehaved.ref, Buffer.from(await good()));
@@ -75,9 +78,7 @@ describe('an agent that', () => {
 describe('after all of them', () => {
   it('every process that is left holds no more memory than one that has done nothing', async () => {
     await expectService();
-    await until('memory is given back', () =>
-      sandboxProcesses().every(({ residentBytes }) => residentBytes < AT_REST_BYTES),
-    );
+    await until('memory is given back', () => memoryIsBack());
   });
 
   it('the walls around each process stand, or the sandbox has said which do not', () => {
