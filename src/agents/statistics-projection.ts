@@ -6,6 +6,7 @@ import {
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
 import { type EntityManager, In } from 'typeorm';
+import { Recurring } from '../common/recurring.js';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
 import { nextEstimateRatio, nextP80 } from './statistics.js';
@@ -20,10 +21,13 @@ const PAUSE_MS = 250;
 @Injectable()
 export class StatisticsProjection implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Statistics');
-  private clock: NodeJS.Timeout | undefined;
+  private readonly recurring = new Recurring(
+    () => this.catchUp(),
+    PAUSE_MS,
+    ({ message }) => this.logger.warn(`agent statistics wait: ${message}`),
+  );
   private unsubscribe: () => void = () => undefined;
   private behind = true;
-  private working: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly projector: Projector,
@@ -34,20 +38,12 @@ export class StatisticsProjection implements OnApplicationBootstrap, BeforeAppli
     this.unsubscribe = this.stream.subscribe(() => {
       this.behind = true;
     });
-    this.clock = setTimeout(() => this.tick(), PAUSE_MS);
+    this.recurring.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     this.unsubscribe();
-    clearTimeout(this.clock);
-    this.clock = undefined;
-    await this.working;
-  }
-
-  private tick(): void {
-    this.working = this.catchUp().finally(() => {
-      this.clock &&= setTimeout(() => this.tick(), PAUSE_MS);
-    });
+    await this.recurring.stop();
   }
 
   private async catchUp(): Promise<void> {
@@ -57,7 +53,7 @@ export class StatisticsProjection implements OnApplicationBootstrap, BeforeAppli
       while (await this.projector.advance('agent_statistics', applyEvents));
     } catch (error) {
       this.behind = true;
-      this.logger.warn(`agent statistics wait: ${(error as Error).message}`);
+      throw error;
     }
   }
 }

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { Recurring } from '../common/recurring.js';
 import { outageLog } from '../observability/index.js';
 import { TaskService, WaitingLine } from '../tasks/index.js';
 
@@ -9,38 +10,30 @@ const LONGEST_MS = 1000;
 /** Lets tasks into the queue that were held for their submitter's earlier ones, as those end. */
 @Injectable()
 export class Admission {
-  private readonly warnOfOutage = outageLog(new Logger('Admission'), 'held tasks wait');
-  private clock: NodeJS.Timeout | undefined;
-  private looking: Promise<void> = Promise.resolve();
-  private stopped = false;
+  private readonly recurring = new Recurring(
+    () => this.look(),
+    LONGEST_MS,
+    outageLog(new Logger('Admission'), 'held tasks wait'),
+  );
+  private pauseMs = LONGEST_MS;
 
   constructor(
     private readonly line: WaitingLine,
     private readonly tasks: TaskService,
   ) {}
 
-  start(pauseMs = LONGEST_MS): void {
-    if (this.stopped) return;
-    this.clock = setTimeout(() => {
-      this.looking = this.look(pauseMs);
-    }, pauseMs);
+  start(): void {
+    this.recurring.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.clock);
-    await this.looking;
+  stop(): Promise<void> {
+    return this.recurring.stop();
   }
 
-  private async look(pauseMs: number): Promise<void> {
-    let admitted = 0;
-    try {
-      const entries = await this.line.admit();
-      admitted = entries.length;
-      this.tasks.requeue(entries);
-    } catch (error) {
-      this.warnOfOutage(error as Error);
-    }
-    this.start(admitted > 0 ? SHORTEST_MS : Math.min(pauseMs * 2, LONGEST_MS));
+  private async look(): Promise<number> {
+    const entries = await this.line.admit();
+    this.tasks.requeue(entries);
+    this.pauseMs = entries.length > 0 ? SHORTEST_MS : Math.min(this.pauseMs * 2, LONGEST_MS);
+    return this.pauseMs;
   }
 }

@@ -3,6 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
 import { Sessions } from '../auth/index.js';
+import { Recurring } from '../common/recurring.js';
 import { EventLog } from '../feed/index.js';
 import { TaskDocuments, TaskStore } from '../tasks/index.js';
 
@@ -21,9 +22,7 @@ const RETENTION_LOCK = 7305449121;
 export class Retention {
   private readonly logger = new Logger('Retention');
   private readonly config: TaskConfig;
-  private clock: NodeJS.Timeout | undefined;
-  private working: Promise<void> = Promise.resolve();
-  private stopped = false;
+  private readonly recurring: Recurring;
 
   constructor(
     private readonly database: DataSource,
@@ -34,46 +33,46 @@ export class Retention {
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('tasks', { infer: true });
+    this.recurring = new Recurring(
+      (signal) => this.deleteOld(signal),
+      this.config.retentionIntervalMs,
+      ({ message }) => this.logger.warn(`old tasks and events stay for now: ${message}`),
+    );
   }
 
   start(): void {
-    if (this.stopped) return;
-    this.clock = setTimeout(() => {
-      this.working = this.work()
-        .catch((error: Error) => this.logger.warn(`old tasks and events stay for now: ${error.message}`))
-        .then(() => this.start());
-    }, this.config.retentionIntervalMs);
+    this.recurring.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.clock);
-    await this.working;
+  stop(): Promise<void> {
+    return this.recurring.stop();
   }
 
-  private work(): Promise<void> {
+  private deleteOld(signal: AbortSignal): Promise<void> {
     // The transaction only holds the lock; the statements commit by themselves.
     return this.database.transaction(async (transaction) => {
       const [{ mine }]: { mine: boolean }[] = await transaction.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [
         RETENTION_LOCK,
       ]);
       if (!mine) return;
+      const all = (deleteBatch: () => Promise<number>): Promise<number> => inBatches(deleteBatch, signal);
       const { taskRetentionMs, eventRetentionMs } = this.config;
-      const tasks = taskRetentionMs > 0 ? await this.all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
+      const tasks = taskRetentionMs > 0 ? await all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
       // After the tasks that referred to them.
-      const documents = await this.all(() => this.documents.deleteUnused(BATCH));
-      const events = eventRetentionMs > 0 ? await this.all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
-      const logins = await this.all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
+      const documents = await all(() => this.documents.deleteUnused(BATCH));
+      const events = eventRetentionMs > 0 ? await all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
+      const logins = await all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
       if (tasks + documents + events + logins === 0) return;
       this.logger.log(
         `deleted ${tasks} tasks, ${documents} documents, ${events} events and ${logins} logins whose time was over`,
       );
     });
   }
+}
 
-  private async all(deleteBatch: () => Promise<number>): Promise<number> {
-    let sum = 0;
-    for (let count = BATCH; count === BATCH && !this.stopped; sum += count) count = await deleteBatch();
-    return sum;
-  }
+/** @returns how many rows there were */
+async function inBatches(deleteBatch: () => Promise<number>, signal: AbortSignal): Promise<number> {
+  let sum = 0;
+  for (let count = BATCH; count === BATCH && !signal.aborted; sum += count) count = await deleteBatch();
+  return sum;
 }

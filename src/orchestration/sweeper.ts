@@ -1,5 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { Recurring } from '../common/recurring.js';
 import { Presence } from '../database/index.js';
+import type { Environment } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
 import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
@@ -18,8 +21,7 @@ const NIL = '00000000-0000-0000-0000-000000000000';
 @Injectable()
 export class Sweeper {
   private readonly logger = new Logger('Sweeper');
-  private clock: NodeJS.Timeout | undefined;
-  private sweeping: Promise<void> = Promise.resolve();
+  private readonly recurring: Recurring;
   /** What was looked at last: those that only wait for their time must not hide those behind them. */
   private lookedAt = NIL;
 
@@ -29,17 +31,21 @@ export class Sweeper {
     private readonly line: WaitingLine,
     private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
-  ) {}
-
-  start(intervalMs: number): void {
-    this.clock = setInterval(() => {
-      this.sweeping = this.sweep().catch((error: Error) => this.logger.warn(`sweep put off: ${error.message}`));
-    }, intervalMs);
+    config: ConfigService<Environment, true>,
+  ) {
+    this.recurring = new Recurring(
+      () => this.sweep(),
+      config.get('queue', { infer: true }).sweepIntervalMs,
+      ({ message }) => this.logger.warn(`sweep put off: ${message}`),
+    );
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.clock);
-    await this.sweeping;
+  start(): void {
+    this.recurring.start();
+  }
+
+  stop(): Promise<void> {
+    return this.recurring.stop();
   }
 
   private async sweep(): Promise<void> {

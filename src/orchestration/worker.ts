@@ -40,7 +40,7 @@ export class Worker implements OnApplicationBootstrap {
     this.intake.onChange((limit) => this.queue.limit(limit));
     this.admission.start();
     this.retention.start();
-    this.sweeper.start(this.config.sweepIntervalMs);
+    this.sweeper.start();
   }
 
   private async work(taskId: string): Promise<Handled> {

@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { Recurring } from '../common/recurring.js';
 import type { Environment, StorageConfig } from '../config/index.js';
 import { BlobLedger } from './blob-ledger.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
@@ -20,8 +21,7 @@ import { Staging } from './staging.js';
 export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Cleanup');
   private readonly config: StorageConfig;
-  private clock: NodeJS.Timeout | undefined;
-  private cleaning: Promise<void> | undefined;
+  private readonly recurring: Recurring;
 
   constructor(
     private readonly ledger: BlobLedger,
@@ -31,22 +31,19 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('storage', { infer: true });
+    this.recurring = new Recurring(
+      () => this.clean(),
+      this.config.cleanupIntervalMs,
+      ({ message }) => this.logger.warn(`put off: ${message}`),
+    );
   }
 
   onApplicationBootstrap(): void {
-    this.clock = setInterval(() => this.begin(), this.config.cleanupIntervalMs);
-    this.begin();
+    this.recurring.start(0);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.clock);
-    await this.cleaning;
-  }
-
-  private begin(): void {
-    this.cleaning ??= this.clean()
-      .catch((error: Error) => this.logger.warn(`put off: ${error.message}`))
-      .finally(() => (this.cleaning = undefined));
+  beforeApplicationShutdown(): Promise<void> {
+    return this.recurring.stop();
   }
 
   private async clean(): Promise<void> {

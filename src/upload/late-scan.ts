@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { type AgentBinary, VersionScans } from '../agents/index.js';
+import { Recurring } from '../common/recurring.js';
 import type { Environment } from '../config/index.js';
 import { BLOB_STORE, type BlobRef, type BlobStore } from '../storage/index.js';
 import { MalwareScan, type ScanReport } from '../validation/index.js';
@@ -18,10 +19,7 @@ import { MalwareScan, type ScanReport } from '../validation/index.js';
 @Injectable()
 export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('LateScan');
-  private readonly intervalMs: number;
-  private clock: NodeJS.Timeout | undefined;
-  private round: Promise<void> | undefined;
-  private stopped = false;
+  private readonly recurring: Recurring;
 
   constructor(
     private readonly versions: VersionScans,
@@ -29,32 +27,26 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
     config: ConfigService<Environment, true>,
   ) {
-    this.intervalMs = config.get('scanner', { infer: true }).rescanIntervalMs;
+    this.recurring = new Recurring(
+      (signal) => this.scanAll(signal),
+      config.get('scanner', { infer: true }).rescanIntervalMs,
+      ({ message }) => this.logger.warn(`Scanning versions put off: ${message}`),
+    );
   }
 
   onApplicationBootstrap(): void {
-    if (!this.malware.configured) return;
-    this.clock = setInterval(() => this.look(), this.intervalMs);
-    this.look();
+    if (this.malware.configured) this.recurring.start(0);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.clock);
-    this.stopped = true;
-    await this.round;
-  }
-
-  private look(): void {
-    this.round ??= this.scanAll()
-      .catch((error: Error) => this.logger.warn(`Scanning versions put off: ${error.message}`))
-      .finally(() => (this.round = undefined));
+  beforeApplicationShutdown(): Promise<void> {
+    return this.recurring.stop();
   }
 
   /** Until none is left, or until one cannot be scanned because the scanner is away. */
-  private async scanAll(): Promise<void> {
+  private async scanAll(signal: AbortSignal): Promise<void> {
     let after = '';
     let scanned = 0;
-    while (!this.stopped) {
+    while (!signal.aborted) {
       const next = await this.versions.scanNext(after, (binary) => this.scan(binary));
       if (!next) break;
       if (next.verdict) scanned++;
