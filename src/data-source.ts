@@ -22,7 +22,7 @@ import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-o
 import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
-import { SnakeNaming } from './database/index.js';
+import { DatabaseClient, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { StoredBlob } from './storage/index.js';
 import { AuctionRecord, IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
@@ -76,6 +76,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',
+  extra: { Client: DatabaseClient },
   poolSize,
 });
 
@@ -128,8 +129,9 @@ async function lastMigration(dataSource: DataSource): Promise<string | null> {
 
 /** Changes of the schema one after the other, whoever makes them. */
 async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-  const extra = { options: `-c lock_timeout=${LOCK_TIMEOUT_MS}` };
-  const dataSource = await new DataSource({ ...dataSourceOptions(url, 2), extra } as DataSourceOptions).initialize();
+  const options = dataSourceOptions(url, 2);
+  const extra = { ...options.extra, options: `-c lock_timeout=${LOCK_TIMEOUT_MS}` };
+  const dataSource = await new DataSource({ ...options, extra } as DataSourceOptions).initialize();
   const guard = dataSource.createQueryRunner();
   try {
     await takeTurn(guard);

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { AppError } from '../common/app-error.js';
+import { DatabaseClient } from './client.js';
 import { createCluster, readPassword } from './embedded/cluster.js';
 import { prepareInstallation, type Installation } from './embedded/installation.js';
 import { findPostmaster, interrupt, launchPostmaster, logTail, type Postmaster } from './embedded/postmaster.js';
@@ -109,7 +110,7 @@ async function takeSeat(
       continue;
     }
     if (postmaster.ready) {
-      const client = new pg.Client({ connectionString: urlAt(postmaster.port), connectionTimeoutMillis: 5000 });
+      const client = new DatabaseClient({ connectionString: urlAt(postmaster.port), connectionTimeoutMillis: 5000 });
       try {
         await lockShared(client);
         if (launches === 0) log(`Using the PostgreSQL that already runs on ${installation.cluster}`);

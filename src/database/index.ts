@@ -1,3 +1,4 @@
+export { DatabaseClient } from './client.js';
 export { bigintColumn } from './columns.js';
 export { DatabaseModule, databaseUrl } from './database.module.js';
 export { startEmbeddedPostgres } from './embedded-postgres.js';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { DatabaseClient } from './client.js';
 
 const REOPEN_MS = 1000;
 
@@ -22,8 +23,7 @@ export class LastingSession {
   /** Tries until it is open, or until it is closed. */
   async open(): Promise<void> {
     while (!this.closed) {
-      const client = new pg.Client({ connectionString: this.url, keepAlive: true, application_name: this.name });
-      client.on('error', () => undefined); // `end` follows
+      const client = new DatabaseClient({ connectionString: this.url, keepAlive: true, application_name: this.name });
       try {
         await client.connect();
         await this.prepare(client);

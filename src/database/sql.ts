@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { DatabaseClient } from './client.js';
 import { statementDuration, watchConnections } from './metrics.js';
 
 /**
@@ -11,6 +12,7 @@ export class Sql {
 
   constructor(connectionString: string, max = 4) {
     this.pool = new pg.Pool({
+      Client: DatabaseClient,
       connectionString,
       max,
       application_name: 'zerostate-hot',

@@ -2,10 +2,9 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { Module, type Type } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
-import pg from 'pg';
 import { type Environment, parseEnvironment } from '../config/index.js';
 import { pendingMigrations } from '../data-source.js';
-import { DatabaseModule } from '../database/index.js';
+import { DatabaseClient, DatabaseModule } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { QueueModule } from '../queue/index.js';
@@ -109,7 +108,7 @@ async function collector({ tracing }: Environment): Promise<Finding> {
 }
 
 async function database(url: string): Promise<Finding[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+  const client = new DatabaseClient({ connectionString: url, connectionTimeoutMillis: 5000 });
   await client.connect();
   try {
     const asked = Date.now();

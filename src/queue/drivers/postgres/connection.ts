@@ -1,4 +1,5 @@
 import { type ConnectionOptions, createPostgresBackend, setDefaultBackendFactory } from 'bullmq';
+import { DatabaseClient } from '../../../database/index.js';
 
 /**
  * BullMQ's own backend on PostgreSQL, in a schema named after the prefix, which it migrates itself under an advisory
@@ -11,6 +12,7 @@ export function postgresConnection(connectionString: string, prefix: string): Co
   setDefaultBackendFactory(createPostgresBackend as unknown as Parameters<typeof setDefaultBackendFactory>[0]);
   // The Nest integration types connections for Redis alone; the backend above reads this shape.
   return {
+    Client: DatabaseClient,
     connectionString,
     max: 4,
     schema: `${prefix.replaceAll('-', '_')}_queue`,

@@ -1,0 +1,39 @@
+import { createServer, type Server } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DatabaseClient } from './client.js';
+
+const message = (type: string, body: Buffer): Buffer => {
+  const head = Buffer.alloc(5, type);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+};
+const AUTHENTICATED = message('R', Buffer.alloc(4));
+const READY = message('Z', Buffer.from('I'));
+const SHUTDOWN = message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection\0\0'));
+
+describe('a database client', () => {
+  let server: Server;
+  let connectionString: string;
+
+  beforeEach(async () => {
+    server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      // In one packet, as when the server dies in this moment.
+      socket.once('data', () => socket.end(Buffer.concat([AUTHENTICATED, READY, SHUTDOWN])));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    connectionString = `postgresql://a:b@127.0.0.1:${(server.address() as { port: number }).port}/c`;
+  });
+
+  afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+  it('whose session ends in the moment it opens rejects its queries, and the process goes on', async () => {
+    const pool = new pg.Pool({ connectionString, max: 1, Client: DatabaseClient });
+    pool.on('error', () => undefined);
+    const client = await pool.connect();
+    await expect(client.query('SELECT 1')).rejects.toThrow('not queryable');
+    client.release(true);
+    await pool.end();
+  });
+});
