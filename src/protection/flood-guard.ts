@@ -9,13 +9,20 @@ import { addressKey } from './address.js';
 const WINDOW_MS = 1000;
 /** How long an address stays cut off, ms. */
 const CUT_OFF_MS = 10_000;
+/** For how long after that it may do only a share of what others may, ms: a flood that goes on is known by its first requests. */
+const PROBATION_MS = 60_000;
+const SHARE_ON_PROBATION = 0.1;
+/** Requests of one connection that wait for the answer to the one before: no client in use sends any by itself. */
+const MOST_PIPELINED = 4;
 
 /**
  * Keeps one address from taking the server for itself. Its requests are counted before anything is parsed or decided, so that it
  * costs less to refuse than to ask, and once more when they were refused (4xx): a client that means well makes few of those.
  *
  * Past so many requests within a second the next ones are answered 429 on a connection that then closes. Past twice as many, or past
- * so many refused ones, the address is cut off for ten seconds: its connections end without an answer, and new ones at once.
+ * so many refused ones, the address is cut off for ten seconds: its connections end without an answer, and new ones at once. Let in
+ * again, it is on probation for a minute. Requests of one connection are worked on one after the other, or many would be under way
+ * before the first is known to be refused; too many that wait are a flood by themselves.
  *
  * Where a proxy is trusted the connections are the proxy's, and shared by its clients: then requests are refused, and no
  * connection is cut.
@@ -29,27 +36,29 @@ export function guardAgainstFloods(
   const direct = trustProxy === false;
   const logger = new Logger('Protection');
   const connections = new Map<string, number>();
-  /** Address to the time at which it is let in again. */
-  const cutOff = new Map<string, number>();
+  /** Address to the time at which it is, or was, let in again. */
+  const letIn = new Map<string, number>();
   let requests = new Map<string, number>();
   let refusals = new Map<string, number>();
   setInterval(() => {
     requests = new Map();
     refusals = new Map();
     const now = Date.now();
-    for (const [key, until] of cutOff) if (until <= now) cutOff.delete(key);
+    for (const [key, at] of letIn) if (at + PROBATION_MS <= now) letIn.delete(key);
   }, WINDOW_MS).unref();
 
+  const isCutOff = (key: string): boolean => (letIn.get(key) ?? 0) > Date.now();
+  const shareOf = (key: string): number => (letIn.has(key) ? SHARE_ON_PROBATION : 1);
   const cut = (key: string): void => {
-    if (!cutOff.has(key)) logger.warn(`${key} floods this server: cut off for ${CUT_OFF_MS / 1000} s`);
-    cutOff.set(key, Date.now() + CUT_OFF_MS);
+    if (!isCutOff(key)) logger.warn(`${key} floods this server: cut off for ${CUT_OFF_MS / 1000} s`);
+    letIn.set(key, Date.now() + CUT_OFF_MS);
   };
 
   if (direct) {
     server.on('connection', (socket: Socket) => {
       const key = addressKey(socket.remoteAddress);
       const held = connections.get(key) ?? 0;
-      if (held >= maxConnectionsPerAddress || cutOff.has(key)) return socket.destroy();
+      if (held >= maxConnectionsPerAddress || isCutOff(key)) return socket.destroy();
       connections.set(key, held + 1);
       socket.once('close', () => {
         const left = connections.get(key)! - 1;
@@ -60,20 +69,26 @@ export function guardAgainstFloods(
   }
 
   return (request, response, next) => {
+    const { socket } = request;
     const key = addressKey(request.ip);
-    if (direct && cutOff.has(key)) return void request.socket.destroy();
+    const isUnwanted = (): boolean => socket.destroyed || (direct && isCutOff(key));
+    if (isUnwanted()) return void socket.destroy();
     const count = add(requests, key);
-    if (count > 2 * maxRequestsPerSecond) cut(key);
-    if (count <= maxRequestsPerSecond && !cutOff.has(key)) {
-      response.once('finish', () => {
+    const share = shareOf(key);
+    if (count > 2 * share * maxRequestsPerSecond) cut(key);
+    if (count <= share * maxRequestsPerSecond && !isCutOff(key)) {
+      response.once('close', () => {
         const { statusCode } = response;
-        if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > maxRefusedPerSecond) cut(key);
+        if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > share * maxRefusedPerSecond) cut(key);
       });
-      return next();
+      const begin = (): void => (isUnwanted() ? void socket.destroy() : next());
+      if (inTurn(socket, response, begin)) return;
+      cut(key);
+      return void socket.destroy();
     }
     response.setHeader('Connection', 'close');
     const message = 'Too many requests come from your address, or too many that have to be refused: slow down.';
-    next(new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: cutOff.has(key) ? CUT_OFF_MS / 1000 : 1 }));
+    next(new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: isCutOff(key) ? CUT_OFF_MS / 1000 : 1 }));
   };
 }
 
@@ -81,4 +96,28 @@ function add(counts: Map<string, number>, key: string): number {
   const count = (counts.get(key) ?? 0) + 1;
   counts.set(key, count);
   return count;
+}
+
+/** Of each connection with a request under way, those behind it. */
+const lines = new WeakMap<Socket, (() => void)[]>();
+
+/**
+ * Begins the work on a request once those before it on its connection are answered.
+ * @returns false when too many wait already
+ */
+function inTurn(socket: Socket, response: Response, begin: () => void): boolean {
+  const line = lines.get(socket);
+  if (line && line.length >= MOST_PIPELINED) return false;
+  response.once('close', () => {
+    const next = lines.get(socket)?.shift();
+    if (next) next();
+    else lines.delete(socket);
+  });
+  if (line) {
+    line.push(begin);
+  } else {
+    lines.set(socket, []);
+    begin();
+  }
+  return true;
 }
