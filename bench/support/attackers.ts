@@ -34,8 +34,8 @@ const MOST_PIPELINED = 200;
 /** New connections in a row before others get their turn. */
 const REOPEN_PAUSE_MS = 50;
 const ADDRESSES = 8;
-/** Each flood comes from addresses of its own: what the server knows of the last one does not help it. */
-const NETWORKS: readonly Attack[] = ['slow headers', 'slow bodies', 'silence', 'rubbish', 'pipelined rubbish'];
+/** Each flood comes from a network of its own: what the server knows of the last one does not help it. */
+let networks = 0;
 
 /** What goes on until it is stopped. */
 interface Flood {
@@ -50,6 +50,7 @@ class SocketFlood implements Flood {
   private sent = 0;
   private answered = 0;
   private stopped = false;
+  private readonly network = networks++;
   private addresses = 0;
   private readonly target: URL;
   private readonly atOnce: number;
@@ -82,7 +83,7 @@ class SocketFlood implements Flood {
 
   private open(): void {
     const { hostname, port } = this.target;
-    const localAddress = `127.1.${NETWORKS.indexOf(this.attack)}.${1 + (this.addresses++ % ADDRESSES)}`;
+    const localAddress = `127.1.${this.network}.${1 + (this.addresses++ % ADDRESSES)}`;
     const socket = connect({ host: hostname, port: Number(port), localAddress });
     this.sockets.add(socket);
     socket.on('error', () => undefined); // `close` follows

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
+import { DatabaseClient } from '../../src/database/client.js';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { createCluster } from '../../src/database/embedded/cluster.js';
 import { prepareInstallation } from '../../src/database/embedded/installation.js';
@@ -28,8 +29,7 @@ export async function startPostgres(folder: string) {
 
 /** One connection for one piece of work. */
 export async function inDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(url);
-  client.on('error', () => undefined); // the query under way is told
+  const client = new DatabaseClient(url);
   await client.connect();
   try {
     return await work(client);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
+import { DatabaseClient } from './client.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 
 /** A process that holds an embedded PostgreSQL like a server does: it tells its URL, and stops when told to. */
@@ -141,8 +141,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 async function query(url: string, text: string): Promise<unknown[]> {
-  const client = new pg.Client(url);
-  client.on('error', () => undefined);
+  const client = new DatabaseClient(url);
   try {
     await client.connect();
     return (await client.query(text)).rows;

@@ -133,7 +133,6 @@ async function takeSeat(
 
 /** @throws Error when PostgreSQL does not answer, or is about to be stopped by the server that holds the lock alone */
 async function lockShared(client: pg.Client): Promise<void> {
-  client.on('error', () => undefined); // 'end' follows, and says all there is to know
   await client.connect();
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock_shared($1) AS locked', [
     USERS_LOCK,

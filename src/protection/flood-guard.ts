@@ -48,7 +48,6 @@ export function guardAgainstFloods(
   }, WINDOW_MS).unref();
 
   const isCutOff = (key: string): boolean => (letIn.get(key) ?? 0) > Date.now();
-  const shareOf = (key: string): number => (letIn.has(key) ? SHARE_ON_PROBATION : 1);
   const cut = (key: string): void => {
     if (!isCutOff(key)) logger.warn(`${key} floods this server: cut off for ${CUT_OFF_MS / 1000} s`);
     letIn.set(key, Date.now() + CUT_OFF_MS);
@@ -74,10 +73,10 @@ export function guardAgainstFloods(
     const isUnwanted = (): boolean => socket.destroyed || (direct && isCutOff(key));
     if (isUnwanted()) return void socket.destroy();
     const count = add(requests, key);
-    const share = shareOf(key);
+    const share = letIn.has(key) ? SHARE_ON_PROBATION : 1;
     if (count > 2 * share * maxRequestsPerSecond) cut(key);
     if (count <= share * maxRequestsPerSecond && !isCutOff(key)) {
-      response.once('close', () => {
+      response.once('finish', () => {
         const { statusCode } = response;
         if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > share * maxRefusedPerSecond) cut(key);
       });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import { migrate } from '../../src/data-source.js';
+import { DatabaseClient } from '../../src/database/client.js';
 import { createCluster, readPassword } from '../../src/database/embedded/cluster.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { prepareInstallation } from '../../src/database/embedded/installation.js';
@@ -39,14 +39,13 @@ export async function startPostgres(folder?: string): Promise<BreakablePostgres>
   const url = `postgresql://zerostate:${await readPassword(installation)}@127.0.0.1:${port}/zerostate`;
 
   const ask = async <Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> => {
-    const client = new pg.Client({
+    const client = new DatabaseClient({
       connectionString: url,
       connectionTimeoutMillis: 5000,
       query_timeout: 30_000,
       // Also while everybody else may only read.
       options: '-c default_transaction_read_only=off',
     });
-    client.on('error', () => undefined); // the query under way is told
     try {
       await client.connect();
       return (await client.query<Row>(sql, values)).rows;

@@ -10,6 +10,9 @@ import { forgeToken, inSeconds } from './tokens.js';
 
 const JWT_SECRET = 'a secret of the tests, long enough to sign';
 const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
+/** Deeper than any parser may follow. */
+const DEEP_ARRAY = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+const DEEP_OBJECT = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
 /** Requests under way at a time. */
 const WIDTH = 8;
 
@@ -207,7 +210,7 @@ describe('bad input', () => {
     });
 
     it('a body that is JSON but no object', async () => {
-      const bodies = ['null', 'true', '7', '"text"', '[]', '[{}]', `${'['.repeat(100_000)}${']'.repeat(100_000)}`];
+      const bodies = ['null', 'true', '7', '"text"', '[]', '[{}]', DEEP_ARRAY];
       await refused(
         readingJson().flatMap((operation) => bodies.map((body) => attack(operation, 'no object', body, [400]))),
       );
@@ -237,8 +240,8 @@ describe('bad input', () => {
         '{"a":1 "b":2}',
         '[1 2]',
         '\ufeff{}',
-        `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
-        `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+        DEEP_ARRAY,
+        DEEP_OBJECT,
       ];
       const anything = operations.filter(({ reads, schema }) => reads === 'application/json' && !schema?.$ref);
       await refused(
@@ -265,8 +268,8 @@ describe('bad input', () => {
         String.raw`"\u0000"`,
         String.raw`"\ud800"`,
         JSON.stringify('x'.repeat(5000)),
-        `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
-        `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+        DEEP_ARRAY,
+        DEEP_OBJECT,
       ];
       await refused(
         readingJson().flatMap((operation) =>
@@ -309,10 +312,9 @@ describe('bad input', () => {
 
     it('a member that nobody knows, named in the answer', async () => {
       const names = ['surplus', 'id', 'role', 'user_id', '__proto__', 'constructor', 'prototype', 'hasOwnProperty', ''];
-      const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
       const attacks = readingJson().flatMap((operation) => [
         ...names.map((name) => attack(operation, name, withMember(operation, name, '{"admin":true}'), [400])),
-        attack(operation, 'deep', withMember(operation, 'deep', deep), [400]),
+        attack(operation, 'deep', withMember(operation, 'deep', DEEP_ARRAY), [400]),
       ]);
       const answers = await refused(attacks);
       const unnamed = answers.filter(({ what, answer }) => {
@@ -507,7 +509,7 @@ describe('bad input', () => {
 
     it('reaches the agent unchanged, and harms nothing that is written together with it', async () => {
       const goods = Array.from({ length: 50 }, (_, index) => JSON.stringify({ good: index }));
-      const refusedOnes = ['{"n":1e999}', '[-1e999]', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'null'];
+      const refusedOnes = ['{"n":1e999}', '[-1e999]', DEEP_ARRAY, 'null'];
       const [submission] = operations.filter(({ id }) => id === 'submitTask');
       const bodyWith = (input: string) =>
         `{"required_capabilities":["hex"],"budget":1,"description":"odd","input":${input}}`;

@@ -68,7 +68,7 @@ describe('an agent that', () => {
     expect(Buffer.byteLength(lines.join(''))).toBeLessThanOrEqual(3 * maxStderrBytes);
 
     await expectService();
-    await until('memory is given back', () => memoryIsBack());
+    await until('memory is given back', memoryIsBack);
     expect(sandboxProcesses().length).toBeLessThanOrEqual(MOST_PROCESSES);
     blobs.clear();
     blobs.set(wellBehaved.ref, Buffer.from(await good()));
@@ -78,7 +78,7 @@ describe('an agent that', () => {
 describe('after all of them', () => {
   it('every process that is left holds no more memory than one that has done nothing', async () => {
     await expectService();
-    await until('memory is given back', () => memoryIsBack());
+    await until('memory is given back', memoryIsBack);
   });
 
   it('the walls around each process stand, or the sandbox has said which do not', () => {
