@@ -83,7 +83,7 @@ export function guardAgainstFloods(
       const begin = (): void => (isUnwanted() ? void socket.destroy() : next());
       if (inTurn(socket, response, begin)) return;
       cut(key);
-      return void socket.destroy();
+      if (isUnwanted()) return void socket.destroy();
     }
     response.setHeader('Connection', 'close');
     const message = 'Too many requests come from your address, or too many that have to be refused: slow down.';

@@ -112,6 +112,12 @@ describe('protection', () => {
     expect(await huge.ended).toMatch(/^HTTP\/1.1 431 /);
   });
 
+  it('answers a connection of its proxy before it ends it, when too many requests wait on it', async () => {
+    const ahead = 'GET /health/live HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n';
+    const pipelined = await raw(ahead.repeat(10));
+    expect(await pipelined.ended).toContain('"code":"RATE_LIMITED"');
+  });
+
   it('lets browsers in from the listed origins only, sets its headers, and no cookie', async () => {
     const ask = (origin: string) => fetch(`${here.url}/health/live`, { headers: { origin } });
     const listed = await ask('https://app.example.test');
