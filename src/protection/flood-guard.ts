@@ -31,9 +31,10 @@ const MOST_PIPELINED = 4;
  */
 export function guardAgainstFloods(
   server: Server,
-  { maxConnectionsPerAddress, maxRequestsPerSecond, maxRefusedPerSecond, trustProxy }: ProtectionConfig,
+  { rateLimits, maxConnectionsPerAddress, maxRequestsPerSecond, maxRefusedPerSecond, trustProxy }: ProtectionConfig,
 ): (request: Request, response: Response, next: NextFunction) => void {
   const direct = trustProxy === false;
+  const maxPipelined = rateLimits ? MOST_PIPELINED : Infinity;
   const logger = new Logger('Protection');
   const connections = new Map<string, number>();
   /** Address to the time at which it is, or was, let in again. */
@@ -81,7 +82,7 @@ export function guardAgainstFloods(
         if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > share * maxRefusedPerSecond) cut(key);
       });
       const begin = (): void => (isUnwanted() ? void socket.destroy() : next());
-      if (inTurn(socket, response, begin)) return;
+      if (inTurn(socket, response, begin, maxPipelined)) return;
       cut(key);
       if (isUnwanted()) return void socket.destroy();
     }
@@ -104,9 +105,9 @@ const lines = new WeakMap<Socket, (() => void)[]>();
  * Begins the work on a request once those before it on its connection are answered.
  * @returns false when too many wait already
  */
-function inTurn(socket: Socket, response: Response, begin: () => void): boolean {
+function inTurn(socket: Socket, response: Response, begin: () => void, maxWaiting: number): boolean {
   const line = lines.get(socket);
-  if (line && line.length >= MOST_PIPELINED) return false;
+  if (line && line.length >= maxWaiting) return false;
   response.once('close', () => {
     const next = lines.get(socket)?.shift();
     if (next) next();
