@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
 import { JwtService, TokenExpiredError } from '@nestjs/jwt';
 import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
+import type { Environment } from '../config/index.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
@@ -16,11 +18,15 @@ const MOST_VERIFIED = 10_000;
 export class AccessTokens {
   /** A client sends the same token with each of its requests: signature and claims are checked once. The oldest first. */
   private readonly verified = new Map<string, Caller>();
+  private readonly ttl: number;
 
   constructor(
     private readonly jwt: JwtService,
     private readonly revocations: Revocations,
-  ) {}
+    config: ConfigService<Environment, true>,
+  ) {
+    this.ttl = config.get('auth', { infer: true }).accessTokenTtl;
+  }
 
   issue(caller: { id: string; role: Caller['role']; sessionId: string }): string {
     return this.jwt.sign({ role: caller.role, sid: caller.sessionId }, { subject: caller.id });
@@ -36,11 +42,11 @@ export class AccessTokens {
   }
 
   private check(token: string): Caller {
-    const { sub, sid, role, exp, aud } = this.claims(token);
+    const { sub, sid, role, aud, expiresAt } = this.claims(token);
     const ids = typeof sub === 'string' && isId(sub) && typeof sid === 'string' && isId(sid);
     // A token with an audience was made for something narrower than the API.
-    if (!ids || (role !== 'user' && role !== 'admin') || typeof exp !== 'number' || aud !== undefined) throw invalid();
-    const caller: Caller = { id: sub, role, sessionId: sid, expiresAt: exp * 1000 };
+    if (!ids || (role !== 'user' && role !== 'admin') || aud !== undefined) throw invalid();
+    const caller: Caller = { id: sub, role, sessionId: sid, expiresAt };
     if (this.verified.size >= MOST_VERIFIED) this.verified.delete(this.verified.keys().next().value as string);
     this.verified.set(token, caller);
     return caller;
@@ -60,13 +66,23 @@ export class AccessTokens {
 
   /** @returns whoever it was issued for, as that caller may act now @throws AppError as `verify` */
   verifyPass(pass: string, audience: string): Caller {
-    const { sub, sid, role, exp, aud, key } = this.claims(pass);
-    if (aud !== audience || typeof sub !== 'string' || typeof exp !== 'number') throw invalid();
+    const { sub, sid, role, aud, key, expiresAt } = this.claims(pass);
+    if (aud !== audience || typeof sub !== 'string') throw invalid();
     // Signed by us for exactly this: its members are as `issuePass` wrote them.
-    return this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt: exp * 1000 } as Caller);
+    return this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt } as Caller);
   }
 
-  private claims(token: string): Partial<Record<'sub' | 'sid' | 'role' | 'exp' | 'aud' | 'key', unknown>> {
+  /**
+   * What is signed in a token, and when it ends. One that was issued while `ACCESS_TOKEN_TTL` was longer ends as one of today's:
+   * revocations are not remembered for longer.
+   */
+  private claims(token: string): Claims & { expiresAt: number } {
+    const { iat, exp, ...claims } = this.genuine(token);
+    if (typeof iat !== 'number' || typeof exp !== 'number') throw invalid();
+    return { ...claims, expiresAt: Math.min(exp, iat + this.ttl) * 1000 };
+  }
+
+  private genuine(token: string): Claims & { iat?: unknown; exp?: unknown } {
     try {
       return this.jwt.verify(token);
     } catch (error) {
@@ -74,6 +90,8 @@ export class AccessTokens {
     }
   }
 }
+
+type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key', unknown>>;
 
 const invalid = (): AppError =>
   new AppError('unauthorised', 'TOKEN_INVALID', 'The access token is not valid: log in again.');

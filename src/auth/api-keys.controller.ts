@@ -23,7 +23,8 @@ export class ApiKeysController {
   @ApiCreatedResponse({ type: NewApiKeyDto, description: 'The key. Keep `key`: nobody can show it again.' })
   @ApiProblems(400, 401, 413, 415, 429)
   @ApiProblem(403, {
-    meaning: 'A scope is beyond what you may do (`SCOPE_NOT_YOURS`), or there are too many keys (`QUOTA_EXCEEDED`).',
+    meaning:
+      'A scope is beyond what you may do (`SCOPE_NOT_YOURS`), the key would outlive the one it is made with (`EXPIRY_NOT_YOURS`), or there are too many keys (`QUOTA_EXCEEDED`).',
     code: 'SCOPE_NOT_YOURS',
     detail: 'You cannot give what you may not do: admin.',
   })

@@ -40,7 +40,7 @@ export class ApiKeys {
 
   /**
    * @returns the key as kept, and the secret, which nobody can show again
-   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `exhausted` `QUOTA_EXCEEDED`
+   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`
    */
   async create(
     caller: Caller,
@@ -51,6 +51,11 @@ export class ApiKeys {
     const surplus = scopes.filter((scope) => !own.includes(scope));
     if (surplus.length > 0) {
       throw new AppError('forbidden', 'SCOPE_NOT_YOURS', `You cannot give what you may not do: ${surplus.join(', ')}.`);
+    }
+    if (caller.key && (expiresAt?.getTime() ?? Infinity) > caller.expiresAt) {
+      const latest = new Date(caller.expiresAt).toISOString();
+      const detail = `A key that is made with a key expires no later than that one: set expires_at to ${latest} or earlier.`;
+      throw new AppError('forbidden', 'EXPIRY_NOT_YOURS', detail);
     }
     const secret = `zsk_${randomBytes(32).toString('base64url')}`;
     const id = newId();
@@ -72,7 +77,7 @@ export class ApiKeys {
         scopes,
         expiresAt,
       });
-      const details = { key_id: id, scopes };
+      const details = { key_id: id, scopes, ...(caller.key && { made_with_key_id: caller.key.id }) };
       const entry = { type: 'api_key.created', actorId: caller.id, subjectId: caller.id, address, details } as const;
       await this.audit.record(entry, transaction);
     });

@@ -8,7 +8,7 @@ import type { Environment } from '../config/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
 import { LoginThrottle } from './login-throttle.js';
-import { hashPassword, verifyNothing, verifyPassword } from './password.js';
+import { hashPassword, verifyPassword } from './password.js';
 import { type OpenSession, Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
 
@@ -80,7 +80,7 @@ export class AuthService {
   async login(email: string, password: string, address: string): Promise<OpenSession> {
     await this.attempt(email, address);
     const user = await this.users.findOneBy({ email });
-    const matches = user ? await verifyPassword(user.passwordHash, password) : await verifyNothing(password);
+    const matches = await verifyPassword(user?.passwordHash, password);
     if (!user || !matches) {
       await this.audit.record({ type: 'login.failed', subjectId: user?.id, address });
       throw wrongCredentials();
@@ -146,8 +146,16 @@ export class AuthService {
   }
 
   private async attempt(email: string, address: string): Promise<void> {
-    const refusal = await this.throttle.attempt(email, address);
-    if (refusal) throw refusal;
+    const throttled = await this.throttle.attempt(email, address);
+    if (!throttled) return;
+    const { limit, isFirst, retryAfter } = throttled;
+    if (isFirst) {
+      const user = await this.users.findOneBy({ email });
+      await this.audit.record({ type: 'login.throttled', subjectId: user?.id, address, details: { limit } });
+    }
+    throw new AppError('exhausted', 'TOO_MANY_ATTEMPTS', `Too many attempts failed: try again in ${retryAfter} s.`, {
+      retryAfter,
+    });
   }
 
   private async insert(

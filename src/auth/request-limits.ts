@@ -35,9 +35,9 @@ export class RequestLimits {
   }
 }
 
-/** Health is asked by machines that must not be told to wait. */
-function classOf(request: Request): RouteClass | undefined {
-  const { path, method } = request;
+/** Health is asked by machines that must not be told to wait. The router heeds neither case nor a slash at the end. */
+function classOf({ path: asked, method }: Request): RouteClass | undefined {
+  const path = asked.toLowerCase().replace(/\/$/, '');
   if (path.startsWith('/health')) return undefined;
   if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
   if (method === 'GET' || method === 'HEAD') return 'read';

@@ -6,7 +6,15 @@ import { ProblemFilter } from '../common/problem.filter.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
-import { guardAgainstFloods, isStreamedJson, limitBodyTime, limitConnections, shedLoad } from '../protection/index.js';
+import {
+  guardAgainstFloods,
+  isBinary,
+  isStreamedJson,
+  limitBodyTime,
+  limitConnections,
+  shedLoad,
+  soundAddress,
+} from '../protection/index.js';
 import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
 
@@ -25,6 +33,7 @@ export async function configureHttp(
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);
+  app.use(nameSender);
   const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
   app.use(refuseFloods);
   app.use(traceAndLog);
@@ -59,10 +68,18 @@ export function answerTheRest(app: NestExpressApplication): void {
   );
 }
 
+/** From here on `request.ip` is an address, whatever a proxy has said. */
+function nameSender(request: Request, _response: Response, next: NextFunction): void {
+  const { ip, socket } = request;
+  const address = soundAddress(ip, socket);
+  if (address !== ip) Object.defineProperty(request, 'ip', { value: address });
+  next();
+}
+
 /** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */
 function refuseOtherBodies(request: Request, _response: Response, next: NextFunction): void {
   // `is` answers null for a request without a body, but takes `Content-Length: 0`, as browsers send it, for one.
-  const readable = request.path.endsWith('/binary') ? ['json', 'multipart/form-data', 'application/wasm'] : ['json'];
+  const readable = isBinary(request.path) ? ['json', 'multipart/form-data', 'application/wasm'] : ['json'];
   if (request.headers['content-length'] === '0' || request.is(readable) !== false) return next();
   next(new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.'));
 }

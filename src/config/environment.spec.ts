@@ -34,6 +34,8 @@ describe('the environment', () => {
   });
 
   it.each([
+    ['TRUST_PROXY', 'true'],
+    ['TRUST_PROXY', '10.0.0.0/8, proxy.example'],
     ['PORT', 'http'],
     ['PORT', '65536'],
     ['PORT', '80.5'],
@@ -119,6 +121,14 @@ describe('the environment', () => {
       forcePathStyle: true,
     });
     expect(parseEnvironment({ S3_BUCKET: 'binaries' }).storage.s3?.forcePathStyle).toBe(false);
+  });
+
+  it.each([
+    ['0', false],
+    ['2', 2],
+    ['loopback, 10.0.0.0/8', ['loopback', '10.0.0.0/8']],
+  ])('reads of TRUST_PROXY=%s which proxies there are', (given, trustProxy) => {
+    expect(parseEnvironment({ TRUST_PROXY: given }).protection.trustProxy).toEqual(trustProxy);
   });
 
   it('reads lists with spaces, and a role that is named twice once', () => {

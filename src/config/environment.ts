@@ -1,3 +1,4 @@
+import { isIP, isIPv4 } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 
@@ -334,6 +335,16 @@ const url = (...protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
   });
+/** Whether Express's `trust proxy` takes it. */
+const isTrustable = (proxies: false | number | string[]): boolean =>
+  !Array.isArray(proxies) || proxies.every((proxy) => PROXIES_BY_NAME.includes(proxy) || isNetwork(proxy));
+const PROXIES_BY_NAME = ['loopback', 'linklocal', 'uniquelocal'];
+function isNetwork(text: string): boolean {
+  const [address, range, ...rest] = text.split('/');
+  const bits = isIP(address) === 6 ? 128 : 32;
+  return isIP(address) > 0 && rest.length === 0 && (range === undefined || isWithin(range, bits) || isIPv4(range));
+}
+const isWithin = (text: string, most: number): boolean => /^\d{1,3}$/.test(text) && Number(text) <= most;
 const list = (fallback: string) =>
   z
     .string()
@@ -544,7 +555,10 @@ export const variables = z
       .string()
       .regex(/^(false|\d{1,2}|[\w.:/,\s-]+)$/, 'must be false, a number of proxies, or their addresses')
       .default('false')
-      .transform((text) => (text === 'false' ? false : /^\d+$/.test(text) ? Number(text) : text.split(/\s*,\s*/)))
+      .transform((text) =>
+        /^(false|0+)$/.test(text) ? false : /^\d+$/.test(text) ? Number(text) : text.split(/\s*,\s*/),
+      )
+      .refine(isTrustable, 'must be false, a number of proxies, or their addresses')
       .describe('Proxies whose X-Forwarded-For is believed: how many, or their addresses; false for none'),
     MAX_CONNECTIONS: integer(20_000, 1).describe('Connections one process holds at a time'),
     MAX_CONNECTIONS_PER_ADDRESS: integer(2000, 1).describe(

@@ -36,6 +36,8 @@ export class EventFeed {
     }
     const lastEventId = request.header('last-event-id') ?? '';
     const afterSeq = /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : query.after_seq;
+    // Whoever has left already is not told to have left any more.
+    if (response.destroyed) return;
     const address = request.ip ?? '';
     this.limits.check(caller.id, address);
     response.on('close', this.limits.take(caller.id, address));

@@ -6,12 +6,20 @@ import type { Subscriber } from './hub.js';
 
 /** Below the 30–60 s after which proxies cut a silent connection, ms. */
 const KEEP_ALIVE_MS = 15_000;
-/** A reader this far behind the live feed is cut off; it comes back with `Last-Event-ID` and reads from the table. Bytes. */
-const MAX_BUFFERED = 1024 * 1024;
+/**
+ * A reader this far behind the live feed, for a moment or at all, is cut off; it comes back with `Last-Event-ID` and reads from the
+ * table. What a turn brings waits at least until its end, however fast it reads. Bytes.
+ */
+const BUFFERED_FOR_LONG = 1024 * 1024;
+const BUFFERED_AT_ALL = 8 * 1024 * 1024;
+/** How long a moment is, ms. */
+const GRACE_MS = 1000;
 
 /** One response as a stream of server-sent events (WHATWG HTML, section 9.2). */
 export class EventStreamResponse implements Subscriber {
   private keepAlive: NodeJS.Timeout | undefined;
+  /** Since when it has been, milliseconds since the epoch. */
+  private behindSince = Infinity;
 
   /** @param isLast the event after which the stream ends */
   constructor(
@@ -36,7 +44,10 @@ export class EventStreamResponse implements Subscriber {
   /** A live event. */
   deliver(event: FeedEvent): void {
     this.send(event);
-    if (this.response.writableLength > MAX_BUFFERED) this.response.destroy();
+    const { writableLength } = this.response;
+    if (writableLength <= BUFFERED_FOR_LONG) this.behindSince = Infinity;
+    else this.behindSince = Math.min(this.behindSince, Date.now());
+    if (writableLength > BUFFERED_AT_ALL || Date.now() - this.behindSince > GRACE_MS) this.response.destroy();
   }
 
   send(event: FeedEvent): void {

@@ -64,18 +64,24 @@ export class FanOut<R extends Receiver> {
   private send(event: FeedEvent, receivers: Receiver[]): void {
     if (receivers.length === 0) return;
     const bytes = JSON.stringify(event).length;
-    for (const receiver of receivers) {
-      if (receiver.queuedBytes === 0) receiver.queuedSince = Date.now();
-      receiver.queuedBytes += bytes;
-    }
+    for (const receiver of receivers) queue(receiver, bytes);
     // A socket is in a room that has its own id for a name.
     this.server.local.to(receivers.map(({ socket }) => socket.id)).emit('event', event);
     this.delivered += receivers.length;
   }
 }
 
-const isLagging = ({ queuedBytes, queuedSince }: Receiver): boolean =>
-  queuedBytes > QUEUED_AT_ALL || (queuedBytes > QUEUED_FOR_LONG && Date.now() - queuedSince > GRACE_MS);
+/** Counts what is about to be handed to the connection. */
+export function queue(receiver: Receiver, bytes: number): void {
+  if (receiver.queuedBytes === 0) receiver.queuedSince = Date.now();
+  receiver.queuedBytes += bytes;
+}
+
+/** Whether more waits for the client than may ever. */
+export const isFull = ({ queuedBytes }: Receiver): boolean => queuedBytes > QUEUED_AT_ALL;
+
+const isLagging = (receiver: Receiver): boolean =>
+  isFull(receiver) || (isBehind(receiver) && Date.now() - receiver.queuedSince > GRACE_MS);
 
 /** Whether more of the past has to wait until the client has taken some. */
 export const isBehind = ({ queuedBytes }: Receiver): boolean => queuedBytes > QUEUED_FOR_LONG;

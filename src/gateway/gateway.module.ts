@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
+import { ProtectionModule } from '../protection/index.js';
 import { TasksModule } from '../tasks/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { EventFeed } from './event-feed.service.js';
@@ -14,7 +15,7 @@ import { TopicAccess } from './topic-access.js';
 
 /** Present in processes with the role `api`. */
 @Module({
-  imports: [AuthModule, AgentsModule, FeedModule, TasksModule],
+  imports: [AuthModule, AgentsModule, FeedModule, ProtectionModule, TasksModule],
   controllers: [EventsController, GatewayController],
   providers: [Hub, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
 })

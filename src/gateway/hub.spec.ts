@@ -77,6 +77,25 @@ describe('a subscription', () => {
     expect([...first.past(), ...second.past()]).toEqual(Array.from({ length: 6001 }, (_, index) => index + 1));
   });
 
+  it('to a past of large events carries about a megabyte of them, and the rest when asked again', async () => {
+    const { hub, feed } = await open();
+    feed.append(...Array.from({ length: 100 }, () => ({ ...task(), data: { text: 'x'.repeat(64 * 1024) } })));
+    const first = await subscribe(hub, TASK, 0);
+    expect(first.replay?.complete).toBe(false);
+    expect(first.past()).toEqual(Array.from({ length: 16 }, (_, index) => index + 1));
+    const rest = await subscribe(hub, TASK, 90);
+    expect(rest.replay?.complete).toBe(true);
+    expect(rest.past()).toEqual([91, 92, 93, 94, 95, 96, 97, 98, 99, 100]);
+  });
+
+  it('tells where to resume when it ends, and nothing for a topic that was not followed', async () => {
+    const { hub, feed } = await open();
+    feed.append(task(), task());
+    const reader = await subscribe(hub, TASK, 0);
+    expect(hub.unsubscribe(TASK, reader)).toBe(2);
+    expect(hub.unsubscribe(TASK, reader)).toBeUndefined();
+  });
+
   it('ends with unsubscribe, for this topic and this subscriber alone', async () => {
     const { hub, feed } = await open();
     const [leaving, staying] = [await subscribe(hub, TASK), await subscribe(hub, TASK)];
@@ -188,7 +207,7 @@ async function subscribe(hub: Hub, topic: Topic, afterSeq?: number, reader = col
   return reader;
 }
 
-type Draft = Pick<FeedEvent, 'task_id' | 'user_id'> & Partial<Pick<FeedEvent, 'type'>>;
+type Draft = Pick<FeedEvent, 'task_id' | 'user_id'> & Partial<Pick<FeedEvent, 'type' | 'data'>>;
 
 const task = (id = TASK.id): Draft => ({ task_id: id, user_id: null });
 

@@ -80,15 +80,18 @@ export class Hub implements OnApplicationBootstrap {
     }
   }
 
-  /** @returns the cursor to resume the topic after: everything up to there has been delivered */
-  unsubscribe(topic: Topic, subscriber: Subscriber): number {
+  /**
+   * @returns the cursor to resume the topic after: everything up to there has been delivered; undefined when it was not
+   * subscribed
+   */
+  unsubscribe(topic: Topic, subscriber: Subscriber): number | undefined {
     const key = topicName(topic);
     const subscriptions = this.topics.get(key);
     const subscription = subscriptions?.get(subscriber);
-    subscriptions?.delete(subscriber);
-    if (subscriptions?.size === 0) this.topics.delete(key);
-    if (subscription?.gathered) return subscription.replayedTo;
-    return Math.max(subscription?.replayedTo ?? 0, this.position);
+    if (!subscriptions || !subscription) return undefined;
+    subscriptions.delete(subscriber);
+    if (subscriptions.size === 0) this.topics.delete(key);
+    return subscription.gathered ? subscription.replayedTo : Math.max(subscription.replayedTo, this.position);
   }
 
   /** A topic's events after a cursor, oldest first. */
@@ -140,13 +143,17 @@ export class Hub implements OnApplicationBootstrap {
   private async read(topic: Topic, afterSeq: number, most: number): Promise<Replay> {
     const events: FeedEvent[] = [];
     let size = 0;
-    while (events.length < most && size < MAX_REPLAY_SIZE) {
+    let complete = false;
+    while (!complete && events.length < most && size < MAX_REPLAY_SIZE) {
       const page = await this.history(topic, events.at(-1)?.seq ?? afterSeq, PAGE);
-      events.push(...page);
-      if (page.length < PAGE) return { events, complete: true, ...(await this.gapAfter(afterSeq)) };
-      size += page.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
+      complete = page.length < PAGE;
+      for (const event of page) {
+        if (size >= MAX_REPLAY_SIZE) complete = false;
+        else events.push(event);
+        size += JSON.stringify(event.data).length;
+      }
     }
-    return { events, complete: false, ...(await this.gapAfter(afterSeq)) };
+    return { events, complete, ...(await this.gapAfter(afterSeq)) };
   }
 
   private dispatch(events: FeedEvent[]): void {

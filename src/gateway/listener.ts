@@ -1,11 +1,17 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Socket } from 'socket.io';
 import type { Caller, LastingConnection } from '../auth/index.js';
-import type { AppError } from '../common/app-error.js';
+import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
-import type { FanOut, Receiver } from './fan-out.js';
+import { type FanOut, isBehind, type Receiver } from './fan-out.js';
 import type { Subscriber } from './hub.js';
 import { MessageBudget } from './message-budget.js';
 import type { Topic } from './topic.js';
+
+/** Subscriptions of one connection that may wait for their turn. */
+const MAX_WAITING = 100;
+/** How often a replay looks whether its client has taken what it was sent, ms. */
+const DRAIN_POLL_MS = 20;
 
 /**
  * One client of the socket gateway: what it follows, by whose access, and what waits for it. There are ten thousand of them
@@ -19,6 +25,9 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
   queuedSince = 0;
   /** Gives its place back; unset before it has one. */
   leave?: () => void;
+  /** Ends with the last of those that wait for their turn; unset when none does. */
+  private turns?: Promise<void>;
+  private waiting = 0;
 
   /**
    * @param caller by whom it is held now: `auth.refresh` changes it
@@ -33,6 +42,32 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
 
   deliver(event: FeedEvent): void {
     this.fanOut.add(event, this);
+  }
+
+  /**
+   * Runs one after the other what sends the past, each when the client has taken most of what was sent before: it may ask for
+   * more than it reads.
+   * @throws AppError `exhausted` `TOO_MANY_MESSAGES`
+   */
+  async inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.waiting >= MAX_WAITING) {
+      throw new AppError('exhausted', 'TOO_MANY_MESSAGES', 'Too many subscriptions wait: read the answers first.');
+    }
+    this.waiting += 1;
+    const turn = (this.turns ?? Promise.resolve()).then(() => this.caughtUp()).then(work);
+    const over = turn
+      .catch(() => undefined)
+      .then(() => {
+        this.waiting -= 1;
+        if (this.waiting === 0) this.turns = undefined;
+      });
+    this.turns = over;
+    await turn;
+  }
+
+  /** Resolves when most of what waited for the client has been taken, or it has left. */
+  async caughtUp(): Promise<void> {
+    while (this.socket.connected && isBehind(this)) await pause(DRAIN_POLL_MS);
   }
 
   onAccessEnded(reason: AppError): void {

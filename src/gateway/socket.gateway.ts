@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -13,8 +12,9 @@ import {
 import type { Server, Socket } from 'socket.io';
 import { AccessTokens, ApiKeys, assertScope, type Caller, LastingAccess } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
+import { FailedHandshakes } from '../protection/index.js';
 import { ConnectionLimits } from './connection-limits.js';
-import { FanOut, isBehind } from './fan-out.js';
+import { FanOut, isFull, queue } from './fan-out.js';
 import { Hub, PAGE, type Replay } from './hub.js';
 import { Listener } from './listener.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
@@ -24,8 +24,8 @@ import type { Handshake } from './websocket.adapter.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
-/** How often a replay looks whether its client has taken what it was sent, ms. */
-const DRAIN_POLL_MS = 20;
+/** What an acknowledgement without events takes at the most, bytes. */
+const ACKNOWLEDGEMENT = 256;
 
 /**
  * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
@@ -46,6 +46,8 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   private readonly logger = new Logger('Gateway');
   /** By connection of the transport. */
   private readonly listeners = new Map<Client['conn'], Listener>();
+  /** Connections of the transport that have asked to be let in. */
+  private readonly greeted = new WeakSet<Client['conn']>();
   private fanOut: FanOut<Listener>;
   private laggingCount = 0;
 
@@ -55,6 +57,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     private readonly lasting: LastingAccess,
     private readonly topicAccess: TopicAccess,
     private readonly limits: ConnectionLimits,
+    private readonly failures: FailedHandshakes,
     private readonly hub: Hub,
   ) {}
 
@@ -64,7 +67,11 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       (socket, next) =>
         void this.admit(socket).then(
           () => next(),
-          (error) => next(handshakeError(error)),
+          (error) => {
+            next(handshakeError(error));
+            // It has been told by then. Whoever has other credentials comes again.
+            setImmediate(() => socket.conn.close());
+          },
         ),
     );
     // Once a connection takes what waits for it, nothing does.
@@ -87,6 +94,9 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const forget = this.lasting.keep(listener);
     listener.leave = () => (release(), forget());
     client.use((packet, next) => {
+      queue(listener, ACKNOWLEDGEMENT);
+      // It asks and does not read: there is no way to tell it.
+      if (isFull(listener)) return client.conn.close(true);
       if (listener.budget.spend()) return next();
       const acknowledge: unknown = packet.at(-1);
       if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
@@ -111,13 +121,22 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   async subscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown, @Ack() ack: unknown): Promise<void> {
     const answer: (acknowledgement: Acknowledgement) => void =
       typeof ack === 'function' ? (ack as never) : () => undefined;
-    const { caller } = client.data;
+    const listener = client.data;
+    const { caller } = listener;
     try {
       const { topic, afterSeq } = parseSubscription(body);
       await this.topicAccess.authorise(caller, topic);
-      await this.follow(client.data, topic, afterSeq, ({ events, ...past }) =>
-        answer({ ok: true, ...past, events: events.map((event) => asSeenBy(caller, event)) }),
-      );
+      reserve(listener, topic);
+      await listener.inTurn(async () => {
+        // Unsubscribed while it waited, or told that it lags.
+        if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
+        await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
+          const events = past.map((event) => asSeenBy(caller, event));
+          for (const event of events) queue(listener, JSON.stringify(event).length);
+          if (!rest.complete) listener.topics.delete(topicName(topic));
+          answer({ ok: true, ...rest, events });
+        });
+      });
     } catch (error) {
       if (!(error instanceof AppError)) this.logger.error(`a subscription failed: ${(error as Error).stack}`);
       answer(toRefusal(error));
@@ -166,9 +185,17 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   /** @throws AppError when the handshake is refused */
   private async admit(socket: Socket): Promise<void> {
-    const caller = await this.authenticate(socket.handshake.auth);
-    parseCursor(socket.handshake.auth.after_seq);
     const { ip } = socket.request as Handshake;
+    if (this.greeted.has(socket.conn)) {
+      throw new AppError('conflict', 'ALREADY_CONNECTED', 'A connection has one handshake: open another.');
+    }
+    this.greeted.add(socket.conn);
+    await this.failures.check(ip);
+    const caller = await this.authenticate(socket.handshake.auth).catch(async (error: unknown) => {
+      if (error instanceof AppError) await this.failures.count(ip);
+      throw error;
+    });
+    parseCursor(socket.handshake.auth.after_seq);
     this.limits.check(caller.id, ip);
     socket.data = new Listener(socket, caller, ip, this.fanOut);
   }
@@ -187,16 +214,18 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   private async followUser(listener: Listener, afterSeq: number | undefined): Promise<void> {
     const { socket, caller } = listener;
     let cursor = afterSeq;
+    const topic: Topic = { kind: 'user', id: caller.id };
     let complete = false;
     while (!complete && socket.connected) {
       const deliver = (past: Replay): void => {
-        if (past.gap) socket.emit('gap', { topic: `user:${caller.id}`, oldest_seq: past.oldest_seq });
+        if (past.gap) socket.emit('gap', { topic: topicName(topic), oldest_seq: past.oldest_seq });
         for (const event of past.events) listener.deliver(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
       };
-      await this.follow(listener, { kind: 'user', id: caller.id }, cursor, deliver, PAGE);
-      while (!complete && socket.connected && isBehind(listener)) await pause(DRAIN_POLL_MS);
+      reserve(listener, topic);
+      await this.follow(listener, topic, cursor, deliver, PAGE);
+      if (!complete) await listener.caughtUp();
     }
   }
 
@@ -207,11 +236,6 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     replay: (past: Replay) => void,
     most?: number,
   ): Promise<void> {
-    const key = topicName(topic);
-    if (!listener.topics.has(key) && listener.topics.size >= MAX_TOPICS) {
-      throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
-    }
-    listener.topics.set(key, topic);
     await this.hub.subscribe(topic, listener, afterSeq, replay, most);
     // The client may have left while the past was read.
     if (listener.socket.disconnected) this.hub.unsubscribe(topic, listener);
@@ -219,15 +243,17 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */
   private tellLagging(listener: Listener): void {
+    const topics = this.giveUpTopics(listener);
+    if (topics.length === 0) return;
     this.laggingCount += 1;
-    listener.socket.emit('lagging', { topics: this.giveUpTopics(listener) });
+    listener.socket.emit('lagging', { topics });
   }
 
   private giveUpTopics(listener: Listener): { topic: string; after_seq: number }[] {
-    const cursors = [...listener.topics].map(([name, topic]) => ({
-      topic: name,
-      after_seq: this.hub.unsubscribe(topic, listener),
-    }));
+    const cursors = [...listener.topics].flatMap(([name, topic]) => {
+      const cursor = this.hub.unsubscribe(topic, listener);
+      return cursor === undefined ? [] : [{ topic: name, after_seq: cursor }];
+    });
     listener.topics.clear();
     return cursors;
   }
@@ -252,6 +278,15 @@ const TOO_MANY_MESSAGES: Refusal = {
 function forgetHandshake(client: Client): void {
   Object.assign(client, { handshake: {} });
   Object.assign(client.request, { headers: {}, rawHeaders: [] });
+}
+
+/** @throws AppError `exhausted` `TOO_MANY_TOPICS` */
+function reserve({ topics }: Listener, topic: Topic): void {
+  const name = topicName(topic);
+  if (!topics.has(name) && topics.size >= MAX_TOPICS) {
+    throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
+  }
+  topics.set(name, topic);
 }
 
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {

@@ -4,6 +4,7 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import proxyAddr from 'proxy-addr';
 import type { Server, ServerOptions, Socket } from 'socket.io';
+import { soundAddress } from '../protection/index.js';
 
 /** The request of a handshake. */
 export interface Handshake extends IncomingMessage {
@@ -54,7 +55,8 @@ export class WebSocketAdapter extends IoAdapter {
 
   private addressOf(request: IncomingMessage): string {
     const express = this.app.getHttpAdapter().getInstance() as { get(setting: string): unknown };
-    return proxyAddr(request, express.get('trust proxy fn') as (address: string, hop: number) => boolean);
+    const trust = express.get('trust proxy fn') as (address: string, hop: number) => boolean;
+    return soundAddress(proxyAddr(request, trust), request.socket);
   }
 
   /** Browsers apply no same-origin rule to WebSockets: the server has to. Other clients send no `Origin`. */

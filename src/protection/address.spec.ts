@@ -1,5 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
-import { addressKey } from './address.js';
+import { addressKey, soundAddress } from './address.js';
+
+describe('the address that a proxy names', () => {
+  it.each([
+    ['203.0.113.7', '203.0.113.7'],
+    ['203.0.113.7:4711', '203.0.113.7'],
+    ['[2001:db8::7]:4711', '2001:db8::7'],
+    ['2001:db8::7', '2001:db8::7'],
+    ['fe80::7%eth0', 'fe80::7'],
+    ["'; DROP TABLE audit_log; --", '192.0.2.1'],
+    ['unknown', '192.0.2.1'],
+    ['9'.repeat(100), '192.0.2.1'],
+    [undefined, '192.0.2.1'],
+  ])('as %s is %s', (named, address) => expect(soundAddress(named, { remoteAddress: '192.0.2.1' })).toBe(address));
+});
 
 describe('the key of an address', () => {
   it.each([

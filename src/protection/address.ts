@@ -1,4 +1,14 @@
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6, type Socket } from 'node:net';
+
+/**
+ * Where a request comes from.
+ * @param named what a trusted proxy says; some write a port behind it, and one may pass on whatever its client wrote
+ * @returns that address, or the connection's own where it is none
+ */
+export function soundAddress(named: string | undefined, { remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
+  const address = named?.replace(/^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/, '$1$2').replace(/%.*$/, '');
+  return address && isIP(address) ? address : remoteAddress;
+}
 
 /** What one sender's requests are counted under: its address, or of IPv6 the /64 that a single customer is given. */
 export function addressKey(address = ''): string {

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
@@ -54,6 +54,15 @@ export function guardAgainstFloods(
     letIn.set(key, Date.now() + CUT_OFF_MS);
   };
 
+  const shareOf = (key: string): number => (letIn.has(key) ? SHARE_ON_PROBATION : 1);
+  /** Counts a request. */
+  const mayAsk = (key: string): boolean => {
+    const count = add(requests, key);
+    const most = shareOf(key) * maxRequestsPerSecond;
+    if (count > 2 * most) cut(key);
+    return count <= most && !isCutOff(key);
+  };
+
   if (direct) {
     server.on('connection', (socket: Socket) => {
       const key = addressKey(socket.remoteAddress);
@@ -66,6 +75,10 @@ export function guardAgainstFloods(
         else connections.delete(key);
       });
     });
+    // Handshakes of WebSockets do not come by the middleware.
+    server.on('upgrade', ({ socket }: IncomingMessage) => {
+      if (!mayAsk(addressKey(socket.remoteAddress))) socket.destroy();
+    });
   }
 
   return (request, response, next) => {
@@ -73,13 +86,11 @@ export function guardAgainstFloods(
     const key = addressKey(request.ip);
     const isUnwanted = (): boolean => socket.destroyed || (direct && isCutOff(key));
     if (isUnwanted()) return void socket.destroy();
-    const count = add(requests, key);
-    const share = letIn.has(key) ? SHARE_ON_PROBATION : 1;
-    if (count > 2 * share * maxRequestsPerSecond) cut(key);
-    if (count <= share * maxRequestsPerSecond && !isCutOff(key)) {
+    if (mayAsk(key)) {
       response.once('finish', () => {
         const { statusCode } = response;
-        if (statusCode >= 400 && statusCode < 500 && add(refusals, key) > share * maxRefusedPerSecond) cut(key);
+        const isRefusal = statusCode >= 400 && statusCode < 500;
+        if (isRefusal && add(refusals, key) > shareOf(key) * maxRefusedPerSecond) cut(key);
       });
       const begin = (): void => (isUnwanted() ? void socket.destroy() : next());
       if (inTurn(socket, response, begin, maxPipelined)) return;

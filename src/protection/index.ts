@@ -1,7 +1,8 @@
-export { addressKey } from './address.js';
+export { addressKey, soundAddress } from './address.js';
+export { FailedHandshakes } from './failed-handshakes.js';
 export { guardAgainstFloods } from './flood-guard.js';
 export { shedLoad } from './load-shedder.js';
 export { ProtectionModule } from './protection.module.js';
-export { type Limit, RateLimits, type Verdict } from './rate-limits.js';
+export { type ExactLimit, type Limit, RateLimits, type Verdict } from './rate-limits.js';
 export { limitBodyTime, limitConnections } from './slow-requests.js';
-export { isStreamed, isStreamedJson } from './streamed-bodies.js';
+export { isBinary, isStreamed, isStreamedJson } from './streamed-bodies.js';

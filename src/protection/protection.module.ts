@@ -2,12 +2,14 @@ import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
 import { limitsRedis } from './drivers/redis.js';
+import { FailedHandshakes } from './failed-handshakes.js';
 import { RateLimits } from './rate-limits.js';
 
 const REDIS = Symbol('LimitsRedis');
 
 @Module({
   providers: [
+    FailedHandshakes,
     {
       provide: REDIS,
       inject: [ConfigService],
@@ -24,7 +26,7 @@ const REDIS = Symbol('LimitsRedis');
         new RateLimits(config.get('queue', { infer: true }).prefix, redis ?? undefined),
     },
   ],
-  exports: [RateLimits],
+  exports: [FailedHandshakes, RateLimits],
 })
 export class ProtectionModule implements OnApplicationShutdown {
   constructor(@Inject(REDIS) private readonly redis: ReturnType<typeof limitsRedis> | null) {}

@@ -5,11 +5,17 @@ export interface Limit {
   name: string;
   points: number;
   seconds: number;
+  /** Counted in Redis from the first on, so that what was counted can be taken back. */
+  exact?: boolean;
 }
+
+export type ExactLimit = Limit & { exact: true };
 
 export interface Verdict {
   allowed: boolean;
   limit: Limit;
+  /** How many this one was of its window. */
+  count: number;
   remaining: number;
   /** Until the window ends, ms. */
   resetMs: number;
@@ -23,7 +29,8 @@ const OWN_SHARE = 0.1;
  *
  * A client far from its limit costs no round trip: each process counts the first tenth of a window in its own memory,
  * hands that number to Redis at once when it is reached, and from there counts in Redis alone. N processes together may
- * so let a client pass its limit by N tenths at most. With Redis away each process counts by itself.
+ * so let a client pass its limit by N tenths at most. An exact limit is counted in Redis alone. With Redis away each process
+ * counts by itself.
  */
 export class RateLimits {
   private readonly pairs = new Map<string, { own: RateLimiterMemory; shared?: RateLimiterAbstract }>();
@@ -36,6 +43,7 @@ export class RateLimits {
 
   async take(limit: Limit, key: string): Promise<Verdict> {
     const { own, shared } = this.pair(limit);
+    if (shared && limit.exact) return verdict(limit, await consumed(shared, key, 1));
     const counted = await consumed(own, key, 1);
     const share = Math.floor(limit.points * OWN_SHARE);
     if (!shared || counted.consumedPoints <= share) return verdict(limit, counted);
@@ -43,14 +51,21 @@ export class RateLimits {
   }
 
   /** Takes one point back: what it was taken for did not count. */
-  async giveBack(limit: Limit, key: string): Promise<void> {
-    const { own, shared } = this.pair(limit);
-    await Promise.all([own.reward(key, 1), shared?.reward(key, 1)]).catch(() => undefined);
+  async giveBack(limit: ExactLimit, key: string): Promise<void> {
+    await this.counter(limit)
+      .reward(key, 1)
+      .catch(() => undefined);
   }
 
-  async forget(limit: Limit, key: string): Promise<void> {
+  async forget(limit: ExactLimit, key: string): Promise<void> {
+    await this.counter(limit)
+      .delete(key)
+      .catch(() => undefined);
+  }
+
+  private counter(limit: ExactLimit): RateLimiterAbstract {
     const { own, shared } = this.pair(limit);
-    await Promise.all([own.delete(key), shared?.delete(key)]).catch(() => undefined);
+    return shared ?? own;
   }
 
   private pair(limit: Limit): { own: RateLimiterMemory; shared?: RateLimiterAbstract } {
@@ -84,6 +99,7 @@ async function consumed(limiter: RateLimiterAbstract, key: string, points: numbe
 const verdict = (limit: Limit, { consumedPoints, msBeforeNext }: RateLimiterRes): Verdict => ({
   allowed: consumedPoints <= limit.points,
   limit,
+  count: consumedPoints,
   remaining: Math.max(0, limit.points - consumedPoints),
   resetMs: Math.max(0, msBeforeNext),
 });

@@ -1,5 +1,8 @@
 /** Whether a route reads its body as a stream, which may be large and take its time: a binary, or a large input. */
-export const isStreamed = (path: string): boolean => path.endsWith('/binary') || isStreamedJson(path);
+export const isStreamed = (path: string): boolean => isBinary(path) || isStreamedJson(path);
 
-/** Whether it is JSON, which no parser may read before. In every form that the router takes. */
+/** Whether it takes or serves the bytes of an agent, in every form that the router takes. */
+export const isBinary = (path: string): boolean => /\/binary\/?$/i.test(path);
+
+/** Whether it is JSON, which no parser may read before. */
 export const isStreamedJson = (path: string): boolean => /^\/api\/v1\/tasks\/inputs\/?$/i.test(path);

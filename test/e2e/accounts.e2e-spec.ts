@@ -143,6 +143,18 @@ describe('accounts', () => {
       }
     });
 
+    it('that was issued for longer than tokens live now ends as if it were issued now', async () => {
+      const { user } = (await register('longer@example.test', PASSWORD, 201)).body;
+      const token = (age: number): string =>
+        forgeToken(
+          { sub: user.id, sid: UNKNOWN_ID, role: 'user', iat: inSeconds(-age), exp: inSeconds(86_400) },
+          JWT_SECRET,
+        );
+      expect((await api(server.url).get('/auth/me', { token: token(600) })).status).toBe(200);
+      const refusal = await api(server.url).get('/auth/me', { token: token(1200) });
+      expect(refusal).toMatchObject({ status: 401, body: { code: 'TOKEN_EXPIRED' } });
+    });
+
     it('is refused when another key signed it, or none', async () => {
       const { user } = (await register('forged@example.test', PASSWORD, 201)).body;
       const claims = { sub: user.id, sid: UNKNOWN_ID, role: 'admin', iat: inSeconds(0), exp: inSeconds(60) };

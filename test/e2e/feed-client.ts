@@ -19,8 +19,12 @@ export class FeedSocket {
   }
 
   /** @throws Error as the server refused the handshake: `message` and `data.code` */
-  static connect(url: string, auth: Record<string, unknown>): Promise<FeedSocket> {
-    const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false });
+  static connect(
+    url: string,
+    auth: Record<string, unknown>,
+    extraHeaders?: Record<string, string>,
+  ): Promise<FeedSocket> {
+    const socket = io(url, { auth, extraHeaders, transports: ['websocket'], forceNew: true, reconnection: false });
     const feed = new FeedSocket(socket);
     return new Promise((resolve, reject) => {
       socket.once('connect', () => resolve(feed));

@@ -92,6 +92,52 @@ describe('protection', () => {
     expect(refused).toMatchObject({ status: 429, body: { code: 'TOO_MANY_ATTEMPTS' } });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(60);
     expect((await attempt(email, password, '203.0.113.10')).status).toBe(200);
+
+    const admin = await loginAdmin(here.url);
+    const trail = expectStatus(await api(here.url).get('/audit?type=login.throttled', { token: admin }), 200).body
+      .items;
+    expect(trail).toHaveLength(2);
+    expect(trail.map(({ subject_id }: { subject_id: string | null }) => subject_id)).toContain(null);
+    expect(trail[0]).toMatchObject({ address: '203.0.113.9', details: { limit: 'login-pair' } });
+  });
+
+  it('takes all addresses of one IPv6 /64 for one sender, and what a proxy names that is no address for the proxy', async () => {
+    const { email } = await registerUser(here.url);
+    const attempt = async (address: string): Promise<number> => {
+      const body = { email, password: 'wrong' };
+      return (await api(here.url).post('/auth/login', body, { headers: { 'x-forwarded-for': address } })).status;
+    };
+    const statuses: number[] = [];
+    for (let index = 1; index <= 12; index++) statuses.push(await attempt(`2001:db8:5:5::${index}`));
+    expect(statuses.at(-1)).toBe(429);
+    expect(await attempt('2001:db8:5:6::1')).toBe(401);
+    expect(await attempt('[2001:db8:5:7:1:2:3:4]:65535')).toBe(401);
+    expect(await attempt('x'.repeat(100))).toBe(401);
+    const admin = await loginAdmin(here.url);
+    const { items } = expectStatus(await api(here.url).get('/audit?type=login.failed', { token: admin }), 200).body;
+    const addresses = items.map(({ address }: { address: string }) => address);
+    expect(addresses.slice(0, 2)).toEqual(['127.0.0.1', '2001:db8:5:7:1:2:3:4']);
+  });
+
+  it('counts a route in whatever form the router takes it', async () => {
+    for (const path of ['/auth/login', '/AUTH/Login', '/auth/login/']) {
+      const answer = await api(here.url).post(path, {}, { headers: { 'x-forwarded-for': '203.0.113.20' } });
+      expect(answer.status).toBe(400);
+      expect(answer.headers.get('ratelimit-policy')).toContain('"auth"');
+    }
+  });
+
+  it('refuses further handshakes from where very many failed, before any key is looked up', async () => {
+    const headers = { 'x-forwarded-for': '203.0.113.30' };
+    const shake = (auth: object): Promise<string | undefined> =>
+      FeedSocket.connect(here.url, { ...auth }, headers).then(
+        (socket) => void socket.close(),
+        (error) => error.data?.code,
+      );
+    const codes = [];
+    for (let index = 0; index <= 300; index++) codes.push(await shake({ api_key: `zsk_${'x'.repeat(43)}` }));
+    expect(codes[0]).toBe('API_KEY_INVALID');
+    expect(codes.at(-1)).toBe('RATE_LIMITED');
   });
 
   it('cuts off headers, bodies and further requests that do not come, and still serves others', async () => {

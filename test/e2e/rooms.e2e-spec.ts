@@ -187,7 +187,7 @@ describe('the rooms of the feed', () => {
   it('let go of a client that does not read, tell it where to resume, and keep the others served', async () => {
     const [{ last }] = await ask<any>(database.url, 'SELECT max(seq)::int AS last FROM task_events');
     const reading = (await connect(submitter.token)).received;
-    const deaf = await DeafClient.connect(url, submitter.token);
+    const deaf = await DeafClient.connect(url, { token: submitter.token });
     const { id } = expectStatus(await api(url).get('/auth/me', { token: submitter.token }), 200).body;
     const [count, part] = [2100, 300];
     // About 21 MB: more than the buffers of two TCP sockets and the 8 MiB that may wait for one.
@@ -224,17 +224,74 @@ describe('the rooms of the feed', () => {
     expect([...received, ...missed]).toEqual(seqsOf(reading.filter((event) => event.seq > last)));
     deaf.close();
   });
+
+  it('let go of a client that asks on and on and reads nothing', async () => {
+    const { id } = expectStatus(await api(url).get('/auth/me', { token: submitter.token }), 200).body;
+    const socketsNow = async (): Promise<number> =>
+      expectStatus(await api(url).get('/gateway/stats', { token: admin }), 200).body.sockets;
+    const before = await socketsNow();
+    // Its past, of which there is more than the buffers of two TCP sockets take, fills them.
+    const deaf = await DeafClient.connect(url, { token: submitter.token, after_seq: 0 });
+    expect(await socketsNow()).toBe(before + 1);
+    for (let sent = 0; sent < 200; sent++) deaf.ask('subscribe', { topic: `user:${id}`, after_seq: 0 });
+    await until('it is let go', async () => {
+      for (let sent = 0; sent < 2000; sent++) deaf.ask('unsubscribe', { topic: `agent:${agentId}` });
+      return (await socketsNow()) === before;
+    });
+    deaf.close();
+  });
+
+  it('have one handshake for each connection, and close one whose handshake is refused', async () => {
+    const wrong = { api_key: `zsk_${'x'.repeat(43)}` };
+    for (const [times, code] of [
+      [1, 'API_KEY_INVALID'],
+      [2, 'ALREADY_CONNECTED'],
+    ] as const) {
+      const refused = await DeafClient.connect(url, wrong, times);
+      refused.listen();
+      await until('it is closed', () => refused.heard(CLOSE_FRAME));
+      expect(refused.heard(code)).toBe(true);
+    }
+  });
+
+  it('keep no place for an event stream whose reader left before it began', async () => {
+    const { hostname, port } = new URL(url);
+    const { token } = await registerUser(url);
+    const taskId = await submit(url, token, 'good', { delay_ms: 3_600_000 });
+    const path = `/api/v1/tasks/${taskId}/events`;
+    const headers = { accept: 'text/event-stream', authorization: `Bearer ${token}` };
+    for (let index = 0; index < 40; index++) {
+      const socket = connectTcp(Number(port), hostname);
+      await new Promise((connected) => socket.once('connect', () => connected(undefined)));
+      const lines = Object.entries({ host: 'x', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, () => socket.destroy());
+    }
+    const streams = new AbortController();
+    for (let place = 0; place < 4; place++) {
+      const open = () => fetch(url + path, { headers, signal: streams.signal });
+      await until('there is a place', async () => (await open()).status === 200);
+    }
+    streams.abort();
+  });
 });
+
+/** The first byte of a WebSocket frame that ends the connection. */
+const CLOSE_FRAME = '\x88';
 
 /** A Socket.IO client by hand, which can stop reading from its TCP socket; the library always reads. */
 class DeafClient {
   private text = '';
+  private asked = 0;
 
-  private constructor(private readonly socket: ReturnType<typeof connectTcp>) {}
+  private constructor(private readonly socket: ReturnType<typeof connectTcp>) {
+    socket.on('error', () => undefined);
+  }
 
-  static async connect(url: string, token: string): Promise<DeafClient> {
+  /** @param times that it asks to be let in */
+  static async connect(url: string, auth: object, times = 1): Promise<DeafClient> {
     const { hostname, port } = new URL(url);
     const socket = connectTcp(Number(port), hostname);
+    socket.setNoDelay();
     const client = new DeafClient(socket);
     socket.write(
       'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -242,11 +299,19 @@ class DeafClient {
     );
     client.listen();
     await until('the engine has opened', () => client.text.includes('"sid"'));
-    client.send(`40${JSON.stringify({ token })}`);
-    await until('the handshake is done', () => client.text.includes('40{"sid"'));
+    for (let time = 0; time < times; time++) client.send(`40${JSON.stringify(auth)}`);
+    await until('the handshake is answered', () => /4[04]\{"/.test(client.text));
     socket.removeAllListeners('data');
     socket.pause();
     return client;
+  }
+
+  ask(message: string, body: object): void {
+    this.send(`42${this.asked++}${JSON.stringify([message, body])}`);
+  }
+
+  heard(text: string): boolean {
+    return this.text.includes(text);
   }
 
   listen(): void {

@@ -251,6 +251,16 @@ describe('sessions, keys and roles', () => {
         api(here.url).post('/auth/api-keys', { name: 'made by a key', scopes }, { headers: { 'x-api-key': key } });
       expect((await make(['agents:write'])).body.code).toBe('SCOPE_NOT_YOURS');
       secrets.add(expectStatus(await make(['tasks:read']), 201).body.key);
+      const short = await createKey(token, ['account:write'], dateIn(3600));
+      const makeUntil = (expires_at?: string) =>
+        api(here.url).post(
+          '/auth/api-keys',
+          { name: 'outlives it', scopes: ['account:write'], expires_at },
+          { headers: { 'x-api-key': short } },
+        );
+      expect((await makeUntil()).body.code).toBe('EXPIRY_NOT_YOURS');
+      expect((await makeUntil(dateIn(7200))).body.code).toBe('EXPIRY_NOT_YOURS');
+      secrets.add(expectStatus(await makeUntil(dateIn(1800)), 201).body.key);
       const logout = await api(here.url).post('/auth/logout', undefined, { headers: { 'x-api-key': key } });
       expect(logout.body.code).toBe('LOGIN_REQUIRED');
     });
@@ -305,8 +315,8 @@ describe('sessions, keys and roles', () => {
   const refusedSoon = (server: ServerProcess, token: string, code: string) =>
     until(`a process answers ${code}`, async () => (await me(server, token)).body.code === code, WAIT_MS);
 
-  async function createKey(token: string, scopes: string[]): Promise<string> {
-    const answer = await api(here.url).post('/auth/api-keys', { name: 'a key', scopes }, { token });
+  async function createKey(token: string, scopes: string[], expires_at?: string): Promise<string> {
+    const answer = await api(here.url).post('/auth/api-keys', { name: 'a key', scopes, expires_at }, { token });
     const { key } = expectStatus(answer, 201).body;
     secrets.add(key);
     return key;
@@ -326,3 +336,5 @@ describe('sessions, keys and roles', () => {
 
   const trail = async (query: string): Promise<{ type: string }[]> => (await act('GET', `/audit?${query}`)).body.items;
 });
+
+const dateIn = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
