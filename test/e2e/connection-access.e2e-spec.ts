@@ -39,7 +39,7 @@ describe('a connection to the feed', () => {
   });
 
   const tokenFor = (seconds: number, sub = user.id, role = 'user'): string =>
-    forgeToken({ sub, sid: UNKNOWN_ID, role, exp: inSeconds(seconds) }, JWT_SECRET);
+    forgeToken({ sub, sid: UNKNOWN_ID, role, iat: inSeconds(0), exp: inSeconds(seconds) }, JWT_SECRET);
 
   const createKey = async (scopes: string[]): Promise<{ id: string; key: string }> =>
     expectStatus(await api(here.url).post('/auth/api-keys', { name: 'a key', scopes }, { token: user.token }), 201)
