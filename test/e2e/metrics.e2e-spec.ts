@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { io } from 'socket.io-client';
 import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { operationsUrl, scrape, total } from '../support/metrics.js';
+import { operationsUrl, samples, scrape, total } from '../support/metrics.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { endless, good, publish, submit, trapping } from './agents.js';
@@ -26,6 +26,28 @@ describe('the figures for Prometheus', () => {
     await worker?.stop();
     await server?.stop();
     await database?.drop();
+  });
+
+  it('are there before anything has happened, so that the first burst of anything is an increase', async () => {
+    const storage = [
+      'zerostate_storage_operation_duration_seconds_count',
+      'operation="get"',
+      'outcome="error"',
+    ] as const;
+    // A store is opened when it is first used, if only to see whether it answers.
+    const figures = await until('the store is open', async () => {
+      const now = await scrape(operations);
+      return samples(now, ...storage).length > 0 && now;
+    });
+    const watched = [
+      storage,
+      ['zerostate_sweeper_finds_total', 'kind="abandoned"'],
+      ['zerostate_sandbox_runs_total', 'end="crashed"'],
+      ['zerostate_virus_scans_total', 'outcome="away"'],
+      ['zerostate_task_changes_total', 'status="failed"'],
+      ['zerostate_task_changes_total', 'status="completed"'],
+    ] as const;
+    for (const [name, ...labels] of watched) expect([name, samples(figures, name, ...labels)]).toEqual([name, [0]]);
   });
 
   it('follow tasks from the request to the settlement', async () => {
