@@ -15,8 +15,14 @@ export const auctionDuration = histogram(
 export const auctionCandidates = histogram('auction_candidates', 'Agents considered for one auction.', [], COUNTS);
 export const auctionBids = histogram('auction_bids', 'Bids scored in one auction.', [], COUNTS);
 
+export const jobs = counters(
+  'jobs_total',
+  "Tasks taken from the queue: done with, handed back to it, or broken off by a fault of the server's.",
+  { outcome: ['done', 'handed_back', 'fault'] },
+);
+
 /** Of an attempt, beside the ends of a run and the codes of storage, in lower case, for what is wrong with a binary. */
-const ATTEMPT_ENDS = ['overtaken', 'spoilt', 'stopped'];
+const ATTEMPT_ENDS = ['overtaken', 'spoilt', 'stopped', 'fault'];
 
 export const attempts = counters('attempts_total', 'Attempts that have ended here, by outcome.', {
   outcome: [...RUN_ENDS, ...ATTEMPT_ENDS] as readonly string[],

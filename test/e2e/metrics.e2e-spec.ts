@@ -46,6 +46,8 @@ describe('the figures for Prometheus', () => {
       ['zerostate_virus_scans_total', 'outcome="away"'],
       ['zerostate_task_changes_total', 'status="failed"'],
       ['zerostate_task_changes_total', 'status="completed"'],
+      ['zerostate_attempts_total', 'outcome="fault"'],
+      ['zerostate_jobs_total', 'outcome="fault"'],
     ] as const;
     for (const [name, ...labels] of watched) expect([name, samples(figures, name, ...labels)]).toEqual([name, [0]]);
   });
