@@ -93,6 +93,20 @@ describe('the log', () => {
     });
   });
 
+  it('names an agent by its id where a request names it by its slug, and a task also on the way to its document', async () => {
+    const agent_id = await publish(server.url, user.token, 'by-slug', await good(), { capabilities: ['slug'] });
+    expect(await find({ route: '/api/v1/agents/:id/binary', agent_id })).toMatchObject({ status: 201 });
+    expectStatus(await api(server.url).get('/agents/by-slug', { token: user.token }), 200);
+    await find({ route: '/api/v1/agents/:id', agent_id });
+    const body = { required_capabilities: ['slug'], budget: 1, input: {}, result_as: 'ref' };
+    const task_id = expectStatus(await api(server.url).post('/tasks', body, { token: user.token }), 202).body.id;
+    await waitForTask(server.url, user.token, task_id, 'completed');
+    expectStatus(await api(server.url).get(`/tasks/${task_id}/result`, { token: user.token }), 302);
+    await find({ route: '/api/v1/tasks/:id/result', status: 302, task_id });
+    expectStatus(await api(server.url).get('/agents/no-such-agent', { token: user.token }), 404);
+    expect(await find({ route: '/api/v1/agents/:id', status: 404 })).not.toHaveProperty('agent_id');
+  });
+
   it('is found by the trace_id of a problem, which is the trace the caller sent, if it sent one', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
     const missing = '/tasks/01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f';
