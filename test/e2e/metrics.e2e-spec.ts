@@ -90,6 +90,21 @@ describe('the figures for Prometheus', () => {
     expect(after.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
   });
 
+  it('tell of no slow server where a client asks to be kept waiting', async () => {
+    const count = async (): Promise<number> => {
+      const labels = ['method="POST"', 'route="/api/v1/tasks"'];
+      return total(await scrape(operations), 'zerostate_http_request_duration_seconds_count', ...labels);
+    };
+    const before = await count();
+    const task = { required_capabilities: ['measure'], budget: 1, input: {} };
+    const headers = { prefer: 'wait=30' };
+    expectStatus(await api(server.url).post('/tasks', task, { token, headers }), 200);
+    await submit(server.url, token, 'measure');
+    // Counted when the connection is done with it, after the client has read it.
+    await until('the other one is counted', async () => (await count()) > before);
+    expect(await count()).toBe(before + 1);
+  });
+
   it('show what waits, by priority, and who is connected', async () => {
     const admin = await loginAdmin(server.url);
     expectStatus(await api(server.url).post('/queue/pause', undefined, { token: admin }), 200);
