@@ -48,6 +48,7 @@ describe('the figures for Prometheus', () => {
       ['zerostate_task_changes_total', 'status="completed"'],
       ['zerostate_attempts_total', 'outcome="fault"'],
       ['zerostate_jobs_total', 'outcome="fault"'],
+      ['zerostate_flood_refusals_total', 'reason="requests"'],
     ] as const;
     for (const [name, ...labels] of watched) expect([name, samples(figures, name, ...labels)]).toEqual([name, [0]]);
   });
