@@ -92,19 +92,19 @@ export function tally(name: string, help: string, read: () => number): void {
   });
 }
 
-/** One reading for several figures of the same answer to Prometheus. */
-export function shared<T>(read: () => Promise<T>): () => Promise<T> {
+/** One reading for all who ask within `forMs`; by default for several figures of the same answer to Prometheus. */
+export function shared<T>(read: () => Promise<T>, forMs = SAME_ANSWER_MS): () => Promise<T> {
   let last: { at: number; reading: Promise<T> } | undefined;
   return () => {
-    if (!last || performance.now() - last.at > SAME_ANSWER_MS) last = { at: performance.now(), reading: read() };
+    if (!last || performance.now() - last.at > forMs) last = { at: performance.now(), reading: read() };
     return last.reading;
   };
 }
 
 const SAME_ANSWER_MS = 100;
 
-/** How long one figure may take to read, ms. */
-const READ_MS = 2000;
+/** How long one figure may take to read, ms: longer than what it may tell of takes to be found away. */
+const READ_MS = 3000;
 
 const combinations = (labels: Labels): Record<string, string>[] =>
   Object.entries(labels).reduce<Record<string, string>[]>(

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { io } from 'socket.io-client';
 import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -51,6 +52,22 @@ describe('the figures for Prometheus', () => {
       ['zerostate_flood_refusals_total', 'reason="requests"'],
     ] as const;
     for (const [name, ...labels] of watched) expect([name, samples(figures, name, ...labels)]).toEqual([name, [0]]);
+  });
+
+  it('say of each dependency whether it answers, at every scrape', async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    const up = (dependency: string) => async (): Promise<number> =>
+      samples(await scrape(operations), 'zerostate_dependency_up', `dependency="${dependency}"`)[0];
+    for (const dependency of ['database', 'migrations', 'queue', 'sandbox', 'storage']) {
+      expect([dependency, await up(dependency)()]).toEqual([dependency, 1]);
+    }
+    const migrated = up('migrations');
+    await client.query("UPDATE migrations SET name = name || '-gone' WHERE id = (SELECT max(id) FROM migrations)");
+    await until('it is found down', async () => (await migrated()) === 0);
+    await client.query("UPDATE migrations SET name = replace(name, '-gone', '')");
+    await until('it is found up', async () => (await migrated()) === 1);
+    await client.end();
   });
 
   it('follow tasks from the request to the settlement', async () => {
