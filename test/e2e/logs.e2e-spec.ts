@@ -138,6 +138,24 @@ describe('the log', () => {
     ]);
   });
 
+  it('can be made to in every process, also in one without an API', async () => {
+    const token = await loginAdmin(server.url);
+    const worker = await startServer({ roles: ['worker'], env: { DATABASE_URL: database.url, LOG_LEVEL: 'error' } });
+    const told = (level: string) => worker.stdout().includes(`"msg":"writes from now on: ${level}"`);
+    const hears = (level: string) =>
+      until(`the worker hears of ${level}`, async () => {
+        expectStatus(await api(server.url).put('/log-level', { level }, { token }), 200);
+        return told(level);
+      });
+    try {
+      expect(worker.stdout()).not.toContain('"level":"info"');
+      await hears('debug');
+      await hears('log');
+    } finally {
+      await worker.stop();
+    }
+  });
+
   it('tells no secret', async () => {
     const options = { token: user.token };
     const key = expectStatus(
