@@ -9,6 +9,7 @@ import { isId, newId } from '../common/ids.js';
 import { amountToWire, parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { SLUG } from '../common/validators.js';
+import { addToWorkContext } from '../common/work-context.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
 import { EventLog, type EventType, type FeedNotice } from '../feed/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
@@ -74,7 +75,9 @@ export class AgentService {
       ? { id: reference }
       : { ownerId: caller.id, slug: reference };
     const agents = await this.database.getRepository(Agent).find({ where, order: { id: 'DESC' } });
-    return agents.find((agent) => agent.status !== 'retired') ?? null;
+    const agent = agents.find(({ status }) => status !== 'retired') ?? null;
+    if (agent) addToWorkContext({ agent_id: agent.id });
+    return agent;
   }
 
   async update(caller: Caller, reference: string, dto: UpdateAgentDto): Promise<Agent> {
@@ -135,6 +138,7 @@ export class AgentService {
       throw error;
     });
     await transaction.insert(AgentStatistics, { agentId: agent.id });
+    addToWorkContext({ agent_id: agent.id });
     return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, {}) };
   }
 

@@ -4,7 +4,8 @@ import { IsIn } from 'class-validator';
 import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { LOG_LEVELS, type LogLevel } from '../config/index.js';
-import { logLevel, setLogLevel } from '../observability/index.js';
+import { SharedLogLevel } from '../feed/index.js';
+import { logLevel } from '../observability/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { type Caller, CurrentCaller } from './caller.js';
 
@@ -23,9 +24,12 @@ class LogLevelDto {
 @Access('admin')
 @Controller('log-level')
 export class LogLevelController {
-  constructor(private readonly audit: AuditTrail) {}
+  constructor(
+    private readonly audit: AuditTrail,
+    private readonly logLevels: SharedLogLevel,
+  ) {}
 
-  /** How much this process writes into its log. */
+  /** How much the process that answers writes into its log. */
   @Get()
   @ApiOperation({ operationId: 'getLogLevel' })
   @ApiOkResponse({ type: LogLevelDto, description: 'The level.' })
@@ -34,7 +38,11 @@ export class LogLevelController {
     return { level: logLevel() };
   }
 
-  /** Changes how much the process that answers writes into its log, until it ends; other processes go on as before. */
+  /**
+   * Changes how much every process of the installation writes into its log, until it ends.
+   * @remarks The process that answers does so from now on, the others as soon as they are told. One that is cut off from them at
+   * that moment keeps its level, and one that starts later begins with its `LOG_LEVEL`: to be sure, set it again.
+   */
   @Put()
   @ApiOperation({ operationId: 'setLogLevel' })
   @ApiOkResponse({ type: LogLevelDto, description: 'The level from now on.' })
@@ -46,7 +54,7 @@ export class LogLevelController {
   ): Promise<LogLevelDto> {
     const details = { from: logLevel(), to: level, pid: process.pid };
     await this.audit.record({ type: 'log_level.changed', actorId: id, subjectId: id, address, details });
-    setLogLevel(level);
+    this.logLevels.set(level);
     return { level };
   }
 }

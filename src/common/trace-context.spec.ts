@@ -22,6 +22,8 @@ describe('a traceparent', () => {
     ['a trace of zeros', `00-${'0'.repeat(32)}-${SPAN}-01`],
     ['a step of zeros', `00-${TRACE}-${'0'.repeat(16)}-01`],
     ['two of them', `00-${TRACE}-${SPAN}-01, 00-${TRACE}-${SPAN}-01`],
+    ['more than the version has', `00-${TRACE}-${SPAN}-01-extra`],
+    ['a dash too many', `00-${TRACE}-${SPAN}-01-`],
     ['no flags', `00-${TRACE}-${SPAN}`],
   ])('is not read from %s', (_, text) => {
     expect(parseTraceparent(text)).toBeUndefined();

@@ -6,6 +6,8 @@ export interface WorkContext {
   trace: TraceContext;
   user_id?: string;
   task_id?: string;
+  /** The agent a request is about; of a task the one that tries, or has tried last. */
+  agent_id?: string;
 }
 
 const current = new AsyncLocalStorage<WorkContext>();
@@ -14,7 +16,7 @@ export const within = <T>(context: WorkContext, work: () => T): T => current.run
 
 export const workContext = (): WorkContext | undefined => current.getStore();
 
-/** For what is known only later: who makes the request. */
+/** For what is known only later: who makes the request, which agent tries. */
 export function addToWorkContext(known: Partial<WorkContext>): void {
   Object.assign(current.getStore() ?? {}, known);
 }

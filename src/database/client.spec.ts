@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { DatabaseClient } from './client.js';
 
@@ -27,6 +28,21 @@ describe('a database client', () => {
   });
 
   afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+  it('gives up a server that lets it wait at the door', async () => {
+    const { port } = new URL(connectionString);
+    server.removeAllListeners('connection').on('connection', (socket) => socket.on('error', () => undefined));
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+    try {
+      const arrived = once(server, 'connection');
+      const connecting = new DatabaseClient({ host: '127.0.0.1', port: Number(port) }).connect().catch(String);
+      await arrived;
+      jest.advanceTimersByTime(10_000);
+      expect(await connecting).toContain('timeout expired');
+    } finally {
+      jest.useRealTimers();
+    }
+  });
 
   it('whose session ends in the moment it opens rejects its queries, and the process goes on', async () => {
     const pool = new pg.Pool({ connectionString, max: 1, Client: DatabaseClient });

@@ -1,10 +1,10 @@
-import { counter, gauge, histogram, markFailed, SLOW_SECONDS, type Step } from '../observability/index.js';
-import type { RunReport } from './run.js';
+import { counter, counters, gauge, histogram, markFailed, SLOW_SECONDS, type Step } from '../observability/index.js';
+import { RUN_ENDS, type RunReport } from './run.js';
 import type { SandboxPool } from './sandbox-pool.js';
 
 const MIB = 2 ** 20;
 
-const runs = counter('sandbox_runs_total', 'Runs of agents, by how they ended.', ['end']);
+const runs = counters('sandbox_runs_total', 'Runs of agents, by how they ended.', { end: RUN_ENDS });
 const runDuration = histogram('sandbox_run_duration_seconds', 'Wall time of one run.', [], SLOW_SECONDS);
 const cpu = counter('sandbox_cpu_seconds_total', 'Processor time of agents.');
 const memory = histogram(
@@ -13,9 +13,9 @@ const memory = histogram(
   [],
   [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].map((mib) => mib * MIB),
 );
-export const kills = counter('sandbox_kills_total', 'Sandbox processes killed in the middle of a run, by reason.', [
-  'reason',
-]);
+export const kills = counters('sandbox_kills_total', 'Sandbox processes killed in the middle of a run, by reason.', {
+  reason: ['timed_out', 'cpu_exhausted', 'crashed', 'cancelled'],
+});
 
 export function countRun({ outcome, metering }: RunReport): void {
   runs.inc({ end: outcome.end });

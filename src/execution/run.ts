@@ -95,6 +95,22 @@ export type RunOutcome =
   | { end: 'crashed'; reason: string }
   | { end: 'cancelled' };
 
+/** Every way to end. */
+export const RUN_ENDS = [
+  'completed',
+  'exited',
+  'trapped',
+  'timed_out',
+  'cpu_exhausted',
+  'out_of_memory',
+  'table_too_large',
+  'output_too_large',
+  'invalid_output',
+  'refused',
+  'crashed',
+  'cancelled',
+] as const satisfies readonly RunOutcome['end'][];
+
 export const TRAP_KINDS = [
   'unreachable',
   'out_of_bounds_memory',

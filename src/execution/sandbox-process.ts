@@ -188,7 +188,7 @@ export class SandboxProcess {
     );
   }
 
-  private endByKill(outcome: RunOutcome): void {
+  private endByKill(outcome: Killed): void {
     const usage = this.usageSoFar();
     this.kill();
     kills.inc({ reason: outcome.end });
@@ -230,7 +230,10 @@ export class SandboxProcess {
   }
 }
 
-const cpuExhausted = ({ limits }: Job): RunOutcome => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
+/** What is not waited for until it ends by itself. */
+type Killed = Extract<RunOutcome, { end: 'timed_out' | 'cpu_exhausted' | 'crashed' | 'cancelled' }>;
+
+const cpuExhausted = ({ limits }: Job): Killed => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
 
 /** CPU time of a process, all threads, to 10 ms: `utime` and `stime` of proc(5); undefined where there is no `/proc`. */
 function cpuMsOf(pid: number | undefined): number | undefined {

@@ -28,11 +28,11 @@ export interface FeedNotice {
 }
 
 /** What is told without being part of the feed: nothing a subscriber would follow, but every process must heed at once. */
-export type SilentSignal = 'session.revoked' | 'user.changed' | 'api_key.revoked';
+export type SilentSignal = 'session.revoked' | 'user.changed' | 'api_key.revoked' | 'log_level.changed';
 
 export interface FeedSignal {
   type: EventType | SilentSignal;
-  /** The task for `task.*`, the agent for `agent.*`, the session, user or key for the others. */
+  /** The task for `task.*`, the agent for `agent.*`, the session, user or key of a revocation; `<process> <level>` for `log_level.changed`. */
   id: string;
 }
 

@@ -9,6 +9,7 @@ import { EVENT_STREAM, type EventStream } from './event-stream.js';
 import { FeedTail } from './feed-tail.js';
 import { watchFeed } from './metrics.js';
 import { Projector } from './projector.js';
+import { SharedLogLevel } from './shared-log-level.js';
 
 @Module({
   imports: [DatabaseModule],
@@ -17,8 +18,9 @@ import { Projector } from './projector.js';
     EventLog,
     FeedTail,
     Projector,
+    SharedLogLevel,
   ],
-  exports: [EVENT_STREAM, EventLog, FeedTail, Projector],
+  exports: [EVENT_STREAM, EventLog, FeedTail, Projector, SharedLogLevel],
 })
 export class FeedModule implements OnApplicationShutdown {
   constructor(

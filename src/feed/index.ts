@@ -6,3 +6,4 @@ export { FeedEventRow } from './feed-event.entity.js';
 export { FeedTail } from './feed-tail.js';
 export { FeedCursor } from './feed-cursor.entity.js';
 export { Projector } from './projector.js';
+export { SharedLogLevel } from './shared-log-level.js';

@@ -1,18 +1,35 @@
 import { Injectable } from '@nestjs/common';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
+import { gauge, shared } from './metrics.js';
 
 /** How long a dependency may take to answer before it counts as away, ms. */
 const TIMEOUT_MS = 2000;
+
+/** How long a report is good for everybody who asks, ms: anybody may, as often as they like. */
+const REPORT_MS = 1000;
+
+/** How long a check may stay unanswered before another is begun beside it, ms. */
+const GIVEN_UP_MS = 30_000;
 
 /** What must answer for this process to be of use. Each module registers the checks of what it owns. */
 @Injectable()
 export class Health {
   private stopping = false;
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
+  private readonly dependencies = shared(() => this.check(), REPORT_MS);
+
+  constructor() {
+    gauge('dependency_up', '1 where what this process depends on answers, else 0.', ['dependency'], async () =>
+      Object.entries(await this.dependencies()).map(([dependency, { status }]) => ({
+        labels: { dependency },
+        value: Number(status === 'up'),
+      })),
+    );
+  }
 
   /** @param required `false`: told when it is away, which leaves the process ready for everything else */
   register(name: string, check: () => Promise<unknown>, { required = true } = {}): void {
-    this.checks.set(name, { check, required });
+    this.checks.set(name, { check: oneAtATime(check), required });
   }
 
   /** From now on this process is not ready: who sends it work is to send it elsewhere. */
@@ -20,10 +37,9 @@ export class Health {
     this.stopping = true;
   }
 
-  /** Ready is who has everything that it requires, and does not stop. */
+  /** Ready is who has everything that it requires, and does not stop. What it says of the former may be a second old. */
   async report(): Promise<ReadyDto> {
-    const dependencies = await this.check();
-    if (this.stopping) dependencies.process = STOPPING;
+    const dependencies = { ...(await this.dependencies()), ...(this.stopping && { process: STOPPING }) };
     const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
     return { status: ready ? 'ready' : 'not_ready', dependencies };
   }
@@ -37,6 +53,21 @@ export class Health {
 }
 
 const STOPPING: DependencyHealth = { status: 'down', required: true, ms: 0, reason: 'stopping' };
+
+/** Whoever asks while a check is under way waits for that: with something that hangs, no questions gather. */
+function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {
+  let current: { begun: number; answer: Promise<unknown> } | undefined;
+  return () => {
+    if (current && performance.now() - current.begun < GIVEN_UP_MS) return current.answer;
+    const asked = { begun: performance.now(), answer: check() };
+    const end = (): void => {
+      if (current === asked) current = undefined;
+    };
+    current = asked;
+    asked.answer.then(end, end);
+    return asked.answer;
+  };
+}
 
 async function run(check: () => Promise<unknown>): Promise<Omit<DependencyHealth, 'required'>> {
   const begun = performance.now();

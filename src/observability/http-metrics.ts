@@ -3,7 +3,7 @@ import { histogram } from './metrics.js';
 
 const requests = histogram(
   'http_request_duration_seconds',
-  'Time from the headers of a request to the end of its answer; streams of events are left out.',
+  'Time from the headers of a request to the end of its answer; streams of events, and answers waited for on request (Prefer: wait), are left out.',
   ['method', 'route', 'status'],
 );
 
@@ -13,7 +13,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export function measureRequests(request: Request, response: Response, next: NextFunction): void {
   const startedAt = performance.now();
   response.once('close', () => {
-    if (isEventStream(response)) return;
+    if (isEventStream(response) || response.hasHeader('preference-applied')) return;
     const seconds = (performance.now() - startedAt) / 1000;
     const method = METHODS.has(request.method) ? request.method : 'other';
     requests.observe({ method, route: routeOf(request), status: statusOf(response) }, seconds);

@@ -1,6 +1,6 @@
 export { Health } from './health.js';
 export { measureRequests } from './http-metrics.js';
-export { counter, gauge, histogram, shared, SLOW_SECONDS, tally } from './metrics.js';
+export { counter, counters, gauge, histogram, shared, SLOW_SECONDS, tally } from './metrics.js';
 export { logLevel, setLogLevel, startLogging, tellRoutine } from './logging.js';
 export { ObservabilityModule } from './observability.module.js';
 export { outageLog } from './outage-log.js';

@@ -87,14 +87,16 @@ const forPeople = (): DestinationStream =>
 
 /**
  * A line without what would let its reader in: whatever stands under the name of a secret, bearer tokens, JWTs, API keys,
- * signatures of links, passwords in addresses. Applied to the whole line, so that no message and no field slips through.
+ * signatures of links, passwords in addresses. Applied to the whole line, so that no message and no field slips through. What a
+ * client may choose of a line is searched in time proportional to its length.
  */
 export const withoutSecrets = (line: string): string =>
   line
     .replace(NAMED, '$1[redacted]"')
     .replace(NAMED_INSIDE, String.raw`$1[redacted]\"`)
     .replace(BEARER, '$1[redacted]')
-    .replace(TOKEN, '[redacted]')
+    .replace(JWT, (run, rest?: string) => (rest ? '[redacted]' : run))
+    .replace(API_KEY, '[redacted]')
     .replace(IN_LINK, '$1[redacted]')
     .replace(IN_ADDRESS, '$1[redacted]@');
 
@@ -103,6 +105,8 @@ const NAMED = new RegExp(String.raw`("${NAMES}"\s*:\s*")(?:[^"\\]|\\.)*"`, 'gi')
 /** In JSON that stands as text in the line. */
 const NAMED_INSIDE = new RegExp(String.raw`(\\"${NAMES}\\"\s*:\s*\\")[^"\\]*\\"`, 'gi');
 const BEARER = /(\b(?:bearer|basic) )[\w.~+/=-]{8,}/gi;
-const TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bzsk_[\w-]{8,}/g;
+/** Takes the whole run of letters also where no JWT follows: from each `eyJ` in it the search would go over it once more. */
+const JWT = /\beyJ[\w-]+(\.[\w-]+\.[\w-]*)?/g;
+const API_KEY = /\bzsk_[\w-]{8,}/g;
 const IN_LINK = /([?&](?:signature|sig|token|X-Amz-(?:Signature|Credential|Security-Token))=)[^&\s"\\]+/gi;
-const IN_ADDRESS = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*:)[^\s@/"]+@/gi;
+const IN_ADDRESS = /(:\/\/[^\s:/@"]*:)[^\s@/"]+@/g;

@@ -16,8 +16,25 @@ collectDefaultMetrics({ register: registry });
 const PREFIX = 'zerostate_';
 
 /** @param name without prefix, with unit; ends in `_total` */
-export const counter = <Label extends string>(name: string, help: string, labels: readonly Label[] = []) =>
-  new Counter<Label>({ name: PREFIX + name, help, labelNames: [...labels], registers: [registry] });
+export const counter = (name: string, help: string) =>
+  new Counter({ name: PREFIX + name, help, registers: [registry] });
+
+/** The values that each label may have. */
+type Labels = Record<string, readonly string[]>;
+
+/**
+ * A counter with labels. Every combination of their values is there from the start, at 0: of one that is born with its first value
+ * Prometheus sees no increase, and whoever is to be told of a burst would miss the first.
+ */
+export function counters<const Sets extends Labels>(name: string, help: string, labels: Sets): Counts<Sets> {
+  const made = new Counter({ name: PREFIX + name, help, labelNames: Object.keys(labels), registers: [registry] });
+  for (const combination of combinations(labels)) made.inc(combination, 0);
+  return made;
+}
+
+export interface Counts<Sets extends Labels> {
+  inc(labels: { readonly [Label in keyof Sets]: Sets[Label][number] }, by?: number): void;
+}
 
 /** @param buckets upper bounds, ascending; by default for seconds from 1 ms to 10 s */
 export const histogram = <Label extends string>(
@@ -75,19 +92,25 @@ export function tally(name: string, help: string, read: () => number): void {
   });
 }
 
-/** One reading for several figures of the same answer to Prometheus. */
-export function shared<T>(read: () => Promise<T>): () => Promise<T> {
+/** One reading for all who ask within `forMs`; by default for several figures of the same answer to Prometheus. */
+export function shared<T>(read: () => Promise<T>, forMs = SAME_ANSWER_MS): () => Promise<T> {
   let last: { at: number; reading: Promise<T> } | undefined;
   return () => {
-    if (!last || performance.now() - last.at > SAME_ANSWER_MS) last = { at: performance.now(), reading: read() };
+    if (!last || performance.now() - last.at > forMs) last = { at: performance.now(), reading: read() };
     return last.reading;
   };
 }
 
 const SAME_ANSWER_MS = 100;
 
-/** How long one figure may take to read, ms. */
-const READ_MS = 2000;
+/** How long one figure may take to read, ms: longer than what it may tell of takes to be found away. */
+const READ_MS = 3000;
+
+const combinations = (labels: Labels): Record<string, string>[] =>
+  Object.entries(labels).reduce<Record<string, string>[]>(
+    (found, [label, values]) => found.flatMap((before) => values.map((value) => ({ ...before, [label]: value }))),
+    [{}],
+  );
 
 const nothingAfter = (ms: number): Promise<Sample[]> =>
   new Promise((resolve) => setTimeout(() => resolve([]), ms).unref());

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
+import { isId } from '../common/ids.js';
 import { toTraceparent } from '../common/trace-context.js';
 import { toLogFields, type WorkContext, within } from '../common/work-context.js';
 import { routeOf, statusOf } from './http-metrics.js';
@@ -22,14 +23,13 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
   within(context, () => {
     response.once('close', () => {
       if (request.path.startsWith('/health')) return;
-      const subjects = subjectsOf(request, response);
+      Object.assign(context, subjectsOf(request, response));
       const route = routeOf(request);
       const status = statusOf(response);
       const duration_ms = Math.round((performance.now() - startedAt) * 10) / 10;
       const { method } = request;
       tellRoutine(logger, {
         ...toLogFields(context),
-        ...subjects,
         method,
         route,
         status,
@@ -41,8 +41,8 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
         'http.route': route,
         'http.response.status_code': status,
         'user.id': context.user_id,
-        'zerostate.task.id': subjects.task_id,
-        'zerostate.agent.id': subjects.agent_id,
+        'zerostate.task.id': context.task_id,
+        'zerostate.agent.id': context.agent_id,
       });
       if (status >= 500) markFailed(step, { code: String(status), message: response.statusMessage });
       step.end();
@@ -51,10 +51,15 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
   });
 }
 
-/** The task or agent that a request is about, from its path or from the address of what it made. */
+/**
+ * The task or agent that a request is about, from its path or from the address of what it made. An agent named by its slug is known
+ * to whoever looks it up, who says so in the `WorkContext`.
+ */
 function subjectsOf(request: Request, response: Response): { task_id?: string; agent_id?: string } {
-  const made = String(response.getHeader('location') ?? '');
-  const [, kind, id] = /^\/api\/v1\/(tasks|agents)\/([\w.-]{1,64})(?:\/|$)/.exec(made || request.path) ?? [];
-  if (!id || (!made && request.params.id === undefined)) return {};
-  return kind === 'tasks' ? { task_id: id } : { agent_id: id };
+  const addresses = [request.path, String(response.getHeader('location') ?? '')];
+  for (const address of addresses) {
+    const [, kind, id] = /^\/api\/v1\/(tasks|agents)\/([^/]+)/.exec(address) ?? [];
+    if (id && isId(id)) return kind === 'tasks' ? { task_id: id } : { agent_id: id };
+  }
+  return {};
 }

@@ -56,8 +56,7 @@ export async function traced<T>(name: string, options: StepOptions, work: (step:
   try {
     return await within({ ...context, trace: placeOf(step) }, () => work(step));
   } catch (error) {
-    const { code, name: kind, message } = error as Error & { code?: unknown };
-    markFailed(step, { code: String(code ?? kind), message });
+    markFailed(step, error as Error);
     throw error;
   } finally {
     step.end();
@@ -93,8 +92,10 @@ export function recordStep(
 /** Whether anything is done with what is told here. */
 export const isTracing = (): boolean => tracer !== undefined;
 
-export function markFailed(step: Span, { code, message }: { code: string; message: string }): void {
-  step.setAttribute('error.type', code).setStatus({ code: SpanStatusCode.ERROR, message });
+/** @param error what was thrown, or what stands for it; without a code its name says what kind it is */
+export function markFailed(step: Span, error: { code?: unknown; name?: string; message: string }): void {
+  const { code, name, message } = error;
+  step.setAttribute('error.type', String(code ?? name)).setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
 const NOBODY_LOOKS: Span = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });

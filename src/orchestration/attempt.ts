@@ -75,30 +75,20 @@ export class AttemptRunner implements OnApplicationShutdown {
 
   run(task: UnfinishedTask, agent: Bidder, ordinal: number): Promise<AttemptResult> {
     return traced('task.attempt', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
-      const result = await this.measure(task, agent, ordinal);
-      step.setAttribute('zerostate.outcome', outcomeOf(result));
-      if (result.end === 'failed') markFailed(step, result.error);
-      return result;
+      const stopClock = attemptDuration.startTimer();
+      let outcome = 'fault';
+      try {
+        const result = await this.tryOut(task, agent, ordinal);
+        outcome = outcomeOf(result);
+        if (result.end === 'failed') markFailed(step, result.error);
+        return result;
+      } finally {
+        const duration_ms = Math.round(stopClock() * 1000);
+        attempts.inc({ outcome });
+        step.setAttribute('zerostate.outcome', outcome);
+        tellRoutine(this.logger, { msg: 'attempt', version: agent.version, attempt: ordinal, outcome, duration_ms });
+      }
     });
-  }
-
-  private async measure(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
-    const stopClock = attemptDuration.startTimer();
-    const result = await this.tryOut(task, agent, ordinal);
-    const duration_ms = Math.round(stopClock() * 1000);
-    const outcome = outcomeOf(result);
-    attempts.inc({ outcome });
-    const { agentId: agent_id, version } = agent;
-    tellRoutine(this.logger, {
-      msg: 'attempt',
-      user_id: task.userId,
-      agent_id,
-      version,
-      attempt: ordinal,
-      outcome,
-      duration_ms,
-    });
-    return result;
   }
 
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {

@@ -81,7 +81,7 @@ export class MetaAgent {
 
 function count({ scoreboard, failure }: Auction): void {
   const { competitive, bids, excluded_count } = scoreboard;
-  auctions.inc({ competitive: String(competitive), awarded: String(!failure) });
+  auctions.inc({ competitive: `${competitive}`, awarded: `${!failure}` });
   auctionCandidates.observe(bids.length + excluded_count);
   auctionBids.observe(bids.length);
 }

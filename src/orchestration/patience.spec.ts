@@ -28,6 +28,7 @@ describe('patience with a backend that is away', () => {
     ['a read error of its disk', { code: '58030' }],
     ['a primary that has become a standby', { code: '25006' }],
     ['a connection that was reset', { code: 'ECONNRESET' }],
+    ['a server that lets nobody in', { message: 'timeout expired' }],
     ['a connection that ended in the middle', { message: 'Connection terminated unexpectedly' }],
   ])('counts as one: %s', async (_, fields) => {
     expect(await insist(refusing(1, Object.assign(new Error(), fields)).write, running)).toBe(2);

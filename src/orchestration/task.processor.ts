@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ageOf } from '../common/ids.js';
+import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
 import { markFailed, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
@@ -91,6 +92,7 @@ export class TaskProcessor {
     const turns = auction.ranking.slice(0, this.metaAgent.agentsPerRound);
     for (const [turn, agent] of turns.entries()) {
       const ordinal = task.attempt + failures.length + 1;
+      addToWorkContext({ agent_id: agent.agentId });
       let result: AttemptResult;
       try {
         const award = await this.award(task, agent, ordinal, auction, turn, failures.at(-1));

@@ -3,11 +3,12 @@ import { ConfigService } from '@nestjs/config';
 import { within } from '../common/work-context.js';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
-import { enterTrace, recordStep, SpanKind, tellRoutine } from '../observability/index.js';
+import { enterTrace, markFailed, recordStep, SpanKind, tellRoutine } from '../observability/index.js';
 import { type Handled, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { Admission } from './admission.js';
 import { Intake } from './intake.js';
+import { jobs } from './metrics.js';
 import { Retention } from './retention.js';
 import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
@@ -48,7 +49,7 @@ export class Worker implements OnApplicationBootstrap {
     if (task) return this.workOn(task);
   }
 
-  /** One job: a task's way through this worker, in the trace of its submission. Its lines in the log bear its id. */
+  /** One job: a task's way through this worker, in the trace of its submission. Its lines in the log bear its ids. */
   private async workOn(task: UnfinishedTask): Promise<Handled> {
     const startedAt = performance.now();
     // Later waits, for another worker or for busy agents, are the gaps between two jobs.
@@ -61,16 +62,20 @@ export class Worker implements OnApplicationBootstrap {
         'zerostate.attempts.handed_back': task.handedBackAttempts,
       },
     });
-    return within({ trace: place, task_id: task.id }, async () => {
+    return within({ trace: place, task_id: task.id, user_id: task.userId }, async () => {
+      let outcome: 'done' | 'handed_back' | 'fault' = 'fault';
       try {
         const handled = await this.processor.process(task);
-        const duration_ms = Math.round(performance.now() - startedAt);
-        const handed_back = handled !== undefined;
-        tellRoutine(this.logger, { msg: 'job', handed_back, duration_ms });
-        step.setAttribute('zerostate.handed_back', handed_back);
+        outcome = handled ? 'handed_back' : 'done';
         return handled;
+      } catch (error) {
+        markFailed(step, error as Error);
+        throw error;
       } finally {
-        step.end();
+        const duration_ms = Math.round(performance.now() - startedAt);
+        jobs.inc({ outcome });
+        tellRoutine(this.logger, { msg: 'job', outcome, duration_ms });
+        step.setAttribute('zerostate.job.outcome', outcome).end();
       }
     });
   }

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import type { ProtectionConfig } from '../config/index.js';
+import { registry } from '../observability/metrics.js';
 import { guardAgainstFloods } from './flood-guard.js';
 
 describe('flood guard', () => {
@@ -24,12 +25,36 @@ describe('flood guard', () => {
     expect(await ask(port, 1)).toEqual([]);
   });
 
+  it('counts what it refuses, by reason', async () => {
+    const before = await refusals();
+    const port = await serve({ rateLimits: true, maxRequestsPerSecond: 0, maxRefusedPerSecond: 0 });
+    expect(await ask(port, 1)).toHaveLength(1);
+    expect(await ask(port, 1)).toEqual([]);
+
+    const held = await serve({ rateLimits: true, maxRequestsPerSecond: 1000, maxConnectionsPerAddress: 1 });
+    const first = connect(held, '127.0.0.1');
+    await once(first, 'connect');
+    expect(await ask(held, 1)).toEqual([]);
+    first.destroy();
+
+    const after = await refusals();
+    const grown = Object.entries(after).map(([reason, count]) => [reason, count - before[reason]]);
+    expect(Object.fromEntries(grown)).toEqual({ full: 0, connections: 1, cut_off: 1, requests: 1 });
+  });
+
+  async function refusals(): Promise<Record<string, number>> {
+    const text = await registry.getSingleMetricAsString('zerostate_flood_refusals_total');
+    return Object.fromEntries(
+      Array.from(text.matchAll(/reason="(\w+)"\} (\d+)/g), ([, reason, count]) => [reason, Number(count)]),
+    );
+  }
+
   /** @returns the port of a server that answers each request with its path, after a while */
   async function serve(limits: Partial<ProtectionConfig>): Promise<number> {
     const app = express();
     const server = createServer(app);
     app.use(
-      guardAgainstFloods(server, { ...limits, trustProxy: false, maxConnectionsPerAddress: 10 } as ProtectionConfig),
+      guardAgainstFloods(server, { trustProxy: false, maxConnectionsPerAddress: 10, ...limits } as ProtectionConfig),
     );
     app.use((request, response) => void setTimeout(() => response.send(`${request.url}\n`), 5));
     server.listen(0, '127.0.0.1');

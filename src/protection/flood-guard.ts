@@ -5,6 +5,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import type { ProtectionConfig } from '../config/index.js';
 import { addressKey } from './address.js';
+import { floodRefusals } from './metrics.js';
 
 const WINDOW_MS = 1000;
 /** How long an address stays cut off, ms. */
@@ -67,7 +68,8 @@ export function guardAgainstFloods(
     server.on('connection', (socket: Socket) => {
       const key = addressKey(socket.remoteAddress);
       const held = connections.get(key) ?? 0;
-      if (held >= maxConnectionsPerAddress || isCutOff(key)) return socket.destroy();
+      if (isCutOff(key)) return refuse(socket, 'cut_off');
+      if (held >= maxConnectionsPerAddress) return refuse(socket, 'connections');
       connections.set(key, held + 1);
       socket.once('close', () => {
         const left = connections.get(key)! - 1;
@@ -77,7 +79,7 @@ export function guardAgainstFloods(
     });
     // Handshakes of WebSockets do not come by the middleware.
     server.on('upgrade', ({ socket }: IncomingMessage) => {
-      if (!mayAsk(addressKey(socket.remoteAddress))) socket.destroy();
+      if (!mayAsk(addressKey(socket.remoteAddress))) refuse(socket, 'cut_off');
     });
   }
 
@@ -85,22 +87,29 @@ export function guardAgainstFloods(
     const { socket } = request;
     const key = addressKey(request.ip);
     const isUnwanted = (): boolean => socket.destroyed || (direct && isCutOff(key));
-    if (isUnwanted()) return void socket.destroy();
+    if (isUnwanted()) return refuse(socket, 'cut_off');
     if (mayAsk(key)) {
       response.once('finish', () => {
         const { statusCode } = response;
         const isRefusal = statusCode >= 400 && statusCode < 500;
         if (isRefusal && add(refusals, key) > shareOf(key) * maxRefusedPerSecond) cut(key);
       });
-      const begin = (): void => (isUnwanted() ? void socket.destroy() : next());
+      const begin = (): void => (isUnwanted() ? refuse(socket, 'cut_off') : next());
       if (inTurn(socket, response, begin, maxPipelined)) return;
       cut(key);
-      if (isUnwanted()) return void socket.destroy();
+      if (isUnwanted()) return refuse(socket, 'cut_off');
     }
+    floodRefusals.inc({ reason: 'requests' });
     response.setHeader('Connection', 'close');
     const message = 'Too many requests come from your address, or too many that have to be refused: slow down.';
     next(new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: isCutOff(key) ? CUT_OFF_MS / 1000 : 1 }));
   };
+}
+
+/** Ends a connection; one that has ended already is refused no more. */
+function refuse(socket: Socket, reason: 'connections' | 'cut_off'): void {
+  if (!socket.destroyed) floodRefusals.inc({ reason });
+  socket.destroy();
 }
 
 function add(counts: Map<string, number>, key: string): number {

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import type { ProtectionConfig } from '../config/index.js';
+import { floodRefusals } from './metrics.js';
 import { isStreamed } from './streamed-bodies.js';
 
 /** How often Node.js looks for connections past their time, ms. Its own default is half a minute. */
@@ -9,6 +10,7 @@ const CHECK_MS = 1000;
 /** Limits of every connection. To be set before the server listens. */
 export function limitConnections(server: Server, config: ProtectionConfig): void {
   server.maxConnections = config.maxConnections;
+  server.on('drop', () => floodRefusals.inc({ reason: 'full' }));
   server.headersTimeout = config.headersTimeoutMs;
   server.requestTimeout = Math.max(config.uploadTimeoutMs, config.headersTimeoutMs);
   server.keepAliveTimeout = config.idleTimeoutMs;

@@ -15,6 +15,8 @@ const MEASURED = ['put', 'read', 'get', 'stat', 'exists', 'delete'] as const;
 export function measured(driver: string, store: BlobStore): BlobStore {
   const timed = Object.create(store) as BlobStore;
   for (const operation of MEASURED) {
+    // Failures are alerted of by their increase, which Prometheus sees only of what was there before.
+    operations.zero({ driver, operation, outcome: 'error' });
     const work = store[operation].bind(store) as (...args: unknown[]) => Promise<unknown>;
     const timedWork = async (...args: unknown[]): Promise<unknown> => {
       const stopClock = operations.startTimer({ driver, operation });

@@ -1,9 +1,14 @@
-import { counter, gauge, shared } from '../observability/index.js';
-import type { TaskQueue } from '../queue/index.js';
+import { counters, gauge, shared } from '../observability/index.js';
+import { TASK_PRIORITIES, type TaskQueue } from '../queue/index.js';
 import type { TaskLookup, Waiting } from './task-lookup.js';
+import { TASK_STATUSES } from './task-state.js';
 
-export const tasksSubmitted = counter('tasks_submitted_total', 'Tasks stored, by priority.', ['priority']);
-export const taskChanges = counter('task_changes_total', 'Changes of state written, by the state entered.', ['status']);
+export const tasksSubmitted = counters('tasks_submitted_total', 'Tasks stored, by priority.', {
+  priority: TASK_PRIORITIES,
+});
+export const taskChanges = counters('task_changes_total', 'Changes of state written, by the state entered.', {
+  status: TASK_STATUSES,
+});
 
 /** The line as it is in all processes together: each says the same, so a dashboard takes the maximum, not the sum. */
 export function watchLine(queue: TaskQueue, lookup: TaskLookup): void {

@@ -1,8 +1,10 @@
-import { counter, histogram } from '../observability/index.js';
+import { counters, histogram } from '../observability/index.js';
 
 const MIB = 2 ** 20;
 
-export const uploads = counter('uploads_total', 'Uploads that arrived whole, by outcome.', ['outcome']);
+export const uploads = counters('uploads_total', 'Uploads that arrived whole, by outcome.', {
+  outcome: ['published', 'refused', 'failed'],
+});
 export const uploadSize = histogram(
   'upload_size_bytes',
   'Size of their binaries.',

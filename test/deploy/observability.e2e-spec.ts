@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { ensureInstalled } from '../support/apt.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { operationsUrl } from '../support/metrics.js';
@@ -53,6 +55,24 @@ describe('the alerts and dashboards', () => {
   ])('pass promtool: %s', (_, args) => {
     const { status, stdout, stderr } = promtool(...args);
     expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, '']);
+  });
+
+  it('pass promtool: the expressions of the dashboards', async () => {
+    const rules = [...expressions.values()].map((expression, index) => ({
+      record: `panel:${index}`,
+      // What Grafana puts in their place.
+      expr: expression.replaceAll('$__rate_interval', '5m').replaceAll(/\$\{?\w+\}?/g, '.*'),
+    }));
+    expect(rules.length).toBeGreaterThan(alerts.length);
+    const folder = await mkdtemp(join(tmpdir(), 'zerostate-panels-'));
+    try {
+      const file = join(folder, 'panels.yaml');
+      await writeFile(file, stringify({ groups: [{ name: 'panels', rules }] }));
+      const { status, stdout, stderr } = promtool('check', 'rules', file);
+      expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, '']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('have a unit test and a section of the runbook for each alert', async () => {

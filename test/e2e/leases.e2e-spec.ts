@@ -73,7 +73,7 @@ describe.each(['PostgreSQL', 'Redis'])('a task that a worker holds, on %s', (bac
   /** A second worker gets the entry, which the first no longer renews, and leaves the task alone. */
   const expectToBeLeftAlone = async (): Promise<void> => {
     const other = await startWorker();
-    const handedBack = /"msg":"job".*"handed_back":true/;
+    const handedBack = /"msg":"job".*"outcome":"handed_back"/;
     await until('the entry came to another worker', () => handedBack.test(other.stdout()), LONGER_THAN_A_LOCK_MS);
   };
 

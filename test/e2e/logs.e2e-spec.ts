@@ -3,7 +3,8 @@ import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser, wait
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
-import { good, publish, submit, trapping } from './agents.js';
+import { chatty, good, publish, submit, trapping } from './agents.js';
+import { ask } from './rows.js';
 
 type Line = Record<string, unknown>;
 
@@ -53,13 +54,57 @@ describe('the log', () => {
     expect(trace_id).toMatch(/^[0-9a-f]{32}$/);
 
     const job = await find({ msg: 'job', task_id: id });
-    expect(job).toMatchObject({ trace_id, handed_back: false, duration_ms });
+    expect(job).toMatchObject({ trace_id, user_id, agent_id: sound, outcome: 'done', duration_ms });
     const attempts = lines().filter((line) => line.msg === 'attempt' && line.task_id === id);
     expect(attempts).toMatchObject([
       { trace_id, agent_id: broken, user_id, attempt: 1, outcome: 'trapped', duration_ms },
       { trace_id, agent_id: sound, user_id, attempt: 2, outcome: 'completed', duration_ms },
     ]);
     expect(lines().filter((line) => line.route === '/health/live')).toEqual([]);
+  });
+
+  it('has the line of an attempt and of a job also when the server could not go on with it', async () => {
+    await publish(server.url, user.token, 'lengthy', await chatty(20), { capabilities: ['lengthy'] });
+    const refusing = async (status: string, work: () => Promise<void>): Promise<void> => {
+      await ask(
+        database.url,
+        `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'for the test'; END $$`,
+      );
+      await ask(
+        database.url,
+        `CREATE TRIGGER refuse BEFORE UPDATE ON tasks FOR EACH ROW WHEN (NEW.status = '${status}') EXECUTE FUNCTION refuse()`,
+      );
+      await work().finally(() => ask(database.url, 'DROP FUNCTION refuse CASCADE'));
+    };
+    const outcome = 'fault';
+    const duration_ms = expect.any(Number);
+
+    let task_id = '';
+    await refusing('running', async () => {
+      task_id = await submit(server.url, user.token, 'lengthy');
+      expect(await find({ msg: 'attempt', task_id, outcome })).toMatchObject({ attempt: 1, duration_ms });
+    });
+    await waitForTask(server.url, user.token, task_id, 'completed');
+    expect(await find({ msg: 'job', task_id, outcome: 'handed_back' })).toMatchObject({ duration_ms });
+
+    await refusing('failed', async () => {
+      task_id = await submit(server.url, user.token, 'nobody-offers-this');
+      expect(await find({ msg: 'job', task_id, outcome })).toMatchObject({ user_id: expect.any(String), duration_ms });
+    });
+  });
+
+  it('names an agent by its id where a request names it by its slug, and a task also on the way to its document', async () => {
+    const agent_id = await publish(server.url, user.token, 'by-slug', await good(), { capabilities: ['slug'] });
+    expect(await find({ route: '/api/v1/agents/:id/binary', agent_id })).toMatchObject({ status: 201 });
+    expectStatus(await api(server.url).get('/agents/by-slug', { token: user.token }), 200);
+    await find({ route: '/api/v1/agents/:id', agent_id });
+    const body = { required_capabilities: ['slug'], budget: 1, input: {}, result_as: 'ref' };
+    const task_id = expectStatus(await api(server.url).post('/tasks', body, { token: user.token }), 202).body.id;
+    await waitForTask(server.url, user.token, task_id, 'completed');
+    expectStatus(await api(server.url).get(`/tasks/${task_id}/result`, { token: user.token }), 302);
+    await find({ route: '/api/v1/tasks/:id/result', status: 302, task_id });
+    expectStatus(await api(server.url).get('/agents/no-such-agent', { token: user.token }), 404);
+    expect(await find({ route: '/api/v1/agents/:id', status: 404 })).not.toHaveProperty('agent_id');
   });
 
   it('is found by the trace_id of a problem, which is the trace the caller sent, if it sent one', async () => {
@@ -91,6 +136,24 @@ describe('the log', () => {
       { from: 'warn', to: 'log' },
       { from: 'log', to: 'warn' },
     ]);
+  });
+
+  it('can be made to in every process, also in one without an API', async () => {
+    const token = await loginAdmin(server.url);
+    const worker = await startServer({ roles: ['worker'], env: { DATABASE_URL: database.url, LOG_LEVEL: 'error' } });
+    const told = (level: string) => worker.stdout().includes(`"msg":"writes from now on: ${level}"`);
+    const hears = (level: string) =>
+      until(`the worker hears of ${level}`, async () => {
+        expectStatus(await api(server.url).put('/log-level', { level }, { token }), 200);
+        return told(level);
+      });
+    try {
+      expect(worker.stdout()).not.toContain('"level":"info"');
+      await hears('debug');
+      await hears('log');
+    } finally {
+      await worker.stop();
+    }
   });
 
   it('tells no secret', async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { io } from 'socket.io-client';
 import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { operationsUrl, scrape, total } from '../support/metrics.js';
+import { operationsUrl, samples, scrape, total } from '../support/metrics.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { endless, good, publish, submit, trapping } from './agents.js';
@@ -26,6 +27,47 @@ describe('the figures for Prometheus', () => {
     await worker?.stop();
     await server?.stop();
     await database?.drop();
+  });
+
+  it('are there before anything has happened, so that the first burst of anything is an increase', async () => {
+    const storage = [
+      'zerostate_storage_operation_duration_seconds_count',
+      'operation="get"',
+      'outcome="error"',
+    ] as const;
+    // A store is opened when it is first used, if only to see whether it answers.
+    const figures = await until('the store is open', async () => {
+      const now = await scrape(operations);
+      return samples(now, ...storage).length > 0 && now;
+    });
+    const watched = [
+      storage,
+      ['zerostate_sweeper_finds_total', 'kind="abandoned"'],
+      ['zerostate_sandbox_runs_total', 'end="crashed"'],
+      ['zerostate_virus_scans_total', 'outcome="away"'],
+      ['zerostate_task_changes_total', 'status="failed"'],
+      ['zerostate_task_changes_total', 'status="completed"'],
+      ['zerostate_attempts_total', 'outcome="fault"'],
+      ['zerostate_jobs_total', 'outcome="fault"'],
+      ['zerostate_flood_refusals_total', 'reason="requests"'],
+    ] as const;
+    for (const [name, ...labels] of watched) expect([name, samples(figures, name, ...labels)]).toEqual([name, [0]]);
+  });
+
+  it('say of each dependency whether it answers, at every scrape', async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    const up = (dependency: string) => async (): Promise<number> =>
+      samples(await scrape(operations), 'zerostate_dependency_up', `dependency="${dependency}"`)[0];
+    for (const dependency of ['database', 'migrations', 'queue', 'sandbox', 'storage']) {
+      expect([dependency, await up(dependency)()]).toEqual([dependency, 1]);
+    }
+    const migrated = up('migrations');
+    await client.query("UPDATE migrations SET name = name || '-gone' WHERE id = (SELECT max(id) FROM migrations)");
+    await until('it is found down', async () => (await migrated()) === 0);
+    await client.query("UPDATE migrations SET name = replace(name, '-gone', '')");
+    await until('it is found up', async () => (await migrated()) === 1);
+    await client.end();
   });
 
   it('follow tasks from the request to the settlement', async () => {
@@ -64,6 +106,21 @@ describe('the figures for Prometheus', () => {
     expect(total(after, 'zerostate_sandbox_slots')).toBe(2);
     expect(total(after, 'zerostate_feed_last_seq')).toBeGreaterThan(8);
     expect(after.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
+  });
+
+  it('tell of no slow server where a client asks to be kept waiting', async () => {
+    const count = async (): Promise<number> => {
+      const labels = ['method="POST"', 'route="/api/v1/tasks"'];
+      return total(await scrape(operations), 'zerostate_http_request_duration_seconds_count', ...labels);
+    };
+    const before = await count();
+    const task = { required_capabilities: ['measure'], budget: 1, input: {} };
+    const headers = { prefer: 'wait=30' };
+    expectStatus(await api(server.url).post('/tasks', task, { token, headers }), 200);
+    await submit(server.url, token, 'measure');
+    // Counted when the connection is done with it, after the client has read it.
+    await until('the other one is counted', async () => (await count()) > before);
+    expect(await count()).toBe(before + 1);
   });
 
   it('show what waits, by priority, and who is connected', async () => {

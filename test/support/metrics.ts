@@ -23,12 +23,16 @@ export async function scrape(url: string): Promise<Map<string, number>> {
   return parseMetrics(await (await fetch(`${url}/metrics`)).text());
 }
 
-/** The sum of all samples of a metric whose labels contain these. */
-export function total(metrics: Map<string, number>, name: string, ...labels: string[]): number {
-  let sum = 0;
+/** The samples of a metric whose labels contain these. */
+export function samples(metrics: Map<string, number>, name: string, ...labels: string[]): number[] {
+  const found: number[] = [];
   for (const [sample, value] of metrics) {
     const [metric, rest = ''] = sample.split(/\{(.*)/, 2);
-    if (metric === name && labels.every((label) => rest.includes(label))) sum += value;
+    if (metric === name && labels.every((label) => rest.includes(label))) found.push(value);
   }
-  return sum;
+  return found;
 }
+
+/** Their sum. */
+export const total = (...asked: Parameters<typeof samples>): number =>
+  samples(...asked).reduce((sum, value) => sum + value, 0);

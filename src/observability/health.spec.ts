@@ -1,0 +1,55 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { Health } from './health.js';
+
+describe('the health of a process', () => {
+  it('is asked of each dependency once, however many want to know within a moment', async () => {
+    const health = new Health();
+    const check = jest.fn(() => Promise.resolve());
+    health.register('database', check);
+    const reports = await Promise.all(Array.from({ length: 50 }, () => health.report()));
+    expect(new Set(reports.map(({ status }) => status))).toEqual(new Set(['ready']));
+    await health.report();
+    expect(check).toHaveBeenCalledTimes(1);
+  });
+
+  it('is asked anew after that moment', async () => {
+    const health = new Health();
+    let away = false;
+    health.register('database', () => (away ? Promise.reject(new Error('away')) : Promise.resolve()));
+    expect((await health.report()).status).toBe('ready');
+    away = true;
+    await passed(1500);
+    const { status, dependencies } = await health.report();
+    expect([status, dependencies.database.reason]).toEqual(['not_ready', 'away']);
+  });
+
+  it('gathers no questions with a dependency that hangs, until the first has had no answer for long', async () => {
+    jest.useFakeTimers();
+    try {
+      const health = new Health();
+      const check = jest.fn(() => new Promise<void>(() => undefined));
+      health.register('database', check);
+      const ask = async () => {
+        const asked = health.report();
+        await jest.advanceTimersByTimeAsync(2000);
+        expect((await asked).dependencies.database.reason).toBe('no answer within 2000 ms');
+      };
+      for (let times = 0; times < 10; times++) await ask();
+      expect(check).toHaveBeenCalledTimes(1);
+      for (let times = 0; times < 10; times++) await ask();
+      expect(check).toHaveBeenCalledTimes(2);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('is bad from the moment it is told to stop, whatever was found a moment ago', async () => {
+    const health = new Health();
+    health.register('database', () => Promise.resolve());
+    await health.report();
+    health.stop();
+    expect(await health.report()).toMatchObject({ status: 'not_ready', dependencies: { process: { status: 'down' } } });
+  });
+});
+
+const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
