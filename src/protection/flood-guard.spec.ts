@@ -6,6 +6,7 @@ import express from 'express';
 import type { ProtectionConfig } from '../config/index.js';
 import { registry } from '../observability/metrics.js';
 import { guardAgainstFloods } from './flood-guard.js';
+import { limitConnections } from './slow-requests.js';
 
 describe('flood guard', () => {
   const stops: (() => void)[] = [];
@@ -37,9 +38,20 @@ describe('flood guard', () => {
     expect(await ask(held, 1)).toEqual([]);
     first.destroy();
 
+    const small = createServer();
+    limitConnections(small, { maxConnections: 1 } as ProtectionConfig);
+    small.listen(0, '127.0.0.1');
+    stops.push(() => void small.close());
+    await once(small, 'listening');
+    const { port: full } = small.address() as AddressInfo;
+    const only = connect(full, '127.0.0.1');
+    await once(small, 'connection');
+    expect(await ask(full, 1)).toEqual([]);
+    only.destroy();
+
     const after = await refusals();
     const grown = Object.entries(after).map(([reason, count]) => [reason, count - before[reason]]);
-    expect(Object.fromEntries(grown)).toEqual({ full: 0, connections: 1, cut_off: 1, requests: 1 });
+    expect(Object.fromEntries(grown)).toEqual({ full: 1, connections: 1, cut_off: 1, requests: 1 });
   });
 
   async function refusals(): Promise<Record<string, number>> {
