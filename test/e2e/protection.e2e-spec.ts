@@ -176,9 +176,12 @@ describe('protection', () => {
     expect((await api(here.url).post('/auth/login', { email, password })).headers.get('set-cookie')).toBeNull();
   });
 
-  it('goes on counting by itself, and carrying events to every process, while Redis is away', async () => {
+  it('goes on counting by itself, and carrying events and suspensions to every process, while Redis is away', async () => {
     const { token } = await registerUser(here.url);
     const admin = await loginAdmin(here.url);
+    const suspended = await registerUser(here.url);
+    const { id } = expectStatus(await api(here.url).get('/auth/me', { token: suspended.token }), 200).body;
+    const ending = await FeedSocket.connect(there.url, { token: suspended.token });
     const listener = await FeedSocket.connect(there.url, { token });
     await redis.stop();
     const message = 'Redis is away.';
@@ -188,6 +191,8 @@ describe('protection', () => {
     ).body;
     await until('the other process has found it in the table', () => seqsOf(listener.received).includes(seq));
     listener.close();
+    expectStatus(await api(here.url).post(`/users/${id}/suspend`, undefined, { token: admin }), 200);
+    await until('the other process has read it', () => ending.closing?.code === 'ACCOUNT_SUSPENDED');
     const statuses: number[] = [];
     for (let index = 0; index < 60; index++) {
       statuses.push((await api(here.url).get('/auth/me', { token })).status);
