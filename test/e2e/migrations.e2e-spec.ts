@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
-import { dataSourceOptions, migrate, pendingMigrations, revert } from '../../src/data-source.js';
+import { dataSourceOptions, migrate, revert, schemaState } from '../../src/data-source.js';
 import { newId } from '../../src/common/ids.js';
 import { loginAdmin } from '../support/client.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -132,7 +132,7 @@ describe('a populated database of the first schema', () => {
     const before = await rows();
     expect(before).toHaveLength(2);
     const migrations = await migrate(database.url);
-    expect(await pendingMigrations(database.url)).toBe(0);
+    expect(await schemaState(database.url)).toEqual({ pending: [], unknown: [] });
     expect(await rows()).toEqual(before);
     const events = await ask(database.url, 'SELECT agent_id FROM task_events ORDER BY seq');
     expect(events).toEqual([{ agent_id: null }, { agent_id: ids.agent }]);
