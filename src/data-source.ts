@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm';
+import { DataSource, type DataSourceOptions, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
@@ -94,21 +94,27 @@ export const migrate = (url: string): Promise<string[]> =>
 /** Takes the last migration back. @returns its name; null when there is none */
 export const revert = (url: string): Promise<string | null> =>
   alone(url, async (dataSource) => {
-    const last = await lastMigration(dataSource);
+    const last = (await migrationsDone(dataSource)).at(-1) ?? null;
     // Unlike `runMigrations` this does not ask the migration itself whether it wants a transaction.
-    const own = dataSource.migrations.find(({ name, constructor }) => last === (name ?? constructor.name));
+    const own = dataSource.migrations.find((migration) => nameOf(migration) === last);
+    if (last && !own) throw new Error(`${last} is a newer release's: take it back with that release.`);
     const transaction = own?.transaction === false ? 'none' : 'each';
     if (last) await patiently(() => dataSource.undoLastMigration({ transaction }));
     return last;
   });
 
-/** How many migrations have not run. */
-export async function pendingMigrations(url: string): Promise<number> {
+/** How a database and this build differ, by the names of migrations. */
+export interface SchemaState {
+  /** This build has them, and they have not run. */
+  pending: string[];
+  /** They have run, and this build does not have them: a newer release's. */
+  unknown: string[];
+}
+
+export async function schemaState(url: string): Promise<SchemaState> {
   const dataSource = await new DataSource(dataSourceOptions(url, 1)).initialize();
   try {
-    const [{ known }] = await dataSource.query(`SELECT to_regclass('migrations') IS NOT NULL AS known`);
-    const done = known ? (await dataSource.query('SELECT name FROM migrations')).length : 0;
-    return dataSource.migrations.length - done;
+    return await compare(dataSource);
   } finally {
     await dataSource.destroy();
   }
@@ -116,16 +122,28 @@ export async function pendingMigrations(url: string): Promise<number> {
 
 /** @throws Error when this build knows migrations that the database lacks, as after one was taken back under it */
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
-  const done: { name: string }[] = await dataSource.query('SELECT name FROM migrations');
-  const names = new Set(done.map(({ name }) => name));
-  const missing = dataSource.migrations.filter(({ name, constructor }) => !names.has(name ?? constructor.name));
-  if (missing.length > 0) throw new Error(`${missing.length} migrations have not run: npm run db:migrate`);
+  const { pending } = await compare(dataSource);
+  if (pending.length > 0) throw new Error(`${pending.length} migrations have not run: npm run db:migrate`);
 }
 
-async function lastMigration(dataSource: DataSource): Promise<string | null> {
-  const [last] = await dataSource.query('SELECT name FROM migrations ORDER BY id DESC LIMIT 1');
-  return last?.name ?? null;
+async function compare(dataSource: DataSource): Promise<SchemaState> {
+  const done = await migrationsDone(dataSource);
+  const known = dataSource.migrations.map(nameOf);
+  return {
+    pending: known.filter((name) => !done.includes(name)),
+    unknown: done.filter((name) => !known.includes(name)),
+  };
 }
+
+/** In the order in which they have run; none in a database that was never migrated. */
+async function migrationsDone(dataSource: DataSource): Promise<string[]> {
+  const [{ migrated }] = await dataSource.query(`SELECT to_regclass('migrations') IS NOT NULL AS migrated`);
+  if (!migrated) return [];
+  const rows: { name: string }[] = await dataSource.query('SELECT name FROM migrations ORDER BY id');
+  return rows.map(({ name }) => name);
+}
+
+const nameOf = ({ name, constructor }: MigrationInterface): string => name ?? constructor.name;
 
 /** Changes of the schema one after the other, whoever makes them. */
 async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {

@@ -111,6 +111,8 @@ export interface S3Config {
   bucket: string;
   /** Unset: Amazon's, by region. */
   endpoint?: string;
+  /** The same service as clients reach it: the host that presigned addresses name. Unset: `endpoint`. */
+  publicEndpoint?: string;
   region: string;
   /** Unset: the SDK's default chain (environment, shared files, the machine's role). */
   credentials?: { accessKeyId: string; secretAccessKey: string };
@@ -490,6 +492,9 @@ export const variables = z
       ),
     S3_BUCKET: z.string().min(3).max(255).optional().describe('Bucket of binaries; it must exist'),
     S3_ENDPOINT: url('http:', 'https:').optional().describe('Address of an S3-compatible service; unset: Amazon S3'),
+    S3_PUBLIC_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe('The same service as clients reach it, for downloads and deposits; unset: S3_ENDPOINT'),
     S3_REGION: z.string().default('us-east-1').describe('Region of the bucket; `auto` for Cloudflare R2'),
     S3_ACCESS_KEY_ID: z
       .string()
@@ -873,6 +878,7 @@ function s3Config(env: Variables): S3Config | undefined {
   return {
     bucket: env.S3_BUCKET,
     endpoint: env.S3_ENDPOINT,
+    publicEndpoint: env.S3_PUBLIC_ENDPOINT,
     region: env.S3_REGION,
     credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     forcePathStyle: env.S3_FORCE_PATH_STYLE ?? env.S3_ENDPOINT !== undefined,

@@ -3,7 +3,7 @@ import { Module, type Type } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
 import { type Environment, parseEnvironment } from '../config/index.js';
-import { pendingMigrations } from '../data-source.js';
+import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, DatabaseModule } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
@@ -118,19 +118,12 @@ async function database(url: string): Promise<Finding[]> {
     );
     const [{ version, name, now }] = rows;
     const apart = Math.abs(now.getTime() - (asked + Date.now()) / 2);
-    const pending = await pendingMigrations(url);
+    const state = await schemaState(url);
     return [
       version >= OLDEST_POSTGRES
         ? { mark: '✓', what: 'database', found: `PostgreSQL ${name}` }
         : { mark: '✗', what: 'database', found: `PostgreSQL ${name}`, advice: 'Use PostgreSQL 14 or newer.' },
-      pending === 0
-        ? { mark: '✓', what: 'schema', found: 'up to date' }
-        : {
-            mark: '!',
-            what: 'schema',
-            found: `${pending} migrations wait`,
-            advice: 'The next start runs them; npm run db:migrate does so now.',
-          },
+      ...schema(state),
       apart <= CLOCK_TOLERANCE_MS
         ? { mark: '✓', what: 'clock', found: `${Math.round(apart)} ms from the database's` }
         : {
@@ -143,6 +136,20 @@ async function database(url: string): Promise<Finding[]> {
   } finally {
     await client.end();
   }
+}
+
+function schema({ pending, unknown }: SchemaState): Finding[] {
+  const what = 'schema';
+  const findings: Finding[] = [];
+  if (pending.length > 0) {
+    const advice = 'The next start runs them; npm run db:migrate does so now.';
+    findings.push({ mark: '!', what, found: `waiting: ${pending.join(', ')}`, advice });
+  }
+  if (unknown.length > 0) {
+    const advice = 'Run that release again, or take them back with its db:revert before an older one starts.';
+    findings.push({ mark: '!', what, found: `of a newer release: ${unknown.join(', ')}`, advice });
+  }
+  return findings.length > 0 ? findings : [{ mark: '✓', what, found: 'up to date' }];
 }
 
 const ADVICE: Record<string, string> = {

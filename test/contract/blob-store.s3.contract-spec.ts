@@ -129,6 +129,25 @@ describe('the S3 service', () => {
     expect([part.status, await part.text()]).toEqual([206, 'the']);
   });
 
+  it('signs addresses for the host by which clients reach the service, which need not be the one it uses itself', async () => {
+    const { port } = new URL(ceph.endpoint);
+    const publicEndpoint = `http://localhost:${port}`;
+    const store = storeWith({ publicEndpoint });
+    const ref = await store.put(await stage(Buffer.from('for a client')));
+    const download = await store.signedUrl(ref, DOWNLOAD);
+    expect(new URL(download).origin).toBe(publicEndpoint);
+    expect(await (await fetch(download)).text()).toBe('for a client');
+    expect((await fetch(download.replace(publicEndpoint, ceph.endpoint))).status).toBe(403);
+
+    const bytes = Buffer.from('from a client');
+    const announced = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    const { url, headers } = await store.deposits.address('public', announced, Date.now() / 1000 + 300);
+    expect(new URL(url).origin).toBe(publicEndpoint);
+    const { 'Content-Length': _, ...sent } = headers; // fetch sets it
+    expect((await fetch(url, { method: 'PUT', headers: sent, body: Uint8Array.from(bytes) })).status).toBe(200);
+    expect(await own.kept()).toContain('deposits/public');
+  });
+
   it('refuses an address that was changed, that is not signed, and that has expired', async () => {
     const one = await keep(Buffer.from('one'));
     const other = await keep(Buffer.from('other'));

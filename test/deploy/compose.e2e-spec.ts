@@ -1,9 +1,18 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { parseEnvironment, variables } from '../../src/config/environment.js';
+import { freePort } from '../../src/database/embedded/free-port.js';
+import { ensureInstalled } from '../support/apt.js';
+import { until } from '../support/until.js';
 
 const deployed = (path: string): string => fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
 
@@ -16,7 +25,7 @@ interface Service {
   depends_on?: string[] | Record<string, unknown>;
   ports?: string[];
   volumes?: string[];
-  command?: string[];
+  stop_grace_period?: string;
   read_only?: boolean;
   cap_drop?: string[];
   healthcheck?: object;
@@ -42,8 +51,7 @@ describe('the compose file', () => {
     for (const [name, { environment = {} }] of ours()) {
       const unknown = Object.keys(environment).filter((variable) => !(variable in variables.shape));
       expect([name, unknown]).toEqual([name, []]);
-      const filled = Object.entries(environment).map(([key, value]) => [key, fill(value)]);
-      const parsed = parseEnvironment({ ...Object.fromEntries(filled), NODE_ENV: 'production' });
+      const parsed = parseEnvironment({ ...filled(environment), NODE_ENV: 'production' });
       expect(parsed.server).toMatchObject({ production: true });
     }
   });
@@ -82,29 +90,116 @@ describe('the compose file', () => {
     for (const [, { environment }] of ours()) expect(environment!.METRICS_HOST).toBe('0.0.0.0');
   });
 
-  it('mounts files that exist, and opens nothing but the proxy to the world', () => {
+  it('gives clients addresses of the store that its port is open at, not the one inside', () => {
+    for (const [, { environment }] of ours()) {
+      const { s3 } = parseEnvironment(filled(environment!)).storage;
+      expect(s3!.endpoint).toBe('http://minio:9000');
+      expect(new URL(s3!.publicEndpoint!).hostname).not.toBe('minio');
+      expect(services.minio.ports).toEqual([`${new URL(s3!.publicEndpoint!).port}:9000`]);
+    }
+  });
+
+  it('names a release of each image', () => {
+    const images = Object.entries(services).flatMap(([, { image, build }]) => (build ? [] : (image as string)));
+    expect(images.length).toBeGreaterThan(7);
+    expect(images.filter((image) => !/:(RELEASE\.)?v?\d/.test(image))).toEqual([]);
+  });
+
+  it('gives a process that stops time to be seen as not ready, and a start time to migrate', async () => {
+    const [, interval] = /health_interval (\d+)s/.exec(await file('Caddyfile'))!;
+    for (const [, { environment, stop_grace_period }] of ours()) {
+      const { server, queue } = parseEnvironment(filled(environment!));
+      expect(server.shutdownDelayMs).toBeGreaterThanOrEqual(2000 * Number(interval));
+      expect(parseInt(stop_grace_period!) * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);
+    }
+    expect(await file('Dockerfile')).toMatch('--start-period=10m');
+    expect(services['worker-1'].healthcheck).toMatchObject({ start_period: '10m' });
+  });
+
+  it('mounts files that exist, and opens nothing but the proxy and the store to the world', () => {
     const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
       volumes.filter((path) => path.startsWith('.')),
     );
     expect(mounted.length).toBeGreaterThan(3);
     for (const path of mounted) expect([path, existsSync(deployed(path.split(':')[0]))]).toEqual([path, true]);
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
-    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual(['8080:8080']);
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual(['8080:8080', '9000:9000']);
   });
 
-  it('leads the one open port to the port on which the image listens', async () => {
-    const open = Object.entries(services).filter(([, { ports }]) => ports?.some((port) => !port.startsWith('127.')));
-    expect(open.map(([name]) => name)).toEqual(['proxy']);
+  it('leads the port of the proxy to the port on which the image listens', async () => {
     const { port } = parseEnvironment({}).server;
-    expect(open[0][1].ports).toEqual([`8080:8080`]);
-    const targets = open[0][1].command!.filter((word) => word.startsWith('api-'));
-    expect(targets).toEqual([`api-1:${port}`, `api-2:${port}`]);
+    expect(services.proxy.ports).toEqual([`8080:8080`]);
+    expect(await file('Caddyfile')).toMatch(/^:8080 {$/m);
+    expect((await file('Caddyfile')).match(/api-\d:\d+/g)).toEqual([`api-1:${port}`, `api-2:${port}`]);
     expect(await file('Dockerfile')).toMatch(new RegExp(`PORT=${port}\\b[^]*EXPOSE ${port}\\b`));
   });
 });
 
+describe('what is sent to the build of the image', () => {
+  it('holds no file of secrets, in whatever folder', async () => {
+    const ignored = (await file('../.dockerignore')).trim().split('\n');
+    expect(ignored).toEqual(expect.arrayContaining(['.git', '.zerostate', '**/.env', '**/.env.*']));
+    expect(ignored.filter((line) => line.startsWith('!'))).toEqual(['!**/.env.example']);
+  });
+});
+
+describe('the proxy', () => {
+  it('sends nothing to a process that is not ready, so that it can stop unnoticed', async () => {
+    ensureInstalled('caddy', () => spawnSync('caddy', ['version']).status === 0, '--no-install-recommends');
+    const apis = await Promise.all(['api-1', 'api-2'].map(startApi));
+    const port = await freePort();
+    const folder = await mkdtemp(join(tmpdir(), 'zerostate-proxy-'));
+    const config = join(folder, 'Caddyfile');
+    const own = apis.reduce(
+      (text, { name, address }) => text.replace(`${name}:8080`, address),
+      await file('Caddyfile'),
+    );
+    await writeFile(config, own.replace(/^:8080/m, `http://127.0.0.1:${port}`));
+    const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
+    const caddy = spawn('caddy', ['run', '--config', config, '--adapter', 'caddyfile'], { env, stdio: 'ignore' });
+    const answers = async (): Promise<string[]> => {
+      const all = Array.from({ length: 30 }, async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/api/v1/agents`);
+        return answer.ok ? answer.text() : String(answer.status);
+      });
+      return [...new Set(await Promise.all(all))].sort();
+    };
+    try {
+      await until('both are asked', async () => (await answers().catch(() => [])).join() === 'api-1,api-2');
+      apis[0].ready = false;
+      await until('one of them is asked no more', async () => (await answers()).join() === 'api-2');
+      apis[0].server.closeAllConnections();
+      apis[0].server.close();
+      expect(await answers()).toEqual(['api-2']);
+    } finally {
+      caddy.kill();
+      await once(caddy, 'exit');
+      for (const { server } of apis) server.close();
+      for (const { server } of apis) server.closeAllConnections();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+/** Answers its name, and whether it is ready. */
+async function startApi(name: string) {
+  const server = createServer(({ url }, response) => {
+    response.writeHead(url === '/health/ready' && !api.ready ? 503 : 200).end(name);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const api = { name, server, ready: true, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return api;
+}
+
 /** As an operator would have filled the secrets in. */
+const filled = (environment: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, fill(value)]));
+
 const fill = (value: string): string =>
-  value.replace(/\$\{(\w+):\?\}/g, (_, name) =>
-    name === 'ADMIN_EMAIL' ? 'admin@example.org' : '0123456789abcdef'.repeat(4),
-  );
+  value.replace(/\$\{(\w+):\?\}/g, (_, name) => PUBLIC[name] ?? '0123456789abcdef'.repeat(4));
+
+const PUBLIC: Record<string, string> = {
+  ADMIN_EMAIL: 'admin@example.org',
+  S3_PUBLIC_ENDPOINT: 'http://localhost:9000',
+};

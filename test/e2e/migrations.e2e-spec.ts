@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
-import { dataSourceOptions, migrate, pendingMigrations, revert } from '../../src/data-source.js';
+import { dataSourceOptions, migrate, revert, schemaState } from '../../src/data-source.js';
 import { newId } from '../../src/common/ids.js';
-import { loginAdmin } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer } from '../support/server.js';
 import { until } from '../support/until.js';
+import { good, publish, submit } from './agents.js';
 import { ask } from './rows.js';
 
 const MIGRATIONS = new URL('../../../migrations/', import.meta.url);
@@ -44,15 +45,29 @@ describe('migrations', () => {
 describe('migrations of a system at work', () => {
   const changes = migrationFiles().map((name) => ({ name, up: upOf(name) }));
 
-  it('build indexes of tables in use without blocking writers, and take nothing away', () => {
+  it('build indexes of tables in use without blocking writers', () => {
     expect(changes.length).toBeGreaterThan(10);
     for (const { name, up } of changes) {
       const created = [...up.matchAll(/CREATE TABLE (?:IF NOT EXISTS )?(\w+)/g)].map(([, table]) => table);
       const indexes = [...up.matchAll(/CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^;`]*? ON (\w+)/g)];
       const blocking = indexes.map(([, table]) => table).filter((table) => !created.includes(table));
       expect([name, blocking.filter((table) => BUSY.includes(table))]).toEqual([name, []]);
-      expect([name, up.match(/DROP TABLE|DROP COLUMN|RENAME|ALTER \w+ TYPE/g)]).toEqual([name, null]);
     }
+  });
+
+  it('ask nothing of the release before that it does not know, and take nothing away from it', () => {
+    for (const [sql, broken] of [
+      ['ALTER TABLE tasks ADD COLUMN a integer, ADD b text NOT NULL', ['ADD b text NOT NULL']],
+      [
+        `ALTER TABLE tasks ADD COLUMN a jsonb NOT NULL\n DEFAULT '{"b": 1, "c": 2}', ADD d text DEFAULT 'e' NOT NULL`,
+        [],
+      ],
+      ['ALTER TABLE tasks ALTER a SET NOT NULL, ALTER COLUMN b DROP DEFAULT', ['SET NOT NULL', 'DROP DEFAULT']],
+    ] as const) {
+      expect(breaking(sql)).toEqual(broken);
+    }
+    const found = changes.map(({ name, up }): [string, string[]] => [name, breaking(up)]);
+    expect(Object.fromEntries(found.filter(([, broken]) => broken.length > 0))).toEqual(BEFORE_THE_FIRST_RELEASE);
   });
 
   it('let everybody pass who waits behind them for a lock, and try again', async () => {
@@ -76,6 +91,38 @@ describe('migrations of a system at work', () => {
     await database.drop();
   });
 });
+
+/** What statements of the release before may fail at. */
+const breaking = (up: string): string[] =>
+  [...up.matchAll(BREAKING)].map(([words]) => words.replace(/\s+/g, ' ').trim());
+
+const BREAKING = new RegExp(
+  [
+    'DROP (?:TABLE|COLUMN|CONSTRAINT|DEFAULT)',
+    'RENAME',
+    String.raw`ALTER \w+ TYPE`,
+    'SET NOT NULL',
+    String.raw`ADD CONSTRAINT \w+`,
+    String.raw`ADD (?:COLUMN )?(?:IF NOT EXISTS )?\w+ (?:(?!DEFAULT)[^,;\`])*NOT NULL(?![^,;\`]*DEFAULT)`,
+  ].join('|'),
+  'g',
+);
+
+/**
+ * There was no release before these. No others may come: what takes something away belongs to the release after the one that
+ * has stopped using it.
+ */
+const BEFORE_THE_FIRST_RELEASE = {
+  // A version's bytes are named in `blobs` first.
+  '1795482000000-blobs.ts': [
+    'ADD CONSTRAINT agent_binaries_blob_fkey',
+    'ADD CONSTRAINT agent_binaries_in_service_check',
+  ],
+  // A version is stored with what the scanner said of it.
+  '1795483000000-agent-binary-scan.ts': ['DROP DEFAULT'],
+  // `ON CONFLICT (task_id)` has no key any more.
+  '1795531000000-auction-rounds.ts': ['DROP CONSTRAINT', 'ADD CONSTRAINT auctions_pkey'],
+};
 
 /** Sources of the migrations after the first, in their order. */
 function migrationFiles(): string[] {
@@ -132,7 +179,7 @@ describe('a populated database of the first schema', () => {
     const before = await rows();
     expect(before).toHaveLength(2);
     const migrations = await migrate(database.url);
-    expect(await pendingMigrations(database.url)).toBe(0);
+    expect(await schemaState(database.url)).toEqual({ pending: [], unknown: [] });
     expect(await rows()).toEqual(before);
     const events = await ask(database.url, 'SELECT agent_id FROM task_events ORDER BY seq');
     expect(events).toEqual([{ agent_id: null }, { agent_id: ids.agent }]);
@@ -146,6 +193,20 @@ describe('a populated database of the first schema', () => {
     const shares = await Promise.all([1, 2, 3].map(() => migrate(database.url)));
     expect(shares.filter((names) => names.length > 0)).toEqual([migrations]);
     expect(await rows()).toEqual(before);
+  });
+
+  it('serves afterwards: what it held is read, and a new task is run', async () => {
+    const server = await startServer({ env: { DATABASE_URL: database.url } });
+    try {
+      const admin = await loginAdmin(server.url);
+      const old = expectStatus(await api(server.url).get(`/tasks/${ids.task}`, { token: admin }), 200).body;
+      expect(old).toMatchObject({ status: 'completed', input: { n: 1 }, attempts: [{ outcome: 'completed' }] });
+      const { token } = await registerUser(server.url);
+      await publish(server.url, token, 'after', await good(), { capabilities: ['after'] });
+      await waitForTask(server.url, token, await submit(server.url, token, 'after'), 'completed');
+    } finally {
+      await server.stop();
+    }
   });
 });
 

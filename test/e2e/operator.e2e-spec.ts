@@ -47,6 +47,11 @@ describe('the commands of an operator', () => {
     return rows.map(({ name }) => name);
   };
 
+  it('say of a database that was never migrated that there is nothing to take back', async () => {
+    const { code, out } = await run(['revert']);
+    expect({ code, out }).toEqual({ code: 0, out: 'There is no migration to take back.\n' });
+  });
+
   it('make the schema, say when there is nothing to do, and take the last change back', async () => {
     expect(await run(['migrate'])).toMatchObject({ code: 0, out: expect.stringMatching('migrated: Init') });
     expect(await run(['migrate'])).toMatchObject({ code: 0, out: 'The schema is up to date.\n' });
@@ -88,6 +93,25 @@ describe('the commands of an operator', () => {
     expect({ code, faults: out.match(/^✗.*/gm) }).toEqual({ code: 0, faults: null });
     for (const what of ['configuration', 'data folder', 'database', 'schema', 'clock', 'queue', 'sandbox']) {
       expect(out).toMatch(new RegExp(`^[✓!] ${what} `, 'm'));
+    }
+  });
+
+  it('name the migrations that wait, and those of a newer release, however many there are of each', async () => {
+    const [{ name: last }] = await ask<{ name: string }>(
+      database.url,
+      'SELECT name FROM migrations ORDER BY id DESC LIMIT 1',
+    );
+    const rename = (from: string, to: string) =>
+      ask(database.url, `UPDATE migrations SET name = '${to}' WHERE name = '${from}'`);
+    await rename(last, 'OfTomorrow1999999999999');
+    try {
+      const { code, out } = await run(['doctor']);
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^! schema +waiting: ${last}\n +→ .*db:migrate`, 'm'));
+      expect(out).toMatch(/^! schema +of a newer release: OfTomorrow1999999999999$/m);
+      expect(await run(['revert'])).toMatchObject({ code: 1, error: expect.stringMatching('OfTomorrow') });
+    } finally {
+      await rename('OfTomorrow1999999999999', last);
     }
   });
 

@@ -16,6 +16,8 @@ const PREFIX = 'deposits/';
 export class S3DepositBox implements DepositBox {
   constructor(
     private readonly client: S3Client,
+    /** Knows the service by the address that clients reach. */
+    private readonly signer: S3Client,
     private readonly bucket: string,
   ) {}
 
@@ -28,7 +30,7 @@ export class S3DepositBox implements DepositBox {
       ContentLength: size,
       ChecksumSHA256: checksum,
     });
-    const url = await getSignedUrl(this.client, command, {
+    const url = await getSignedUrl(this.signer, command, {
       expiresIn: Math.max(1, expires - Math.floor(Date.now() / 1000)),
       signableHeaders: new Set(['host', 'content-length', 'x-amz-checksum-sha256']),
       unhoistableHeaders: new Set(['x-amz-checksum-sha256']),

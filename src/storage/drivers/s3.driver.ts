@@ -36,23 +36,16 @@ const PARTS_AT_ONCE = 2;
 export class S3BlobStore implements BlobStore {
   readonly deposits: S3DepositBox;
   private readonly client: S3Client;
+  /** Signs addresses for clients: the host is under the signature, and they may know the service by another one. */
+  private readonly signer: S3Client;
   private readonly bucket: string;
 
   /** Connects to nothing yet. */
   constructor(private readonly config: S3Config) {
     this.bucket = config.bucket;
-    this.client = new S3Client({
-      endpoint: config.endpoint,
-      region: config.region,
-      forcePathStyle: config.forcePathStyle,
-      credentials: config.credentials, // unset: the SDK looks for its own (environment, files, the machine's role)
-      maxAttempts: MAX_ATTEMPTS,
-      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: SILENCE_TIMEOUT_MS },
-      // Servers other than Amazon's know the newer checksums in part. A part's SHA-256 is in its signature anyway.
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-    });
-    this.deposits = new S3DepositBox(this.client, this.bucket);
+    this.client = this.clientOf(config.endpoint);
+    this.signer = config.publicEndpoint ? this.clientOf(config.publicEndpoint) : this.client;
+    this.deposits = new S3DepositBox(this.client, this.signer, this.bucket);
   }
 
   async refOf({ sha256 }: StagedBlob): Promise<BlobRef> {
@@ -117,7 +110,7 @@ export class S3BlobStore implements BlobStore {
       ResponseContentType: contentType,
       ResponseContentDisposition: `attachment; filename="${filename}"`,
     });
-    return getSignedUrl(this.client, command, { expiresIn: expiresInSeconds }).catch((error) => this.fail(error));
+    return getSignedUrl(this.signer, command, { expiresIn: expiresInSeconds }).catch((error) => this.fail(error));
   }
 
   /** Parts of uploads that were never completed: they are not listed, and paid for. */
@@ -138,6 +131,21 @@ export class S3BlobStore implements BlobStore {
   async health(): Promise<void> {
     await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: Error) => {
       throw explained(error, { name: error.name === 'NotFound' ? 'NoSuchBucket' : error.name });
+    });
+  }
+
+  private clientOf(endpoint?: string): S3Client {
+    const { config } = this;
+    return new S3Client({
+      endpoint,
+      region: config.region,
+      forcePathStyle: config.forcePathStyle,
+      credentials: config.credentials, // unset: the SDK looks for its own (environment, files, the machine's role)
+      maxAttempts: MAX_ATTEMPTS,
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: SILENCE_TIMEOUT_MS },
+      // Servers other than Amazon's know the newer checksums in part. A part's SHA-256 is in its signature anyway.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
     });
   }
 
