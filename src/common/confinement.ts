@@ -88,6 +88,19 @@ export class Confinement {
   }
 }
 
+/**
+ * Kills a child and what it has forked, unless that has left its process group: a child leads one of its own. To be called
+ * again once it has ended, for what it forked before.
+ */
+export function killConfined(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nobody is left in the group, or the system knows none.
+    child.kill('SIGKILL');
+  }
+}
+
 interface Measure {
   /** What is not guaranteed without it, for a person. */
   purpose: string;

@@ -12,7 +12,7 @@ import type { RunLimits, RunOutcome } from './run.js';
  *
  * A frame is `u32 length of the header, u32 length of the payload` (little-endian), the header as JSON, the payload as
  * raw bytes. The sandbox side may be under an attacker's control, so the server bounds both lengths before it
- * allocates and checks every header before it believes it.
+ * allocates and checks every header, and the output, before it believes them.
  *
  * This module runs on both sides and imports nothing at run time.
  */
@@ -31,7 +31,7 @@ export type ToSandbox =
     };
 
 export type FromSandbox =
-  | { kind: 'ready'; totalCpuMs: number; residentBytes: number }
+  | { kind: 'ready' }
   | { kind: 'log'; lines: string[] }
   /** Payload: the output when `outcome` is `completed`, else nothing. */
   | { kind: 'report'; outcome: ReportedOutcome; usage: Usage };
@@ -56,13 +56,9 @@ export type ReportedOutcome =
 export interface Usage {
   /** Of this run, ms. */
   cpuMs: number;
-  /** Of the process since it started, ms. */
-  totalCpuMs: number;
   peakMemoryBytes: number;
   bytesOut: number;
   hostCalls: number;
-  /** Resident memory of the process before the run, bytes. */
-  residentBytes: number;
 }
 
 export interface Frame {

@@ -29,15 +29,13 @@ const outcome = z.discriminatedUnion('end', [
 
 const usage = z.object({
   cpuMs: amount,
-  totalCpuMs: amount,
   peakMemoryBytes: amount,
   bytesOut: amount,
   hostCalls: amount,
-  residentBytes: amount,
 });
 
 const fromSandbox: z.ZodType<FromSandbox> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), totalCpuMs: amount, residentBytes: amount }),
+  z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('log'), lines: z.array(z.string()) }),
   z.object({ kind: z.literal('report'), outcome, usage }),
 ]);

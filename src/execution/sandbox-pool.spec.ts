@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import loadWabt from 'wabt';
 import type { Confinement } from '../common/confinement.js';
@@ -131,6 +132,48 @@ describe('the pool', () => {
     expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1, 1]);
   });
 
+  it('replaces a process right after the run in which it grew, whatever it says of itself', async () => {
+    const hoard = 'const hoard = Buffer.alloc(150e6, 1);';
+    pool = forged(`${hoard} ${REPORT}; once(() => report('1'), hoard)`, { recycleAboveBytes: 110e6 });
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1]);
+  });
+
+  it('keeps a process that gave back the memory of its run', async () => {
+    open({ slots: 1, recycleAboveBytes: 110e6 });
+    const large = job(
+      'a',
+      `(drop (memory.grow (i32.const 1900))) (memory.fill (i32.const 65536) (i32.const 1) (i32.const 124518400))
+       (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`,
+    );
+    for (let round = 0; round < 3; round++) expect(await pool.run(large)).toMatchObject(DONE);
+    expect(servedBy('a').map((process) => process.runs)).toEqual([3]);
+  });
+
+  it('takes another process when the one it had dies before it is handed the run', async () => {
+    open({ slots: 1, spares: 1 });
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+    const [first] = servedBy('a');
+    const killFirst = async (): Promise<void> => {
+      process.kill(first.pid!, 'SIGKILL');
+      await first.gone;
+    };
+    expect(await pool.run(job('a'), killFirst)).toMatchObject(DONE);
+    expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1]);
+  });
+
+  it('gives a slot back at once when a run is cancelled while its start is prepared', async () => {
+    open({ slots: 1 });
+    const abort = new AbortController();
+    const prepared = pool.run({ ...job('a'), signal: abort.signal }, () => {
+      abort.abort();
+      return new Promise(() => undefined);
+    });
+    expect((await prepared).outcome).toEqual({ end: 'cancelled' });
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+  });
+
   it('keeps no more warm processes than it may, the least recently used going first', async () => {
     open({ slots: 1, warm: 2 });
     for (const name of ['a', 'b', 'a', 'c']) expect(await pool.run(job(name))).toMatchObject(DONE);
@@ -163,21 +206,117 @@ describe('the pool', () => {
   });
 });
 
+/** For scripts that speak the protocol: `frame`, `report`, and `once`, which acts when a run comes. */
+const REPORT = `
+  function frame(header, payload = '') {
+    const head = Buffer.from(JSON.stringify(header));
+    const prefix = Buffer.alloc(8);
+    prefix.writeUInt32LE(head.length, 0);
+    prefix.writeUInt32LE(payload.length, 4);
+    process.stdout.write(Buffer.concat([prefix, head, Buffer.from(payload)]));
+  }
+  const usage = { cpuMs: 1, peakMemoryBytes: 0, bytesOut: 1, hostCalls: 1 };
+  const report = (output) => frame({ kind: 'report', outcome: { end: 'completed' }, usage }, output);
+  const once = (act) => process.stdin.once('data', act);
+  frame({ kind: 'ready' })`;
+
+/** What an agent could put in its process's place once it has broken out. */
+const forger = (script: string): Confinement =>
+  ({ spawn: () => spawn(process.execPath, ['-e', script], { detached: true }) }) as unknown as Confinement;
+
+function forged(script: string, sizes: Partial<PoolSizes> = {}): SandboxPool {
+  started = [];
+  return new SandboxPool(
+    () => {
+      const process = new SandboxProcess(forger(script), sandbox);
+      started.push(process);
+      return process;
+    },
+    { slots: 1, warm: 1, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
+  );
+}
+
 describe('a sandbox process', () => {
   it.each([
     ['a frame of four gigabytes', 'process.stdout.write(Buffer.alloc(100, 255))'],
     ['no JSON', 'process.stdout.write(Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 120]))'],
-    [
-      'another message',
-      'const m = Buffer.from(`{"kind":"load"}`); process.stdout.write(Buffer.from([m.length, 0, 0, 0, 0, 0, 0, 0, ...m]))',
-    ],
+    ['another message', `frame({ kind: 'load' })`],
+    ['a second `ready`', `frame({ kind: 'ready' })`],
+    ['a payload beside a log line', `frame({ kind: 'log', lines: [] }, 'x')`],
+    ['an output that is not JSON', `report('x'.repeat(100_000))`],
+    ['an output that is not UTF-8', `report('"') ; report(Buffer.from([34, 255, 34]))`],
+    ['an output that is cut off', `report('[1')`],
+    ['an output that nests without end', `report('['.repeat(50_000) + ']'.repeat(50_000))`],
+    ['a NUL in its output', String.raw`report('"\\u0000"')`],
+    ['half a surrogate pair in its output', String.raw`report('"\\uD800"')`],
   ])('that answers with %s is killed', async (_, answer) => {
-    const script = `process.stdin.once('data', () => { ${answer} })`;
-    const forger = { spawn: () => spawn(process.execPath, ['-e', script]) } as unknown as Confinement;
-    const sandboxed = new SandboxProcess(forger, sandbox);
-    sandboxed.ready.catch(() => undefined);
+    const sandboxed = new SandboxProcess(forger(`${REPORT}; once(() => { ${answer} })`), sandbox);
+    await sandboxed.ready;
     const { outcome } = await sandboxed.execute(job('a'));
     expect(outcome).toEqual({ end: 'crashed', reason: expect.stringContaining('broke the protocol') });
     await sandboxed.gone;
   });
+
+  it('that answers with a document of bytes that is no JSON is killed', async () => {
+    const sandboxed = new SandboxProcess(forger(`${REPORT}; once(() => report('{]'))`), sandbox);
+    await sandboxed.ready;
+    const { outcome } = await sandboxed.execute({ ...job('a'), outputAs: 'bytes' });
+    expect(outcome).toEqual({ end: 'crashed', reason: expect.stringContaining('not JSON') });
+    await sandboxed.gone;
+  });
+
+  it('that sends a payload before it has a run is killed', async () => {
+    const sandboxed = new SandboxProcess(forger(`${REPORT.replace("'ready' }", "'ready' }, 'x'")}`), sandbox);
+    await expect(sandboxed.ready).rejects.toThrow();
+    await sandboxed.gone;
+  });
+
+  it('that does not become ready in time is killed', async () => {
+    const sandboxed = new SandboxProcess(forger('setInterval(() => undefined, 1000)'), sandbox, 100);
+    await expect(sandboxed.ready).rejects.toThrow('not ready within 100 ms');
+    await sandboxed.gone;
+  });
+
+  /** Forks a process that holds all streams, and tells its id as the output. */
+  const forks = (detached: boolean): string =>
+    `${REPORT}; once(() => {
+      const { spawn } = require('node:child_process');
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'],
+        { stdio: 'inherit', detached: ${detached} });
+      report(String(child.pid));
+    })`;
+
+  it('is killed with what it has forked', async () => {
+    const sandboxed = new SandboxProcess(forger(forks(false)), sandbox);
+    await sandboxed.ready;
+    const { outcome } = await sandboxed.execute(job('a'));
+    const forked = Number((outcome as { output: string }).output);
+    sandboxed.kill();
+    await sandboxed.gone;
+    await until(() => isDead(forked));
+  });
+
+  it('is gone once it is dead, though what it has forked holds its streams', async () => {
+    const sandboxed = new SandboxProcess(forger(forks(true)), sandbox);
+    await sandboxed.ready;
+    const { outcome } = await sandboxed.execute(job('a'));
+    const forked = Number((outcome as { output: string }).output);
+    try {
+      sandboxed.kill();
+      await sandboxed.gone;
+      expect(isDead(forked)).toBe(false);
+    } finally {
+      process.kill(forked, 'SIGKILL');
+    }
+  });
 });
+
+/** Also of one that nobody has reaped, as in a container without an init. */
+function isDead(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return true;
+  }
+}

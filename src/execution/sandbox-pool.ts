@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { NO_USE, type RunReport } from './run.js';
 import type { Job, SandboxProcess } from './sandbox-process.js';
@@ -30,6 +31,7 @@ export interface PoolSizes {
 }
 
 export class SandboxPool {
+  private readonly logger = new Logger('Sandbox');
   /** Every process that is not yet reaped. */
   private readonly living = new Set<SandboxProcess>();
   /** Least recently used first. */
@@ -56,16 +58,22 @@ export class SandboxPool {
    *   whatever `onStart` throws
    */
   async run(job: Job, onStart?: () => void | Promise<void>): Promise<RunReport> {
-    const process = await this.acquire(job);
-    if (!process) return { outcome: { end: 'cancelled' }, metering: NO_USE };
+    let process = await this.acquire(job);
+    if (!process) return CANCELLED;
     try {
-      await onStart?.();
-      if (job.signal?.aborted) return { outcome: { end: 'cancelled' }, metering: NO_USE };
+      await unlessAborted(job.signal, onStart?.());
+      // Died before it was handed anything, which is nothing that the agent could be blamed for.
+      while (!process.usable && !job.signal?.aborted) {
+        this.release(process);
+        process = await this.acquire(job, 'ahead');
+        if (!process) return CANCELLED;
+      }
+      if (job.signal?.aborted) return CANCELLED;
       const report = await process.execute(job);
       if (this.closed && report.outcome.end === 'crashed') throw unavailable(SHUTTING_DOWN);
       return report;
     } finally {
-      this.release(process);
+      if (process) this.release(process);
     }
   }
 
@@ -87,8 +95,11 @@ export class SandboxPool {
     await Promise.all([...this.living].map((process) => process.gone));
   }
 
-  /** @returns undefined when the job was cancelled before it got a slot */
-  private acquire({ sha256, signal }: Job): Promise<SandboxProcess | undefined> {
+  /**
+   * @param place of a job that has had a slot already: ahead of those that have not
+   * @returns undefined when the job was cancelled before it got a slot
+   */
+  private acquire({ sha256, signal }: Job, place?: 'ahead'): Promise<SandboxProcess | undefined> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return resolve(undefined);
       if (this.closed) return reject(unavailable(SHUTTING_DOWN));
@@ -112,7 +123,8 @@ export class SandboxPool {
         },
       };
       signal?.addEventListener('abort', cancel, { once: true });
-      this.waiting.push(entry);
+      if (place === 'ahead') this.waiting.unshift(entry);
+      else this.waiting.push(entry);
       this.dispatch();
     });
   }
@@ -120,7 +132,7 @@ export class SandboxPool {
   private release(process: SandboxProcess): void {
     this.running--;
     const { recycleAfterRuns, recycleAboveBytes } = this.sizes;
-    if (process.runs >= recycleAfterRuns || process.residentBytes > recycleAboveBytes) process.kill();
+    if (process.runs >= recycleAfterRuns || process.measureMemory() > recycleAboveBytes) process.kill();
     if (process.usable) this.idle.push(process);
     this.dispatch();
   }
@@ -141,8 +153,8 @@ export class SandboxPool {
 
   private pick(sha256: string): SandboxProcess | undefined {
     return (
-      this.idle.findLast((process) => process.boundTo === sha256) ??
-      this.idle.find((process) => process.boundTo === undefined)
+      this.idle.findLast((process) => process.usable && process.boundTo === sha256) ??
+      this.idle.find((process) => process.usable && process.boundTo === undefined)
     );
   }
 
@@ -198,6 +210,7 @@ export class SandboxPool {
   private afterFailedStart(error: Error): void {
     if (this.closed) return;
     this.failedStarts++;
+    this.logger.warn(`a sandbox process did not start: ${error.message}`);
     if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) {
       this.rejectWaiting('No sandbox process can be started; try again later.', error);
     }
@@ -218,6 +231,22 @@ interface Waiting {
   sha256: string;
   grant: (process: SandboxProcess) => void;
   reject: (error: AppError) => void;
+}
+
+const CANCELLED: RunReport = { outcome: { end: 'cancelled' }, metering: NO_USE };
+
+/** Waits for `work`, but no longer than until `signal` aborts: what comes of it then is nobody's concern. */
+async function unlessAborted(signal: AbortSignal | undefined, work: void | Promise<void>): Promise<void> {
+  if (!work || !signal) return work;
+  let stop!: () => void;
+  const aborted = new Promise<void>((resolve) => (stop = resolve));
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 const SHUTTING_DOWN = 'The sandbox is shutting down.';

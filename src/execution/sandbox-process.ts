@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { Confinement } from '../common/confinement.js';
+import { type Confinement, killConfined } from '../common/confinement.js';
 import type { SandboxConfig } from '../config/index.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
@@ -8,6 +8,7 @@ import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
 import type { RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
+import { verifyOutput } from './verify-output.js';
 
 /** One run, ready to be handed over. */
 export interface Job {
@@ -33,6 +34,9 @@ export interface Job {
  *
  * It is bound to the version of its first job for life. A run that cannot be ended from inside (deadline, CPU time,
  * cancellation, a protocol violation) is ended by SIGKILL, and the process with it.
+ *
+ * Whatever the process says is checked before it is believed, and what the kernel can tell (processor time, resident
+ * memory) is read from there: an agent that has broken out of the engine speaks this protocol itself.
  */
 export class SandboxProcess {
   /** Resolves when the process takes jobs; rejects when it ended before that. */
@@ -49,16 +53,19 @@ export class SandboxProcess {
   private readonly child: ChildProcess;
   private readonly decoder: FrameDecoder;
   private alive = true;
-  /** CPU time and resident memory of the process when it last reported. */
-  private atRest = { totalCpuMs: 0, residentBytes: 0 };
+  /** Until it has said that it is ready. */
+  private announceReady?: () => void;
+  /** Before its latest run. */
+  private residentBytes = 0;
   /** The end of its standard error: what V8 says before it aborts. */
   private lastWords = '';
   private current?: CurrentRun;
-  private announceReady!: () => void;
 
+  /** @param startTimeoutMs after which a process that is not ready is killed */
   constructor(
     confinement: Confinement,
     private readonly config: SandboxConfig,
+    startTimeoutMs = START_TIMEOUT_MS,
   ) {
     this.decoder = new FrameDecoder(maxHeaderBytes(config), 0);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
@@ -72,8 +79,18 @@ export class SandboxProcess {
       this.child.once('close', (code, signal) => bury(signal ? `killed by ${signal}` : `exit code ${code}`));
     });
     this.ready = new Promise((resolve, reject) => {
-      this.announceReady = resolve;
-      void this.gone.then(() => reject(new Error(this.lastWords.trim() || 'it ended before it was ready')));
+      const deadline = setTimeout(() => {
+        this.lastWords = `it was not ready within ${startTimeoutMs} ms`;
+        this.kill();
+      }, startTimeoutMs);
+      this.announceReady = () => {
+        clearTimeout(deadline);
+        resolve();
+      };
+      void this.gone.then(() => {
+        clearTimeout(deadline);
+        reject(new Error(this.lastWords.trim() || 'it ended before it was ready'));
+      });
     });
     this.listen();
   }
@@ -82,9 +99,10 @@ export class SandboxProcess {
     return this.alive;
   }
 
-  /** Bytes, before its latest run. */
-  get residentBytes(): number {
-    return this.atRest.residentBytes;
+  /** Resident memory now, bytes, which then counts as what it had before its next run; 0 where it cannot be read. */
+  measureMemory(): number {
+    this.residentBytes = residentBytesOf(this.child.pid) ?? 0;
+    return this.residentBytes;
   }
 
   get pid(): number | undefined {
@@ -92,7 +110,19 @@ export class SandboxProcess {
   }
 
   /** Runs `job`. Only when idle, and only jobs of one version in the life of a process. Never rejects. */
-  execute(job: Job): Promise<RunReport> {
+  async execute(job: Job): Promise<RunReport> {
+    const report = await this.handOver(job);
+    const { outcome, metering } = report;
+    if (outcome.end !== 'completed') return report;
+    const verified = await verifyOutput(outcome.output as Uint8Array, job.outputAs);
+    if ('output' in verified) return { outcome: { end: 'completed', output: verified.output }, metering };
+    this.kill();
+    kills.inc({ reason: 'crashed' });
+    return { outcome: brokenProtocol(verified.fault), metering };
+  }
+
+  /** @returns a report whose output is whatever the process has sent */
+  private handOver(job: Job): Promise<RunReport> {
     return new Promise((resolve) => {
       const cancel = (): void => this.endByKill({ end: 'cancelled' });
       // If this process has hung, the report that came in time is read first.
@@ -102,7 +132,8 @@ export class SandboxProcess {
         });
       const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
       job.signal?.addEventListener('abort', cancel, { once: true });
-      this.current = { job, startedAt: performance.now(), deadline, cancel, resolve, lines: 0 };
+      const startedAt = performance.now();
+      this.current = { job, startedAt, cpuBefore: cpuMsOf(this.child.pid), deadline, cancel, resolve, lines: 0 };
       this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
@@ -122,7 +153,7 @@ export class SandboxProcess {
 
   kill(): void {
     this.alive = false;
-    this.child.kill('SIGKILL');
+    killConfined(this.child);
   }
 
   private listen(): void {
@@ -131,6 +162,12 @@ export class SandboxProcess {
     stdin?.on('error', () => undefined);
     stdout?.on('data', (chunk: Buffer) => this.receive(chunk));
     stderr?.setEncoding('utf8').on('data', (text: string) => (this.lastWords = (this.lastWords + text).slice(-4096)));
+    // What it may have forked holds the streams open, and without their end there is no `close`.
+    this.child.once('exit', () => {
+      killConfined(this.child);
+      const letGo = setTimeout(() => [stdin, stdout, stderr].forEach((stream) => stream?.destroy()), LAST_WORDS_MS);
+      this.child.once('close', () => clearTimeout(letGo));
+    });
   }
 
   private send(message: ToSandbox, payload: Uint8Array): void {
@@ -142,15 +179,20 @@ export class SandboxProcess {
     try {
       for (const frame of this.decoder.push(chunk)) this.handle(parseFromSandbox(frame.header), frame.payload);
     } catch (error) {
-      this.endByKill({ end: 'crashed', reason: `the sandbox process broke the protocol: ${(error as Error).message}` });
+      this.endByKill(brokenProtocol((error as Error).message));
     }
   }
 
   /** @throws Error when the message is not one to be sent now */
   private handle(message: FromSandbox, payload: Uint8Array): void {
+    const mayHavePayload = message.kind === 'report' && message.outcome.end === 'completed';
+    if (payload.length > 0 && !mayHavePayload) throw new Error(`${message.kind} with a payload`);
     if (message.kind === 'ready') {
-      this.atRest = message;
-      return this.announceReady();
+      if (!this.announceReady) throw new Error('ready for a second time');
+      this.announceReady();
+      this.announceReady = undefined;
+      this.measureMemory();
+      return;
     }
     if (!this.current) throw new Error(`${message.kind} without a run`);
     const { job } = this.current;
@@ -161,11 +203,8 @@ export class SandboxProcess {
       return;
     }
     const { outcome, usage } = message;
-    this.atRest = usage;
     if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
-    if (outcome.end !== 'completed') return this.finish(outcome, usage);
-    const output = job.outputAs === 'bytes' ? payload : new TextDecoder('utf-8', { fatal: true }).decode(payload);
-    this.finish({ ...outcome, output }, usage);
+    this.finish(outcome.end === 'completed' ? { ...outcome, output: payload } : outcome, usage);
   }
 
   /**
@@ -178,14 +217,21 @@ export class SandboxProcess {
     const { job } = this.current;
     this.current.cpuLook = setTimeout(
       () => {
-        const used = cpuMsOf(this.child.pid);
+        const used = this.cpuMsSoFar();
         if (used === undefined) return;
-        const left = job.limits.maxCpuMs - (used - this.atRest.totalCpuMs);
+        const left = job.limits.maxCpuMs - used;
         if (left > 0) this.lookAtCpuIn(left);
         else this.endByKill(cpuExhausted(job));
       },
       Math.min(Math.max(leftMs / ENGINE_THREADS, SHORTEST_LOOK_MS), MAX_TIMER_MS),
     );
+  }
+
+  /** Of the current run; undefined where it cannot be read. */
+  private cpuMsSoFar(): number | undefined {
+    const now = cpuMsOf(this.child.pid);
+    const before = this.current?.cpuBefore;
+    return now === undefined || before === undefined ? undefined : now - before;
   }
 
   private endByKill(outcome: Killed): void {
@@ -217,14 +263,13 @@ export class SandboxProcess {
 
   /** What can be told of a run from outside; of what cannot be read, nothing. */
   private usageSoFar(): Partial<Usage> {
-    const { pid } = this.child;
-    const cpuMs = cpuMsOf(pid);
-    const residentBytes = residentBytesOf(pid);
+    const cpuMs = this.cpuMsSoFar();
+    const residentBytes = residentBytesOf(this.child.pid);
     const limitBytes = (this.current?.job.limits.maxMemoryPages ?? 0) * PAGE_BYTES;
     return {
-      ...(cpuMs !== undefined && { cpuMs: Math.max(0, cpuMs - this.atRest.totalCpuMs) }),
+      ...(cpuMs !== undefined && { cpuMs }),
       ...(residentBytes !== undefined && {
-        peakMemoryBytes: Math.min(limitBytes, Math.max(0, residentBytes - this.atRest.residentBytes)),
+        peakMemoryBytes: Math.min(limitBytes, Math.max(0, residentBytes - this.residentBytes)),
       }),
     };
   }
@@ -232,6 +277,11 @@ export class SandboxProcess {
 
 /** What is not waited for until it ends by itself. */
 type Killed = Extract<RunOutcome, { end: 'timed_out' | 'cpu_exhausted' | 'crashed' | 'cancelled' }>;
+
+const brokenProtocol = (how: string): Killed => ({
+  end: 'crashed',
+  reason: `the sandbox process broke the protocol: ${how}`,
+});
 
 const cpuExhausted = ({ limits }: Job): Killed => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
 
@@ -258,6 +308,8 @@ function procFile(pid: number | undefined, name: 'stat' | 'status'): string | un
 interface CurrentRun {
   job: Job;
   startedAt: number;
+  /** CPU time of the process before it. */
+  cpuBefore?: number;
   deadline: NodeJS.Timeout;
   cpuLook?: NodeJS.Timeout;
   cancel: () => void;
@@ -266,6 +318,10 @@ interface CurrentRun {
   lines: number;
 }
 
+/** A start takes some 60 ms, on a machine at its limits a second or two. */
+const START_TIMEOUT_MS = 10_000;
+/** After its end, for what is left in its streams. */
+const LAST_WORDS_MS = 1000;
 /** `USER_HZ`, which is 100 wherever Node.js runs on Linux. */
 const MS_PER_TICK = 10;
 /** Compiler threads use CPU time beside the agent's own thread. */

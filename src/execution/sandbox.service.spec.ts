@@ -407,6 +407,35 @@ describe('a run', () => {
     expect(await outcome(good)).toEqual(OK);
   });
 
+  it('takes no longer than the server allows now, whatever it was promised before', async () => {
+    const strict = parseEnvironment({ TASK_TIMEOUT_MS: '200', MAX_TASK_TIMEOUT_MS: '200' });
+    const server = new SandboxService(store, new ConfigService<Environment, true>({ ...strict }));
+    await server.onModuleInit();
+    try {
+      const { outcome } = await server.run({ binary: agent(FOREVER), input: '{}', timeoutMs: 20_000 });
+      expect(outcome).toEqual({ end: 'timed_out', afterMs: 200 });
+    } finally {
+      await server.onApplicationShutdown();
+    }
+  });
+
+  it('that is cancelled while its input is fetched never announces its start', async () => {
+    const abort = new AbortController();
+    let release!: (bytes: Uint8Array) => void;
+    const fetched = new Promise<Uint8Array>((resolve) => (release = resolve));
+    let announced = false;
+    const input = (): Promise<Uint8Array> => {
+      abort.abort();
+      return fetched;
+    };
+    const more = { input, signal: abort.signal, onStart: () => void (announced = true) };
+    expect(await outcome(good, more)).toEqual({ end: 'cancelled' });
+    release(Buffer.from('{}'));
+    await fetched;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(announced).toBe(false);
+  });
+
   it('does not begin when its start cannot be announced, and gives its slot back', async () => {
     for (let index = 0; index < 2 * environment.sandbox.slots; index++) {
       await expect(run(good, { onStart: () => Promise.reject(new Error('no')) })).rejects.toThrow('no');

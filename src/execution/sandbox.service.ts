@@ -62,14 +62,14 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       input: typeof input === 'string' ? Buffer.from(input) : NOTHING_YET,
       outputAs,
       environment,
-      timeoutMs,
+      timeoutMs: Math.min(timeoutMs, this.config.get('tasks', { infer: true }).maxTimeoutMs),
       limits: effectiveLimits(this.most(outputAs), request.limits),
       onLog,
       signal,
     };
     const fetchFirst = async (fetch: () => Promise<Uint8Array>): Promise<void> => {
       job.input = await fetch();
-      await onStart?.();
+      if (!signal?.aborted) await onStart?.();
     };
     return traced('sandbox.run', {}, async (step) => {
       const report = await this.pool.run(job, () => {

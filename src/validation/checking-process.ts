@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
+import { killConfined } from '../common/confinement.js';
 import { AppError } from '../common/app-error.js';
 import { type CheckAnswer, requestFrame } from './check/exchange.js';
 import type { ModuleLimits } from './wasm/limits.js';
@@ -70,7 +71,7 @@ export class CheckingProcess {
   }
 
   kill(): void {
-    this.child.kill('SIGKILL');
+    killConfined(this.child);
   }
 }
 

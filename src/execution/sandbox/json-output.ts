@@ -11,7 +11,8 @@ interface Fault {
 }
 
 const NO_OUTPUT = 'there is no output';
-const MAX_DEPTH = 512;
+/** Arrays and objects inside one another. */
+export const MAX_OUTPUT_DEPTH = 512;
 const MAX_NUMBER_LENGTH = 400;
 const MAX_EXPONENT_DIGITS = 3;
 
@@ -34,7 +35,7 @@ export function readJsonOutput(bytes: Uint8Array): JsonOutput {
  * would take more memory than the process has.
  */
 export function readLargeOutput(bytes: Uint8Array): { bytes: Uint8Array } | Fault {
-  const scanner = new JsonScanner(MAX_DEPTH);
+  const scanner = new JsonScanner(MAX_OUTPUT_DEPTH);
   try {
     scanner.push(bytes);
     scanner.end();
@@ -62,7 +63,7 @@ export function jsonFault(text: string): string | undefined {
       }
       at = end;
     } else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
-      if (++depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH} levels`;
+      if (++depth > MAX_OUTPUT_DEPTH) return `nested deeper than ${MAX_OUTPUT_DEPTH} levels`;
     } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) {
       depth--;
     } else if (code === MINUS || isDigit(code)) {

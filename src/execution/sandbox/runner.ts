@@ -14,30 +14,34 @@ import { printable } from './printable.js';
 
 const STDIN = 0;
 const STDOUT = 1;
-/** Beyond it, memory that is left over is worth a collection. */
-const LARGE_MEMORY_BYTES = 16 * 1024 * 1024;
+/** Beyond it, memory that a run has left over is worth a collection. */
+const LARGE_BYTES = 16 * 1024 * 1024;
 
 /**
  * The sandbox process: serves one agent version, one run after the other, as the frames on standard input say, until
  * that ends. Everything blocks, on purpose: the process has nothing else to do, and the server kills it at the deadline.
  */
 let loaded: Loaded = { fault: 'no module was loaded' };
-let cpuBefore = totalCpuMs();
-let residentBytes = process.memoryUsage.rss();
-send({ kind: 'ready', totalCpuMs: cpuBefore, residentBytes });
-for (let frame = receive(); frame; frame = receive()) {
+send({ kind: 'ready' });
+while (serveNext());
+
+/** A function of its own, so that nothing of a frame is held while the process waits for the next. */
+function serveNext(): boolean {
+  const frame = receive();
+  if (!frame) return false;
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
     limitTables(message.maxTableElements);
     loaded = compile(frame.payload);
-  } else {
-    const { outcome, output, ...use } = run(message, frame.payload);
-    const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore, totalCpuMs: totalCpuMs(), residentBytes };
-    send({ kind: 'report', outcome, usage }, output);
-    if (use.peakMemoryBytes > LARGE_MEMORY_BYTES) collectGarbage();
-    residentBytes = process.memoryUsage.rss();
-    cpuBefore = totalCpuMs();
+    return true;
   }
+  const cpuBefore = totalCpuMs();
+  const { outcome, output, ...use } = run(message, frame.payload);
+  const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore };
+  // Before the report: once it is told, the server looks at what the process keeps.
+  if (use.peakMemoryBytes + frame.payload.length + use.bytesOut > LARGE_BYTES) collectGarbage();
+  send({ kind: 'report', outcome, usage }, output);
+  return true;
 }
 
 type Loaded = { module: CompiledModule } | { fault: string };
