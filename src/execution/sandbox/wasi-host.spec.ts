@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import loadWabt from 'wabt';
-import { HOST_FUNCTIONS } from '../../common/host-functions.js';
+import { HOST_FUNCTIONS, type WasiFunctionName } from '../../common/host-functions.js';
 import { runAgent, type AgentRun } from './agent-run.js';
 import { engine } from './engine.js';
-import { ERRNO } from './errno.js';
+import { RIGHT } from './descriptors.js';
+import { ERRNO, type Errno } from './errno.js';
 
 const wabt = await loadWabt();
 
@@ -67,6 +68,60 @@ const printed = (body: string, overrides?: Partial<AgentRun>): string | undefine
   return output;
 };
 
+/** For answers after which standard output may be gone: as an exit code, which is not 0 for an errno of 0 either. */
+const answered = (body: string): number => {
+  const { outcome } = start(`(call $proc_exit (i32.add (i32.const 1000) ${body}))`);
+  return outcome.end === 'exited' ? outcome.code - 1000 : NaN;
+};
+
+type OnDescriptor = Extract<WasiFunctionName, `${'fd' | 'path' | 'sock'}_${string}`>;
+
+/** What every function on a descriptor answers for standard output, all of its other arguments being 0. */
+const ON_STANDARD_OUTPUT: Record<OnDescriptor, Errno> = {
+  fd_advise: ERRNO.spipe,
+  fd_allocate: ERRNO.spipe,
+  fd_close: ERRNO.success,
+  fd_datasync: ERRNO.inval,
+  fd_fdstat_get: ERRNO.success,
+  fd_fdstat_set_flags: ERRNO.success,
+  fd_fdstat_set_rights: ERRNO.success,
+  fd_filestat_get: ERRNO.success,
+  fd_filestat_set_size: ERRNO.inval,
+  fd_filestat_set_times: ERRNO.notcapable,
+  fd_pread: ERRNO.spipe,
+  fd_prestat_dir_name: ERRNO.badf,
+  fd_prestat_get: ERRNO.badf,
+  fd_pwrite: ERRNO.spipe,
+  fd_read: ERRNO.notcapable,
+  fd_readdir: ERRNO.notdir,
+  fd_renumber: ERRNO.success,
+  fd_seek: ERRNO.spipe,
+  fd_sync: ERRNO.inval,
+  fd_tell: ERRNO.spipe,
+  fd_write: ERRNO.success,
+  path_create_directory: ERRNO.notdir,
+  path_filestat_get: ERRNO.notdir,
+  path_filestat_set_times: ERRNO.notdir,
+  path_link: ERRNO.notdir,
+  path_open: ERRNO.notdir,
+  path_readlink: ERRNO.notdir,
+  path_remove_directory: ERRNO.notdir,
+  path_rename: ERRNO.notdir,
+  path_symlink: ERRNO.notdir,
+  path_unlink_file: ERRNO.notdir,
+  sock_accept: ERRNO.notsock,
+  sock_recv: ERRNO.notsock,
+  sock_send: ERRNO.notsock,
+  sock_shutdown: ERRNO.notsock,
+};
+
+/** A call of `name` on descriptor `fd`, all of its other arguments being 0. */
+function callOn(name: OnDescriptor, fd: number): string {
+  const place = name === 'path_symlink' ? 2 : 0;
+  const args = HOST_FUNCTIONS[WASI][name].params.map((type, index) => `(${type}.const ${index === place ? fd : 0})`);
+  return `(call $${name} ${args.join(' ')})`;
+}
+
 describe('the WASI host', () => {
   it('links every function of the shared table with the signature it has there', () => {
     const calls = Object.entries(HOST_FUNCTIONS[WASI])
@@ -93,11 +148,16 @@ describe('the WASI host', () => {
     expect(printed(args)).toBe('1');
   });
 
+  it.each(Object.entries(ON_STANDARD_OUTPUT) as [OnDescriptor, Errno][])(
+    'answers to %s on standard output with errno %i, and on descriptors that are not open with EBADF',
+    (name, errno) => {
+      expect(answered(callOn(name, 1))).toBe(errno);
+      for (const fd of [3, 9, -1]) expect(answered(callOn(name, fd))).toBe(ERRNO.badf);
+    },
+  );
+
   it.each([
-    ['opens no files', '(call $path_open (i32.const 3)', 'iiiiIIii', ERRNO.badf],
-    ['has no preopened folders', '(call $fd_prestat_get (i32.const 3)', 'i', ERRNO.badf],
-    ['seeks in no pipe', '(call $fd_seek (i32.const 1)', 'Iii', ERRNO.spipe],
-    ['takes a stream for no socket', '(call $sock_send (i32.const 1)', 'iiii', ERRNO.notsock],
+    ['takes only the flags of a pipe', '(call $fd_fdstat_set_flags (i32.const 1) (i32.const 4)', '', ERRNO.notsup],
     ['writes to no standard input', '(call $fd_write (i32.const 0)', 'iii', ERRNO.notcapable],
     ['raises no signals', '(call $proc_raise (i32.const 9)', '', ERRNO.nosys],
     ['lends no rights', '(call $fd_fdstat_set_rights (i32.const 1) (i64.const 0) (i64.const 1)', '', ERRNO.notcapable],
@@ -174,6 +234,53 @@ describe('the WASI host', () => {
       (call $print (i32.add (i32.wrap_i64 (i64.div_u (i64.load (i32.const 0)) (i64.const 1000)))
         (i32.wrap_i64 (i64.rem_u (i64.load (i32.const 8)) (i64.const 50000000)))))`;
     for (const id of [0, 1, 2, 3]) expect(printed(body(id), { limits })).toBe('50000');
+  });
+
+  it('shows each stream as no terminal, with the rights that it has', () => {
+    const status = (fd: number, cell: string) => `(i64.store (i32.const 0) (i64.const -1))
+      (drop (call $fd_fdstat_get (i32.const ${fd}) (i32.const 0)))
+      (call $print ${cell})`;
+    for (const [fd, right] of [
+      [0, RIGHT.read],
+      [1, RIGHT.write],
+      [2, RIGHT.write],
+    ] as const) {
+      expect(printed(status(fd, '(i32.load (i32.const 0))'))).toBe('0');
+      expect(printed(status(fd, '(i32.load (i32.const 8))'))).toBe(String(right | RIGHT.fileStatus | RIGHT.poll));
+    }
+  });
+
+  it('shows a stream as an empty file of no known type', () => {
+    const body = `(i64.store (i32.const 16) (i64.const -1)) (i64.store (i32.const 32) (i64.const -1))
+      (drop (call $fd_filestat_get (i32.const 0) (i32.const 0)))
+      (call $print (i32.wrap_i64 (i64.or (i64.load (i32.const 16)) (i64.load (i32.const 32)))))`;
+    expect(printed(body)).toBe('0');
+  });
+
+  it('takes rights from a stream and does not give them back', () => {
+    const lend = (rights: bigint) => `(call $fd_fdstat_set_rights (i32.const 2) (i64.const ${rights}) (i64.const 0))`;
+    const dropped = `(drop ${lend(RIGHT.poll)})`;
+    expect(answered(`(block (result i32) ${dropped} ${lend(RIGHT.write)})`)).toBe(ERRNO.notcapable);
+    expect(answered(`(block (result i32) ${dropped} ${callOn('fd_write', 2)})`)).toBe(ERRNO.notcapable);
+    expect(answered(`(block (result i32) ${dropped} ${callOn('fd_filestat_get', 2)})`)).toBe(ERRNO.notcapable);
+  });
+
+  it('renumbers a stream over another that is open, and over nothing else', () => {
+    const renumber = (from: number, to: number) => `(call $fd_renumber (i32.const ${from}) (i32.const ${to}))`;
+    const write = '(call $write (i32.const 2) (i32.const 48) (i32.const 1))';
+    const one = '(data (i32.const 48) "1")';
+    const { outcome, output, lines } = start(`(drop ${renumber(1, 2)}) (drop ${write})`, {}, one);
+    expect({ outcome, output, lines }).toEqual({ outcome: { end: 'completed' }, output: '1', lines: [] });
+    expect(answered(`(block (result i32) (drop ${renumber(1, 2)}) ${callOn('fd_write', 1)})`)).toBe(ERRNO.badf);
+    expect(start(`(drop ${renumber(2, 2)}) (drop ${write})`, {}, one).lines).toEqual(['1']);
+    expect(answered(renumber(2, 9))).toBe(ERRNO.badf);
+  });
+
+  it('fills a megabyte with randomness at once, and no more', () => {
+    const fill = (bytes: number) => `(drop (memory.grow (i32.const 31)))
+      (call $print (call $random_get (i32.const 0) (i32.const ${bytes})))`;
+    expect(printed(fill(1024 * 1024))).toBe(String(ERRNO.success));
+    expect(printed(fill(1024 * 1024 + 1))).toBe(String(ERRNO.inval));
   });
 
   it('closes descriptors for good', () => {
