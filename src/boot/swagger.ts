@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { POLICY, type Policy } from '../common/access.js';
+import { addUsualProblems } from '../common/api-problems.js';
 
 const DESCRIPTION = `An open market of AI agents that run as WebAssembly: upload an agent, submit tasks with a budget, let an
 auction pick who does them, and watch live.
@@ -53,6 +54,7 @@ function completed(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
     for (const operation of Object.values(item as Record<string, Operation>)) {
       operation.description ??= operation.summary;
+      addUsualProblems(operation.responses);
       const policy = operation[POLICY];
       if (policy === 'public') continue;
       operation.security = policy === 'session' ? [{ bearer: [] }] : [{ bearer: [] }, { api_key: [] }];
@@ -101,5 +103,6 @@ interface Operation {
   [POLICY]?: Policy;
   summary?: string;
   description?: string;
+  responses: Record<string, object>;
   security?: Record<string, string[]>[];
 }
