@@ -162,6 +162,7 @@ export class AgentCardDto {
   slug: string;
   /** @example "My agent" */
   name: string;
+  /** @example "Sums a text up in a few of its own sentences." */
   description: string;
   /** @example ["summarise"] */
   capabilities: string[];
@@ -180,7 +181,10 @@ export class AgentCardDto {
    * @example 1
    */
   surge: number;
-  /** Tasks it takes on at once; null: any number. */
+  /**
+   * Tasks it takes on at once; null: any number.
+   * @example 4
+   */
   @ApiInteger()
   max_concurrency: number | null;
   /**
@@ -197,9 +201,13 @@ export class AgentCardDto {
 }
 
 export class AgentStatisticsDto {
+  /** @example 49 */
   @ApiInteger()
   tasks_completed: number;
-  /** Attempts that did not complete. */
+  /**
+   * Attempts that did not complete.
+   * @example 1
+   */
   @ApiInteger()
   attempts_failed: number;
   /**
@@ -207,6 +215,7 @@ export class AgentStatisticsDto {
    * @example 3.5
    */
   rating: number;
+  /** @example 12 */
   @ApiInteger()
   rating_count: number;
   /**
@@ -214,7 +223,10 @@ export class AgentStatisticsDto {
    * @example 0.98
    */
   success_rate: number | null;
-  /** What an auction expects a run to take, ms. */
+  /**
+   * What an auction expects a run to take, ms.
+   * @example 40
+   */
   estimated_ms: number;
   /**
    * Processor time that four of five runs do not exceed, late ones counting more, ms; null without history.
@@ -240,7 +252,10 @@ export class AgentDto extends AgentCardDto {
   @ApiId()
   owner_id: string;
   status: 'active' | 'paused' | 'retired';
-  /** The owner's estimate of one run, ms. */
+  /**
+   * The owner's estimate of one run, ms.
+   * @example 40
+   */
   @ApiInteger()
   expected_duration_ms: number | null;
   @ApiTime()

@@ -41,14 +41,20 @@ export class VersionDto {
    * `quarantined`: a virus scan found something in it after its upload.
    */
   status: 'active' | 'inactive' | 'retired' | 'quarantined';
-  /** Whether this is the version that bids. */
+  /**
+   * Whether this is the version that bids.
+   * @example true
+   */
   active: boolean;
   /**
    * SHA-256 of the binary, lower-case hex.
    * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
    */
   binary_hash: string;
-  /** Bytes. */
+  /**
+   * Bytes.
+   * @example 20480
+   */
   @ApiInteger()
   binary_size: number;
   /** The validation report of the upload. */

@@ -202,6 +202,7 @@ const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 export class ApiKeyDto {
   @ApiId()
   id: string;
+  /** @example "nightly reports" */
   name: string;
   /**
    * The key's first characters.
@@ -274,6 +275,7 @@ export class AuditEventDto {
    */
   @ApiProperty({ type: 'string', nullable: true })
   address: string | null;
+  /** @example { "scopes": ["tasks:read"] } */
   details: Record<string, unknown>;
 }
 

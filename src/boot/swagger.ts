@@ -1,6 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { POLICY, type Policy } from '../common/access.js';
+import { addUsualProblems } from '../common/api-problems.js';
+import { EXAMPLE_IDS } from '../common/api-schema.js';
 
 const DESCRIPTION = `An open market of AI agents that run as WebAssembly: upload an agent, submit tasks with a budget, let an
 auction pick who does them, and watch live.
@@ -53,13 +55,15 @@ function completed(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
     for (const operation of Object.values(item as Record<string, Operation>)) {
       operation.description ??= operation.summary;
+      addUsualProblems(operation.responses);
       const policy = operation[POLICY];
       if (policy === 'public') continue;
       operation.security = policy === 'session' ? [{ bearer: [] }] : [{ bearer: [] }, { api_key: [] }];
     }
   }
-  for (const { properties = {} } of Object.values(document.components?.schemas ?? {}) as Schema[]) {
-    for (const property of Object.values(properties)) {
+  for (const [schema, { properties = {} }] of Object.entries((document.components?.schemas ?? {}) as Schemas)) {
+    for (const [name, property] of Object.entries(properties)) {
+      showExample(schema, name, property);
       allowNull(property);
       tellDefault(property);
     }
@@ -79,6 +83,30 @@ function allowNull(property: Schema): void {
   delete property.nullable;
 }
 
+/**
+ * Examples of members without one of their own: ids and times of one story, in which one user's agent does one task; else null,
+ * where that may be. (The compiler's plugin drops `@example null`.) Members of queries get none: the page would fill them in.
+ */
+function showExample(schema: string, name: string, property: Schema): void {
+  if (property.example !== undefined || property.allOf) return;
+  const { format, nullable } = property;
+  if (format === 'uuid' && name !== 'next_cursor') property.example = idIn(schema, name);
+  else if (format === 'date-time' && (!nullable || HAPPENED.includes(name))) property.example = TIME;
+  else if (nullable) property.example = null;
+}
+
+const TIME = '2026-11-24T09:30:00.012Z';
+/** Times of what has happened in the story; others that may be null are. */
+const HAPPENED = ['started_at', 'ended_at', 'completed_at', 'last_used_at', 'scanned_at'];
+
+function idIn(schema: string, name: string): string {
+  if (/^(user|owner|actor|subject|uploaded_by|agent_owner)/.test(name)) return EXAMPLE_IDS.user;
+  if (name === 'id' && /^(User|Account)/.test(schema)) return EXAMPLE_IDS.user;
+  if (name === 'agent_id' || (name === 'id' && schema.startsWith('Agent'))) return EXAMPLE_IDS.agent;
+  if (name === 'task_id' || (name === 'id' && schema.startsWith('Task'))) return EXAMPLE_IDS.task;
+  return EXAMPLE_IDS.other;
+}
+
 /** In words: generators of typed clients take a member with a `default` for one that is always there, also in a request. */
 function tellDefault(property: Schema): void {
   if (property.default === undefined) return;
@@ -87,8 +115,12 @@ function tellDefault(property: Schema): void {
   delete property.default;
 }
 
+type Schemas = Record<string, Schema>;
+
 interface Schema {
   type?: string;
+  format?: string;
+  example?: unknown;
   description?: string;
   default?: unknown;
   nullable?: boolean;
@@ -101,5 +133,6 @@ interface Operation {
   [POLICY]?: Policy;
   summary?: string;
   description?: string;
+  responses: Record<string, object>;
   security?: Record<string, string[]>[];
 }

@@ -51,7 +51,25 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     code: 'RATE_LIMITED',
     detail: 'Too many requests: try again in 12 s.',
   },
+  500: {
+    meaning: 'A fault of the server; `trace_id` finds it in its log.',
+    code: 'INTERNAL',
+    detail: 'Something went wrong on our side. The trace_id finds it in the server log.',
+  },
+  503: {
+    meaning: 'The server has more to do than it can, or what it needs is away; `Retry-After` says when to try again.',
+    code: 'OVERLOADED',
+    detail: 'The server has more to do than it can: try again in 2 s.',
+  },
 };
+
+/** What any route may answer, whatever it does. */
+const ANYWHERE = [429, 500, 503];
+
+/** Adds to the answers of a route those that any may give; one that says something of its own about them keeps it. */
+export function addUsualProblems(responses: Record<string, object>): void {
+  for (const status of ANYWHERE) responses[status] ??= problemResponse(status, USUAL[status]);
+}
 
 export interface DocumentedProblem {
   /** When the answer comes. */
@@ -70,27 +88,26 @@ export const ApiProblems = (...statuses: number[]) =>
   applyDecorators(...statuses.map((status) => ApiProblem(status, USUAL[status])));
 
 /** Documents one error answer that says something of its own. */
-export function ApiProblem(status: number, { meaning, code, detail, errors, members }: DocumentedProblem) {
+export const ApiProblem = (status: number, documented: DocumentedProblem) =>
+  applyDecorators(ApiExtraModels(Problem), ApiResponse({ status, ...problemResponse(status, documented) }));
+
+function problemResponse(status: number, { meaning, code, detail, errors, members }: DocumentedProblem) {
   const problem = { $ref: getSchemaPath(Problem) };
-  return applyDecorators(
-    ApiExtraModels(Problem),
-    ApiResponse({
-      status,
-      description: meaning,
-      content: {
-        'application/problem+json': {
-          schema: members ? { allOf: [problem, { type: 'object', properties: members }] } : problem,
-          example: {
-            type: `urn:zerostate:problem:${code.toLowerCase().replaceAll('_', '-')}`,
-            title: STATUS_CODES[status],
-            status,
-            detail,
-            code,
-            trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
-            ...(errors && { errors }),
-          },
+  return {
+    description: meaning,
+    content: {
+      'application/problem+json': {
+        schema: members ? { allOf: [problem, { type: 'object' as const, properties: members }] } : problem,
+        example: {
+          type: `urn:zerostate:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+          title: STATUS_CODES[status],
+          status,
+          detail,
+          code,
+          trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+          ...(errors && { errors }),
         },
       },
-    }),
-  );
+    },
+  };
 }

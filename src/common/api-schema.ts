@@ -5,6 +5,14 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 export const ApiInteger = (options: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({ type: 'integer', ...options } as ApiPropertyOptions);
 
+/** Of the task, its agent and the user whose they are, in all examples. */
+export const EXAMPLE_IDS = {
+  task: '01993c5e-7d2f-7b11-9a0c-4e5f60718293',
+  agent: '01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e',
+  user: '01993c5d-9c4e-7d21-8b5f-3a1c2e4d6f70',
+  other: '01993c5e-8a1b-7c3d-9e4f-5a6b7c8d9e0f',
+};
+
 /** UUIDv7. */
 export const ApiId = (options: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({ type: 'string', format: 'uuid', ...options } as ApiPropertyOptions);

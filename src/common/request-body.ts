@@ -31,7 +31,8 @@ export function unpackedBodyOf(request: Request, ...stages: Transform[]): Readab
   }
   const unpacked = UNPACK[encoding]();
   unpacked.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code?.startsWith('Z_')) Object.assign(error, { status: 400, expose: true });
+    // Brotli's own are such as `ERR__ERROR_FORMAT_PADDING_1`.
+    if (/^Z_|^ERR_.*ERROR_/.test(error.code ?? '')) Object.assign(error, { status: 400, expose: true });
   });
   return pipeline([bodyOf(request), unpacked, ...stages], () => undefined) as unknown as Readable;
 }

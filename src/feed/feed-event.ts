@@ -25,7 +25,10 @@ export type EventType = (typeof EVENT_TYPES)[number];
 
 /** One event as subscribers receive it, over WebSocket, SSE and REST alike. */
 export class FeedEvent {
-  /** Position in the feed; grows in the order of commits. The cursor to resume after. */
+  /**
+   * Position in the feed; grows in the order of commits. The cursor to resume after.
+   * @example 4711
+   */
   @ApiInteger()
   seq: number;
   type: EventType;
@@ -38,7 +41,10 @@ export class FeedEvent {
   /** Owner of the agent at work, once one is. */
   @ApiId()
   agent_owner_id: string | null;
-  /** What happened, by type. */
+  /**
+   * What happened, by type.
+   * @example { "status": "running", "attempt": 1 }
+   */
   data: Record<string, unknown>;
   @ApiTime()
   at: string;

@@ -28,13 +28,19 @@ export class EventsQuery {
 export class EventPage {
   /** Oldest first. */
   items: FeedEvent[];
-  /** `after_seq` of the next page; null when there is none yet. */
+  /**
+   * `after_seq` of the next page; null when there is none yet.
+   * @example 4711
+   */
   @ApiInteger()
   next_cursor: number | null;
   /** `true`: events after the cursor have been deleted for their age (`EVENT_RETENTION_DAYS`). Else left out. */
   @ApiProperty({ type: 'boolean', enum: [true], required: false })
   gap?: true;
-  /** With `gap`: from this `seq` on every event is there. */
+  /**
+   * With `gap`: from this `seq` on every event is there.
+   * @example 1201
+   */
   @ApiInteger({ required: false })
   oldest_seq?: number;
 }

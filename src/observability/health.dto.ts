@@ -7,9 +7,15 @@ export class LiveDto {
 
 export class DependencyHealth {
   status: 'up' | 'down';
-  /** Whether this process is of use without it. */
+  /**
+   * Whether this process is of use without it.
+   * @example true
+   */
   required: boolean;
-  /** How long the check took, ms. */
+  /**
+   * How long the check took, ms.
+   * @example 3
+   */
   @ApiInteger()
   ms: number;
   /**
@@ -22,7 +28,10 @@ export class DependencyHealth {
 @ApiExtraModels(DependencyHealth)
 export class ReadyDto {
   status: 'ready' | 'not_ready';
-  /** By name of the dependency. */
+  /**
+   * By name of the dependency.
+   * @example { "database": { "status": "up", "required": true, "ms": 3 } }
+   */
   @ApiProperty({ type: 'object', additionalProperties: { $ref: getSchemaPath(DependencyHealth) } })
   dependencies: Record<string, DependencyHealth>;
 }

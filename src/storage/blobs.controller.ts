@@ -1,8 +1,9 @@
 import { Controller, Get, Inject, Param, Query, Res, type StreamableFile } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Access } from '../common/access.js';
-import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { ApiProblem } from '../common/api-problems.js';
+import { ApiStoredBytes } from './api-download.js';
 import { BlobLinkQuery } from './blob-link.dto.js';
 import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
@@ -19,23 +20,13 @@ export class BlobsController {
 
   /**
    * Downloads stored bytes by their signed address.
-   * @remarks Not to be put together by hand: a download redirects here, where the store has no addresses of its own. Takes `Range` and `If-None-Match`.
+   * @remarks Not to be put together by hand: a download redirects here, where the store has no addresses of its own.
    * @param ref as the blob store calls it
    */
   @Get(':ref')
   @Access('public')
   @ApiOperation({ operationId: 'downloadBlob' })
-  @ApiProduces('application/wasm', 'application/json')
-  @ApiOkResponse({
-    description: 'The bytes; `ETag` is their SHA-256.',
-    headers: { ETag: { schema: { type: 'string' } } },
-    content: {
-      'application/wasm': { schema: { type: 'string', format: 'binary' } },
-      'application/json': { schema: { type: 'string', format: 'binary' } },
-    },
-  })
-  @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
-  @ApiProblems(400, 404)
+  @ApiStoredBytes('The bytes; `ETag` is their SHA-256.', 'application/wasm', 'application/json')
   @ApiProblem(403, {
     meaning: 'The address has expired, or was not made by this server.',
     code: 'LINK_EXPIRED',

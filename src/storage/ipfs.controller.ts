@@ -1,9 +1,9 @@
 import { Controller, Get, Inject, Param, Query, Res, StreamableFile } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Access } from '../common/access.js';
-import { ApiProblems } from '../common/api-problems.js';
 import { notFound } from '../common/app-error.js';
+import { ApiStoredBytes } from './api-download.js';
 import { IpfsContentQuery } from './ipfs.dto.js';
 import { OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
 import { serveBlob } from './serve-blob.js';
@@ -19,24 +19,14 @@ export class IpfsController {
 
   /**
    * Downloads a binary that is stored in IPFS by its CID.
-   * @remarks Only what was uploaded here; nothing is fetched from the network. Takes `Range` and `If-None-Match`, except for
-   * `format=car`.
+   * @remarks Only what was uploaded here; nothing is fetched from the network. With `format=car` `Range` and
+   * `If-None-Match` are ignored.
    * @param cid version 1, base32
    */
   @Get(':cid')
   @Access('public')
   @ApiOperation({ operationId: 'getIpfsContent' })
-  @ApiProduces(MEDIA_TYPE, CAR_MEDIA_TYPE)
-  @ApiOkResponse({
-    description: 'The bytes, whose `ETag` is the CID, or their blocks.',
-    headers: { ETag: { schema: { type: 'string' } } },
-    content: {
-      [MEDIA_TYPE]: { schema: { type: 'string', format: 'binary' } },
-      [CAR_MEDIA_TYPE]: { schema: { type: 'string', format: 'binary' } },
-    },
-  })
-  @ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' })
-  @ApiProblems(400, 404)
+  @ApiStoredBytes('The bytes, whose `ETag` is the CID, or their blocks.', MEDIA_TYPE, CAR_MEDIA_TYPE)
   async content(
     @Param('cid') cid: string,
     @Query() { format, filename }: IpfsContentQuery,

@@ -5,33 +5,55 @@ import { IsPlainText, IsTime, Optional } from '../common/validators.js';
 
 /** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
 export class WaitingByPriorityDto {
+  /** @example 0 */
   @ApiInteger()
   critical: number;
+  /** @example 2 */
   @ApiInteger()
   high: number;
+  /** @example 9 */
   @ApiInteger()
   normal: number;
+  /** @example 1 */
   @ApiInteger()
   low: number;
 }
 
 export class QueueStatsDto {
-  /** Tasks no worker has taken yet. */
+  /**
+   * Tasks no worker has taken yet.
+   * @example 12
+   */
   @ApiInteger()
   waiting: number;
-  /** Tasks a worker holds. */
+  /**
+   * Tasks a worker holds.
+   * @example 4
+   */
   @ApiInteger()
   active: number;
-  /** Tasks put off to a later time, or that wait for another try after a fault of the server's. */
+  /**
+   * Tasks put off to a later time, or that wait for another try after a fault of the server's.
+   * @example 1
+   */
   @ApiInteger()
   delayed: number;
-  /** Tasks that wait outside the queue, because their submitter has as many in it as may be. */
+  /**
+   * Tasks that wait outside the queue, because their submitter has as many in it as may be.
+   * @example 0
+   */
   @ApiInteger()
   held: number;
-  /** No worker takes a task. */
+  /**
+   * No worker takes a task.
+   * @example false
+   */
   paused: boolean;
   waiting_by_priority: WaitingByPriorityDto;
-  /** For how long the oldest task waits that may begin, milliseconds; null when none waits. */
+  /**
+   * For how long the oldest task waits that may begin, milliseconds; null when none waits.
+   * @example 180
+   */
   @ApiProperty({ type: 'number', nullable: true, minimum: 0 })
   oldest_waiting_ms: number | null;
 }
@@ -70,10 +92,16 @@ export class DrainDto extends ManyTasksDto {
 }
 
 export class DrainedDto {
-  /** Tasks that this call cancelled. */
+  /**
+   * Tasks that this call cancelled.
+   * @example 12
+   */
   @ApiInteger()
   cancelled: number;
-  /** Tasks (of this user) that wait still: beyond the limit, or submitted meanwhile. */
+  /**
+   * Tasks (of this user) that wait still: beyond the limit, or submitted meanwhile.
+   * @example 0
+   */
   @ApiInteger()
   waiting: number;
 }
@@ -97,10 +125,16 @@ export class RetryFailedDto extends ManyTasksDto {
 }
 
 export class RetriedDto {
-  /** Tasks that this call has queued again. */
+  /**
+   * Tasks that this call has queued again.
+   * @example 7
+   */
   @ApiInteger()
   retried: number;
-  /** Tasks of the kind asked for that are failed still: beyond the limit, or beyond the quota of their submitter or the queue. */
+  /**
+   * Tasks of the kind asked for that are failed still: beyond the limit, or beyond the quota of their submitter or the queue.
+   * @example 0
+   */
   @ApiInteger()
   failed: number;
 }
@@ -111,7 +145,10 @@ export class DashboardLinkDto {
    * @example "/admin/queues?pass=eyJhbGciOi…"
    */
   url: string;
-  /** How long the link is good, seconds. The page itself stays open as long as an access token lives. */
+  /**
+   * How long the link is good, seconds. The page itself stays open as long as an access token lives.
+   * @example 60
+   */
   @ApiInteger()
   expires_in: number;
 }

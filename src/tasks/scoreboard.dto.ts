@@ -3,69 +3,124 @@ import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { SCORING_STRATEGIES, type ScoringStrategy } from '../config/index.js';
 
 export class ScoreWeightsDto {
+  /** @example 0.3 */
   price: number;
+  /** @example 0.3 */
   quality: number;
+  /** @example 0.2 */
   speed: number;
+  /** @example 0.2 */
   reputation: number;
 }
 
 /** The extremes among this auction's bids, which the terms are relative to. */
 export class BoundsDto {
-  /** Credits. */
+  /**
+   * Credits.
+   * @example 0.5
+   */
   min_price: number;
-  /** Credits. */
+  /**
+   * Credits.
+   * @example 0.9
+   */
   max_price: number;
+  /** @example 40 */
   @ApiInteger()
   min_ms: number;
+  /** @example 95 */
   @ApiInteger()
   max_ms: number;
+  /** @example 49 */
   @ApiInteger()
   max_tasks_completed: number;
 }
 
 /** What the terms of the strategy `absolute` are relative to; no other bid is. */
 export class ScaleDto {
-  /** Of the task, credits: a bid of this much scores 0 for its price. */
+  /**
+   * Of the task, credits: a bid of this much scores 0 for its price.
+   * @example 1.5
+   */
   budget: number;
-  /** Time one attempt has: an estimate of this much scores 0 for its speed. */
+  /**
+   * Time one attempt has: an estimate of this much scores 0 for its speed.
+   * @example 30000
+   */
   @ApiInteger()
   limit_ms: number;
-  /** Completed tasks that are worth half of the full reputation. */
+  /**
+   * Completed tasks that are worth half of the full reputation.
+   * @example 100
+   */
   @ApiInteger()
   half_reputation: number;
 }
 
 /** One bid with what it was scored on and how. */
 export class ScoredBidDto {
-  /** 1 for the winner; failover goes on with 2. */
+  /**
+   * 1 for the winner; failover goes on with 2.
+   * @example 1
+   */
   @ApiInteger()
   rank: number;
   @ApiId()
   agent_id: string;
+  /** @example "My agent" */
   agent_name: string;
+  /** @example "1.0.0" */
   version: string;
-  /** Credits: `(base_price + input_price) · surge`, rounded up. */
+  /**
+   * Credits: `(base_price + input_price) · surge`, rounded up.
+   * @example 0.5
+   */
   price: number;
-  /** Credits for any task. */
+  /**
+   * Credits for any task.
+   * @example 0.5
+   */
   base_price: number;
-  /** Credits for the size of the input. */
+  /**
+   * Credits for the size of the input.
+   * @example 0
+   */
   input_price: number;
-  /** 1 without load. */
+  /**
+   * 1 without load.
+   * @example 1
+   */
   surge: number;
-  /** Smoothed, 0–5. */
+  /**
+   * Smoothed, 0–5.
+   * @example 3.5
+   */
   rating: number;
-  /** With the way there and back, where the task names a region. */
+  /**
+   * With the way there and back, where the task names a region.
+   * @example 40
+   */
   @ApiInteger()
   estimated_ms: number;
+  /** @example 49 */
   @ApiInteger()
   tasks_completed: number;
-  /** Share of the required capabilities that the agent offers. */
+  /**
+   * Share of the required capabilities that the agent offers.
+   * @example 1
+   */
   capability_match: number;
   /** Each term between 0 and 1, before its weight. */
   terms: ScoreWeightsDto;
-  /** Weighted sum of the terms, times the capability match. */
+  /**
+   * Weighted sum of the terms, times the capability match.
+   * @example 0.91
+   */
   total: number;
-  /** Invited to the seat kept for the agent that had waited longest. */
+  /**
+   * Invited to the seat kept for the agent that had waited longest.
+   * @example false
+   */
   discovery: boolean;
 }
 
@@ -76,10 +131,14 @@ export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 export class ExclusionDto {
   @ApiId()
   agent_id: string;
+  /** @example "Another agent" */
   agent_name: string;
   @ApiProperty({ enum: EXCLUSION_REASONS })
   reason: ExclusionReason;
-  /** One sentence with the figures. */
+  /**
+   * One sentence with the figures.
+   * @example "It asks 2 credits, and the budget is 1.5."
+   */
   detail: string;
 }
 
@@ -93,15 +152,24 @@ export class ScoreboardDto {
   bounds: BoundsDto | null;
   /** Of `absolute`. */
   scale: ScaleDto | null;
-  /** Whether enough agents bid for it to count as a competition. */
+  /**
+   * Whether enough agents bid for it to count as a competition.
+   * @example true
+   */
   competitive: boolean;
-  /** The bid on the discovery seat was given the award whatever its score, to find out how good its agent is. */
+  /**
+   * The bid on the discovery seat was given the award whatever its score, to find out how good its agent is.
+   * @example false
+   */
   explored: boolean;
   /** Best first. */
   bids: ScoredBidDto[];
   /** At most 100 of them. */
   excluded: ExclusionDto[];
-  /** How many there were. */
+  /**
+   * How many there were.
+   * @example 1
+   */
   @ApiInteger()
   excluded_count: number;
 }

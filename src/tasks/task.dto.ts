@@ -216,38 +216,65 @@ export class TaskErrorDto {
    * @example "AGENT_TRAPPED"
    */
   code: string;
+  /** @example "The agent ran into an unreachable instruction." */
   message: string;
 }
 
 export class MeteringDto {
-  /** From handing over to the end. */
+  /**
+   * From handing over to the end.
+   * @example 1.38
+   */
   wall_ms: number;
-  /** Processor time. */
+  /**
+   * Processor time.
+   * @example 1.21
+   */
   cpu_ms: number;
+  /** @example 1114112 */
   @ApiInteger()
   peak_memory_bytes: number;
-  /** Standard input. */
+  /**
+   * Standard input.
+   * @example 87
+   */
   @ApiInteger()
   bytes_in: number;
-  /** Standard output. */
+  /**
+   * Standard output.
+   * @example 52
+   */
   @ApiInteger()
   bytes_out: number;
-  /** Calls of functions of the host. */
+  /**
+   * Calls of functions of the host.
+   * @example 3
+   */
   @ApiInteger()
   host_calls: number;
 }
 
 /** One run of one agent for the task. */
 export class AttemptDto {
-  /** 1 for the first. */
+  /**
+   * 1 for the first.
+   * @example 1
+   */
   @ApiInteger()
   ordinal: number;
   @ApiId()
   agent_id: string;
+  /** @example "1.0.0" */
   version: string;
-  /** The winning bid, credits. */
+  /**
+   * The winning bid, credits.
+   * @example 0.5
+   */
   price: number;
-  /** How it ended; null while it goes on. */
+  /**
+   * How it ended; null while it goes on.
+   * @example "completed"
+   */
   outcome: string | null;
   error: TaskErrorDto | null;
   metering: MeteringDto | null;
@@ -263,24 +290,41 @@ export class TaskSummaryDto {
   id: string;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
+  /** @example ["summarise"] */
   required_capabilities: string[];
-  /** Credits. */
+  /**
+   * Credits.
+   * @example 1.5
+   */
   budget: number;
   @ApiProperty({ enum: TASK_PRIORITIES })
   priority: TaskPriority;
+  /** @example "Summary for the front page" */
   description: string | null;
-  /** Wall time of one attempt. */
+  /**
+   * Wall time of one attempt.
+   * @example 30000
+   */
   @ApiInteger()
   timeout_ms: number;
   /** The agent at work, or that did it; null until the award. */
   @ApiId()
   agent_id: string | null;
-  /** Its version. */
+  /**
+   * Its version.
+   * @example "1.0.0"
+   */
   version: string | null;
   error: TaskErrorDto | null;
-  /** What the task cost, credits; null unless completed. */
+  /**
+   * What the task cost, credits; null unless completed.
+   * @example 0.5
+   */
   cost: number | null;
-  /** Your verdict, 1–5. */
+  /**
+   * Your verdict, 1–5.
+   * @example 5
+   */
   @ApiInteger()
   rating: number | null;
   /** Not before; null: at once. */
@@ -298,7 +342,10 @@ export class TaskSummaryDto {
 }
 
 export class TaskDto extends TaskSummaryDto {
-  /** As submitted; null where `input_ref` names it. */
+  /**
+   * As submitted; null where `input_ref` names it.
+   * @example { "text": "ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks." }
+   */
   @ApiJson({ nullable: true })
   input: unknown;
   /** SHA-256 of an input that is a document of its own: `GET /tasks/:id/input` has it. */
@@ -311,12 +358,21 @@ export class TaskDto extends TaskSummaryDto {
   result_as: (typeof RESULT_FORMS)[number];
   /** As submitted; null when the server's apply. */
   limits: TaskLimitsDto | null;
-  /** Where it would rather be done; null: anywhere. */
+  /**
+   * Where it would rather be done; null: anywhere.
+   * @example "eu-central"
+   */
   region: string | null;
-  /** Nowhere else. */
+  /**
+   * Nowhere else.
+   * @example false
+   */
   region_required: boolean;
   attempts: AttemptDto[];
-  /** The answer of the agent; null unless completed, and where `result_ref` names it. */
+  /**
+   * The answer of the agent; null unless completed, and where `result_ref` names it.
+   * @example { "summary": "ZeroState is a market of agents." }
+   */
   @ApiJson({ nullable: true })
   result: unknown;
   /** SHA-256 of a result that is a document of its own: `GET /tasks/:id/result` has it. */
@@ -354,11 +410,17 @@ export class TaskResultDto {
   id: string;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
-  /** The answer of the agent; null unless completed. */
+  /**
+   * The answer of the agent; null unless completed.
+   * @example { "summary": "ZeroState is a market of agents." }
+   */
   @ApiJson({ nullable: true })
   result: unknown;
   error: TaskErrorDto | null;
-  /** Credits; null unless completed. */
+  /**
+   * Credits; null unless completed.
+   * @example 0.5
+   */
   cost: number | null;
 }
 

@@ -1,9 +1,10 @@
+import { EXAMPLE_IDS } from '../common/api-schema.js';
 import type { TaskDto } from './task.dto.js';
 
 /** What the API's documentation shows of tasks. */
 
 const TEXT = 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.';
-const AGENT_ID = '01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e';
+const AGENT_ID = EXAMPLE_IDS.agent;
 
 export const SUBMISSION_EXAMPLES = {
   summary: {
@@ -38,7 +39,7 @@ export const SUBMISSION_EXAMPLES = {
 };
 
 export const QUEUED_TASK: TaskDto = {
-  id: '01993c5e-7d2f-7b11-9a0c-4e5f60718293',
+  id: EXAMPLE_IDS.task,
   status: 'queued',
   required_capabilities: ['summarise'],
   budget: 1.5,

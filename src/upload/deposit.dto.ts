@@ -23,7 +23,10 @@ export class AnnounceDepositDto {
 /** The request that brings the bytes. */
 export class DepositUploadDto {
   method: 'PUT';
-  /** Absolute, or relative to this server. It needs no token, and takes nothing but the announced bytes. */
+  /**
+   * Absolute, or relative to this server. It needs no token, and takes nothing but the announced bytes.
+   * @example "/api/v1/deposits/01993c5e-3a4b-7c6d-8e7f-1a2b3c4d5e6f/binary?expires=1795512600&size=20480"
+   */
   url: string;
   /**
    * To be sent exactly so.
@@ -33,7 +36,10 @@ export class DepositUploadDto {
 }
 
 export class DepositDto {
-  /** For the field `deposit` of an upload, instead of the file. */
+  /**
+   * For the field `deposit` of an upload, instead of the file.
+   * @example "01993c5e-3a4b-7c6d-8e7f-1a2b3c4d5e6f.1795512600.20480.93a44bbb96c7….kK3x"
+   */
   deposit: string;
   upload: DepositUploadDto;
   /** Until when it can be brought and used. */

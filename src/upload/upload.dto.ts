@@ -60,14 +60,20 @@ export class UploadFormDto extends AgentTermsDto {
 export class UploadedDto {
   @ApiId()
   agent_id: string;
-  /** Where the binary can be downloaded. */
+  /**
+   * Where the binary can be downloaded.
+   * @example "/api/v1/agents/01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e/binary?version=1.0.0"
+   */
   binary_url: string;
   /**
    * SHA-256, lower-case hex.
    * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
    */
   binary_hash: string;
-  /** Bytes. */
+  /**
+   * Bytes.
+   * @example 20480
+   */
   @ApiInteger()
   binary_size: number;
   /** `unchanged`: these bytes were this version already. */

@@ -9,10 +9,16 @@ export class ValidationRefusal {
    */
   code: string;
 
-  /** What is wrong and how to mend it. */
+  /**
+   * What is wrong and how to mend it.
+   * @example "The module exports no function \"_start\"."
+   */
   message: string;
 
-  /** Byte of the file at which it was seen; null when it is no single place. */
+  /**
+   * Byte of the file at which it was seen; null when it is no single place.
+   * @example 118
+   */
   @ApiInteger()
   offset: number | null;
 }
@@ -52,27 +58,45 @@ export class WasmExport {
 
 /** The linear memory of a binary; sizes are pages of 64 KiB. */
 export class WasmMemory {
-  /** Pages it starts with. */
+  /**
+   * Pages it starts with.
+   * @example 2
+   */
   @ApiInteger()
   min_pages: number;
 
-  /** Pages it may grow to; null without a bound of its own. */
+  /**
+   * Pages it may grow to; null without a bound of its own.
+   * @example 16
+   */
   @ApiInteger()
   max_pages: number | null;
 
-  /** Whether threads could share it; such binaries are refused. */
+  /**
+   * Whether threads could share it; such binaries are refused.
+   * @example false
+   */
   shared: boolean;
 
-  /** Whether its addresses have 64 bits; such binaries are refused. */
+  /**
+   * Whether its addresses have 64 bits; such binaries are refused.
+   * @example false
+   */
   is_64: boolean;
 }
 
 /** What the names in a binary cover. */
 export class WasmNames {
-  /** What the module is called; null when it has no name. */
+  /**
+   * What the module is called; null when it has no name.
+   * @example "my-agent"
+   */
   module: string | null;
 
-  /** Functions that have names. */
+  /**
+   * Functions that have names.
+   * @example 41
+   */
   @ApiInteger()
   functions: number;
 }
@@ -91,11 +115,17 @@ export class WasmProducer {
 
 /** A function a binary defines. */
 export class WasmFunctionSize {
-  /** Imported functions come first. */
+  /**
+   * Imported functions come first.
+   * @example 7
+   */
   @ApiInteger()
   index: number;
 
-  /** Of its body. */
+  /**
+   * Of its body.
+   * @example 412
+   */
   @ApiInteger()
   bytes: number;
 }
@@ -105,7 +135,10 @@ export class WasmCustomSection {
   /** @example "producers" */
   name: string;
 
-  /** Bytes, its name not counted. */
+  /**
+   * Bytes, its name not counted.
+   * @example 310
+   */
   @ApiInteger()
   size: number;
 
@@ -124,33 +157,53 @@ export class WasmCustomSection {
 
 /** Further counts of a binary, for whoever wonders what makes it as large as it is. */
 export class ValidationDetails {
+  /** @example 9 */
   @ApiInteger()
   types_count: number;
 
-  /** Imported ones included. */
+  /**
+   * Imported ones included.
+   * @example 1
+   */
   @ApiInteger()
   tables_count: number;
 
-  /** Kinds of exceptions, imported ones included. */
+  /**
+   * Kinds of exceptions, imported ones included.
+   * @example 0
+   */
   @ApiInteger()
   tags_count: number;
 
+  /** @example 1 */
   @ApiInteger()
   element_segments: number;
 
-  /** Of all functions together, parameters not counted. */
+  /**
+   * Of all functions together, parameters not counted.
+   * @example 120
+   */
   @ApiInteger()
   locals_count: number;
 
-  /** Of all function bodies together. */
+  /**
+   * Of all function bodies together.
+   * @example 15872
+   */
   @ApiInteger()
   code_bytes: number;
 
-  /** Of all data segments together. */
+  /**
+   * Of all data segments together.
+   * @example 1024
+   */
   @ApiInteger()
   data_bytes: number;
 
-  /** Of the contents of all custom sections together. */
+  /**
+   * Of the contents of all custom sections together.
+   * @example 310
+   */
   @ApiInteger()
   custom_bytes: number;
 
@@ -163,13 +216,19 @@ export class ValidationDetails {
  * describes it as far as it could be read.
  */
 export class ValidationReport {
-  /** Whether the binary may become a version of an agent. */
+  /**
+   * Whether the binary may become a version of an agent.
+   * @example true
+   */
   is_valid: boolean;
 
   /** Why not; null for a valid binary. */
   error: ValidationRefusal | null;
 
-  /** Version of the binary format; null when the file is no core module. */
+  /**
+   * Version of the binary format; null when the file is no core module.
+   * @example 1
+   */
   @ApiInteger()
   wasm_version: number | null;
 
@@ -194,19 +253,31 @@ export class ValidationReport {
   /** Null when it has none. */
   memory: WasmMemory | null;
 
-  /** Initial elements of its tables together. */
+  /**
+   * Initial elements of its tables together.
+   * @example 12
+   */
   @ApiInteger()
   table_size: number;
 
-  /** Globals it defines. */
+  /**
+   * Globals it defines.
+   * @example 3
+   */
   @ApiInteger()
   globals_count: number;
 
-  /** Functions it defines. */
+  /**
+   * Functions it defines.
+   * @example 41
+   */
   @ApiInteger()
   functions_count: number;
 
-  /** Segments of initial data. */
+  /**
+   * Segments of initial data.
+   * @example 2
+   */
   @ApiInteger()
   data_segments: number;
 
@@ -220,10 +291,16 @@ export class ValidationReport {
   /** Further counts. */
   details: ValidationDetails;
 
-  /** Bytes. */
+  /**
+   * Bytes.
+   * @example 20480
+   */
   @ApiInteger()
   size: number;
 
-  /** Of the whole file, lower-case hex. */
+  /**
+   * Of the whole file, lower-case hex.
+   * @example "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"
+   */
   sha256: string;
 }

@@ -13,6 +13,39 @@ const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
 /** Deeper than any parser may follow. */
 const DEEP_ARRAY = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
 const DEEP_OBJECT = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+/** Bytes as a header carries them: HTTP knows no other characters. */
+const latin1 = (text: string): string => Buffer.from(text).toString('latin1');
+/** Nothing that any header means. Control characters but the tab are refused before there is a request. */
+const HOSTILE = [
+  '',
+  ' ',
+  'nope',
+  '-1',
+  '1e400',
+  '9'.repeat(400),
+  'NaN',
+  'null',
+  '*/*',
+  'a\tb',
+  '"',
+  ',,,,',
+  ';=;',
+  `' OR '1'='1`,
+  `'; DROP TABLE tasks; --`,
+  '${jndi:ldap://x}',
+  '../../../etc/passwd',
+  '%00',
+  '%0d%0aSet-Cookie: a=b',
+  '__proto__',
+  'constructor',
+  '{"$gt":""}',
+  latin1('💩'),
+  latin1('\u202eключ'),
+  '\u0080\u00ff',
+  'a'.repeat(8000),
+  '('.repeat(8000),
+];
+const COUNT_TASKS = 'SELECT count(*)::int AS n FROM tasks';
 /** Requests under way at a time. */
 const WIDTH = 8;
 
@@ -28,6 +61,9 @@ interface Operation {
   reads?: string;
   schema?: Schema;
   query: string[];
+  headers: string[];
+  /** Statuses it may answer, with their media types. */
+  answers: Record<string, string[]>;
 }
 
 interface Schema {
@@ -61,6 +97,8 @@ describe('bad input', () => {
   let agentId: string;
   let taskId: string;
   let keyId: string;
+  /** Where a document can be downloaded for some minutes. */
+  let link: string;
   let operations: Operation[];
   let schemas: Record<string, Schema>;
 
@@ -74,8 +112,13 @@ describe('bad input', () => {
     adminToken = await loginAdmin(server.url);
     userId = (await api(server.url).get('/auth/me', { token: user.token })).body.id;
     agentId = await publish(server.url, user.token, 'hex', await hexOfInput(), { capabilities: ['hex'] });
-    taskId = await submit(server.url, user.token, 'hex');
+    // With documents of its own, so that they can be downloaded.
+    const input = await api(server.url).post('/tasks/inputs', { any: 'document' }, { token: user.token });
+    const documents = { input: undefined, input_ref: expectStatus(input, 201).body.input_ref, result_as: 'ref' };
+    taskId = await submit(server.url, user.token, 'hex', documents);
     await waitForTask(server.url, user.token, taskId, 'completed');
+    const download = await api(server.url).get(`/tasks/${taskId}/input`, { token: user.token });
+    link = expectStatus(download, 302).headers.get('location') as string;
     keyId = (await createKey(['tasks:read'])).id;
     const document: any = await (await fetch(`${server.url}/docs-json`)).json();
     schemas = document.components.schemas;
@@ -161,13 +204,15 @@ describe('bad input', () => {
       expect(addressed.length).toBeGreaterThan(0);
       await refused(
         addressed.flatMap((operation) =>
-          ids.map((id) => ({
-            operation,
-            what: id.slice(0, 50),
-            path: operation.path.replace(/\{\w+\}/, id),
-            body: validBody(operation),
-            expected: [404, 400],
-          })),
+          parametersOf(operation.path).flatMap((parameter) =>
+            ids.map((id) => ({
+              operation,
+              what: `${parameter} ${id.slice(0, 50)}`,
+              path: operation.path.replace(`{${parameter}}`, id),
+              body: validBody(operation),
+              expected: [404, 400],
+            })),
+          ),
         ),
       );
     });
@@ -181,6 +226,10 @@ describe('bad input', () => {
           path.includes('{id}') && bearer && policy !== 'admin' && id !== 'getAgentCard',
       );
       expect(addressed.length).toBeGreaterThan(15);
+      // Otherwise 404 would be the answer to everybody.
+      const own = addressed.filter(({ method, id }) => method === 'GET' || id === 'activateVersion');
+      const ofOwner = await answered(own.map((operation) => ({ operation, what: 'the owner', expected: [200, 302] })));
+      expect(ofOwner.filter(({ attack, answer }) => !attack.expected.includes(answer.status))).toEqual([]);
       const answers = await refused(
         addressed.map((operation) => ({ operation, what: 'a stranger', body: validBody(operation), expected: [404] })),
         stranger,
@@ -374,6 +423,34 @@ describe('bad input', () => {
       await refused([attack(submission, 'an input', withMember(submission, 'input', input), [413])]);
     });
 
+    it('a header that is hostile or endless, where it is not ignored', async () => {
+      const withHeader = (name: string, values: string[], expected: number[]): Attack[] =>
+        operations
+          .filter(({ headers }) => headers.includes(name))
+          .flatMap((operation) =>
+            values.map((value) => ({
+              ...attack(operation, `${name}: ${value.slice(0, 50)}`, validBody(operation), expected),
+              headers: { 'content-type': 'application/json', [name]: value },
+            })),
+          );
+      const noKeys = [
+        '',
+        'two words',
+        'a\tb',
+        latin1('ключ'),
+        latin1('💩'),
+        '\u0080',
+        'a'.repeat(256),
+        'a'.repeat(8000),
+      ];
+      const noEncodings = HOSTILE.filter((value) => value.trim() !== '');
+      await refused([
+        ...withHeader('Idempotency-Key', noKeys, [400]),
+        ...withHeader('Content-Encoding', [...noEncodings, 'gzip, gzip', 'identity;q=1'], [415]),
+        ...withHeader('Content-Encoding', ['gzip', 'GZIP', 'br', 'deflate'], [400]),
+      ]);
+    });
+
     it('a query that is malformed', async () => {
       const wrong: Record<string, string[]> = {
         limit: ['0', '-1', '101', '1.5', 'abc', '', '1e400', 'limit', '%00', `1'--`],
@@ -480,6 +557,67 @@ describe('bad input', () => {
         })),
       );
     });
+  });
+
+  it('in a header that may be ignored is answered as documented, and changes nothing else', async () => {
+    const special: Record<string, string[]> = {
+      Range: [
+        'bytes',
+        'bytes=',
+        'bytes=-',
+        'bytes=-0',
+        'bytes=--1',
+        'bytes=1-0',
+        'bytes=-1-2',
+        'bytes=0x1-0x2',
+        'bytes=1e3-',
+        'items=0-1',
+        `bytes=${'9'.repeat(30)}-`,
+        `bytes=0-${'9'.repeat(30)}`,
+        `bytes=${'0-0,'.repeat(1500)}`,
+        `bytes=${Array.from({ length: 500 }, (_, index) => `${2 * index}-${2 * index}`).join(',')}`,
+      ],
+      Prefer: ['wait', 'wait=', 'wait=-1', 'wait=1.5', 'wait=1e9', `wait=${'9'.repeat(30)}`, 'wait="', 'wait=abc'],
+      'Idempotency-Key': ['.', '~'.repeat(255)],
+      'Last-Event-ID': ['1.5', '1e3', '9007199254740993', '999999999999999', '-0'],
+      'If-None-Match': ['""', 'W/"', '"a", "b"', `${'"a",'.repeat(2000)}`],
+      'If-Range': ['""', 'W/"a"', 'Thu, 99 Nov 2026 99:99:99 GMT'],
+    };
+    const accepted = (name: string, value: string): boolean =>
+      name !== 'Content-Encoding' && (name !== 'Idempotency-Key' || /^[!-~]{1,255}$/.test(value));
+    const attacks = operations.flatMap((operation) =>
+      operation.headers.flatMap((name) =>
+        [...HOSTILE, ...(special[name] ?? [])]
+          .filter((value) => accepted(name, value))
+          .flatMap((value) =>
+            variantsOf(operation).map(({ path, headers }) => ({
+              operation,
+              what: `${name}: ${value.slice(0, 50)}`,
+              path,
+              // A range as it is, unless it is what is odd.
+              headers: { ...(name === 'If-Range' && { range: 'bytes=0-1' }), ...headers, [name]: value },
+              body: validBody(operation),
+              expected: Object.keys(operation.answers).map(Number),
+            })),
+          ),
+      ),
+    );
+    expect(new Set(attacks.map(({ what }) => what.split(':')[0]))).toEqual(new Set(Object.keys(special)));
+    const [reads, writes] = [true, false].map((is) =>
+      attacks.filter(({ operation }) => (operation.method === 'GET') === is),
+    );
+
+    const before = await contentOf(database.url);
+    const faults = (await answered(reads)).flatMap(undocumented);
+    expect(await contentOf(database.url)).toEqual(before);
+
+    const tasks = async (): Promise<number> => (await ask<{ n: number }>(database.url, COUNT_TASKS))[0].n;
+    const already = await tasks();
+    const answers = await answered(writes);
+    expect([...faults, ...answers.flatMap(undocumented)]).toEqual([]);
+    const submitted = answers.filter(({ answer }) => answer.status < 300).flatMap(({ answer }) => idsIn(answer.text));
+    expect(new Set(submitted).size).toBe((await tasks()) - already);
+    for (const id of new Set(submitted)) await waitForTask(server.url, user.token, id, 'completed', 60_000);
   });
 
   describe('that is legal JSON, though odd,', () => {
@@ -618,14 +756,23 @@ describe('bad input', () => {
     expected: [400],
   });
 
-  const idFor = (path: string): string =>
-    path.includes('/agents/')
-      ? agentId
-      : path.includes('/users/')
-        ? userId
-        : path.includes('/api-keys/')
-          ? keyId
-          : taskId;
+  /** Something that exists, for a parameter of a path. */
+  function existing(path: string, parameter: string): string {
+    if (parameter === 'version') return '1.0.0';
+    if (parameter === 'ref') return link.split(/[/?]/).at(-2)!;
+    if (parameter === 'cid') return `b${'a'.repeat(58)}`;
+    if (path.includes('/agents/')) return agentId;
+    if (path.includes('/users/')) return userId;
+    return path.includes('/api-keys/') ? keyId : taskId;
+  }
+
+  /** In which ways an operation is asked, for each of which a header may mean something else. */
+  function variantsOf({ id, path, query, answers }: Operation): { path?: string; headers?: Record<string, string> }[] {
+    if (id === 'downloadBlob') return [{ path: link }];
+    if (query.includes('redirect')) return [{}, { path: `${path}?redirect=false` }];
+    if (answers[200]?.includes('text/event-stream')) return [{}, { headers: { accept: 'text/event-stream' } }];
+    return [{}];
+  }
 
   const createKey = async (scopes: string[]): Promise<{ id: string; key: string }> => {
     const answer = await api(server.url).post('/auth/api-keys', { name: 'of a test', scopes }, { token: user.token });
@@ -633,38 +780,68 @@ describe('bad input', () => {
   };
 
   async function send({ operation, path = operation.path, headers, body }: Attack, token?: string): Promise<RawAnswer> {
-    const real = path.replace('{id}', idFor(path));
+    const real = parametersOf(path).reduce((filled, it) => filled.replace(`{${it}}`, existing(path, it)), path);
     const authorization = token ?? (operation.policy === 'admin' ? adminToken : user.token);
     const all = { authorization: `Bearer ${authorization}`, ...contentTypeOf(body), ...headers };
-    return read(
-      await fetch(server.url + real, {
-        method: operation.method,
-        headers: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
-        body: operation.method === 'GET' ? undefined : body,
-      }),
-    );
+    const answer = await fetch(server.url + real, {
+      method: operation.method,
+      headers: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+      body: operation.method === 'GET' ? undefined : body,
+      redirect: 'manual',
+    });
+    if (!answer.headers.get('content-type')?.startsWith('text/event-stream')) return read(answer);
+    await answer.body?.cancel(); // it may go on for ever
+    return { status: answer.status, headers: answer.headers, text: '' };
+  }
+
+  /** Sends every attack. @returns what was answered, in their order */
+  async function answered(attacks: Attack[], token?: string): Promise<Answered[]> {
+    expect(attacks.length).toBeGreaterThan(0);
+    const waiting = attacks.entries();
+    const answers: Answered[] = [];
+    const worker = async (): Promise<void> => {
+      for (const [index, attack] of waiting) answers[index] = { attack, answer: await send(attack, token) };
+    };
+    await Promise.all(Array.from({ length: WIDTH }, worker));
+    return answers;
   }
 
   /** Sends every attack; each has to be answered by a problem document of an expected status. */
   async function refused(attacks: Attack[], token?: string): Promise<{ what: string; answer: RawAnswer }[]> {
-    expect(attacks.length).toBeGreaterThan(0);
-    const waiting = attacks.entries();
-    const answers: { what: string; answer: RawAnswer }[] = [];
-    const faults: string[] = [];
-    const worker = async (): Promise<void> => {
-      for (const [index, one] of waiting) {
-        const answer = await send(one, token);
-        answers[index] = { what: one.what, answer };
-        const fault = faultOf(answer, one.expected);
-        if (fault)
-          faults.push(`${one.operation.method} ${one.operation.id} ← ${one.what} ${shown(one.body)}: ${fault}`);
-      }
-    };
-    await Promise.all(Array.from({ length: WIDTH }, worker));
+    const answers = await answered(attacks, token);
+    const faults = answers.flatMap((one) => told(one, faultOf(one.answer, one.attack.expected)));
     expect(faults).toEqual([]);
-    return answers;
+    return answers.map(({ attack: { what }, answer }) => ({ what, answer }));
   }
 });
+
+interface Answered {
+  attack: Attack;
+  answer: RawAnswer;
+}
+
+const told = ({ attack: { operation, what, body } }: Answered, fault: string | undefined): string[] =>
+  fault ? [`${operation.method} ${operation.id} ← ${what} ${shown(body)}: ${fault}`] : [];
+
+/** What an answer has that the document does not say: its status, its media type, the form of a refusal. */
+function undocumented(one: Answered): string[] {
+  const { attack, answer } = one;
+  const { answers } = attack.operation;
+  if (answer.status >= 500) return told(one, `${answer.status} ${answer.text}`);
+  if (answer.status >= 400) return told(one, faultOf(answer, attack.expected));
+  const type = answer.headers.get('content-type')?.split(';')[0];
+  const known = answers[answer.status];
+  if (!known) return told(one, `undocumented ${answer.status}`);
+  return told(one, !type || known.includes(type) ? undefined : `undocumented ${type}`);
+}
+
+/** The tasks of an answer: one, or a batch of them. */
+const idsIn = (text: string): string[] => {
+  const { id, items } = JSON.parse(text) as { id?: string; items?: { id: string }[] };
+  return id ? [id] : (items ?? []).map((item) => item.id);
+};
+
+const parametersOf = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
 
 /** An agent that answers the bytes of its input, at most 30,000, as hexadecimal text. */
 const hexOfInput = (): Promise<Buffer> =>
@@ -703,6 +880,13 @@ function operationsOf(document: any): Operation[] {
         reads,
         schema: content?.schema,
         query: operation.parameters.filter((it: any) => it.in === 'query').map((it: any) => it.name),
+        headers: operation.parameters.filter((it: any) => it.in === 'header').map((it: any) => it.name),
+        answers: Object.fromEntries(
+          Object.entries<any>(operation.responses).map(([status, answer]) => [
+            status,
+            Object.keys(answer.content ?? {}),
+          ]),
+        ),
       };
     }),
   );

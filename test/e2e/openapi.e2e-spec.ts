@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import spectral from '@stoplight/spectral-core';
 import rulesets from '@stoplight/spectral-rulesets';
+import { type AnySchema, Ajv } from 'ajv';
+import formats from 'ajv-formats';
 import { SCOPES } from '../../src/common/access.js';
 import { apiReference } from '../support/api-reference.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -130,8 +132,10 @@ describe('the OpenAPI document', () => {
     expect(
       wrong(({ operation }) =>
         Object.entries<Loose>(operation.responses)
-          .filter(([status]) => status.startsWith('4'))
+          .filter(([status]) => /^[45]/.test(status))
           .filter(([status, { content }]) => {
+            // What is away, to whoever asks for just that.
+            if (operation.operationId === 'getReadiness' && status === '503') return false;
             const { schema, example } = content['application/problem+json'] ?? {};
             return !JSON.stringify(schema ?? '').includes('/schemas/Problem"') || example?.status !== Number(status);
           })
@@ -149,6 +153,10 @@ describe('the OpenAPI document', () => {
       }),
     ).toEqual([]);
     expect(document.components.securitySchemes.bearer).toMatchObject({ type: 'http', scheme: 'bearer' });
+  });
+
+  it('says of every operation that the client may be too fast, and the server at fault or too busy', () => {
+    expect(wrong(({ operation }) => [429, 500, 503].filter((status) => !operation.responses[status]))).toEqual([]);
   });
 
   it('declares a policy for every operation, and lets none that changes something be called with a scope to read', () => {
@@ -194,6 +202,30 @@ describe('the OpenAPI document', () => {
     ).toEqual([]);
   });
 
+  it('shows an example of every member of every answer, and each example is one of its schema', () => {
+    const ajv = formats.default(new Ajv({ strict: false }));
+    ajv.addSchema({ $id: 'api', components: asJsonSchema(document.components) } as AnySchema);
+    const faults: string[] = [];
+    const check = (where: string, schema: Loose, example: unknown): void => {
+      if (!ajv.validate(inDocument(asJsonSchema(schema)), example)) faults.push(`${where}: ${ajv.errorsText()}`);
+    };
+    for (const name of answered()) {
+      for (const [member, schema] of Object.entries<Loose>(document.components.schemas[name].properties ?? {})) {
+        if (schema.example !== undefined) check(`${name}.${member}`, schema, schema.example);
+        else if (!schema.enum && !schema.items?.enum && !refersTo(schema).length)
+          faults.push(`${name}.${member} has no example`);
+      }
+    }
+    for (const { name, operation } of operations) {
+      for (const [status, { content = {} }] of Object.entries<Loose>(operation.responses)) {
+        for (const { schema, example } of Object.values<Loose>(content)) {
+          if (example !== undefined) check(`${name} ${status}`, schema, example);
+        }
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
   it('has no schema that says nothing', () => {
     const empty = Object.entries<Loose>(document.components.schemas).flatMap(([name, schema]) =>
       saysSomething(schema)
@@ -234,6 +266,19 @@ describe('the OpenAPI document', () => {
     });
   }
 
+  /** Names of the schemas that answers consist of. */
+  function answered(): Set<string> {
+    const found = new Set<string>();
+    const visit = (part: unknown): void => {
+      for (const name of refersTo(part).filter((it) => !found.has(it))) {
+        found.add(name);
+        visit(document.components.schemas[name]);
+      }
+    };
+    for (const { operation } of operations) visit(operation.responses);
+    return found;
+  }
+
   const resolved = (schema: Loose): Loose =>
     schema.$ref ? document.components.schemas[schema.$ref.split('/').at(-1)] : schema;
 
@@ -244,6 +289,25 @@ describe('the OpenAPI document', () => {
     return properties !== undefined && Object.values(properties).every(hasExample);
   };
 });
+
+const refersTo = (part: unknown): string[] =>
+  [...JSON.stringify(part).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+
+/** OpenAPI 3.0 says `nullable` where JSON Schema has a second type. */
+function asJsonSchema(part: Loose): Loose {
+  if (Array.isArray(part)) return part.map(asJsonSchema);
+  if (part === null || typeof part !== 'object') return part;
+  const { nullable, ...rest } = part;
+  const schema = Object.fromEntries(
+    Object.entries(rest).map(([key, value]) => [key, key === 'example' ? value : asJsonSchema(value)]),
+  );
+  if (nullable === true && typeof part.type === 'string') return { anyOf: [schema, { type: 'null' }] };
+  return schema;
+}
+
+/** With its references leading into the document. */
+const inDocument = (schema: Loose): Loose =>
+  JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"api#/components/'));
 
 /** An object tells its members, an array its items, and anything else at least its type. */
 function saysSomething(schema: Loose): boolean {

@@ -10,8 +10,12 @@ export class ExplainedBidDto extends ScoredBidDto {
 export class CounterfactualDto {
   @ApiId()
   agent_id: string;
+  /** @example "Another agent" */
   agent_name: string;
-  /** The highest price, credits, at which it would have won, all else being equal; null when no price would have done. */
+  /**
+   * The highest price, credits, at which it would have won, all else being equal; null when no price would have done.
+   * @example 0.42
+   */
   wins_at_price: number | null;
   /**
    * The same as a sentence.
@@ -22,8 +26,12 @@ export class CounterfactualDto {
 
 /** Whether the stored figures follow from the stored inputs. */
 export class VerificationDto {
+  /** @example true */
   matches: boolean;
-  /** What does not follow, one sentence each. */
+  /**
+   * What does not follow, one sentence each.
+   * @example []
+   */
   differences: string[];
 }
 
@@ -37,10 +45,16 @@ export class ExplainedAuctionDto extends ScoreboardDto {
 
 /** One auction of a task as it was decided. */
 export class AuctionRoundDto extends ExplainedAuctionDto {
-  /** 1 for the first. */
+  /**
+   * 1 for the first.
+   * @example 1
+   */
   @ApiInteger()
   round: number;
-  /** Number of the attempt that its winner had; null when nobody won. */
+  /**
+   * Number of the attempt that its winner had; null when nobody won.
+   * @example 1
+   */
   @ApiInteger()
   first_attempt: number | null;
   @ApiTime()
