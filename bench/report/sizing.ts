@@ -35,27 +35,30 @@ interface Unit {
  * @returns Markdown
  */
 export function renderSizing(run: Run): string {
-  const unit = unitOf(run);
+  const unit = unitOf(run, TOGETHER);
+  const apart = unitOf(run, APART);
   const cores = Number.parseInt(run.machine.CPU);
   return [
     `Measured on ${run.startedAt.slice(0, 10)}, ${run.machine.CPU} (load generator, PostgreSQL and Redis on them too; load average ${run.machine['load average at the start']} before), queue on Redis:`,
-    measured(unit, cores),
+    measured(unit, apart, cores),
     'What one of each carries by that, busy all the time:',
     capacities(unit),
     `What machines of ${CORES_OF_A_MACHINE} cores come to. On one of them is everything; of ten and more, PostgreSQL (${CORES_OF_POSTGRES} cores) and ` +
-      'Redis are beside them. Worker cores count by the share that the benchmark’s reached:',
-    installations(unit),
+      'Redis are beside them, and a task costs what it did with API and workers apart. Worker cores count by the share that the ' +
+      'benchmark’s reached:',
+    installations(unit, apart),
   ].join('\n\n');
 }
 
-function unitOf({ figures, costs, machine }: Run): Unit {
+/** @param variant of the suite end-to-end */
+function unitOf({ figures, costs, machine }: Run, variant: string): Unit {
   const figure = (suite: string, name: string): number => {
     const found = figures.find((it: Figure) => it.suite === suite && it.name === name && it.backend === 'redis');
     return found ? median(found.ours) : NaN;
   };
   const cost = (suite: string, subject: string): Partial<Cost> =>
     costs.find((it) => it.suite === suite && it.subject === subject && it.backend === 'redis') ?? {};
-  const whole = cost('end-to-end', 'one process');
+  const whole = cost('end-to-end', variant);
   const [nodeMs, sandboxMs] = [whole.nodeCpuMs ?? NaN, whole.sandboxCpuMs ?? NaN];
   const [postgresMs, redisMs] = [whole.postgresCpuMs ?? NaN, whole.redisCpuMs ?? NaN];
   return {
@@ -67,7 +70,7 @@ function unitOf({ figures, costs, machine }: Run): Unit {
     storedKb: whole.storedKb ?? NaN,
     tellManyMs: figure('gateway', TELL_MANY),
     socketBytes: figure('gateway', SOCKET),
-    done: figure('end-to-end', DONE),
+    done: figure('end-to-end', `tasks, ${variant}`),
     possible: (Number.parseInt(machine.CPU) * 1000) / (nodeMs + sandboxMs + postgresMs + redisMs),
   };
 }
@@ -75,10 +78,11 @@ function unitOf({ figures, costs, machine }: Run): Unit {
 const LOOKING_ON = 'CPU of an API process that only looks on, of one task';
 const TELL_MANY = 'commit → the last of 10,000 sockets, p50';
 const SOCKET = 'memory of one of 10000 idle sockets';
-const DONE = 'tasks, one process';
+const TOGETHER = 'one process';
+const APART = 'apart, two workers';
 
-function measured(unit: Unit, cores: number): string {
-  const [submission, whole] = ['submission, POST /tasks', 'end-to-end, one process'];
+function measured(unit: Unit, apart: Unit, cores: number): string {
+  const [submission, whole, parted] = ['submission, POST /tasks', `end-to-end, ${TOGETHER}`, `end-to-end, ${APART}`];
   return table(
     ['', 'suite and figure', 'measured'],
     [
@@ -93,8 +97,15 @@ function measured(unit: Unit, cores: number): string {
       ['any other API process, which hears of it', `onlooker, ${LOOKING_ON}`, of(unit.lookingOnMs, 'ms')],
       ['an idle subscriber', `gateway, ${SOCKET}`, of(unit.socketBytes, 'bytes')],
       ['an event for 10,000 subscribers', `gateway, ${TELL_MANY}`, of(unit.tellManyMs, 'ms')],
-      [`tasks, on all ${cores} cores`, `end-to-end, ${DONE}`, of(unit.done, 'per second')],
+      [`tasks, on all ${cores} cores`, `end-to-end, tasks, ${TOGETHER}`, of(unit.done, 'per second')],
       ['share of what those cores could, were there no waiting', 'the same, by the CPU times above', share(unit)],
+      ['with an API and two worker processes: a task', `${parted}: Node ms`, of(apart.nodeMs, 'ms')],
+      ['its sandbox', `${parted}: sandboxes ms`, of(apart.sandboxMs, 'ms')],
+      ['its part of PostgreSQL', `${parted}: PostgreSQL ms`, of(apart.postgresMs, 'ms')],
+      ['its commits, shared with others', `${parted}: commits`, number(apart.commits)],
+      ['its part of Redis', `${parted}: Redis ms`, of(apart.redisMs, 'ms')],
+      [`tasks, on all ${cores} cores`, `end-to-end, tasks, ${APART}`, of(apart.done, 'per second')],
+      ['share of what those cores could', 'the same, by the CPU times above', share(apart)],
     ],
   );
 }
@@ -149,9 +160,10 @@ function limitsOf(unit: Unit, machines: number, agentMs: number): { part: string
   ];
 }
 
-function installations(unit: Unit): string {
+function installations(together: Unit, apart: Unit): string {
   const rows = MACHINES.flatMap((machines) =>
     AGENTS_MS.map((agentMs) => {
+      const unit = machines === 1 ? together : apart;
       const limits = limitsOf(unit, machines, agentMs);
       const known = limits.every(({ tasks }) => Number.isFinite(tasks));
       const { part, tasks } = limits.reduce((least, limit) => (limit.tasks < least.tasks ? limit : least));

@@ -11,6 +11,7 @@ import type { RunLimits, RunReport, RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
 import { type Job, SandboxProcess } from './sandbox-process.js';
+import { TRIAL_AGENT } from './trial-agent.js';
 
 /** Runs agents: hostile WebAssembly, in confined processes, under limits of time, memory and output. */
 @Injectable()
@@ -87,6 +88,13 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     this.pool.assertUsable();
   }
 
+  /** Runs an agent that answers at once, as a task's would be run. @throws AppError `unavailable` `SANDBOX_UNAVAILABLE` */
+  tryOut(): Promise<RunReport> {
+    const input = Buffer.from('null');
+    const limits = effectiveLimits(this.most('text'));
+    return this.pool.run({ ...TRIAL_AGENT, input, outputAs: 'text', environment: {}, timeoutMs: TRIAL_MS, limits });
+  }
+
   /** One line per wall that does not stand on this machine, with the reason; empty when all do. */
   describe(): string[] {
     return this.confinement.missing.map((line) => `The sandbox runs without: ${line}`);
@@ -122,6 +130,8 @@ const NOTHING_YET = new Uint8Array(0);
 /** An idle process costs 11–20 MB; a version that has none costs its next run a start. */
 const WARM_PER_SLOT = 4;
 const MAX_SPARES = 2;
+/** For a run that takes a few ms on an idle machine. */
+const TRIAL_MS = 10_000;
 
 const ENVIRONMENT_NAME = /^ZEROSTATE_[A-Z0-9_]*$/;
 

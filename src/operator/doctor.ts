@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { Module, type Type } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
@@ -7,8 +9,8 @@ import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, DatabaseModule } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
-import { QueueModule } from '../queue/index.js';
-import { StorageModule } from '../storage/index.js';
+import { evictionPolicy, QueueModule } from '../queue/index.js';
+import { BLOB_STORE, type BlobStore, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
 import { withDatabase } from './installation.js';
 
@@ -23,8 +25,8 @@ const OLDEST_POSTGRES = 140_000;
 const CLOCK_TOLERANCE_MS = 2000;
 
 /**
- * Checks the configuration and every dependency, and says of each fault what mends it. Changes nothing, but that an
- * embedded database which does not run is started for the while.
+ * Checks the configuration and every dependency, and says of each fault what mends it. Leaves nothing behind: an embedded
+ * database which does not run is started for the while, an object in a bucket is deleted again.
  * @returns whether a server would start and serve
  */
 export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) => void): Promise<boolean> {
@@ -172,28 +174,77 @@ async function dependencies(environment: Environment): Promise<Finding[]> {
     abortOnError: false,
   });
   const { dependencies: checks } = await app.get(Health).report();
-  // Told below, wall by wall.
+  // Told below: by a run, and wall by wall.
   delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
   });
+  const { redisUrl } = environment.queue;
+  if (redisUrl && checks.queue.status === 'up') findings.push(await eviction(redisUrl));
+  if (environment.storage.driver === 's3' && checks.storage.status === 'up') {
+    findings.push(await bucket(app.get<BlobStore>(BLOB_STORE), app.get(Staging)));
+  }
   if (!checks['virus scanner']) {
     const advice = 'Set CLAMD_URL to have uploads scanned for malware.';
     findings.push({ mark: '!', what: 'virus scanner', found: 'none', advice });
   }
-  const missing = app.get(SandboxService).describe();
+  const sandbox = app.get(SandboxService);
+  findings.push(await run(sandbox));
+  const missing = sandbox.describe();
   findings.push(
     missing.length === 0
-      ? { mark: '✓', what: 'sandbox', found: 'every wall stands on this machine' }
+      ? { mark: '✓', what: 'sandbox walls', found: 'every one stands on this machine' }
       : {
           mark: '!',
-          what: 'sandbox',
+          what: 'sandbox walls',
           found: missing.join(' '),
           advice: 'docs/security.md says what each wall keeps out.',
         },
   );
   return findings;
+}
+
+/** Of Redis; the queue must not lose entries in silence. */
+async function eviction(url: string): Promise<Finding> {
+  const what = 'queue memory';
+  const policy = await evictionPolicy(url).catch(reason);
+  if (policy === 'noeviction') return { mark: '✓', what, found: 'Redis evicts nothing' };
+  const advice = 'Set maxmemory-policy noeviction: any other takes entries out of the queue when memory is full.';
+  return { mark: '!', what, found: `maxmemory-policy ${policy ?? 'is not known'}`, advice };
+}
+
+/** A small object goes there and back: a bucket that answers need not be one that this key may write to. */
+async function bucket(store: BlobStore, staging: Staging): Promise<Finding> {
+  const what = 'bucket';
+  const bytes = randomBytes(64);
+  const staged = await staging.stage(Readable.from([bytes], { objectMode: false }), bytes.length);
+  try {
+    const ref = await store.put(staged);
+    const same = bytes.equals(await store.read(ref));
+    await store.delete(ref);
+    if (!same) throw new Error('an object came back with other bytes');
+    return { mark: '✓', what, found: 'an object was written, read and deleted' };
+  } catch (error) {
+    return { mark: '✗', what, found: reason(error), advice: ADVICE.storage };
+  } finally {
+    await staging.discard(staged);
+  }
+}
+
+async function run(sandbox: SandboxService): Promise<Finding> {
+  const what = 'sandbox';
+  const advice = 'See the SANDBOX_ variables, and docs/security.md for what the sandbox needs of the machine.';
+  try {
+    const { outcome, metering } = await sandbox.tryOut();
+    if (outcome.end === 'completed') {
+      return { mark: '✓', what, found: `an agent ran, in ${Math.round(metering.wallMs)} ms` };
+    }
+    const why = 'reason' in outcome ? `: ${outcome.reason}` : '';
+    return { mark: '✗', what, found: `an agent that does nothing ended as ${outcome.end}${why}`, advice };
+  } catch (error) {
+    return { mark: '✗', what, found: reason(error), advice };
+  }
 }
 
 function dependencyModule(environment: Environment): Type {

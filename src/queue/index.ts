@@ -1,5 +1,5 @@
 export { DASHBOARD_PATH, QueueDashboard } from './dashboard.js';
-export { QueueModule } from './queue.module.js';
+export { evictionPolicy, QueueModule } from './queue.module.js';
 export { TASK_PRIORITIES, type TaskPriority } from './task-priority.js';
 export {
   type EntryHandler,

@@ -12,6 +12,8 @@ import { postgresConnection } from './drivers/postgres/connection.js';
 import { redisConnection } from './drivers/redis/connection.js';
 import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
 
+export { evictionPolicy } from './drivers/redis/connection.js';
+
 @Module({
   imports: [
     BullModule.forRootAsync({

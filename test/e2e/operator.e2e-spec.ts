@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { login } from '../support/client.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { startRedis } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
 import { ask } from './rows.js';
 
@@ -91,7 +94,16 @@ describe('the commands of an operator', () => {
   it('find nothing wrong with an installation that works', async () => {
     const { code, out } = await run(['doctor']);
     expect({ code, faults: out.match(/^✗.*/gm) }).toEqual({ code: 0, faults: null });
-    for (const what of ['configuration', 'data folder', 'database', 'schema', 'clock', 'queue', 'sandbox']) {
+    for (const what of [
+      'configuration',
+      'data folder',
+      'database',
+      'schema',
+      'clock',
+      'queue',
+      'sandbox',
+      'sandbox walls',
+    ]) {
       expect(out).toMatch(new RegExp(`^[✓!] ${what} `, 'm'));
     }
   });
@@ -125,6 +137,7 @@ describe('the commands of an operator', () => {
     ['a configuration with mistakes', { PORT: 'eighty' }, 'configuration', 'PORT'],
     ['a database that is away', { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` }, 'database', 'DATABASE_URL'],
     ['a queue that is away', { REDIS_URL: `redis://${NOBODY}` }, 'queue', 'REDIS_URL'],
+    ['a sandbox that cannot run an agent', { SANDBOX_OUTPUT_BYTES: '1' }, 'sandbox', 'SANDBOX_'],
     ['a data folder that cannot be', { DATA_DIR: '/dev/null/data' }, 'data folder', 'DATA_DIR'],
   ])('name %s and what mends it, and no secret', async (_, env, what, advice) => {
     const { code, out, error } = await run(['doctor'], { env });
@@ -132,6 +145,35 @@ describe('the commands of an operator', () => {
     expect(out).toMatch(new RegExp(`^✗ ${what} `, 'm'));
     expect(out).toMatch(advice);
     expect(out + error).not.toMatch('secret');
+  });
+
+  it('warn of a Redis that evicts', async () => {
+    const settings = [
+      ['noeviction', /^✓ queue memory /m],
+      ['allkeys-lru', /^! queue memory +maxmemory-policy allkeys-lru\n +→ .*noeviction/m],
+    ] as const;
+    for (const [policy, said] of settings) {
+      const redis = await startRedis({ 'maxmemory-policy': policy });
+      const { out } = await run(['doctor'], { env: { REDIS_URL: redis.url } });
+      await redis.stop();
+      expect(out).toMatch(said);
+    }
+  });
+
+  it('find out that a bucket which is there takes nothing, and what to correct', async () => {
+    const asked: string[] = [];
+    const service = createServer(({ method }, response) => {
+      asked.push(method as string);
+      response.writeHead(method === 'HEAD' ? 200 : 403).end('<Error><Code>AccessDenied</Code></Error>');
+    }).listen(0, '127.0.0.1');
+    await once(service, 'listening');
+    const endpoint = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+    const keys = { S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret' };
+    const s3 = { STORAGE_DRIVER: 's3', S3_BUCKET: 'bucket', S3_ENDPOINT: endpoint, ...keys };
+    const { code, out } = await run(['doctor'], { env: s3 });
+    service.close();
+    expect({ code, asked }).toEqual({ code: 1, asked: ['HEAD', 'PUT'] });
+    expect(out).toMatch(/^✓ storage .*\n(.*\n)*✗ bucket +.*may not do this.*\n +→ .*STORAGE_DRIVER/m);
   });
 
   it('explain themselves when they are not understood', async () => {
