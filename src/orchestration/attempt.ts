@@ -53,6 +53,7 @@ type Kill = 'overtaken' | 'deadline' | 'stopped';
 export class AttemptRunner implements OnApplicationShutdown {
   private readonly logger = new Logger('Attempts');
   private readonly warnOfOutage = outageLog(this.logger, 'a cancellation may go unnoticed');
+  private readonly warnOfUnmetered = outageLog(this.logger, 'what a cancelled attempt took is not written');
   private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
   private readonly clock: NodeJS.Timeout;
   private stopping = false;
@@ -129,11 +130,12 @@ export class AttemptRunner implements OnApplicationShutdown {
           const through = { event: running.event, agoMs: performance.now() - started.at };
           return { ...completed, through };
         }
-        if (started && !(await started.entered)) return { end: 'overtaken' };
+        if (started && !(await started.entered)) return await this.overtaken(task, ordinal, report);
         return { ...completed, through: undefined };
       }
-      if (started && !(await started.entered)) return { end: 'overtaken' };
-      return withoutResult(outcome, measured(report), abort.signal.reason as Kill);
+      if (started && !(await started.entered)) return await this.overtaken(task, ordinal, report);
+      const result = withoutResult(outcome, measured(report), abort.signal.reason as Kill);
+      return result.end === 'overtaken' && started ? await this.overtaken(task, ordinal, report) : result;
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
       if (error instanceof DocumentFault) return spoilt(error);
@@ -146,6 +148,12 @@ export class AttemptRunner implements OnApplicationShutdown {
       this.running.delete(task.id);
       await log.close();
     }
+  }
+
+  /** Whoever ended the attempt could not know what it took. */
+  private async overtaken(task: UnfinishedTask, ordinal: number, report: RunReport): Promise<AttemptResult> {
+    await this.store.meterLate(task.id, ordinal, measured(report)).catch(this.warnOfUnmetered);
+    return { end: 'overtaken' };
   }
 
   private inputOf({ input }: UnfinishedTask): RunRequest['input'] {

@@ -40,6 +40,14 @@ export class TaskStore {
     });
   }
 
+  /**
+   * Writes what an attempt took that others had ended before whoever ran it could tell: it was cancelled, or taken for lost. Once
+   * written it stays.
+   */
+  async meterLate(taskId: string, attempt: number, metering: AttemptMetering): Promise<void> {
+    await this.sql.query('task-meter', METER_LATE, [taskId, attempt, JSON.stringify(metering)]);
+  }
+
   /** Writes all tasks of the submission, the `task.queued` of each and the submission's key, or nothing at all. */
   submit(submission: Submission): Promise<SubmissionOutcome> {
     return this.submissions.add(submission);
@@ -362,6 +370,11 @@ const SUBMIT = `
   SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq FROM task JOIN new_task USING (id)
   UNION ALL
   SELECT submission, NULL, NULL FROM new_key WHERE submission NOT IN (SELECT submission FROM claim)`;
+
+const METER_LATE = `
+  UPDATE task_attempts
+     SET metering = $3
+   WHERE task_id = $1 AND ordinal = $2 AND ended_at IS NOT NULL AND metering IS NULL`;
 
 const FORGET_KEYS = `
   DELETE FROM idempotency_keys

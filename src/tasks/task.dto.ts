@@ -277,6 +277,7 @@ export class AttemptDto {
    */
   outcome: string | null;
   error: TaskErrorDto | null;
+  /** What it took; null while it goes on, and when nobody could measure it: it never ran, or its worker was lost. */
   metering: MeteringDto | null;
   @ApiTime()
   started_at: string;

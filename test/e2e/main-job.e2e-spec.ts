@@ -378,6 +378,12 @@ describe('a server on PostgreSQL alone', () => {
       expect(expectStatus(await cancel(id), 409).body.code).toBe('ALREADY_ENDED');
       // The one sandbox is free again long before the deadline of the loop.
       await run('short');
+      const metering = await until('what it took until then is written', async () => {
+        const { body } = expectStatus(await api(url).get(`/tasks/${id}`, { token }), 200);
+        return body.attempts[0].metering ?? undefined;
+      });
+      expect(metering.wall_ms).toBeGreaterThan(0);
+      expect(metering.bytes_in).toBe(2);
       expect(typesOf(await history(url, token, id)).at(-1)).toBe('task.cancelled');
     });
 
