@@ -1,3 +1,4 @@
+import type { WasiFunctionName } from '../../src/common/host-functions.js';
 import type { RunRequest } from '../../src/execution/index.js';
 import { agent, FOREVER } from '../e2e/agents.js';
 import { wat } from '../support/wat.js';
@@ -438,6 +439,22 @@ const trapping: Hostile[] = [
     () => agent('(call_indirect (param i32) (i32.const 1) (i32.const 0))', '(table funcref (elem $ok))'),
     trap('indirect_call_mismatch'),
   ),
+  row(
+    'loads atomically from an address that is no multiple of four',
+    () => agent('(drop (i32.atomic.load (i32.const 1025)))'),
+    trap('unaligned_access'),
+  ),
+  row(
+    'waits for a notification on memory that it shares with nobody',
+    () => agent('(drop (memory.atomic.wait32 (i32.const 1024) (i32.const 0) (i64.const -1)))'),
+    trap('other'),
+  ),
+  row(
+    'takes a null reference for a function',
+    // (drop (ref.as_non_null (ref.null func)))
+    () => agentBinary({ start: Uint8Array.of(0xd0, 0x70, 0xd4, 0x1a) }),
+    [REFUSED, trap('null_reference')],
+  ),
   row('throws', () => agent('(throw $e)', '(tag $e)'), trap('uncaught_exception')),
   row(
     'calls itself without end',
@@ -516,6 +533,41 @@ const exiting: Hostile[] = [
     '(try (do (call $proc_exit (i32.const 5))) (catch_all)) (call $ok)',
     exited(5),
   ),
+];
+
+type Argument = 'folder' | 'address' | 'length' | 'i32' | 'i64';
+
+/** Every function on paths, with what each of its arguments means. */
+const PATH_FUNCTIONS: readonly (readonly [WasiFunctionName, ...Argument[]])[] = [
+  ['path_create_directory', 'folder', 'address', 'length'],
+  ['path_filestat_get', 'folder', 'i32', 'address', 'length', 'i32'],
+  ['path_filestat_set_times', 'folder', 'i32', 'address', 'length', 'i64', 'i64', 'i32'],
+  ['path_link', 'folder', 'i32', 'address', 'length', 'folder', 'address', 'length'],
+  ['path_open', 'folder', 'i32', 'address', 'length', 'i32', 'i64', 'i64', 'i32', 'i32'],
+  ['path_readlink', 'folder', 'address', 'length', 'i32', 'i32', 'i32'],
+  ['path_remove_directory', 'folder', 'address', 'length'],
+  ['path_rename', 'folder', 'address', 'length', 'folder', 'address', 'length'],
+  ['path_symlink', 'address', 'length', 'folder', 'address', 'length'],
+  ['path_unlink_file', 'folder', 'address', 'length'],
+];
+
+const SECRET_PATH = '../../../etc/passwd';
+
+function onPath(deed: string, name: WasiFunctionName, args: Argument[], folder: number, errno: number): Hostile {
+  const values = { folder, address: 64, length: SECRET_PATH.length, i32: 8, i64: -1 };
+  const type = `(param ${args.map((arg) => (arg === 'i64' ? 'i64' : 'i32')).join(' ')}) (result i32)`;
+  const call = `(call $${name} ${args.map((arg) => `(${arg === 'i64' ? 'i64' : 'i32'}.const ${values[arg]})`).join(' ')})`;
+  const module = () => withImports(exitWith(call), imported(name, type), `(data (i32.const 64) "${SECRET_PATH}")`);
+  return row(deed, module, exited(errno));
+}
+
+/** What is wrong, the function, the type it is imported with, and arguments for that. */
+const WRONG_SIGNATURES: readonly (readonly [string, WasiFunctionName, string, string])[] = [
+  ['a wide descriptor', 'fd_tell', '(param i64) (result i64)', '(i64.const 1)'],
+  ['a narrow time', 'clock_time_get', '(param i32 i32 i32) (result i64)', '(i32.const 0) (i32.const 0) (i32.const 8)'],
+  ['a wide answer', 'sched_yield', '(result i64)', ''],
+  ['a wide address', 'random_get', '(param i64 i32) (result i32)', '(i64.const 8) (i32.const 8)'],
+  ['too few arguments', 'fd_fdstat_set_rights', '(param i32) (result i32)', '(i32.const 1)'],
 ];
 
 const abusingTheHost: Hostile[] = [
@@ -601,26 +653,10 @@ const abusingTheHost: Hostile[] = [
     exitWith('(call $poll_oneoff (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8))'),
     exited(EINVAL),
   ),
-  row(
-    'opens /etc/passwd by a folder it does not have',
-    () =>
-      withImports(
-        exitWith(OPEN('3')),
-        imported('path_open', '(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)'),
-        '(data (i32.const 64) "../../../etc/passwd")',
-      ),
-    exited(EBADF),
-  ),
-  row(
-    'opens /etc/passwd by its standard input',
-    () =>
-      withImports(
-        exitWith(OPEN('0')),
-        imported('path_open', '(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)'),
-        '(data (i32.const 64) "../../../etc/passwd")',
-      ),
-    exited(ENOTDIR),
-  ),
+  ...PATH_FUNCTIONS.flatMap(([name, ...args]) => [
+    onPath(`reaches for /etc/passwd with ${name} by a folder that it does not have`, name, args, 3, EBADF),
+    onPath(`reaches for /etc/passwd with ${name} by its standard input`, name, args, 0, ENOTDIR),
+  ]),
   row(
     'guesses descriptors',
     `(local $fd i32) (local.set $fd (i32.const 3))
@@ -649,11 +685,13 @@ const abusingTheHost: Hostile[] = [
       ),
     exited(EFAULT),
   ),
-  row(
-    'imports a host function with another signature and calls it',
-    () => withImports('(drop (call $fd_tell (i64.const 1)))', imported('fd_tell', '(param i64) (result i64)')),
-    trap('bad_host_call'),
-    { refused: true },
+  ...WRONG_SIGNATURES.map(([what, name, type, args]) =>
+    row(
+      `imports ${name} with ${what} and calls it`,
+      () => withImports(`(drop (call $${name} ${args}))`, imported(name, type)),
+      trap('bad_host_call'),
+      { refused: true },
+    ),
   ),
   row(
     'answers a million levels deep',
@@ -663,11 +701,6 @@ const abusingTheHost: Hostile[] = [
     { end: 'invalid_output' },
   ),
 ];
-
-function OPEN(folder: string): string {
-  return `(call $path_open (i32.const ${folder}) (i32.const 0) (i32.const 64) (i32.const 19) (i32.const 0)
-    (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 8))`;
-}
 
 const plain = (text: string) => () => wat(text);
 const impostor = (deed: string, text: string, ends: object = REFUSED): Hostile =>
