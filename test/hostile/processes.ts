@@ -1,7 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+export interface Seen {
+  pid: number;
+  residentBytes: number;
+  /** Whether it has gone through all of its launch line: until then it is one of the tools that put up the walls. */
+  launched: boolean;
+}
+
 /** Sandbox processes this process has started and not yet reaped; none where there is no `/proc`. */
-export function sandboxProcesses(): { pid: number; residentBytes: number }[] {
+export function sandboxProcesses(): Seen[] {
   if (process.platform !== 'linux') return [];
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -10,8 +18,10 @@ export function sandboxProcesses(): { pid: number; residentBytes: number }[] {
         const status = readFileSync(`/proc/${entry}/status`, 'utf8');
         const resident = Number(field(status, 'VmRSS').split(' ')[0]) * 1024;
         const isOurs = Number(field(status, 'PPid')) === process.pid;
-        const isSandbox = readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes('/sandbox/runner.js');
-        return isOurs && isSandbox ? [{ pid: Number(entry), residentBytes: resident }] : [];
+        const commandLine = readFileSync(`/proc/${entry}/cmdline`, 'utf8');
+        const launched = !/^[^\0]*(unshare|prlimit|setpriv)\0/.test(commandLine);
+        const isSandbox = commandLine.includes('/sandbox/runner.js');
+        return isOurs && isSandbox ? [{ pid: Number(entry), residentBytes: resident, launched }] : [];
       } catch {
         return []; // It has ended meanwhile.
       }
@@ -21,13 +31,36 @@ export function sandboxProcesses(): { pid: number; residentBytes: number }[] {
 /** What a process sees and may, as the kernel tells it. */
 export function wallsOf(pid: number) {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+  /** The hard limit, which cannot be raised again. */
+  const most = (name: string): number | 'unlimited' => {
+    const value = new RegExp(`^${name} +\\S+ +(\\S+)`, 'm').exec(limits)?.[1];
+    return value === 'unlimited' ? value : Number(value);
+  };
+  const isOwn = (namespace: string): boolean =>
+    readlinkSync(`/proc/${pid}/ns/${namespace}`) !== readlinkSync(`/proc/self/ns/${namespace}`);
+  const ids = (name: string): number[] => [...new Set(field(status, name).split('\t').map(Number))];
   return {
     environment: readFileSync(`/proc/${pid}/environ`, 'utf8'),
-    uid: Number(field(status, 'Uid').split('\t')[0]),
+    /** Real, effective, saved and of the file system, each different one once. */
+    uids: ids('Uid'),
+    gids: ids('Gid'),
     groups: field(status, 'Groups').split(' ').filter(Boolean),
-    capabilities: BigInt(`0x${field(status, 'CapBnd')}`) | BigInt(`0x${field(status, 'CapEff')}`),
+    capabilities: ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].reduce(
+      (all, set) => all | BigInt(`0x${field(status, set)}`),
+      0n,
+    ),
     noNewPrivileges: field(status, 'NoNewPrivs') === '1',
-    ownNetwork: readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net'),
+    ownNetwork: isOwn('net'),
+    ownIpc: isOwn('ipc'),
+    ownHostName: isOwn('uts'),
+    limits: {
+      cpuSeconds: most('Max cpu time'),
+      fileBytes: most('Max file size'),
+      coreBytes: most('Max core file size'),
+      openFiles: most('Max open files'),
+      memoryBytes: most('Max data size'),
+    },
     /** What it has open beyond its three standard streams and its own scripts (while it starts), as paths. */
     files: readdirSync(`/proc/${pid}/fd`)
       .filter((fd) => Number(fd) > 2)
@@ -35,6 +68,17 @@ export function wallsOf(pid: number) {
       .filter((target) => !target.startsWith('anon_inode:') && !target.startsWith('pipe:') && !IS_NOTHING.test(target)),
   };
 }
+
+/** Whether every wall can stand here: for a root with these powers, where the kernel gives it namespaces. */
+export function canHaveEveryWall(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  const effective = BigInt(`0x${field(readFileSync('/proc/self/status', 'utf8'), 'CapEff')}`);
+  const hasPowers = POWERS.every((capability) => (effective >> BigInt(capability)) & 1n);
+  return hasPowers && spawnSync('unshare', ['--net', '--ipc', '--uts', 'true']).status === 0;
+}
+
+/** KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, by their numbers in capabilities(7)'s header. */
+const POWERS = [5, 6, 7, 8, 21];
 
 /** The null device, and the folder with the copies of its scripts, which is all it may read. */
 const IS_NOTHING = /^\/dev\/null$|\/zerostate-confined-/;
