@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { api, expectStatus, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -6,6 +7,8 @@ import { agent, chatty, FOREVER, good, history, publish, submit } from './agents
 
 const OUTPUT_LIMIT = 200_000;
 const MEMORY_LIMIT = 256 * 65_536;
+/** Far more than the server needs for any of these tasks, far less than an agent could have it hold. */
+const SERVER_GROWTH_BYTES = 200 * 1024 * 1024;
 
 /** `$down (n)` calls itself `n` deep, and answers there. */
 const CALLS_AND_TABLE = `(table 7 funcref)
@@ -18,6 +21,7 @@ describe('a server with one sandbox slot', () => {
   let database: TestDatabase;
   let server: ServerProcess;
   let token: string;
+  let peakBefore: number | undefined;
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -25,6 +29,8 @@ describe('a server with one sandbox slot', () => {
     server = await startServer({ env: { DATABASE_URL: database.url, ...limits } });
     token = (await registerUser(server.url)).token;
     await publish(server.url, token, 'good', await good(), { capabilities: ['good'] });
+    await expectGoodTaskToComplete();
+    peakBefore = peakResidentBytes(server.pid);
   });
 
   afterAll(async () => {
@@ -73,6 +79,13 @@ describe('a server with one sandbox slot', () => {
       '',
       'AGENT_OUTPUT_TOO_LARGE',
       `more than ${OUTPUT_LIMIT} bytes`,
+    ],
+    [
+      'floods its log',
+      '(loop (call $write (i32.const 2) (i32.const 1024) (i32.const 60000)) (br 0))',
+      '',
+      'AGENT_TIMED_OUT',
+      'after 700 ms',
     ],
     [
       'answers what is not JSON',
@@ -212,4 +225,16 @@ describe('a server with one sandbox slot', () => {
     expect(expectStatus(refusal, 422).body).toMatchObject({ code: 'TOO_MANY_TABLES' });
     await expectGoodTaskToComplete();
   });
+
+  it('never held much more memory for all of them than for a well-behaved agent', () => {
+    if (process.platform !== 'linux') return expect(peakBefore).toBeUndefined();
+    expect(peakResidentBytes(server.pid)! - peakBefore!).toBeLessThan(SERVER_GROWTH_BYTES);
+  });
 });
+
+/** The most a process has had of the machine's memory in its life, as Linux tells it. */
+function peakResidentBytes(pid: number): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const peak = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(peak) * 1024;
+}
