@@ -1,13 +1,23 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { parseEnvironment, variables } from '../../src/config/environment.js';
+import { good } from '../e2e/agents.js';
+import { canHaveEveryWall } from '../hostile/processes.js';
 
 const deployed = (path: string): string => fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
 
 const file = (path: string): Promise<string> => readFile(deployed(path), 'utf8');
+
+const AGENT_CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
+
+/** What docs/security.md asks for. */
+const WALL_POWERS = ['SETUID', 'SETGID', 'SETPCAP', 'KILL', 'SYS_ADMIN'];
 
 interface Service {
   image?: string;
@@ -18,7 +28,10 @@ interface Service {
   volumes?: string[];
   command?: string[];
   read_only?: boolean;
+  user?: string;
   cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
   healthcheck?: object;
 }
 
@@ -60,6 +73,29 @@ describe('the compose file', () => {
       expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
       if (environment!.ROLES !== 'worker') continue; // the image asks an API by itself
       expect(JSON.stringify(healthcheck)).toContain(`127.0.0.1:${environment!.METRICS_PORT}/health/live`);
+    }
+  });
+
+  it('makes workers root with the few powers that walls around agents take, and API processes nobody', () => {
+    for (const [name, { environment, user, cap_add, security_opt }] of ours()) {
+      const isWorker = environment!.ROLES === 'worker';
+      expect([name, user, cap_add]).toEqual([name, ...(isWorker ? ['root', WALL_POWERS] : [undefined, undefined])]);
+      expect([name, security_opt]).toEqual([name, ['no-new-privileges:true']]);
+    }
+  });
+
+  it('leaves no wall out by what it takes from root', async () => {
+    if (!canHaveEveryWall()) return expect(process.getuid?.() === 0 && process.platform === 'linux').toBe(false);
+    const left = `-all,${WALL_POWERS.map((name) => `+${name.toLowerCase()}`).join(',')}`;
+    const folder = await mkdtemp(join(tmpdir(), 'compose-'));
+    try {
+      const agent = join(folder, 'agent.wasm');
+      await writeFile(agent, await good());
+      const confined = [`--bounding-set=${left}`, '--inh-caps=-all', '--no-new-privs', '--', process.execPath];
+      const { status, stdout } = spawnSync('setpriv', [...confined, AGENT_CLI, 'run', agent, '--json']);
+      expect([status, JSON.parse(String(stdout)).sandbox_notes]).toEqual([0, []]);
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 
