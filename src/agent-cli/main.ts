@@ -22,7 +22,10 @@ async function main(): Promise<number> {
     return validation.report.is_valid ? 0 : 1;
   }
   const run = await runAgent(command, config);
-  console.log(command.json ? JSON.stringify({ ...run, validation: validation.report }, null, 2) : runText(run));
+  const report = { ...run, validation: validation.report };
+  console.log(
+    command.json ? JSON.stringify(report, null, 2) : `${validationText(command.file, validation)}\n\n${runText(run)}`,
+  );
   return run.outcome.end === 'completed' ? 0 : 1;
 }
 

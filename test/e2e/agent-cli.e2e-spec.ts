@@ -58,11 +58,12 @@ describe('npm run agent', () => {
     });
   });
 
-  it('reports to a person what was used of which limit', async () => {
+  it('reports to a person what validation found, the result, and what was used of which limit', async () => {
     const { code, out } = await run(['run', 'good.wasm']);
     expect(code).toBe(0);
-    for (const line of ['✓ completed', '"ok": true', 'wall time', 'CPU time', 'peak memory', 'table elements', 'stack'])
-      expect(out).toContain(line);
+    const found = ['✓ good.wasm would be accepted.', 'functions', 'memory at start', 'wasi_snapshot_preview1.fd_write'];
+    const used = ['wall time', 'CPU time', 'peak memory', 'table elements', 'stack', 'host calls'];
+    for (const line of [...found, '✓ completed', '"ok": true', ...used]) expect(out).toContain(line);
   });
 
   it.each([
