@@ -51,6 +51,8 @@ export interface ConfinementRequest {
   scripts: readonly URL[];
   /** V8's stack, KiB; unset: its own choice, 984. The system's limit (usually 8 MiB) must leave room above it. */
   stackKb?: number;
+  /** V8's threads for compiling and collecting garbage, beside the one that runs the script; unset: its own choice, 4. */
+  poolThreads?: number;
   /** V8's old space, MiB; at least twice the wasm memory, or every `memory.grow` triggers a collection. */
   heapMb: number;
   /** Private writable memory, bytes; what the running version of V8 reserves without using it is added. */
@@ -175,8 +177,9 @@ function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
     ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
   ];
   const stack = request.stackKb ? [`--stack-size=${request.stackKb}`] : [];
+  const threads = request.poolThreads ? [`--v8-pool-size=${request.poolThreads}`] : [];
   return [
-    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`, ...stack] },
+    { purpose: 'heap limit', tool: 'node', args: [`--max-old-space-size=${request.heapMb}`, ...stack, ...threads] },
     { purpose: 'no file access', tool: 'node', args: [permission, `--allow-fs-read=${join(folder, '*')}`] },
     {
       purpose: 'no add-ons and no code from strings',

@@ -10,6 +10,7 @@ export function confineSandbox(config: SandboxConfig): Promise<Confinement> {
   return confine({
     scripts: SCRIPTS,
     stackKb: config.stackKb,
+    poolThreads: POOL_THREADS,
     heapMb: Math.max(MIN_HEAP_MB, Math.ceil((2 * agentBytes) / MB)),
     // Output grows by doubling, and what it grew out of is still there.
     memoryBytes: agentBytes + config.maxInputBytes + 2 * config.maxOutputBlobBytes + RUNTIME_BYTES,
@@ -42,6 +43,8 @@ const SCRIPTS = [
   '../common/json-scanner.js',
 ].map((path) => new URL(path, import.meta.url));
 
+/** With the agent's own thread two: no slot takes more cores, and the server looks at CPU time in time for that. */
+const POOL_THREADS = 1;
 const MB = 1024 * 1024;
 const MIN_HEAP_MB = 256;
 /** What Node.js, the compiler and the copies of a large module need beside the agent's memory. */

@@ -162,6 +162,11 @@ const greedy: Hostile[] = [
     },
   ),
   row(
+    'grows its memory in its start function until it is refused, and gives up',
+    () => agent('', `(func $boot ${growUntilRefused('(memory.grow (i32.const 1))')} unreachable) (start $boot)`),
+    trap('unreachable'), // Nobody can see its memory: docs/decisions/0017-limits-of-one-run.md.
+  ),
+  row(
     'asks for four gigabytes a thousand times',
     `(local $n i32)
      (loop $more (drop (memory.grow (i32.const 65535)))

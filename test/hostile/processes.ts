@@ -61,6 +61,8 @@ export function wallsOf(pid: number) {
       openFiles: most('Max open files'),
       memoryBytes: most('Max data size'),
     },
+    /** V8's, beside the one that runs the agent. */
+    poolThreads: Number(/--v8-pool-size=(\d+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1]),
     /** What it has open beyond its three standard streams and its own scripts (while it starts), as paths. */
     files: readdirSync(`/proc/${pid}/fd`)
       .filter((fd) => Number(fd) > 2)

@@ -114,6 +114,7 @@ describe('after all of them', () => {
     // Of these nothing can be missing.
     ['an empty environment', { environment: '' }],
     ['no files', { files: [] }],
+    ['one thread for compiling', { poolThreads: 1 }],
   ];
 
   it.each(WALLS)('%s: the kernel says so, or the sandbox that it is missing', async (purpose, wall) => {
