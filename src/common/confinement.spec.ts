@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -28,6 +29,7 @@ socket.on('connect', () => finish('done'));
 socket.on('error', (error) => finish(error.code));
 `;
 
+const request = { heapMb: 64, memoryBytes: 384_000_000, cpuSeconds: 10 };
 const server = createServer();
 let sources: string;
 let confinement: Confinement;
@@ -41,12 +43,7 @@ beforeAll(async () => {
   await mkdir(dirname(beside));
   await writeFile(entry, ENTRY);
   await writeFile(beside, `export const PORT = ${(server.address() as AddressInfo).port};`);
-  confinement = await confine({
-    scripts: [entry, beside].map((path) => pathToFileURL(path)),
-    heapMb: 64,
-    memoryBytes: 384_000_000,
-    cpuSeconds: 10,
-  });
+  confinement = await confine({ ...request, scripts: [entry, beside].map((path) => pathToFileURL(path)) });
 });
 afterAll(async () => {
   server.close();
@@ -82,12 +79,7 @@ describe('a confined child', () => {
   it('cannot outgrow its CPU time', async () => {
     const loop = join(sources, 'loop.js');
     await writeFile(loop, 'for (;;);');
-    const limited = await confine({
-      scripts: [pathToFileURL(loop)],
-      heapMb: 64,
-      memoryBytes: 384_000_000,
-      cpuSeconds: 1,
-    });
+    const limited = await confine({ ...request, scripts: [pathToFileURL(loop)], cpuSeconds: 1 });
     const child = limited.spawn('ignore');
     if (limited.missing.some((line) => line.includes('CPU time'))) child.kill('SIGKILL');
     const signal = await new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)));
@@ -97,6 +89,26 @@ describe('a confined child', () => {
 });
 
 describe('a confinement', () => {
+  it('copies its scripts again when somebody has cleaned them away', async () => {
+    const entry = (await report()).entry as string;
+    await rm(entry);
+    expect(await report()).toMatchObject({ entry });
+    await rm(dirname(dirname(entry)), { recursive: true });
+    expect(await report()).toMatchObject({ entry });
+  });
+
+  it('clears away what a killed process has left, and nothing of one that lives', async () => {
+    const ended = spawnSync(process.execPath, ['--version']);
+    const ours = dirname(dirname((await report()).entry as string));
+    const left = ours.replace(`-${process.pid}-`, `-${ended.pid}-`);
+    const ofAnotherNamespace = left.replace(/confined-\d+/, 'confined-1');
+    for (const folder of [left, ofAnotherNamespace]) await mkdir(folder);
+    const another = await confine({ ...request, scripts: [pathToFileURL(join(sources, 'beside', 'port.js'))] });
+    expect([left, ofAnotherNamespace, ours].map((folder) => existsSync(folder))).toEqual([false, true, true]);
+    await another.release();
+    await rm(ofAnotherNamespace, { recursive: true });
+  });
+
   it('removes the copies when it is released', async () => {
     const { entry } = await report();
     expect(existsSync(entry as string)).toBe(true);
@@ -107,7 +119,9 @@ describe('a confinement', () => {
   it('cannot be had for a script that does not parse', async () => {
     const broken = join(sources, 'broken.js');
     await writeFile(broken, 'const = ;');
-    const request = { scripts: [pathToFileURL(broken)], heapMb: 64, memoryBytes: 384_000_000, cpuSeconds: 1 };
-    await expect(confine(request)).rejects.toMatchObject({ kind: 'internal', code: 'CONFINEMENT_FAILED' });
+    await expect(confine({ ...request, scripts: [pathToFileURL(broken)] })).rejects.toMatchObject({
+      kind: 'internal',
+      code: 'CONFINEMENT_FAILED',
+    });
   });
 });

@@ -1,6 +1,19 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { constants, readFileSync, rmSync, statSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +32,8 @@ import { AppError } from './app-error.js';
  * with the real scripts, before anything relies on it. What does not work is left out and reported in `missing`.
  *
  * The scripts are copied into a fresh world-readable folder first: the user the child becomes may not be able to enter
- * the server's own folder, and what the child may read is then its code and nothing else.
+ * the server's own folder, and what the child may read is then its code and nothing else. Copies that were lost are made
+ * anew, those of processes that were killed are removed.
  *
  * A confined child writes no files, opens none but its scripts and sees an empty environment: bytes reach it through
  * its standard streams, one of which may be a file that the server has opened.
@@ -27,7 +41,7 @@ import { AppError } from './app-error.js';
  * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure
  */
 export async function confine(request: ConfinementRequest): Promise<Confinement> {
-  const staged = await stage(request.scripts);
+  const staged = stage(request.scripts);
   const { possible, missing } = measuresFor(request, staged);
   try {
     if (!(await trial(staged, possible))) return new Confinement(staged, possible, missing);
@@ -78,8 +92,9 @@ export class Confinement {
     process.once('exit', this.removeFolder);
   }
 
-  /** Starts a child. Failure to start surfaces as the child's `error` event. */
+  /** Starts a child. Failure to start surfaces as the child's `error` event, or as its end. */
   spawn(stdio: StdioOptions): ChildProcess {
+    restore(this.staged);
     return launch(this.staged, this.measures, [], stdio);
   }
 
@@ -103,6 +118,8 @@ type Tool = (typeof TOOLS)[number];
 
 interface StagedScripts {
   folder: string;
+  /** Absolute paths of every file that is copied into it, and of the copies. */
+  copies: readonly { from: string; to: string }[];
   /** Absolute path of the entry's copy. */
   entry: string;
   /** Absolute path of a Node.js binary that any user may execute, where there is one. */
@@ -235,30 +252,86 @@ const toolPath = (tool: Tool): string =>
     .map((folder) => join(folder, tool))
     .find((path) => statSync(path, { throwIfNoEntry: false })) ?? tool;
 
-async function stage(scripts: readonly URL[]): Promise<StagedScripts> {
+function stage(scripts: readonly URL[]): StagedScripts {
   const sources = scripts.map((url) => fileURLToPath(url));
   const root = commonFolder(sources);
-  const places = [...new Set([tmpdir(), '/tmp', '/var/tmp', '/dev/shm'])];
-  const folder = await mkdtemp(join(places.find(isOpenToAll) ?? tmpdir(), 'zerostate-confined-'));
-  await chmod(folder, 0o755);
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}', { mode: 0o644 });
-  const copies = sources.map((source) => join(folder, relative(root, source)));
-  for (const [index, copy] of copies.entries()) {
-    await mkdir(dirname(copy), { recursive: true });
-    await copyFile(sources[index], copy);
-    await chmod(copy, 0o644);
+  const place = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm'].find(isOpenToAll) ?? tmpdir();
+  removeAbandoned(place);
+  const folder = mkdtempSync(join(place, `${FOLDER_PREFIX}${process.pid}-`));
+  const copies = sources.map((source) => ({ from: source, to: join(folder, relative(root, source)) }));
+  const staged = { folder, copies, entry: copies[0].to, node: process.execPath };
+  // Root's own Node.js often lives where nobody else may go (`/root/.nvm`): a child that gives root up needs a copy.
+  if (isRoot && !isOpenToAll(process.execPath)) {
+    staged.node = join(folder, 'node');
+    copies.push({ from: process.execPath, to: staged.node });
   }
-  return { folder, entry: copies[0], node: await executableNode(folder) };
+  fill(staged);
+  return staged;
 }
 
-/** Root's own Node.js often lives where nobody else may go (`/root/.nvm`): a child that gives root up needs a copy. */
-async function executableNode(folder: string): Promise<string> {
-  if (!isRoot || isOpenToAll(process.execPath)) return process.execPath;
-  const copy = join(folder, 'node');
-  await copyFile(process.execPath, copy, constants.COPYFILE_FICLONE);
-  await chmod(copy, 0o755);
-  return copy;
+function fill({ folder, copies, node }: StagedScripts): void {
+  chmodSync(folder, 0o755);
+  for (const { from, to } of copies) {
+    mkdirSync(dirname(to), { recursive: true });
+    copyFileSync(from, to, constants.COPYFILE_FICLONE);
+    chmodSync(to, to === node ? 0o755 : 0o644);
+  }
+  writeFileSync(modulesMark(folder), '{"type":"module"}', { mode: 0o644 });
 }
+
+const modulesMark = (folder: string): string => join(folder, 'package.json');
+
+/**
+ * Cleaners of temporary files take what nobody has touched for days, which are the scripts of a server whose processes all
+ * run. They are then copied again, into a folder that nobody else can have made meanwhile: its name is no secret.
+ */
+function restore(staged: StagedScripts): void {
+  const { folder, copies } = staged;
+  if (isOurs(folder) && [modulesMark(folder), ...copies.map(({ to }) => to)].every((path) => existsSync(path))) return;
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    fill(staged);
+  } catch {
+    // The child then finds nothing to run, which is told as of any other that ends before it is ready.
+  }
+}
+
+/** Folders of processes that were killed: with the pid in their names goes the namespace in which it means something. */
+function removeAbandoned(place: string): void {
+  for (const name of readdirSync(place)) {
+    const pid = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : NaN;
+    const folder = join(place, name);
+    if (!(pid > 0) || isAlive(pid) || !isOurs(folder)) continue;
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Another process that starts now is at the same.
+    }
+  }
+}
+
+const FOLDER_PREFIX = `zerostate-confined-${pidNamespace()}-`;
+
+/** Its number on Linux; 0 where there are none. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0';
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** Whether it exists and belongs to the user this process runs as. */
+const isOurs = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.uid === (process.getuid?.() ?? 0);
 
 /** Whether every user may enter (or execute) a path and all folders above it. */
 function isOpenToAll(path: string): boolean {
