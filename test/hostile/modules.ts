@@ -459,7 +459,6 @@ const trapping: Hostile[] = [
     // (drop (ref.as_non_null (ref.null func)))
     () => agentBinary({ start: Uint8Array.of(0xd0, 0x70, 0xd4, 0x1a) }),
     [REFUSED, trap('null_reference')],
-    { refused: true },
   ),
   row('throws', () => agent('(throw $e)', '(tag $e)'), trap('uncaught_exception')),
   row(
