@@ -163,6 +163,27 @@ describe('the pool', () => {
     expect(servedBy('a').map((process) => process.runs)).toEqual([1, 1]);
   });
 
+  it('gives a slot back once when there is no other process to take', async () => {
+    let sick = false;
+    const unwell = { spawn: () => (sick ? confinement.spawn('ignore') : confinement.spawn('pipe')) };
+    pool = new SandboxPool(
+      () => {
+        const process = new SandboxProcess(unwell as unknown as Confinement, sandbox);
+        started.push(process);
+        return process;
+      },
+      { slots: 1, warm: 1, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9 },
+    );
+    const dying = async (): Promise<void> => {
+      sick = true;
+      for (const process of started) process.kill();
+      await Promise.all(started.map(({ gone }) => gone));
+    };
+    started = [];
+    await expect(pool.run(job('a'), dying)).rejects.toMatchObject({ code: 'SANDBOX_UNAVAILABLE' });
+    expect(pool.figures().running).toBe(0);
+  });
+
   it('gives a slot back at once when a run is cancelled while its start is prepared', async () => {
     open({ slots: 1 });
     const abort = new AbortController();

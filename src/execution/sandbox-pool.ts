@@ -64,8 +64,11 @@ export class SandboxPool {
       await unlessAborted(job.signal, onStart?.());
       // Died before it was handed anything, which is nothing that the agent could be blamed for.
       while (!process.usable && !job.signal?.aborted) {
+        // Asked for before the slot is given back, so that nobody else gets it.
+        const other = this.acquire(job, 'ahead');
         this.release(process);
-        process = await this.acquire(job, 'ahead');
+        process = undefined;
+        process = await other;
         if (!process) return CANCELLED;
       }
       if (job.signal?.aborted) return CANCELLED;

@@ -5,6 +5,7 @@ import loadWabt from 'wabt';
 import { parseEnvironment, type Environment } from '../config/index.js';
 import type { BlobStore } from '../storage/index.js';
 import type { RunRequest } from './run.js';
+import { engine } from './sandbox/engine.js';
 import { SandboxService } from './sandbox.service.js';
 
 const wabt = await loadWabt();
@@ -76,6 +77,20 @@ describe('a well-behaved agent', () => {
     });
     expect(await outcome(binary, { onLog: (line) => lines.push(line) })).toEqual(OK);
     expect(lines).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+describe('the processor time of a run', () => {
+  it('covers compiling', async () => {
+    const declarations = `(func ${'(drop (i64.mul (i64.const 3) (i64.const 5)))'.repeat(20_000)})`.repeat(60);
+    const large = agent('(call $ok)', { declarations });
+    const before = process.cpuUsage();
+    new engine.Module(blobs.get(large.ref)!);
+    const { user, system } = process.cpuUsage(before);
+    const compilingMs = (user + system) / 1000;
+    const report = await run(large);
+    expect(report.outcome).toEqual(OK);
+    expect(report.metering.cpuMs).toBeGreaterThan(compilingMs / 2);
   });
 });
 
