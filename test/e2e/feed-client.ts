@@ -9,12 +9,16 @@ export class FeedSocket {
   /** In the order of their arrival. */
   readonly received: FeedEvent[] = [];
 
+  /** Words of events that are gone. */
+  readonly gaps: object[] = [];
+
   connected = true;
   /** Why the server closes it. */
   closing?: { code: string; message: string };
 
   private constructor(private readonly socket: Socket) {
     socket.on('event', (event: FeedEvent) => this.received.push(event));
+    socket.on('gap', (gap: object) => this.gaps.push(gap));
     socket.on('closing', (reason: { code: string; message: string }) => (this.closing = reason));
   }
 

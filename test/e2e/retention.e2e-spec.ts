@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { endless, good, publish, submit } from './agents.js';
+import { payloadFaults } from './asyncapi.js';
 import { FeedSocket } from './feed-client.js';
 import { ask } from './rows.js';
 
@@ -92,6 +93,12 @@ describe('retention', () => {
     expect(expectStatus(await get('/events'), 200).body).toMatchObject({ gap: true, oldest_seq: oldest });
     expect(expectStatus(await get(`/events?after_seq=${oldest - 1}`), 200).body).not.toHaveProperty('gap');
     socket.close();
+
+    const late = await FeedSocket.connect(server.url, { token: user.token, after_seq: 0 });
+    await until('it is told', () => late.gaps.length > 0);
+    expect(late.gaps[0]).toMatchObject({ oldest_seq: oldest });
+    expect((await payloadFaults())('gap', late.gaps[0])).toEqual([]);
+    late.close();
 
     const leave = new AbortController();
     const stream = await fetch(`${server.url}/api/v1/tasks/${running}/events?after_seq=1`, {

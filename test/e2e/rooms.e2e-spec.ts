@@ -6,6 +6,8 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { type FeedEvent, good, publish, seqsOf, submit, typesOf } from './agents.js';
+import { payloadFaults } from './asyncapi.js';
+import { CLOSE_FRAME, DeafClient } from './deaf-client.js';
 import { FeedSocket, serverSentEvents } from './feed-client.js';
 import { ask } from './rows.js';
 
@@ -206,6 +208,7 @@ describe('the rooms of the feed', () => {
     });
     deaf.listen();
     await until('it reads that it lags', () => deaf.lagging() !== undefined, 60_000);
+    expect((await payloadFaults())('lagging', deaf.lagging())).toEqual([]);
     const [{ topic, after_seq }] = deaf.lagging()!.topics;
     expect(topic).toBe(`user:${id}`);
 
@@ -274,68 +277,3 @@ describe('the rooms of the feed', () => {
     streams.abort();
   });
 });
-
-/** The first byte of a WebSocket frame that ends the connection. */
-const CLOSE_FRAME = '\x88';
-
-/** A Socket.IO client by hand, which can stop reading from its TCP socket; the library always reads. */
-class DeafClient {
-  private text = '';
-  private asked = 0;
-
-  private constructor(private readonly socket: ReturnType<typeof connectTcp>) {
-    socket.on('error', () => undefined);
-  }
-
-  /** @param times that it asks to be let in */
-  static async connect(url: string, auth: object, times = 1): Promise<DeafClient> {
-    const { hostname, port } = new URL(url);
-    const socket = connectTcp(Number(port), hostname);
-    socket.setNoDelay();
-    const client = new DeafClient(socket);
-    socket.write(
-      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
-    );
-    client.listen();
-    await until('the engine has opened', () => client.text.includes('"sid"'));
-    for (let time = 0; time < times; time++) client.send(`40${JSON.stringify(auth)}`);
-    await until('the handshake is answered', () => /4[04]\{"/.test(client.text));
-    socket.removeAllListeners('data');
-    socket.pause();
-    return client;
-  }
-
-  ask(message: string, body: object): void {
-    this.send(`42${this.asked++}${JSON.stringify([message, body])}`);
-  }
-
-  heard(text: string): boolean {
-    return this.text.includes(text);
-  }
-
-  listen(): void {
-    // The payloads of unmasked frames are plain text between two to ten bytes of header.
-    this.socket.on('data', (chunk: Buffer) => (this.text += chunk.toString('latin1')));
-    this.socket.resume();
-  }
-
-  events(): number[] {
-    return [...this.text.matchAll(/42\["event",\{"seq":(\d+),/g)].map((match) => Number(match[1]));
-  }
-
-  lagging(): { topics: { topic: string; after_seq: number }[] } | undefined {
-    const match = /42\["lagging",(\{.*?\]\})\]/.exec(this.text);
-    return match ? JSON.parse(match[1]) : undefined;
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
-
-  private send(text: string): void {
-    const payload = Buffer.from(text);
-    const header = Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 0xff, 0, 0, 0, 0]); // mask 0
-    this.socket.write(Buffer.concat([header, payload]));
-  }
-}
