@@ -5,7 +5,6 @@ import loadWabt from 'wabt';
 import { parseEnvironment, type Environment } from '../config/index.js';
 import type { BlobStore } from '../storage/index.js';
 import type { RunRequest } from './run.js';
-import { engine } from './sandbox/engine.js';
 import { SandboxService } from './sandbox.service.js';
 
 const wabt = await loadWabt();
@@ -84,13 +83,10 @@ describe('the processor time of a run', () => {
   it('covers compiling', async () => {
     const declarations = `(func ${'(drop (i64.mul (i64.const 3) (i64.const 5)))'.repeat(20_000)})`.repeat(60);
     const large = agent('(call $ok)', { declarations });
-    const before = process.cpuUsage();
-    new engine.Module(blobs.get(large.ref)!);
-    const { user, system } = process.cpuUsage(before);
-    const compilingMs = (user + system) / 1000;
-    const report = await run(large);
-    expect(report.outcome).toEqual(OK);
-    expect(report.metering.cpuMs).toBeGreaterThan(compilingMs / 2);
+    const [first, later] = [await run(large), await run(large)];
+    expect([first.outcome, later.outcome]).toEqual([OK, OK]);
+    // Some thirty milliseconds and less than one: how busy the machine is makes no such difference.
+    expect(first.metering.cpuMs).toBeGreaterThan(5 * later.metering.cpuMs);
   });
 });
 
