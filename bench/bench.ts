@@ -24,7 +24,7 @@ export interface Scale {
   runs: number;
 }
 
-export const FULL: Scale = { rounds: 3, submissionMs: 2000, tasks: 900, singleTasks: 80, runs: 1000 };
+export const FULL: Scale = { rounds: 3, submissionMs: 2000, tasks: 1500, singleTasks: 80, runs: 1000 };
 export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60, runs: 300 };
 
 /** What a suite finds out. */
