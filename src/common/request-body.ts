@@ -9,10 +9,13 @@ import { AppError } from './app-error.js';
  */
 export function bodyOf(request: Request): Readable {
   const body = request.pipe(new PassThrough());
-  request.once('close', () => {
+  const endWithRequest = (): void => {
     if (request.complete) return;
     body.destroy(new AppError('invalid', 'MALFORMED_REQUEST', 'The body ended before it was whole.'));
-  });
+  };
+  request.once('close', endWithRequest);
+  // The client may have left while it was found out who it is, and that is not told again.
+  if (request.destroyed) setImmediate(endWithRequest);
   return body;
 }
 

@@ -111,6 +111,8 @@ async function feed(request: Request, parser: BusboyInstance, limits: StorageCon
   });
   request.on('error', (error) => parser.destroy(error));
   request.pipe(parser);
+  // The client may have left while it was found out who it is, and that is not told again.
+  if (request.destroyed && !request.complete) parser.destroy(new Error('it ended before it was whole'));
   await finished(parser);
 }
 
