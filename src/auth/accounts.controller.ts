@@ -49,7 +49,7 @@ export class AccountsController {
   @Post('users')
   @ApiOperation({ operationId: 'createAccount' })
   @ApiCreatedResponse({ type: AccountDto, description: 'The account.' })
-  @ApiProblems(400, 401, 403, 413, 415, 429)
+  @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(409, {
     meaning: 'There is an account with this email.',
     code: 'EMAIL_TAKEN',
@@ -82,7 +82,7 @@ export class AccountsController {
   @Patch('users/:id')
   @ApiOperation({ operationId: 'changeAccount' })
   @ApiOkResponse({ type: AccountDto, description: 'The account after the change.' })
-  @ApiProblems(400, 401, 403, 404, 413, 415, 429)
+  @ApiProblems(400, 401, 403, 404, 413, 415)
   @LastAdmin()
   async change(
     @CurrentCaller() caller: Caller,
@@ -101,7 +101,7 @@ export class AccountsController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'suspendAccount' })
   @ApiOkResponse({ type: AccountDto, description: 'The account, suspended.' })
-  @ApiProblems(401, 403, 404, 429)
+  @ApiProblems(401, 403, 404)
   @LastAdmin()
   async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<AccountDto> {
     return presentAccount(await this.accounts.suspend(caller, id, address));
@@ -115,7 +115,7 @@ export class AccountsController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'unsuspendAccount' })
   @ApiOkResponse({ type: AccountDto, description: 'The account, not suspended.' })
-  @ApiProblems(401, 403, 404, 429)
+  @ApiProblems(401, 403, 404)
   async unsuspend(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

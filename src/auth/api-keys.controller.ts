@@ -21,7 +21,7 @@ export class ApiKeysController {
   @Post()
   @ApiOperation({ operationId: 'createApiKey' })
   @ApiCreatedResponse({ type: NewApiKeyDto, description: 'The key. Keep `key`: nobody can show it again.' })
-  @ApiProblems(400, 401, 413, 415, 429)
+  @ApiProblems(400, 401, 413, 415)
   @ApiProblem(403, {
     meaning:
       'A scope is beyond what you may do (`SCOPE_NOT_YOURS`), the key would outlive the one it is made with (`EXPIRY_NOT_YOURS`), or there are too many keys (`QUOTA_EXCEEDED`).',
@@ -56,7 +56,7 @@ export class ApiKeysController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'revokeApiKey' })
   @ApiNoContentResponse({ description: 'It is good no more.' })
-  @ApiProblems(401, 403, 404, 429)
+  @ApiProblems(401, 403, 404)
   revoke(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<void> {
     return this.keys.revoke(caller, id, address);
   }

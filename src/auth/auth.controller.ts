@@ -95,7 +95,6 @@ export class AuthController {
     code: 'ACCOUNT_SUSPENDED',
     detail: 'This account is suspended: ask an administrator of this installation.',
   })
-  @ApiProblems(429)
   async refresh(@Body() { refresh_token }: RefreshDto, @Ip() address: string): Promise<SessionDto> {
     return this.present(await this.sessions.refresh(refresh_token, address));
   }
@@ -106,7 +105,7 @@ export class AuthController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'logout' })
   @ApiNoContentResponse({ description: 'It has ended.' })
-  @ApiProblems(401, 403, 429)
+  @ApiProblems(401, 403)
   logout(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<void> {
     return this.auth.logout(caller, false, address);
   }
@@ -117,7 +116,7 @@ export class AuthController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'logoutEverywhere' })
   @ApiNoContentResponse({ description: 'They have ended.' })
-  @ApiProblems(401, 403, 429)
+  @ApiProblems(401, 403)
   logoutEverywhere(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<void> {
     return this.auth.logout(caller, true, address);
   }

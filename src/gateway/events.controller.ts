@@ -53,7 +53,7 @@ export class EventsController {
    */
   @Get('events')
   @ApiFeed('getEvents')
-  @ApiProblems(400, 401, 403, 429)
+  @ApiProblems(400, 401, 403)
   async user(
     @CurrentCaller() caller: Caller,
     @Query() query: EventsQuery,
@@ -72,7 +72,7 @@ export class EventsController {
   @Get('tasks/:id/events')
   @ApiFeed('getTaskEvents')
   @ApiNoContentResponse({ description: 'SSE: the task has ended, and there is nothing after the cursor.' })
-  @ApiProblems(400, 401, 403, 404, 429)
+  @ApiProblems(400, 401, 403, 404)
   async task(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
