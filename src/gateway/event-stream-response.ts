@@ -2,19 +2,11 @@ import { once } from 'node:events';
 import type { Response } from 'express';
 import type { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
+import { GRACE_MS, QUEUED_AT_ALL, QUEUED_FOR_LONG } from './fan-out.js';
 import type { Subscriber } from './hub.js';
 
 /** Below the 30–60 s after which proxies cut a silent connection, ms. */
 const KEEP_ALIVE_MS = 15_000;
-/**
- * A reader this far behind the live feed, for a moment or at all, is cut off; it comes back with `Last-Event-ID` and reads from the
- * table. What a turn brings waits at least until its end, however fast it reads. Bytes.
- */
-const BUFFERED_FOR_LONG = 1024 * 1024;
-const BUFFERED_AT_ALL = 8 * 1024 * 1024;
-/** How long a moment is, ms. */
-const GRACE_MS = 1000;
-
 /** One response as a stream of server-sent events (WHATWG HTML, section 9.2). */
 export class EventStreamResponse implements Subscriber {
   private keepAlive: NodeJS.Timeout | undefined;
@@ -41,13 +33,13 @@ export class EventStreamResponse implements Subscriber {
     this.keepAlive = setInterval(() => this.response.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
   }
 
-  /** A live event. */
+  /** A live event. A reader too far behind is cut off: it comes back with `Last-Event-ID` and reads from the table. */
   deliver(event: FeedEvent): void {
     this.send(event);
     const { writableLength } = this.response;
-    if (writableLength <= BUFFERED_FOR_LONG) this.behindSince = Infinity;
+    if (writableLength <= QUEUED_FOR_LONG) this.behindSince = Infinity;
     else this.behindSince = Math.min(this.behindSince, Date.now());
-    if (writableLength > BUFFERED_AT_ALL || Date.now() - this.behindSince > GRACE_MS) this.response.destroy();
+    if (writableLength > QUEUED_AT_ALL || Date.now() - this.behindSince > GRACE_MS) this.response.destroy();
   }
 
   send(event: FeedEvent): void {

@@ -4,13 +4,13 @@ import type { Caller } from '../auth/index.js';
 import { asAgentOwnerSees, seesAll } from './visibility.js';
 
 /**
- * Bytes of events that may wait for one socket: for a moment, as in a burst, and at the most. What a turn brings waits
+ * Bytes of events that may wait for one reader: for a moment, as in a burst, and at the most. What a turn brings waits
  * at least until its end, however fast the client reads.
  */
-const QUEUED_FOR_LONG = 1024 * 1024;
-const QUEUED_AT_ALL = 8 * 1024 * 1024;
+export const QUEUED_FOR_LONG = 1024 * 1024;
+export const QUEUED_AT_ALL = 8 * 1024 * 1024;
 /** How long a moment is, ms. */
-const GRACE_MS = 1000;
+export const GRACE_MS = 1000;
 
 export interface Receiver {
   readonly socket: Socket;
