@@ -91,14 +91,16 @@ export class ClamdVirusScanner implements VirusScanner {
     } finally {
       socket.off('close', hangUp);
     }
-    if (await write(socket, END)) sent.complete = !sent.tooMuch;
+    // Before the write, which waits: clamd's answer to the end may be there, and the socket gone, when it returns.
+    sent.complete = !sent.tooMuch && !socket.destroyed;
+    await write(socket, END);
   }
 }
 
 /** How far a source has been passed on. */
 class Sent {
   bytes = 0;
-  /** The whole of it. */
+  /** All of it, and its end, while the other end listened. */
   complete = false;
   /** More than is scanned: the rest was left out. */
   tooMuch = false;
