@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ClamdVirusScanner } from '../../src/validation/drivers/clamd.driver.js';
 import { NoVirusScanner } from '../../src/validation/drivers/none.driver.js';
@@ -44,6 +45,13 @@ describe('a virus scanner', () => {
       const beyondOurs = pieces(Buffer.alloc(2000), 500);
       expect(await scanner({ maxBytes: 1999 }).scan(beyondOurs)).toEqual(tooLarge);
       expect([beyondClamd.destroyed, beyondOurs.destroyed]).toEqual([true, true]);
+    });
+
+    it('hears why clamd hung up, also when it writes on before it has heard', async () => {
+      for (let round = 0; round < 5; round++) {
+        const source = Readable.from(hesitating(STREAM_MAX_BYTES, Buffer.alloc(262_144)));
+        expect(await scanner().scan(source)).toEqual({ end: 'too_large' });
+      }
     });
 
     // Hundreds, since an answer must also be believed when it comes in the very moment the end has been written.
@@ -144,4 +152,15 @@ describe('a virus scanner', () => {
 function pieces(bytes: Buffer, size: number): Readable {
   const count = Math.ceil(bytes.length / size);
   return Readable.from(Array.from({ length: count }, (_, index) => bytes.subarray(index * size, (index + 1) * size)));
+}
+
+/** The first `prompt` bytes in pieces without delay, and four more pieces, for each of which this process stands still. */
+async function* hesitating(prompt: number, piece: Buffer) {
+  for (let bytes = 0; bytes < prompt + 4 * piece.length; bytes += piece.length) {
+    yield piece;
+    if (bytes > prompt - piece.length) {
+      await nextTurn();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
+  }
 }

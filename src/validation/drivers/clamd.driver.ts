@@ -1,6 +1,5 @@
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { type NetConnectOpts, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
 
 export interface ClamdOptions {
@@ -56,7 +55,7 @@ export class ClamdVirusScanner implements VirusScanner {
 
   /** Connects, lets `speak` say something, and answers what clamd replies, also when it replies and hangs up before. */
   private async converse(timeoutMs: number, speak: (socket: Socket) => Promise<void>): Promise<string> {
-    const socket = connect(this.address);
+    const socket = new AttentiveSocket().connect(this.address);
     const deadline = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     try {
       const reply = replyOf(socket);
@@ -91,9 +90,24 @@ export class ClamdVirusScanner implements VirusScanner {
     } finally {
       socket.off('close', hangUp);
     }
-    // Before the write, which waits: clamd's answer to the end may be there, and the socket gone, when it returns.
+    // Before the write, which may wait: clamd's answer to the end may be there, and the socket gone, when it returns.
     sent.complete = !sent.tooMuch && !socket.destroyed;
     await write(socket, END);
+  }
+}
+
+/**
+ * Hears the other end out: clamd answers and hangs up in the middle of a stream that is too long, and a write that fails for
+ * it would destroy a plain socket, with the answer still unread. Here what is written to a deaf end is lost, and
+ * the end of the reading is the end of the socket.
+ */
+class AttentiveSocket extends Socket {
+  override _write(...[chunk, encoding, callback]: Parameters<Socket['_write']>): void {
+    super._write(chunk, encoding, () => callback());
+  }
+
+  override _writev(...[chunks, callback]: Parameters<NonNullable<Socket['_writev']>>): void {
+    super._writev?.(chunks, () => callback());
   }
 }
 
@@ -127,8 +141,6 @@ async function write(socket: Socket, ...buffers: Buffer[]): Promise<boolean> {
   for (const buffer of buffers) free = socket.write(buffer);
   socket.uncork();
   if (!free) await drained(socket);
-  // What clamd says before it hangs up is read before anything more is written: a write that fails would take it along.
-  await nextTurn();
   return !socket.destroyed;
 }
 
