@@ -1,6 +1,6 @@
 /**
  * Prints everything that happens to your tasks and agents, one JSON line an event, and never misses one: over Socket.IO
- * (`npm install socket.io-client`).
+ * (`npm install socket.io-client`). Without a seq it begins with the oldest that is kept.
  *
  *     API_KEY=zsk_… node subscriber.mjs http://localhost:8080 [seq of the last event you have]
  *
@@ -8,8 +8,9 @@
  */
 import { io } from 'socket.io-client';
 
-const [url = 'http://localhost:8080', after = ''] = process.argv.slice(2);
-let lastSeq = after === '' ? undefined : Number(after);
+const [url = 'http://localhost:8080', after = '0'] = process.argv.slice(2);
+let lastSeq = Number(after);
+const PASSING = new Set(['RATE_LIMITED', 'TOO_MANY_CONNECTIONS']);
 
 const socket = io(url, {
   transports: ['websocket'],
@@ -21,6 +22,9 @@ socket.on('event', (event) => {
   console.log(JSON.stringify(event));
 });
 
+// We were away for longer than events are kept: what we follow has to be read anew.
+socket.on('gap', (gap) => console.error(JSON.stringify(gap)));
+
 // We read too slowly, and the server has let go of us: a new connection resumes after `lastSeq`.
 socket.on('lagging', () => socket.disconnect().connect());
 
@@ -31,7 +35,8 @@ socket.on('closing', ({ code, message }) => {
 });
 
 socket.on('connect_error', (error) => {
-  // Socket.IO tries again by itself when the server is away, but not when it has refused us.
   console.error(`${error.data?.code ?? 'AWAY'}: ${error.message}`);
-  if (error.data) process.exit(1);
+  // Socket.IO tries again by itself when the server is away, but not when it has refused us.
+  if (PASSING.has(error.data?.code)) setTimeout(() => socket.connect(), 10_000);
+  else if (error.data) process.exit(1);
 });

@@ -3,7 +3,8 @@ server-sent events, with nothing but Python's standard library.
 
     API_KEY=zsk_… python3 subscriber.py http://localhost:8080 [seq of the last event you have]
 
-The key needs the scope tasks:read. Resuming is one header: Last-Event-ID says after which event to go on.
+Without a seq it begins with the oldest that is kept. The key needs the scope tasks:read.
+Resuming is one header: Last-Event-ID says after which event to go on.
 """
 
 import json
@@ -19,9 +20,7 @@ RETRY_SECONDS = 1
 def follow(url, last_seq):
     """Yields events for ever, over as many connections as it takes."""
     while True:
-        headers = {"Accept": "text/event-stream", "X-API-Key": os.environ["API_KEY"]}
-        if last_seq is not None:
-            headers["Last-Event-ID"] = str(last_seq)
+        headers = {"Accept": "text/event-stream", "X-API-Key": os.environ["API_KEY"], "Last-Event-ID": str(last_seq)}
         try:
             # The server writes a comment every 15 s: a connection that is silent for longer is dead.
             with urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/events", headers=headers), timeout=45) as stream:
@@ -43,6 +42,6 @@ def follow(url, last_seq):
 
 if __name__ == "__main__":
     address = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080"
-    after = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    after = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     for happened in follow(address, after):
         print(json.dumps(happened), flush=True)

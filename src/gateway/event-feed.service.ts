@@ -36,6 +36,8 @@ export class EventFeed {
     }
     const lastEventId = request.header('last-event-id') ?? '';
     const afterSeq = /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : query.after_seq;
+    // Express hands what asks for the head of an answer to the route that gives all of it.
+    if (request.method === 'HEAD') return void response.type('text/event-stream').end();
     // Whoever has left already is not told to have left any more.
     if (response.destroyed) return;
     const address = request.ip ?? '';
@@ -50,7 +52,7 @@ export class EventFeed {
     const events = await this.hub.history(topic, after_seq, limit + 1);
     const items = events.slice(0, limit).map((event) => asSeenBy(caller, event));
     const next_cursor = events.length > limit ? items[items.length - 1].seq : null;
-    return { items, next_cursor, ...(await this.hub.gapAfter(after_seq)) };
+    return { items, next_cursor, ...(await this.hub.gapAfter(after_seq, topic, events[0])) };
   }
 
   private async stream(caller: Caller, feed: Feed, afterSeq: number, response: Response): Promise<void> {

@@ -96,6 +96,16 @@ describe('a subscription', () => {
     expect(hub.unsubscribe(TASK, reader)).toBeUndefined();
   });
 
+  it('misses nothing of a task that began after what was deleted, and tells so of another', async () => {
+    const { hub, feed } = await open();
+    feed.append(...Array.from({ length: 9 }, () => task('an old task')), { ...task(), type: 'task.queued' }, task());
+    feed.oldestSeq = async () => 9;
+    expect((await subscribe(hub, TASK, 0)).replay).not.toHaveProperty('gap');
+    const old = await subscribe(hub, { kind: 'task', id: 'an old task' }, 0);
+    expect(old.replay).toMatchObject({ gap: true, oldest_seq: 9 });
+    expect((await subscribe(hub, USER, 0)).replay).toMatchObject({ gap: true, oldest_seq: 9 });
+  });
+
   it('ends with unsubscribe, for this topic and this subscriber alone', async () => {
     const { hub, feed } = await open();
     const [leaving, staying] = [await subscribe(hub, TASK), await subscribe(hub, TASK)];
@@ -153,6 +163,23 @@ describe('a subscriber of both a user and a task', () => {
     pending.fail(new Error('the database is away'));
     await expect(reading).rejects.toThrow('the database is away');
     expect(reader.live).toEqual([1]);
+  });
+
+  it.each([
+    ['ended', (hub: Hub, reader: Reader) => void hub.unsubscribe(TASK, reader)],
+    ['asked for anew', (hub: Hub, reader: Reader) => void subscribe(hub, TASK, 1, reader)],
+  ])('still gets what was meant for the replay of one that is %s', async (_, replace) => {
+    const { hub, feed } = await open();
+    const reader = await subscribe(hub, USER);
+    feed.append({ ...task(), user_id: USER.id });
+    const pending = feed.holdReads();
+    const reading = subscribe(hub, TASK, 0, reader);
+    feed.append({ ...task(), user_id: USER.id });
+    replace(hub, reader);
+    feed.append({ ...task('another task'), user_id: USER.id });
+    pending.answer();
+    await reading;
+    expect(reader.live).toEqual([1, 2, 3]);
   });
 
   it('goes on with the one while the past of the other is read', async () => {

@@ -62,20 +62,21 @@ export class Hub implements OnApplicationBootstrap {
     try {
       const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
       const last = past.events.at(-1)?.seq ?? afterSeq ?? 0;
-      if (this.topics.get(topicName(topic))?.get(subscriber) !== subscription) {
+      if (!this.isCurrent(topic, subscriber, subscription)) {
         // Unsubscribed meanwhile, or asked for anew.
         return replay({ ...past, complete: false });
       }
       if (!past.complete) {
         replay(past);
-        return this.giveUp(topic, subscriber, subscription, last);
+        this.end(topic, subscriber, last);
+        return;
       }
       const meanwhile = (subscription.gathered ?? []).filter((event) => event.seq > last);
       subscription.gathered = null;
       subscription.replayedTo = last;
       replay({ ...past, events: [...past.events, ...meanwhile] });
     } catch (error) {
-      this.giveUp(topic, subscriber, subscription, 0);
+      if (this.isCurrent(topic, subscriber, subscription)) this.end(topic, subscriber);
       throw error;
     }
   }
@@ -85,12 +86,8 @@ export class Hub implements OnApplicationBootstrap {
    * subscribed
    */
   unsubscribe(topic: Topic, subscriber: Subscriber): number | undefined {
-    const key = topicName(topic);
-    const subscriptions = this.topics.get(key);
-    const subscription = subscriptions?.get(subscriber);
-    if (!subscriptions || !subscription) return undefined;
-    subscriptions.delete(subscriber);
-    if (subscriptions.size === 0) this.topics.delete(key);
+    const subscription = this.end(topic, subscriber);
+    if (!subscription) return undefined;
     return subscription.gathered ? subscription.replayedTo : Math.max(subscription.replayedTo, this.position);
   }
 
@@ -108,8 +105,12 @@ export class Hub implements OnApplicationBootstrap {
     }
   }
 
-  /** To be asked after reading what follows the cursor, so that what was deleted meanwhile is noticed. */
-  async gapAfter(afterSeq: number): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
+  /**
+   * To be asked after reading what follows the cursor, so that what was deleted meanwhile is noticed.
+   * @param first what was read first: nothing of a task comes before it is queued
+   */
+  async gapAfter(afterSeq: number, topic: Topic, first?: FeedEvent): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
+    if (topic.kind === 'task' && first?.type === 'task.queued') return {};
     const oldest = await this.log.oldestSeq();
     return afterSeq < oldest - 1 ? { gap: true, oldest_seq: oldest } : {};
   }
@@ -123,21 +124,36 @@ export class Hub implements OnApplicationBootstrap {
     return counts;
   }
 
-  /** What was gathered for a replay that does not come is still owed to the subscriber's other topics. */
-  private giveUp(topic: Topic, subscriber: Subscriber, { gathered }: Subscription, replayedTo: number): void {
-    this.unsubscribe(topic, subscriber);
-    for (const event of gathered ?? []) {
-      if (event.seq <= replayedTo) continue;
+  /**
+   * What was gathered for a replay that does not come is still owed to the subscriber's other topics.
+   * @param toldTo the subscriber has been told of everything up to here
+   * @returns what was ended
+   */
+  private end(topic: Topic, subscriber: Subscriber, toldTo = 0): Subscription | undefined {
+    const key = topicName(topic);
+    const subscriptions = this.topics.get(key);
+    const subscription = subscriptions?.get(subscriber);
+    if (!subscriptions || !subscription) return undefined;
+    subscriptions.delete(subscriber);
+    if (subscriptions.size === 0) this.topics.delete(key);
+    for (const event of subscription.gathered ?? []) {
+      if (event.seq <= toldTo) continue;
       const others = this.topicsOf(event).flatMap((name) => this.topics.get(name)?.get(subscriber) ?? []);
       if (others.length > 0) hand(event, subscriber, others);
     }
+    return subscription;
   }
 
   private register(topic: Topic, subscriber: Subscriber, subscription: Subscription): void {
+    this.end(topic, subscriber);
     const key = topicName(topic);
     const subscriptions = this.topics.get(key) ?? new Map<Subscriber, Subscription>();
     subscriptions.set(subscriber, subscription);
     this.topics.set(key, subscriptions);
+  }
+
+  private isCurrent(topic: Topic, subscriber: Subscriber, subscription: Subscription): boolean {
+    return this.topics.get(topicName(topic))?.get(subscriber) === subscription;
   }
 
   private async read(topic: Topic, afterSeq: number, most: number): Promise<Replay> {
@@ -153,7 +169,7 @@ export class Hub implements OnApplicationBootstrap {
         size += JSON.stringify(event.data).length;
       }
     }
-    return { events, complete, ...(await this.gapAfter(afterSeq)) };
+    return { events, complete, ...(await this.gapAfter(afterSeq, topic, events[0])) };
   }
 
   private dispatch(events: FeedEvent[]): void {

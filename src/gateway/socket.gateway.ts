@@ -104,7 +104,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const cursor = parseCursor(client.handshake.auth.after_seq);
     forgetHandshake(client);
     try {
-      await this.followUser(listener, cursor);
+      await listener.inTurn(() => this.followUser(listener, cursor));
     } catch (error) {
       this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
       client.disconnect(true);
@@ -128,7 +128,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       await this.topicAccess.authorise(caller, topic);
       reserve(listener, topic);
       await listener.inTurn(async () => {
-        // Unsubscribed while it waited, or told that it lags.
+        // Unsubscribed while it waited.
         if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
         await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
           const events = past.map((event) => asSeenBy(caller, event));
@@ -210,20 +210,25 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     return caller;
   }
 
-  /** The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read. */
+  /**
+   * The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read, until
+   * the client unsubscribes. No other topic is followed before it is up to date, so an event of both comes once.
+   */
   private async followUser(listener: Listener, afterSeq: number | undefined): Promise<void> {
     const { socket, caller } = listener;
     let cursor = afterSeq;
     const topic: Topic = { kind: 'user', id: caller.id };
     let complete = false;
-    while (!complete && socket.connected) {
+    const wanted = (): boolean => socket.connected && listener.topics.has(topicName(topic));
+    reserve(listener, topic);
+    while (!complete && wanted()) {
       const deliver = (past: Replay): void => {
+        if (!wanted()) return;
         if (past.gap) socket.emit('gap', { topic: topicName(topic), oldest_seq: past.oldest_seq });
         for (const event of past.events) listener.deliver(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
       };
-      reserve(listener, topic);
       await this.follow(listener, topic, cursor, deliver, PAGE);
       if (!complete) await listener.caughtUp();
     }
@@ -249,13 +254,14 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     listener.socket.emit('lagging', { topics });
   }
 
+  /** Those whose past has not been read yet stay: they come when the client has caught up. */
   private giveUpTopics(listener: Listener): { topic: string; after_seq: number }[] {
-    const cursors = [...listener.topics].flatMap(([name, topic]) => {
+    return [...listener.topics].flatMap(([name, topic]) => {
       const cursor = this.hub.unsubscribe(topic, listener);
-      return cursor === undefined ? [] : [{ topic: name, after_seq: cursor }];
+      if (cursor === undefined) return [];
+      listener.topics.delete(name);
+      return [{ topic: name, after_seq: cursor }];
     });
-    listener.topics.clear();
-    return cursors;
   }
 }
 

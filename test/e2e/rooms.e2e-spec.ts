@@ -125,6 +125,22 @@ describe('the rooms of the feed', () => {
     expect(seqsOf([...seen, ...rest])).toEqual(rows.map((row) => row.seq));
   });
 
+  it('of a user answer who asks for the head alone, and then the next request of that connection', async () => {
+    const { hostname, port } = new URL(url);
+    const socket = connectTcp(Number(port), hostname);
+    let heard = '';
+    socket.setEncoding('latin1').on('data', (text) => (heard += text));
+    const ask = (line: string): boolean =>
+      socket.write(
+        `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${submitter.token}\r\nAccept: text/event-stream, */*;q=0.1\r\n\r\n`,
+      );
+    ask('HEAD /api/v1/events');
+    await until('it is answered', () => /^HTTP\/1.1 200 OK\r\n.*\r\nContent-Type: text\/event-stream/s.test(heard));
+    ask('GET /api/v1/auth/me');
+    await until('the next is answered', () => heard.includes('"email"'));
+    socket.destroy();
+  });
+
   it('refuse one user more connections than are allowed, and count those that have left', async () => {
     const held = await Promise.all(Array.from({ length: 4 }, () => connect(submitter.token)));
     await expect(connect(submitter.token)).rejects.toMatchObject({ data: { code: 'TOO_MANY_CONNECTIONS' } });
@@ -225,6 +241,25 @@ describe('the rooms of the feed', () => {
       cursor = page.next_cursor ?? cursor;
     }
     expect([...received, ...missed]).toEqual(seqsOf(reading.filter((event) => event.seq > last)));
+    deaf.close();
+  });
+
+  it('send no more of the past to a client that unsubscribes', async () => {
+    const { id } = expectStatus(await api(url).get('/auth/me', { token: submitter.token }), 200).body;
+    const deaf = await DeafClient.connect(url, { token: submitter.token, after_seq: 0 });
+    deaf.ask('unsubscribe', { topic: `user:${id}` });
+    deaf.listen();
+    await until('it reads that it has', () => deaf.heard('430[{"ok":true}]'), 60_000);
+    const heard = deaf.events().length;
+    const { received } = await connect(submitter.token);
+    const [{ past }] = await ask<any>(
+      database.url,
+      `WITH later AS (INSERT INTO task_events (type, user_id, data) VALUES ('task.log', '${id}', '{}') RETURNING seq)
+       SELECT count(*)::int AS past FROM task_events, later WHERE user_id = '${id}'`,
+    );
+    await until('the others have what comes later', () => received.length > 0);
+    expect(deaf.events()).toHaveLength(heard);
+    expect(heard).toBeLessThan(past);
     deaf.close();
   });
 
