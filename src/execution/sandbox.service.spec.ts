@@ -273,6 +273,9 @@ describe('a limit of one run', () => {
   it('on tables is also one on what a module starts with', async () => {
     const large = agent('(call $ok)', { declarations: '(table 100001 funcref)' });
     expect(await outcome(large)).toEqual({ end: 'table_too_large', limitElements: 100_000 });
+    const filled = agent('(call $ok)', { declarations: '(table 2 funcref) (elem (i32.const 0) $ok $ok)' });
+    const limits = { maxTableElements: 1 };
+    expect(await outcome(filled, { limits })).toEqual({ end: 'table_too_large', limitElements: 1 });
   });
 
   it('on the stack holds for that run alone, and leaves the host enough to work with', async () => {

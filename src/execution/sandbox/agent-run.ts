@@ -121,9 +121,12 @@ function outcomeOf(error: unknown, host: WasiHost, limits: RunLimits): ReportedO
 /** @param fault what the engine said when it would not compile or instantiate the module */
 export function unstartable(fault: string, { maxMemoryPages, maxTableElements }: RunLimits): ReportedOutcome {
   if (fault.startsWith('Out of memory')) return { end: 'out_of_memory', limitBytes: maxMemoryPages * PAGE_BYTES };
-  if (fault.startsWith('initial table size')) return { end: 'table_too_large', limitElements: maxTableElements };
+  if (TOO_MANY_ELEMENTS.test(fault)) return { end: 'table_too_large', limitElements: maxTableElements };
   return { end: 'refused', reason: fault };
 }
+
+/** Of a table; in V8's older words that of a segment which fills one. */
+const TOO_MANY_ELEMENTS = /^(initial table size|number of elements of) /;
 
 const trapped = (trap: Trap, stderrTail: string): ReportedOutcome => ({ end: 'trapped', ...trap, stderrTail });
 
