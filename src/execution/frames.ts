@@ -17,8 +17,8 @@ import type { RunLimits, RunOutcome } from './run.js';
  * This module runs on both sides and imports nothing at run time.
  */
 export type ToSandbox =
-  /** Payload: the module's bytes. */
-  | { kind: 'load'; maxTableElements: number }
+  /** Payload: the module's bytes. Limits to compile under: of tables those of the run, of memory the server's. */
+  | { kind: 'load'; maxTableElements: number; maxMemoryPages: number }
   /** Payload: standard input. */
   | {
       kind: 'run';

@@ -142,7 +142,9 @@ export class SandboxProcess {
       const { environment, timeoutMs, limits, outputAs, input } = job;
       const { maxTableElements, stackKb } = limits;
       this.boundTo = job.sha256;
-      if (this.loadedUnder !== maxTableElements) this.send({ kind: 'load', maxTableElements }, job.module);
+      if (this.loadedUnder !== maxTableElements) {
+        this.send({ kind: 'load', maxTableElements, maxMemoryPages: this.config.maxMemoryPages }, job.module);
+      }
       this.loadedUnder = maxTableElements;
       this.decoder.maxPayloadBytes = limits.maxOutputBytes;
       const withheldStackKb = this.config.stackKb - stackKb;

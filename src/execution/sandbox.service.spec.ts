@@ -229,6 +229,20 @@ describe('a limit of one run', () => {
     expect(await outcome(good, { limits: { maxMemoryPages: 1 } })).toEqual({ end: 'out_of_memory', limitBytes: 65536 });
   });
 
+  it('on memory does not outlive that run in code that is compiled after it', async () => {
+    const binary = agent(
+      `(if (i32.eq (memory.grow (i32.const 30)) (i32.const -1)) (then unreachable))
+       (drop (i32.load offset=0x180000 (i32.const 0))) (call $ok)`,
+      { declarations: '(table 2 funcref) (elem (i32.const 0) $ok $ok)' },
+    );
+    expect(await outcome(binary)).toEqual(OK);
+    expect(await outcome(binary, { limits: { maxMemoryPages: 16 } })).toMatchObject({ end: 'trapped' });
+    // So large an input has the process collect garbage: what was compiled before cannot be found again.
+    const input = JSON.stringify('x'.repeat(17e6));
+    expect(await outcome(binary, { input, limits: { maxTableElements: 1 } })).toMatchObject({ end: 'table_too_large' });
+    expect(await outcome(binary)).toEqual(OK);
+  });
+
   it('on processor time ends who computes, and spares who sleeps', async () => {
     const report = await run(agent(FOREVER), { limits: { maxCpuMs: 150 } });
     expect(report.outcome).toEqual({ end: 'cpu_exhausted', limitMs: 150 });

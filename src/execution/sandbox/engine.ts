@@ -32,7 +32,8 @@ export const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAsse
 
 /**
  * Sets the most pages any memory may have from now on, at instantiation and when it grows. V8 looks its flag up each
- * time, so this needs neither another process nor a module compiled anew (measured on Node.js 20 and 24).
+ * time, so a lower one for a run needs neither another process nor a module compiled anew. Code keeps the one it is compiled
+ * under, though (Node.js 24: whatever has a larger constant offset traps), so compile under the highest that any run may have.
  */
 export function limitMemory(pages: number): void {
   setFlagsFromString(`--wasm-max-mem-pages=${pages}`);

@@ -34,6 +34,7 @@ function serveNext(): boolean {
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
     limitTables(message.maxTableElements);
+    limitMemory(message.maxMemoryPages);
     loaded = compile(frame.payload);
     return true;
   }
