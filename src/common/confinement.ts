@@ -92,7 +92,10 @@ export class Confinement {
     process.once('exit', this.removeFolder);
   }
 
-  /** Starts a child. Failure to start surfaces as the child's `error` event, or as its end. */
+  /**
+   * Starts a child. Failure to start surfaces as the child's `error` event, or as its end.
+   * @throws Error when the system has no memory for one (`ENOMEM`, and whatever else Node.js does not tell by an event)
+   */
   spawn(stdio: StdioOptions): ChildProcess {
     restore(this.staged);
     return launch(this.staged, this.measures, [], stdio);

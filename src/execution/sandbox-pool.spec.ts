@@ -225,6 +225,30 @@ describe('the pool', () => {
     });
     await expect(pool.run(job('a'))).rejects.toMatchObject({ code: 'SANDBOX_UNAVAILABLE' });
   });
+
+  it('pauses after a start that the system refuses outright, and serves again once it does not', async () => {
+    let attempts = 0;
+    let refused = true;
+    const tooLong = 'x'.repeat(10_000_000);
+    const refusing = {
+      spawn: () => {
+        attempts++;
+        return refused ? spawn(process.execPath, [tooLong]) : confinement.spawn('pipe');
+      },
+    } as unknown as Confinement;
+    pool = new SandboxPool(() => new SandboxProcess(refusing, sandbox), {
+      slots: 2,
+      warm: 1,
+      spares: 2,
+      recycleAfterRuns: 1,
+      recycleAboveBytes: 1e9,
+    });
+    await expect(pool.run(job('a'))).rejects.toMatchObject({ code: 'SANDBOX_UNAVAILABLE' });
+    // One a time, though two are missing: four are what it takes for giving up.
+    expect(attempts).toBe(4);
+    refused = false;
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+  });
 });
 
 /** For scripts that speak the protocol: `frame`, `report`, and `once`, which acts when a run comes. */

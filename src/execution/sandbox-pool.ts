@@ -45,6 +45,7 @@ export class SandboxPool {
   private pause?: NodeJS.Timeout;
   private startingSoon?: NodeJS.Immediate;
 
+  /** @param start may throw: Node.js tells some failures to start a process (ENOMEM) at once, others by the process's end */
   constructor(
     private readonly start: () => SandboxProcess,
     private readonly sizes: PoolSizes,
@@ -179,7 +180,7 @@ export class SandboxPool {
     const { slots, spares } = this.sizes;
     const next = this.waiting.slice(0, slots).filter(({ sha256 }) => !this.isWarm(sha256));
     const fresh = this.idle.filter((process) => process.boundTo === undefined).length + this.starting;
-    for (let missing = spares + next.length - fresh; missing > 0; missing--) this.startProcess();
+    for (let missing = spares + next.length - fresh; missing > 0 && !this.pause; missing--) this.startProcess();
   }
 
   private isWarm(sha256: string): boolean {
@@ -187,7 +188,12 @@ export class SandboxPool {
   }
 
   private startProcess(): void {
-    const process = this.start();
+    let process: SandboxProcess;
+    try {
+      process = this.start();
+    } catch (error) {
+      return this.afterFailedStart(error as Error);
+    }
     this.living.add(process);
     this.starting++;
     process.ready
