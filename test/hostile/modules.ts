@@ -250,7 +250,7 @@ const greedy: Hostile[] = [
           sections: [section(SECTION.element, leb(1), Uint8Array.of(1, 0), leb(9_000_000), times(9_000_000, leb(0)))],
         },
       }),
-    [SILENT, REFUSED, OUT_OF_MEMORY],
+    [SILENT, TABLE, OUT_OF_MEMORY],
     { refused: true },
   ),
   row(
