@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -29,6 +29,15 @@ socket.on('connect', () => finish('done'));
 socket.on('error', (error) => finish(error.code));
 `;
 
+/** Tells its user, then tries to kill the process whose id it reads. */
+const RIVAL = `
+import { writeSync } from 'node:fs';
+process.stdin.once('data', (pid) => {
+  try { process.kill(Number(pid), 'SIGKILL'); writeSync(1, 'done'); } catch (error) { writeSync(1, error.code); }
+});
+writeSync(1, String(process.getuid?.()));
+`;
+
 const request = { heapMb: 64, memoryBytes: 384_000_000, cpuSeconds: 10 };
 const server = createServer();
 let sources: string;
@@ -53,6 +62,9 @@ afterAll(async () => {
 
 const without = (purpose: string): boolean => confinement.missing.some((line) => line.includes(purpose));
 
+const nextOutput = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve) => child.stdout!.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+
 async function report() {
   const child = confinement.spawn(['ignore', 'pipe', 'inherit']);
   return JSON.parse(await text(child.stdout!)) as Record<string, unknown>;
@@ -74,6 +86,30 @@ describe('a confined child', () => {
     const { uid, network } = await report();
     expect(uid === process.getuid?.()).toBe(without('user of its own'));
     expect(network === 'done').toBe(without('no network'));
+  });
+
+  it('can neither end nor read another one, or the confinement says that it can', async () => {
+    const rival = join(sources, 'rival.js');
+    await writeFile(rival, RIVAL);
+    const rivals = await confine({ ...request, scripts: [pathToFileURL(rival)] });
+    const [attacker, victim] = [0, 1].map(() => rivals.spawn(['pipe', 'pipe', 'inherit']));
+    try {
+      const [uid] = await Promise.all([attacker, victim].map(nextOutput));
+      // Node.js keeps files from its own scripts only: what has broken out of it asks the kernel.
+      const reads =
+        process.getuid?.() === 0 &&
+        spawnSync('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'cat', `/proc/${victim.pid}/maps`])
+          .status === 0;
+      attacker.stdin!.write(String(victim.pid));
+      const kills = await nextOutput(attacker);
+      const unprotected = ['user of its own', 'protection from one another'].some(without);
+      expect({ kills, reads }).toEqual(
+        unprotected ? { kills: 'done', reads: expect.any(Boolean) } : { kills: 'EPERM', reads: false },
+      );
+    } finally {
+      for (const child of [attacker, victim]) child.kill('SIGKILL');
+      await rivals.release();
+    }
   });
 
   it('cannot outgrow its CPU time', async () => {

@@ -18,13 +18,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppError } from './app-error.js';
+import { hasUnusedUserIds, unusedUserId } from './user-ids.js';
 
 /**
  * Starts Node.js child processes that handle hostile bytes, behind every wall this machine offers:
  *
  *   unshare …   no network (the permission model does not stop sockets), no System V IPC, own host name
  *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors
- *   setpriv …   nobody's user and group, no capabilities and none to be gained, dies with the server
+ *   setpriv …   a user and group that no other process has, no capabilities and none to be gained, dies with the server
  *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
  *
  * Each line item is a *measure*. Which of them work depends on the machine (a container without CAP_SYS_ADMIN refuses
@@ -125,7 +126,8 @@ interface Measure {
   /** What is not guaranteed without it, for a person. */
   purpose: string;
   tool: Tool;
-  args: readonly string[];
+  /** A function where each child gets its own. */
+  args: readonly string[] | (() => readonly string[]);
 }
 
 /** In the order in which they stand on the launch line. */
@@ -142,6 +144,7 @@ interface StagedScripts {
   node: string;
 }
 
+/** The user of last resort, the same for all children. */
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
 
@@ -173,10 +176,12 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
     tool: 'setpriv',
     args: ['--bounding-set=-all', '--inh-caps=-all'],
   };
+  const as = (id: number): string[] => [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
+  const eachItsOwn = hasUnusedUserIds();
   const ownUser: Measure = {
     purpose: 'user of its own',
     tool: 'setpriv',
-    args: [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
+    args: eachItsOwn ? () => as(unusedUserId()) : as(NOBODY),
   };
   if (!isRoot) {
     const missing = [`${ownUser.purpose}: only root can start a child as another user`];
@@ -186,7 +191,8 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
     const missing = [`${ownUser.purpose}: without CAP_KILL the server could not end it`];
     return { possible: [...everywhere, noCapabilities, ...node], missing };
   }
-  return { possible: [...everywhere, ownUser, noCapabilities, ...node], missing: [] };
+  const missing = eachItsOwn ? [] : ['protection from one another: this user namespace has too few ids'];
+  return { possible: [...everywhere, ownUser, noCapabilities, ...node], missing };
 }
 
 /** Whether root may signal another user's processes: containers may take that from it, capabilities(7). */
@@ -254,7 +260,9 @@ function launch(
   stdio: StdioOptions,
 ): ChildProcess {
   const line = TOOLS.flatMap((tool) => {
-    const args = measures.filter((measure) => measure.tool === tool).flatMap((measure) => measure.args);
+    const args = measures
+      .filter((measure) => measure.tool === tool)
+      .flatMap((measure) => (typeof measure.args === 'function' ? measure.args() : measure.args));
     if (tool === 'node') return [staged.node, ...args, '--no-warnings', ...checkOnly, staged.entry];
     return args.length > 0 ? [toolPath(tool), ...args, '--'] : [];
   });

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { hasUnusedUserIds } from '../../src/common/user-ids.js';
 
 export interface Seen {
   pid: number;
@@ -76,7 +77,7 @@ export function canHaveEveryWall(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const effective = BigInt(`0x${field(readFileSync('/proc/self/status', 'utf8'), 'CapEff')}`);
   const hasPowers = POWERS.every((capability) => (effective >> BigInt(capability)) & 1n);
-  return hasPowers && spawnSync('unshare', ['--net', '--ipc', '--uts', 'true']).status === 0;
+  return hasPowers && hasUnusedUserIds() && spawnSync('unshare', ['--net', '--ipc', '--uts', 'true']).status === 0;
 }
 
 /** KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, by their numbers in capabilities(7)'s header. */

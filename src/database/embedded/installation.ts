@@ -34,7 +34,7 @@ const PACKAGES: Record<string, string> = {
 
 /**
  * PostgreSQL refuses to run as root, and `initdb` wants a user with a name. The first of these that exists is taken.
- * Never `nobody`: that is the user uploaded agents run as, who must not reach the data.
+ * Never `nobody`: uploaded agents run as that user where each cannot have its own, and must not reach the data.
  */
 const ACCOUNTS = ['postgres', '_postgres', 'daemon'];
 
