@@ -24,6 +24,6 @@ export function shedLoad(maxLagMs: number): (request: Request, response: Respons
   return (request, _response, next) => {
     if (!late || request.path.startsWith('/health')) return next();
     const detail = `The server has more to do than it can: try again in ${RETRY_AFTER} s.`;
-    next(new AppError('unavailable', 'OVERLOADED', detail, { retryAfter: RETRY_AFTER }));
+    next(new AppError('overloaded', 'OVERLOADED', detail, { retryAfter: RETRY_AFTER }));
   };
 }
