@@ -304,8 +304,8 @@ export class TaskService implements BeforeApplicationShutdown {
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
-      // What was accepted before the queue was full, or an input was gone, stays accepted.
-      if (!key || !(error instanceof AppError && OF_THE_MOMENT.has(error.code))) throw error;
+      // What was accepted before the queue was full, a quota was used up or an input was gone, stays accepted.
+      if (!key || !(error instanceof AppError)) throw error;
       if (!(await this.lookup.submission(tasks[0].userId, key.key, ttlMs))) throw error;
     }
     return this.earlier(tasks[0].userId, key as SubmissionKey);
@@ -367,9 +367,6 @@ interface Stored {
   /** Inputs of tasks that are not, by reference. */
   documents: ReadonlyMap<string, TaskDocument>;
 }
-
-/** Refusals that another moment would not have seen. */
-const OF_THE_MOMENT: ReadonlySet<string> = new Set(['QUEUE_FULL', 'INPUT_UNKNOWN']);
 
 const fingerprintOf = (request: unknown): string => createHash('sha256').update(JSON.stringify(request)).digest('hex');
 

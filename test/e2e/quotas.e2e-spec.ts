@@ -38,8 +38,8 @@ describe('the quota of a user', () => {
     api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: '0.10' }, { token });
   const upload = (slug: string, version: string) =>
     uploadAgent(server.url, token, slug, wasm, { version, capabilities: ['any'] });
-  const submit = (of = token) =>
-    api(server.url).post('/tasks', { required_capabilities: ['any'], input: {}, budget: 1 }, { token: of });
+  const submit = (of = token, headers = {}) =>
+    api(server.url).post('/tasks', { required_capabilities: ['any'], input: {}, budget: 1 }, { token: of, headers });
 
   const codes = (answers: { status: number; body: { code?: string } }[], status: number): string[] =>
     answers.filter((answer) => answer.status !== status).map(({ body }) => body.code ?? '');
@@ -87,6 +87,13 @@ describe('the quota of a user', () => {
     const accepted = answers.find(({ status }) => status === 202)!.body;
     expectStatus(await api(server.url).post(`/tasks/${accepted.id}/cancel`, undefined, { token }), 200);
     await until('there is room again', async () => (await submit()).status === 202);
+  });
+
+  it('answers the same task to a repeated submission when as many wait as may', async () => {
+    const { id } = expectStatus(await submit(token, { 'idempotency-key': 'once' }), 202).body;
+    for (const other of await Promise.all([1, 2, 3, 4].map(() => submit()))) expectStatus(other, 202);
+    expect((await submit()).body.code).toBe('QUOTA_EXCEEDED');
+    expect(expectStatus(await submit(token, { 'idempotency-key': 'once' }), 202).body.id).toBe(id);
   });
 });
 
