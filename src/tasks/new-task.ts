@@ -5,6 +5,7 @@ import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
 import { assertWithin, type GeoConfig, mostPerRun, type SandboxConfig, type TaskConfig } from '../config/index.js';
 import type { SubmitTaskDto } from './task.dto.js';
+import type { Task } from './task.entity.js';
 import type { NewTask } from './task-store.js';
 
 /**
@@ -56,6 +57,28 @@ export function toNewTask(
     deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
   };
 }
+
+/** As its row reads right after the submission, without reading it back. */
+export const asStored = (task: NewTask, createdAt: Date, input: unknown = null) => ({
+  ...task,
+  ...UNTOUCHED,
+  input,
+  createdAt,
+});
+
+/** What a task has that nobody has worked on. */
+const UNTOUCHED = {
+  status: 'queued',
+  agentId: null,
+  version: null,
+  result: null,
+  resultRef: null,
+  error: null,
+  costMicro: null,
+  rating: null,
+  startedAt: null,
+  completedAt: null,
+} as const satisfies Partial<Task>;
 
 /** A wish that nobody would heed is refused. @throws AppError `invalid` */
 function assertRoutable({ region, region_required }: SubmitTaskDto, { enabled }: GeoConfig): void {

@@ -2,10 +2,9 @@ import { amountToWire } from '../common/money.js';
 import type { AttemptDto, TaskDto, TaskSummaryDto } from './task.dto.js';
 import type { TaskAttempt } from './task-attempt.entity.js';
 import type { Task } from './task.entity.js';
-import type { NewTask } from './task-store.js';
 
 /** Rows as the wire shows them. */
-export const presentTask = (task: Task, attempts: TaskAttempt[], documents: Documents): TaskDto => ({
+export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents: Documents): TaskDto => ({
   ...presentSummary(task),
   input: task.input,
   input_ref: task.inputRef,
@@ -20,13 +19,19 @@ export const presentTask = (task: Task, attempts: TaskAttempt[], documents: Docu
   result_size: sizeOf(documents, task.resultRef),
 });
 
+/** How it is carried out is nobody's business outside. */
+type ShownTask = Omit<
+  Task,
+  'userId' | 'weights' | 'attempt' | 'forgivenAttempts' | 'held' | 'aged' | 'traceparent' | 'leaseUntil' | 'worker'
+>;
+
 /** Those that the task refers to, by reference. */
 type Documents = ReadonlyMap<string, { size: number }>;
 
 const sizeOf = (documents: Documents, ref: string | null): number | null =>
   ref === null ? null : (documents.get(ref)?.size ?? null);
 
-export const presentSummary = (task: Task): TaskSummaryDto => ({
+export const presentSummary = (task: ShownTask): TaskSummaryDto => ({
   id: task.id,
   status: task.status,
   required_capabilities: task.requiredCapabilities,
@@ -44,42 +49,6 @@ export const presentSummary = (task: Task): TaskSummaryDto => ({
   created_at: task.createdAt.toISOString(),
   started_at: task.startedAt?.toISOString() ?? null,
   completed_at: task.completedAt?.toISOString() ?? null,
-});
-
-/** A task at the moment of its submission, without reading it back. */
-export const presentNewTask = (task: NewTask, input: unknown, documents: Documents, createdAt: Date): TaskDto => ({
-  ...presentNewSummary(task, createdAt),
-  input: input ?? null,
-  input_ref: task.inputRef,
-  input_size: sizeOf(documents, task.inputRef),
-  result_as: task.resultByRef ? 'ref' : 'value',
-  limits: task.limits,
-  region: task.region,
-  region_required: task.regionRequired,
-  attempts: [],
-  result: null,
-  result_ref: null,
-  result_size: null,
-});
-
-export const presentNewSummary = (task: NewTask, createdAt: Date): TaskSummaryDto => ({
-  id: task.id,
-  status: 'queued',
-  required_capabilities: task.requiredCapabilities,
-  budget: amountToWire(task.budgetMicro),
-  priority: task.priority,
-  description: task.description,
-  timeout_ms: task.timeoutMs,
-  agent_id: null,
-  version: null,
-  error: null,
-  cost: null,
-  rating: null,
-  run_at: task.runAt?.toISOString() ?? null,
-  deadline: task.deadline?.toISOString() ?? null,
-  created_at: createdAt.toISOString(),
-  started_at: null,
-  completed_at: null,
 });
 
 const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({

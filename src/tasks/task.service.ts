@@ -17,7 +17,7 @@ import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
 import type { TaskDocument } from './task-document.entity.js';
 import { NO_DOCUMENTS, TaskDocuments } from './task-documents.js';
-import { presentNewSummary, presentNewTask, presentSummary, presentTask } from './task.presenter.js';
+import { presentSummary, presentTask } from './task.presenter.js';
 import {
   type ListTasksQuery,
   type SubmitBatchDto,
@@ -28,7 +28,7 @@ import {
   type TaskSummaryDto,
 } from './task.dto.js';
 import { Task } from './task.entity.js';
-import { toNewTask } from './new-task.js';
+import { asStored, toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
@@ -82,7 +82,7 @@ export class TaskService implements BeforeApplicationShutdown {
       const stored = await this.write([task], key && { key, request: ['task', dto] });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
       if (watch && (await endsWithin(watch, waitMs))) return await this.get(caller, task.id);
-      return presentNewTask(task, dto.input, stored.documents, stored.createdAt);
+      return presentTask(asStored(task, stored.createdAt, dto.input), [], stored.documents);
     } finally {
       watch?.stop();
     }
@@ -94,7 +94,7 @@ export class TaskService implements BeforeApplicationShutdown {
       placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
     const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] }, placeInBatch);
-    if (createdAt) return { items: tasks.map((task) => presentNewSummary(task, createdAt)) };
+    if (createdAt) return { items: tasks.map((task) => presentSummary(asStored(task, createdAt))) };
     const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
     return { items: taskIds.flatMap((id) => byId.get(id) ?? []) };
