@@ -138,8 +138,6 @@ describe('a micro-batcher', () => {
 
 const limits = (changes: Partial<BatchLimits<string>> = {}): BatchLimits<string> => ({
   maxItems: 100,
-  maxBytes: Number.MAX_SAFE_INTEGER,
-  bytesOf: () => 1,
   keyOf: (item) => item,
   ...changes,
 });

@@ -20,7 +20,7 @@ export class MicroBatcher<Item, Outcome> {
     return new Promise((resolve, reject) => {
       // Here, so that an item which cannot be measured is refused by itself.
       const { keyOf, bytesOf } = this.limits;
-      this.waiting.push({ item, key: keyOf?.(item), bytes: bytesOf(item), resolve, reject });
+      this.waiting.push({ item, key: keyOf?.(item), bytes: bytesOf?.(item) ?? 0, resolve, reject });
       // Starting on the next turn lets all items of this turn share the first flush.
       this.flushing ??= new Promise<void>((done) => setImmediate(() => void this.run().then(done)));
     });
@@ -56,7 +56,7 @@ export class MicroBatcher<Item, Outcome> {
   }
 
   private takeBatch(): Entry<Item, Outcome>[] {
-    const { maxItems, maxBytes } = this.limits;
+    const { maxItems, maxBytes = Infinity } = this.limits;
     const keys = new Set<string>();
     const batch: Entry<Item, Outcome>[] = [];
     const later: Entry<Item, Outcome>[] = [];
@@ -80,9 +80,9 @@ export class MicroBatcher<Item, Outcome> {
 
 export interface BatchLimits<Item> {
   maxItems: number;
-  /** A flush stays below this, unless a single item is larger. */
-  maxBytes: number;
-  bytesOf: (item: Item) => number;
+  /** A flush stays below this, unless a single item is larger. Unset: sizes do not matter. */
+  maxBytes?: number;
+  bytesOf?: (item: Item) => number;
   /** Items of one key never share a flush: the second waits for the next, so that each sees the other's effect. Unset or undefined: all may. */
   keyOf?: (item: Item) => string | undefined;
 }

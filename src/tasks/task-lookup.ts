@@ -22,7 +22,7 @@ export class TaskLookup {
         return taskIds.map((id) => tasks.get(id) ?? null);
       },
       // Inputs may be a megabyte each.
-      { maxItems: 16, maxBytes: Infinity, bytesOf: () => 0 },
+      { maxItems: 16 },
     );
   }
 

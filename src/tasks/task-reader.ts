@@ -31,7 +31,7 @@ export class TaskReader {
         return ids.map((id) => tasks.get(id) ?? null);
       },
       // Inputs and results are megabytes at the most.
-      { maxItems: 16, maxBytes: Infinity, bytesOf: () => 0 },
+      { maxItems: 16 },
     );
   }
 

@@ -65,7 +65,7 @@ export class TaskService implements BeforeApplicationShutdown {
         await queue.add(entries);
         return [];
       },
-      { maxItems: 200, maxBytes: Infinity, bytesOf: () => 0 },
+      { maxItems: 200 },
     );
   }
 
