@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Recurring } from '../common/recurring.js';
 import { outageLog } from '../observability/index.js';
-import { TaskService, WaitingLine } from '../tasks/index.js';
+import { TaskEntries, WaitingLine } from '../tasks/index.js';
 
 /** Pause between two looks: short after one that let tasks in, longer each time while none does, ms. */
 const SHORTEST_MS = 100;
@@ -19,7 +19,7 @@ export class Admission {
 
   constructor(
     private readonly line: WaitingLine,
-    private readonly tasks: TaskService,
+    private readonly entries: TaskEntries,
   ) {}
 
   start(): void {
@@ -31,9 +31,9 @@ export class Admission {
   }
 
   private async look(): Promise<number> {
-    const entries = await this.line.admit();
-    this.tasks.requeue(entries);
-    this.pauseMs = entries.length > 0 ? SHORTEST_MS : Math.min(this.pauseMs * 2, LONGEST_MS);
+    const admitted = await this.line.admit();
+    for (const entry of admitted) this.entries.add(entry);
+    this.pauseMs = admitted.length > 0 ? SHORTEST_MS : Math.min(this.pauseMs * 2, LONGEST_MS);
     return this.pauseMs;
   }
 }

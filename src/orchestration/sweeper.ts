@@ -5,7 +5,7 @@ import { Presence } from '../database/index.js';
 import type { Environment } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
-import { TaskLookup, TaskService, WaitingLine } from '../tasks/index.js';
+import { DEADLINE_EXCEEDED, TaskEntries, TaskLookup, TaskService, TaskStore, WaitingLine } from '../tasks/index.js';
 
 /** A task younger than this may still be on its way into the queue, ms. */
 const GRACE_MS = 5_000;
@@ -27,6 +27,8 @@ export class Sweeper {
 
   constructor(
     private readonly tasks: TaskService,
+    private readonly store: TaskStore,
+    private readonly entries: TaskEntries,
     private readonly lookup: TaskLookup,
     private readonly line: WaitingLine,
     private readonly presence: Presence,
@@ -50,7 +52,7 @@ export class Sweeper {
 
   private async sweep(): Promise<void> {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
-    if (expired.length > 0) await this.tasks.expire(expired);
+    await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
     await this.tasks.forgetKeys(MAX_PER_SWEEP);
     const risen = await this.line.age(MAX_PER_SWEEP);
@@ -63,7 +65,15 @@ export class Sweeper {
     this.lookedAt = abandoned.length === MAX_PER_SWEEP ? abandoned[MAX_PER_SWEEP - 1].taskId : NIL;
     if (abandoned.length === 0) return;
     this.logger.log(`queueing ${abandoned.length} tasks again`);
-    this.tasks.requeue(abandoned);
+    for (const entry of abandoned) this.entries.add(entry);
     sweeperFinds.inc({ kind: 'abandoned' }, abandoned.length);
+  }
+
+  /** Fails a waiting task, unless a worker has begun it meanwhile. */
+  private async expire({ id: taskId, attempt }: { id: string; attempt: number }): Promise<void> {
+    const error = DEADLINE_EXCEEDED;
+    const event = { type: 'task.failed' as const, data: { status: 'failed', error } };
+    const expired = await this.store.transition({ taskId, to: 'failed', from: ['queued'], attempt, error, event });
+    if (expired) await this.entries.remove(taskId);
   }
 }

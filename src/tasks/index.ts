@@ -12,6 +12,7 @@ export { IdempotencyKey } from './idempotency-key.entity.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { TaskDocument } from './task-document.entity.js';
 export { type StoredDocument, TaskDocuments } from './task-documents.js';
+export { TaskEntries } from './task-entries.js';
 export { HANDED_BACK, LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';

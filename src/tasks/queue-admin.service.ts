@@ -3,6 +3,7 @@ import { AccessTokens, AuditTrail, type Caller, DASHBOARD_PASS } from '../auth/i
 import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
+import { TaskEntries } from './task-entries.js';
 import { type FailedFilter, TaskLookup } from './task-lookup.js';
 import { TaskService } from './task.service.js';
 import { TaskStore } from './task-store.js';
@@ -15,6 +16,7 @@ const LINK_TTL = 60;
 export class QueueAdmin {
   constructor(
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
+    private readonly entries: TaskEntries,
     private readonly lookup: TaskLookup,
     private readonly store: TaskStore,
     private readonly tasks: TaskService,
@@ -87,8 +89,7 @@ export class QueueAdmin {
       error: { code: 'DRAINED', message: `Cancelled by an administrator: ${reason}` },
       event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: null } },
     });
-    // An entry that stays is only looked at and dropped by a worker.
-    if (cancelled) await this.queue.remove(taskId).catch(() => undefined);
-    return Boolean(cancelled);
+    if (cancelled) await this.entries.remove(taskId);
+    return cancelled;
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
 import { accountGone, type Caller, owns } from '../auth/index.js';
@@ -10,10 +10,9 @@ import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { traceparent } from '../common/work-context.js';
 import type { Environment, GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
-import { MicroBatcher } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { SpanKind, traced } from '../observability/index.js';
-import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import type { QueueEntry } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
 import type { TaskDocument } from './task-document.entity.js';
 import { NO_DOCUMENTS, TaskDocuments } from './task-documents.js';
@@ -30,20 +29,19 @@ import {
 import { Task } from './task.entity.js';
 import { asStored, toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
+import { TaskEntries } from './task-entries.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
 import { isTerminal } from './task-state.js';
-import { DEADLINE_EXCEEDED, type NewTask, type SubmissionKey, TaskStore } from './task-store.js';
+import { type NewTask, type SubmissionKey, TaskStore } from './task-store.js';
 import { TaskWaiter, type Watch } from './task-waiter.js';
 
 /** What a submitter may do with tasks. */
 @Injectable()
-export class TaskService implements BeforeApplicationShutdown {
-  private readonly logger = new Logger('Tasks');
+export class TaskService {
   private readonly limits: TaskConfig;
   private readonly sandbox: SandboxConfig;
   private readonly geo: GeoConfig;
-  private readonly entries: MicroBatcher<QueueEntry, void>;
 
   constructor(
     private readonly database: DataSource,
@@ -54,19 +52,12 @@ export class TaskService implements BeforeApplicationShutdown {
     private readonly waiter: TaskWaiter,
     private readonly events: EventLog,
     private readonly documents: TaskDocuments,
-    @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
+    private readonly entries: TaskEntries,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
     this.sandbox = config.get('sandbox', { infer: true });
     this.geo = config.get('auction', { infer: true }).geo;
-    this.entries = new MicroBatcher<QueueEntry, void>(
-      async (entries) => {
-        await queue.add(entries);
-        return [];
-      },
-      { maxItems: 200 },
-    );
   }
 
   /**
@@ -166,7 +157,7 @@ export class TaskService implements BeforeApplicationShutdown {
         throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${task.status} already.`);
       cancelled = await this.cancelAsRead(task);
     }
-    await this.unqueue(id);
+    await this.entries.remove(id);
     return this.get(caller, id);
   }
 
@@ -216,7 +207,7 @@ export class TaskService implements BeforeApplicationShutdown {
         ),
       ));
     if (!retried) throw notRetryable('Only a failed task can be retried.');
-    this.enqueue({ taskId: id, priority: task.priority });
+    this.entries.add({ taskId: id, priority: task.priority });
   }
 
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */
@@ -241,42 +232,15 @@ export class TaskService implements BeforeApplicationShutdown {
     return this.get(caller, id);
   }
 
-  /** Puts tasks back whose entry may be lost; adding one that is still there changes nothing. */
-  requeue(entries: QueueEntry[]): void {
-    for (const entry of entries) this.enqueue(entry);
-  }
-
-  /** Fails those of these waiting tasks that no worker has begun meanwhile. */
-  async expire(tasks: { id: string; attempt: number }[]): Promise<void> {
-    const error = DEADLINE_EXCEEDED;
-    const event = { type: 'task.failed' as const, data: { status: 'failed', error } };
-    const expire = async ({ id: taskId, attempt }: { id: string; attempt: number }): Promise<void> => {
-      const expired = await this.store.transition({ taskId, to: 'failed', from: ['queued'], attempt, error, event });
-      if (expired) await this.unqueue(taskId);
-    };
-    await Promise.all(tasks.map(expire));
-  }
-
   /** Deletes up to `limit` idempotency keys whose time is over. */
   forgetKeys(limit: number): Promise<void> {
     return this.store.forgetKeys(this.limits.idempotencyTtlMs, limit);
-  }
-
-  /** Finishes the writes under way, so that a stop loses nothing that was answered. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.store.drain();
-    await this.entries.drain();
   }
 
   private async read(caller: Caller, id: string): Promise<TaskWithAttempts> {
     const read = isId(id) ? await this.reader.read(id.toLowerCase()) : null;
     if (!read || !owns(caller, read.task.userId)) throw notFound('task');
     return read;
-  }
-
-  /** An entry that stays finds its task ended. */
-  private async unqueue(id: string): Promise<void> {
-    await this.queue.remove(id).catch((error: Error) => this.logger.warn(`entry of ${id} stays: ${error.message}`));
   }
 
   /**
@@ -300,7 +264,7 @@ export class TaskService implements BeforeApplicationShutdown {
       );
       if (outcome.end === 'account_gone') throw accountGone();
       if (outcome.end === 'stored') {
-        for (const task of placed) if (!task.held) this.enqueue(entryOf(task));
+        for (const task of placed) if (!task.held) this.entries.add(entryOf(task));
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
@@ -334,16 +298,6 @@ export class TaskService implements BeforeApplicationShutdown {
     } finally {
       watch?.stop();
     }
-  }
-
-  /**
-   * Adds the queue's entry without waiting for it: the row is committed and the caller's answer is true already. An
-   * entry that cannot be added now is added by the sweeper.
-   */
-  private enqueue(entry: QueueEntry): void {
-    this.entries
-      .add(entry)
-      .catch((error: Error) => this.logger.warn(`task ${entry.taskId} waits for the sweeper: ${error.message}`));
   }
 }
 

@@ -1,4 +1,4 @@
-import { Inject, Module } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
@@ -10,6 +10,7 @@ import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
 import { TaskDocuments } from './task-documents.js';
+import { TaskEntries } from './task-entries.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
@@ -25,6 +26,7 @@ import { WaitingLine } from './waiting-line.js';
     QueueAdmin,
     QueueBound,
     TaskDocuments,
+    TaskEntries,
     TaskService,
     TaskStore,
     TaskLookup,
@@ -32,10 +34,21 @@ import { WaitingLine } from './waiting-line.js';
     TaskWaiter,
     WaitingLine,
   ],
-  exports: [TaskDocuments, TaskService, TaskStore, TaskLookup, WaitingLine],
+  exports: [TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
 })
-export class TasksModule {
-  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, lookup: TaskLookup) {
+export class TasksModule implements BeforeApplicationShutdown {
+  constructor(
+    @Inject(TASK_QUEUE) queue: TaskQueue,
+    lookup: TaskLookup,
+    private readonly store: TaskStore,
+    private readonly entries: TaskEntries,
+  ) {
     watchLine(queue, lookup);
+  }
+
+  /** Finishes the writes under way, so that a stop loses nothing that was answered. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.store.drain();
+    await this.entries.drain();
   }
 }
