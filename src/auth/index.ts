@@ -13,4 +13,4 @@ export { accountGone, assertScope, type Caller, CurrentCaller, owns } from './ca
 export { LastingAccess, type LastingConnection } from './lasting-access.js';
 export { Session } from './session.entity.js';
 export { Sessions } from './sessions.js';
-export { User, type UserRole } from './user.entity.js';
+export { User } from './user.entity.js';

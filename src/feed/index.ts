@@ -1,5 +1,5 @@
 export { agentOf, EventLog, LOCK_FEED } from './event-log.js';
-export { EVENT_STREAM, type EventStream, type FeedNotice, type FeedSignal } from './event-stream.js';
+export { EVENT_STREAM, type EventStream, type FeedNotice } from './event-stream.js';
 export { FeedModule } from './feed.module.js';
 export { EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';
 export { FeedEventRow } from './feed-event.entity.js';

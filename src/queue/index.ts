@@ -1,11 +1,4 @@
 export { DASHBOARD_PATH, QueueDashboard } from './dashboard.js';
 export { evictionPolicy, QueueModule } from './queue.module.js';
 export { TASK_PRIORITIES, type TaskPriority } from './task-priority.js';
-export {
-  type EntryHandler,
-  type Handled,
-  TASK_QUEUE,
-  type QueueCounts,
-  type QueueEntry,
-  type TaskQueue,
-} from './task-queue.js';
+export { type Handled, TASK_QUEUE, type QueueEntry, type TaskQueue } from './task-queue.js';

@@ -25,8 +25,6 @@ export interface BlobStore {
   /** @throws AppError `not_found` `BLOB_NOT_FOUND` */
   stat(ref: BlobRef): Promise<BlobStat>;
 
-  exists(ref: BlobRef): Promise<boolean>;
-
   delete(ref: BlobRef): Promise<void>;
 
   /** An address that answers the blob to whoever has it, until it expires; relative to this server, or absolute. */

@@ -50,10 +50,6 @@ export class BlobStores implements BlobStore {
     return (await this.of(ref)).stat(ref);
   }
 
-  async exists(ref: BlobRef): Promise<boolean> {
-    return (await this.of(ref)).exists(ref);
-  }
-
   async delete(ref: BlobRef): Promise<void> {
     return (await this.of(ref)).delete(ref);
   }

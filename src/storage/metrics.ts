@@ -9,7 +9,7 @@ const operations = histogram(
   SLOW_SECONDS,
 );
 
-const MEASURED = ['put', 'read', 'get', 'stat', 'exists', 'delete'] as const;
+const MEASURED = ['put', 'read', 'get', 'stat', 'delete'] as const;
 
 /** The same store, each of its operations measured. */
 export function measured(driver: string, store: BlobStore): BlobStore {

@@ -262,7 +262,7 @@ describe('the S3 service', () => {
     };
     await expect(store.put(await stage(Buffer.from('x')))).rejects.toMatchObject(misconfigured);
     await expect(store.read(ref)).rejects.toMatchObject(misconfigured);
-    await expect(store.exists(ref)).rejects.toMatchObject(misconfigured);
+    await expect(store.stat(ref)).rejects.toMatchObject(misconfigured);
     await expect(store.delete(ref)).rejects.toMatchObject(misconfigured);
     await expect(store.health()).rejects.toMatchObject(misconfigured);
   });

@@ -4,7 +4,7 @@ import { importByteStream } from 'ipfs-unixfs-importer';
 import { fixedSize } from 'ipfs-unixfs-importer/chunker';
 import { balanced } from 'ipfs-unixfs-importer/layout';
 import type { CID } from 'multiformats/cid';
-import { AppError } from '../../common/app-error.js';
+import { changed } from './blob-faults.js';
 
 /** How a file becomes blocks: the same file by the same profile has the same CID everywhere. */
 export interface CuttingProfile {
@@ -79,6 +79,3 @@ const piecesOf = (path: string): AsyncIterable<Uint8Array> => createReadStream(p
 async function drain(pieces: AsyncIterator<Uint8Array>): Promise<void> {
   while (!(await pieces.next()).done);
 }
-
-const changed = (): AppError =>
-  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');

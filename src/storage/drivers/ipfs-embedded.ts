@@ -1,17 +1,18 @@
-import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { CarIndexedReader } from '@ipld/car/indexed-reader';
 import { exporter } from 'ipfs-unixfs-exporter';
 import { CID } from 'multiformats/cid';
-import { AppError } from '../../common/app-error.js';
 import { newId } from '../../common/ids.js';
 import type { ByteRange } from '../blob-store.js';
 import type { IpfsNode } from '../ipfs-node.js';
 import type { StagedBlob } from '../staging.js';
 import { removeStale } from '../stale-files.js';
+import { missing } from './blob-faults.js';
+import { assertWritable, syncFolder } from './folder.js';
 import { carOfFile, cidOfFile } from './ipfs-blocks.js';
 
 /**
@@ -69,14 +70,8 @@ export class EmbeddedIpfs implements IpfsNode {
     return removeStale(this.dir, olderThanMs, (name) => name.endsWith(DRAFT));
   }
 
-  async health(): Promise<void> {
-    try {
-      await mkdir(this.dir, { recursive: true });
-      await access(this.dir, constants.R_OK | constants.W_OK);
-    } catch (cause) {
-      const message = 'The store of binaries cannot be used: its folder below DATA_DIR cannot be written to.';
-      throw new AppError('internal', 'STORAGE_MISCONFIGURED', message, { cause });
-    }
+  health(): Promise<void> {
+    return assertWritable(this.dir);
   }
 
   private async open(cid: string) {
@@ -105,14 +100,6 @@ async function rootFile(cid: string, store: Parameters<typeof exporter>[1]) {
   if (root.type !== 'file' && root.type !== 'raw') throw missing();
   return root;
 }
-
-/** A rename is durable once its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync().finally(() => folder.close());
-}
-
-const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');
 
 /** How the name of a file ends that is not whole yet. */
 const DRAFT = '.draft';

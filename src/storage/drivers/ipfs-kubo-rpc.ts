@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
+import { misconfigured } from './blob-faults.js';
 
 /** Silence of the node after which a call counts as failed, ms. */
 const SILENCE_TIMEOUT_MS = 30_000;
@@ -172,6 +173,3 @@ export const away = (cause: unknown): AppError =>
   new AppError('unavailable', 'STORAGE_AWAY', 'The IPFS node does not answer, or has a fault: try again later.', {
     cause,
   });
-
-const misconfigured = (mistake: string, cause: unknown): AppError =>
-  new AppError('internal', 'STORAGE_MISCONFIGURED', `The store of binaries cannot be used: ${mistake}.`, { cause });

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { CID } from 'multiformats/cid';
-import { AppError } from '../../common/app-error.js';
 import type { ByteRange } from '../blob-store.js';
 import type { IpfsNode } from '../ipfs-node.js';
 import type { StagedBlob } from '../staging.js';
+import { missing } from './blob-faults.js';
 import { carOfFile, cidOfFile } from './ipfs-blocks.js';
 import { away, KuboRpc, NodeFault } from './ipfs-kubo-rpc.js';
 
@@ -109,5 +109,3 @@ async function* whole(bytes: Readable, expected: number): AsyncGenerator<Buffer>
   }
   if (count !== expected) throw away(new Error(`${count} bytes instead of ${expected}`));
 }
-
-const missing = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');

@@ -5,6 +5,7 @@ import { AppError } from '../../common/app-error.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
 import type { IpfsNode } from '../ipfs-node.js';
 import type { StagedBlob } from '../staging.js';
+import { missing } from './blob-faults.js';
 import { cidOfFile } from './ipfs-blocks.js';
 
 /**
@@ -37,14 +38,8 @@ export class IpfsBlobStore implements BlobStore {
   async stat(ref: BlobRef): Promise<BlobStat> {
     const { cid, sha256 } = parse(ref);
     const size = await this.node.size(cid);
-    if (size === undefined) {
-      throw new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.');
-    }
+    if (size === undefined) throw missing();
     return { size, sha256 };
-  }
-
-  async exists(ref: BlobRef): Promise<boolean> {
-    return (await this.node.size(parse(ref).cid)) !== undefined;
   }
 
   async delete(ref: BlobRef): Promise<void> {

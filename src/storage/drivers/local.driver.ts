@@ -1,11 +1,13 @@
 import { createReadStream } from 'node:fs';
-import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
 import type { BlobLinks } from '../blob-links.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
 import type { StagedBlob } from '../staging.js';
+import { missing } from './blob-faults.js';
+import { assertWritable, syncFolder } from './folder.js';
 
 /**
  * Blobs in a folder of this machine, named by the hash of their content: `<dir>/sha256/ab/abcdef…`. Renamed into place, so
@@ -46,13 +48,6 @@ export class LocalBlobStore implements BlobStore {
     return { size, sha256 };
   }
 
-  async exists(ref: BlobRef): Promise<boolean> {
-    return access(this.pathOf(keyOf(ref))).then(
-      () => true,
-      () => false,
-    );
-  }
-
   async delete(ref: BlobRef): Promise<void> {
     await rm(this.pathOf(keyOf(ref)), { force: true });
   }
@@ -67,14 +62,8 @@ export class LocalBlobStore implements BlobStore {
     return 0;
   }
 
-  async health(): Promise<void> {
-    try {
-      await mkdir(this.dir, { recursive: true });
-      await access(this.dir, constants.R_OK | constants.W_OK);
-    } catch (cause) {
-      const message = 'The blob store cannot be used: its folder below DATA_DIR cannot be written to.';
-      throw new AppError('internal', 'STORAGE_MISCONFIGURED', message, { cause });
-    }
+  health(): Promise<void> {
+    return assertWritable(this.dir);
   }
 
   private pathOf(sha256: string): string {
@@ -88,13 +77,4 @@ function keyOf(ref: BlobRef): string {
   return match[1];
 }
 
-const asNotFound = (error: NodeJS.ErrnoException): Error =>
-  error.code === 'ENOENT'
-    ? new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.', { cause: error })
-    : error;
-
-/** A rename is durable once its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync().finally(() => folder.close());
-}
+const asNotFound = (error: NodeJS.ErrnoException): Error => (error.code === 'ENOENT' ? missing(error) : error);

@@ -1,4 +1,5 @@
 import { AppError } from '../../common/app-error.js';
+import { misconfigured, missing } from './blob-faults.js';
 
 /** What the operator has to look at, by the name that S3 gives the refusal. */
 const MISTAKES: Record<string, string> = {
@@ -29,9 +30,7 @@ export function explained(error: unknown, about: { name?: string; suspect?: stri
   const { name = (error as Error).name, suspect } = about;
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   const cause = error;
-  if (name === 'NoSuchKey' || name === 'NotFound') {
-    return new AppError('not_found', 'BLOB_NOT_FOUND', 'It is not in the blob store.', { cause });
-  }
+  if (name === 'NoSuchKey' || name === 'NotFound') return missing(cause);
   const mistake = MISTAKES[name] ?? (status === 401 || status === 403 ? REFUSED : undefined);
   if (mistake) return misconfigured(mistake, cause);
   // The service refuses what it understood: asking again later will not help.
@@ -43,6 +42,3 @@ export function explained(error: unknown, about: { name?: string; suspect?: stri
     cause,
   });
 }
-
-const misconfigured = (mistake: string, cause: unknown): AppError =>
-  new AppError('internal', 'STORAGE_MISCONFIGURED', `The store of binaries cannot be used: ${mistake}.`, { cause });

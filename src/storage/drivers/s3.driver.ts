@@ -17,6 +17,7 @@ import { AppError } from '../../common/app-error.js';
 import type { S3Config } from '../../config/index.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
 import type { StagedBlob } from '../staging.js';
+import { changed } from './blob-faults.js';
 import { S3DepositBox } from './s3-deposits.js';
 import { explained } from './s3-errors.js';
 
@@ -85,16 +86,6 @@ export class S3BlobStore implements BlobStore {
     const command = new HeadObjectCommand({ Bucket: this.bucket, Key: keyOf(sha256) });
     const { ContentLength } = await this.client.send(command).catch((error) => this.fail(error));
     return { size: ContentLength!, sha256 };
-  }
-
-  async exists(ref: BlobRef): Promise<boolean> {
-    try {
-      await this.stat(ref);
-      return true;
-    } catch (error) {
-      if (error instanceof AppError && error.kind === 'not_found') return false;
-      throw error;
-    }
   }
 
   async delete(ref: BlobRef): Promise<void> {
@@ -185,6 +176,3 @@ async function* verified({ path, sha256 }: StagedBlob): AsyncGenerator<Buffer> {
   }
   if (hash.digest('hex') !== sha256) throw changed();
 }
-
-const changed = (): AppError =>
-  new AppError('internal', 'BLOB_CORRUPT', 'The uploaded file has changed before it was stored: upload it again.');
