@@ -1,47 +1,42 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import { DataSource, type EntityManager, type Repository } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
+import { type Page, toPage } from '../common/pagination.js';
 import { AuditTrail } from './audit-trail.js';
+import { type AccountDto, type ListAccountsQuery, presentAccount } from './auth.dto.js';
 import type { Caller } from './caller.js';
+import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
-
-export interface AccountFilter {
-  role?: UserRole;
-  suspended?: boolean;
-  email?: string;
-  limit: number;
-  cursor?: string;
-}
 
 /** What admins do to accounts. The last admin who can log in stays one. */
 @Injectable()
 export class AccountsService {
   constructor(
-    @InjectRepository(User) private readonly users: Repository<User>,
     private readonly database: DataSource,
     private readonly sessions: Sessions,
+    private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
   ) {}
 
-  /** Newest first, one more than asked for. */
-  list({ role, suspended, email, limit, cursor }: AccountFilter): Promise<User[]> {
-    const query = this.users
+  /** Newest first. */
+  async list({ role, suspended, email, limit, cursor }: ListAccountsQuery): Promise<Page<AccountDto>> {
+    const accounts = this.database
+      .getRepository(User)
       .createQueryBuilder('account')
       .orderBy('account.id', 'DESC')
       .limit(limit + 1);
-    if (role) query.andWhere('account.role = :role', { role });
-    if (suspended !== undefined) query.andWhere(`account.suspended_at IS ${suspended ? 'NOT NULL' : 'NULL'}`);
-    if (email) query.andWhere('account.email = :email', { email });
-    if (cursor) query.andWhere('account.id < :cursor', { cursor });
-    return query.getMany();
+    if (role) accounts.andWhere('account.role = :role', { role });
+    if (suspended !== undefined) accounts.andWhere(`account.suspended_at IS ${suspended ? 'NOT NULL' : 'NULL'}`);
+    if (email) accounts.andWhere('account.email = :email', { email });
+    if (cursor) accounts.andWhere('account.id < :cursor', { cursor });
+    return toPage(await accounts.getMany(), limit, presentAccount);
   }
 
   /** @throws AppError `not_found` */
   async get(id: string): Promise<User> {
-    const user = isId(id) ? await this.users.findOneBy({ id }) : null;
+    const user = isId(id) ? await this.database.getRepository(User).findOneBy({ id }) : null;
     if (!user) throw notFound('account');
     return user;
   }
@@ -87,7 +82,7 @@ export class AccountsService {
       if (!user) throw notFound('account');
       await act(user, transaction);
     });
-    await this.sessions.tell('user.changed', id);
+    await this.revocations.tell('user.changed', id);
     return this.get(id);
   }
 

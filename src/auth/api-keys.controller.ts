@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Ip, Param, Post, Query } from 
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import { PageQuery, toPage } from '../common/pagination.js';
+import { PageQuery } from '../common/pagination.js';
 import { ApiKeys } from './api-keys.service.js';
 import { ApiKeyPage, CreateApiKeyDto, NewApiKeyDto, presentKey } from './auth.dto.js';
 import { type Caller, CurrentCaller } from './caller.js';
@@ -43,8 +43,8 @@ export class ApiKeysController {
   @ApiOperation({ operationId: 'listApiKeys' })
   @ApiOkResponse({ type: ApiKeyPage, description: 'A page of keys, revoked ones included.' })
   @ApiProblems(400, 401, 403)
-  async list(@CurrentCaller() caller: Caller, @Query() { limit, cursor }: PageQuery): Promise<ApiKeyPage> {
-    return toPage(await this.keys.list(caller, limit, cursor), limit, presentKey);
+  list(@CurrentCaller() caller: Caller, @Query() query: PageQuery): Promise<ApiKeyPage> {
+    return this.keys.list(caller, query);
   }
 
   /**

@@ -1,16 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import { DataSource, type Repository } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { SCOPES, type Scope } from '../common/access.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { outageLog } from '../observability/index.js';
+import { holdAccount } from './account-hold.js';
 import { ApiKey } from './api-key.entity.js';
 import { AuditTrail } from './audit-trail.js';
+import { type ApiKeyDto, presentKey } from './auth.dto.js';
 import { type Caller, accountSuspended, keyRefused } from './caller.js';
 import { Revocations } from './revocations.js';
-import { Sessions } from './sessions.js';
 import type { UserRole } from './user.entity.js';
 
 /** How long a key is believed without asking the database, should the ring of its revocation be lost, ms. */
@@ -29,9 +30,7 @@ export class ApiKeys {
   private readonly used = new Map<string, number>();
 
   constructor(
-    @InjectRepository(ApiKey) private readonly keys: Repository<ApiKey>,
     private readonly database: DataSource,
-    private readonly sessions: Sessions,
     private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
   ) {
@@ -40,7 +39,7 @@ export class ApiKeys {
 
   /**
    * @returns the key as kept, and the secret, which nobody can show again
-   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`
+   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`; `unauthorised` `ACCOUNT_GONE`
    */
   async create(
     caller: Caller,
@@ -60,7 +59,7 @@ export class ApiKeys {
     const secret = `zsk_${randomBytes(32).toString('base64url')}`;
     const id = newId();
     await this.database.transaction(async (transaction) => {
-      await transaction.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [caller.id]);
+      await holdAccount(transaction, caller.id);
       const active = await transaction
         .createQueryBuilder(ApiKey, 'key')
         .where('key.user_id = :user AND key.revoked_at IS NULL', { user: caller.id })
@@ -81,23 +80,24 @@ export class ApiKeys {
       const entry = { type: 'api_key.created', actorId: caller.id, subjectId: caller.id, address, details } as const;
       await this.audit.record(entry, transaction);
     });
-    return { key: await this.keys.findOneByOrFail({ id }), secret };
+    return { key: await this.database.getRepository(ApiKey).findOneByOrFail({ id }), secret };
   }
 
-  /** Newest first, one more than asked for; revoked ones included. */
-  list(caller: Caller, limit: number, cursor?: string): Promise<ApiKey[]> {
-    const query = this.keys
+  /** Newest first; revoked ones included. */
+  async list(caller: Caller, { limit, cursor }: PageQuery): Promise<Page<ApiKeyDto>> {
+    const keys = this.database
+      .getRepository(ApiKey)
       .createQueryBuilder('key')
       .where('key.user_id = :user', { user: caller.id })
       .orderBy('key.id', 'DESC')
       .limit(limit + 1);
-    if (cursor) query.andWhere('key.id < :cursor', { cursor });
-    return query.getMany();
+    if (cursor) keys.andWhere('key.id < :cursor', { cursor });
+    return toPage(await keys.getMany(), limit, presentKey);
   }
 
   /** Once revoked, a key stays so; again changes nothing. @throws AppError `not_found` */
   async revoke(caller: Caller, id: string, address: string): Promise<void> {
-    const key = isId(id) ? await this.keys.findOneBy({ id, userId: caller.id }) : null;
+    const key = isId(id) ? await this.database.getRepository(ApiKey).findOneBy({ id, userId: caller.id }) : null;
     if (!key) throw notFound('API key');
     await this.database.transaction(async (transaction) => {
       const [, count] = await transaction.query<[unknown, number]>(
@@ -110,7 +110,7 @@ export class ApiKeys {
       await this.audit.record(entry, transaction);
     });
     this.believed.clear();
-    await this.sessions.tell('api_key.revoked', id);
+    await this.revocations.tell('api_key.revoked', id);
   }
 
   /** @throws AppError `unauthorised` `API_KEY_INVALID`; `forbidden` `ACCOUNT_SUSPENDED` */

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, Repository } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { newId } from '../common/ids.js';
+import { type Page, toPage } from '../common/pagination.js';
 import { AuditEvent, type AuditType } from './audit-event.entity.js';
+import { type AuditEventDto, type AuditQuery, presentAuditEvent } from './auth.dto.js';
 
 export interface AuditEntry {
   type: AuditType;
@@ -13,23 +14,14 @@ export interface AuditEntry {
   details?: Record<string, unknown>;
 }
 
-export interface AuditFilter {
-  type?: AuditType;
-  user_id?: string;
-  address?: string;
-  limit: number;
-  cursor?: string;
-}
-
 /** The record of security-relevant acts. */
 @Injectable()
 export class AuditTrail {
-  constructor(@InjectRepository(AuditEvent) private readonly events: Repository<AuditEvent>) {}
+  constructor(private readonly database: DataSource) {}
 
   /** @param transaction that of the act itself, so that neither is kept without the other */
-  async record(entry: AuditEntry, transaction?: EntityManager): Promise<void> {
-    const events = transaction?.getRepository(AuditEvent) ?? this.events;
-    await events.insert({
+  async record(entry: AuditEntry, transaction: EntityManager = this.database.manager): Promise<void> {
+    await transaction.insert(AuditEvent, {
       id: newId(),
       type: entry.type,
       actorId: entry.actorId ?? null,
@@ -39,16 +31,17 @@ export class AuditTrail {
     });
   }
 
-  /** Newest first, one more than asked for. */
-  list({ type, user_id, address, limit, cursor }: AuditFilter): Promise<AuditEvent[]> {
-    const query = this.events
+  /** Newest first. */
+  async list({ type, user_id, address, limit, cursor }: AuditQuery): Promise<Page<AuditEventDto>> {
+    const events = this.database
+      .getRepository(AuditEvent)
       .createQueryBuilder('event')
       .orderBy('event.id', 'DESC')
       .limit(limit + 1);
-    if (type) query.andWhere('event.type = :type', { type });
-    if (user_id) query.andWhere('(event.subject_id = :user_id OR event.actor_id = :user_id)', { user_id });
-    if (address) query.andWhere('event.address = :address', { address });
-    if (cursor) query.andWhere('event.id < :cursor', { cursor });
-    return query.getMany();
+    if (type) events.andWhere('event.type = :type', { type });
+    if (user_id) events.andWhere('(event.subject_id = :user_id OR event.actor_id = :user_id)', { user_id });
+    if (address) events.andWhere('event.address = :address', { address });
+    if (cursor) events.andWhere('event.id < :cursor', { cursor });
+    return toPage(await events.getMany(), limit, presentAuditEvent);
   }
 }

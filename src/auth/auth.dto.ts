@@ -18,7 +18,7 @@ import {
 import { ApiProperty } from '@nestjs/swagger';
 import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
-import { PageQuery } from '../common/pagination.js';
+import { type Page, PageQuery } from '../common/pagination.js';
 import { IsPlainText, Optional } from '../common/validators.js';
 import type { ApiKey } from './api-key.entity.js';
 import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
@@ -117,7 +117,7 @@ export class AccountDto extends UserDto {
   suspended_at: string | null;
 }
 
-export class AccountPage {
+export class AccountPage implements Page<AccountDto> {
   items: AccountDto[];
   /** `cursor` of the next page. */
   @ApiId({ nullable: true })
@@ -230,7 +230,7 @@ export class NewApiKeyDto extends ApiKeyDto {
   key: string;
 }
 
-export class ApiKeyPage {
+export class ApiKeyPage implements Page<ApiKeyDto> {
   items: ApiKeyDto[];
   /** `cursor` of the next page. */
   @ApiId({ nullable: true })
@@ -279,7 +279,7 @@ export class AuditEventDto {
   details: Record<string, unknown>;
 }
 
-export class AuditPage {
+export class AuditPage implements Page<AuditEventDto> {
   items: AuditEventDto[];
   /** `cursor` of the next page. */
   @ApiId({ nullable: true })

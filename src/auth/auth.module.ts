@@ -3,17 +3,14 @@ import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import type { Environment } from '../config/index.js';
 import { FeedModule } from '../feed/index.js';
 import { ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
 import { AccountsController } from './accounts.controller.js';
 import { AccountsService } from './accounts.service.js';
-import { ApiKey } from './api-key.entity.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeys } from './api-keys.service.js';
-import { AuditEvent } from './audit-event.entity.js';
 import { AuditTrail } from './audit-trail.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
@@ -23,13 +20,10 @@ import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
 import { RequestLimits } from './request-limits.js';
 import { Revocations } from './revocations.js';
-import { Session } from './session.entity.js';
 import { Sessions } from './sessions.js';
-import { User } from './user.entity.js';
 
 @Module({
   imports: [
-    TypeOrmModule.forFeature([ApiKey, AuditEvent, Session, User]),
     FeedModule,
     ProtectionModule,
     JwtModule.registerAsync({

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { InjectRepository } from '@nestjs/typeorm';
-import { DataSource, type EntityManager, QueryFailedError, type Repository } from 'typeorm';
+import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { Environment } from '../config/index.js';
@@ -9,6 +8,7 @@ import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
 import { LoginThrottle } from './login-throttle.js';
 import { hashPassword, verifyPassword } from './password.js';
+import { Revocations } from './revocations.js';
 import { type OpenSession, Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
 
@@ -18,9 +18,9 @@ export class AuthService {
   private readonly open: boolean;
 
   constructor(
-    @InjectRepository(User) private readonly users: Repository<User>,
     private readonly database: DataSource,
     private readonly sessions: Sessions,
+    private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
     private readonly throttle: LoginThrottle,
     config: ConfigService<Environment, true>,
@@ -79,7 +79,7 @@ export class AuthService {
    */
   async login(email: string, password: string, address: string): Promise<OpenSession> {
     await this.attempt(email, address);
-    const user = await this.users.findOneBy({ email });
+    const user = await this.database.getRepository(User).findOneBy({ email });
     const matches = await verifyPassword(user?.passwordHash, password);
     if (!user || !matches) {
       await this.audit.record({ type: 'login.failed', subjectId: user?.id, address });
@@ -107,7 +107,7 @@ export class AuthService {
       const details = everywhere ? {} : { session_id: caller.sessionId };
       await this.audit.record({ type, actorId: caller.id, subjectId: caller.id, address, details }, transaction);
     });
-    await this.sessions.tell('session.revoked', caller.sessionId ?? caller.id);
+    await this.revocations.tell('session.revoked', caller.sessionId ?? caller.id);
   }
 
   /**
@@ -130,19 +130,19 @@ export class AuthService {
         transaction,
       );
     });
-    await this.sessions.tell('session.revoked', user.id);
+    await this.revocations.tell('session.revoked', user.id);
   }
 
   /** @throws AppError `unauthorised` `ACCOUNT_GONE` */
   async byId(id: string): Promise<User> {
-    const user = await this.users.findOneBy({ id });
+    const user = await this.database.getRepository(User).findOneBy({ id });
     if (!user) throw accountGone();
     return user;
   }
 
   /** The oldest account with the role `admin`, if there is any. */
   firstAdmin(): Promise<User | null> {
-    return this.users.findOne({ where: { role: 'admin' }, order: { id: 'ASC' } });
+    return this.database.getRepository(User).findOne({ where: { role: 'admin' }, order: { id: 'ASC' } });
   }
 
   private async attempt(email: string, address: string): Promise<void> {
@@ -150,7 +150,7 @@ export class AuthService {
     if (!throttled) return;
     const { limit, isFirst, retryAfter } = throttled;
     if (isFirst) {
-      const user = await this.users.findOneBy({ email });
+      const user = await this.database.getRepository(User).findOneBy({ email });
       await this.audit.record({ type: 'login.throttled', subjectId: user?.id, address, details: { limit } });
     }
     throw new AppError('exhausted', 'TOO_MANY_ATTEMPTS', `Too many attempts failed: try again in ${retryAfter} s.`, {

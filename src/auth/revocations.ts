@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Environment } from '../config/index.js';
-import { EVENT_STREAM, type EventStream } from '../feed/index.js';
+import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import { type Caller, accountSuspended, keyRefused, tokenExpired } from './caller.js';
 import type { UserRole } from './user.entity.js';
@@ -13,7 +13,8 @@ const POLL_MS = 2000;
 /** Clocks of processes and database may differ by so much, seconds. */
 const MARGIN = 120;
 
-const HEEDED = new Set<string>(['session.revoked', 'user.changed', 'api_key.revoked']);
+const TOLD = ['session.revoked', 'user.changed', 'api_key.revoked'] as const;
+const HEEDED: ReadonlySet<string> = new Set(TOLD);
 
 /**
  * What this process knows of access that was taken back, so that no request asks the database for it.
@@ -40,6 +41,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   constructor(
     private readonly database: DataSource,
     @Inject(EVENT_STREAM) private readonly stream: EventStream,
+    private readonly feed: EventLog,
     config: ConfigService<Environment, true>,
   ) {
     this.window = config.get('auth', { infer: true }).accessTokenTtl + MARGIN;
@@ -86,8 +88,14 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     return () => this.listeners.delete(listener);
   }
 
+  /** Makes a committed change known here before it is answered, and to the other processes at once. */
+  async tell(type: (typeof TOLD)[number], id: string): Promise<void> {
+    this.feed.signal(type, id);
+    await this.refresh();
+  }
+
   /** Resolves once what was committed before the call is known here. */
-  async refresh(): Promise<void> {
+  private async refresh(): Promise<void> {
     if (!this.reading) return (this.reading = this.read().finally(() => (this.reading = null)));
     // What is being read may have begun before that commit: read once more afterwards, for all who came meanwhile.
     this.again = true;

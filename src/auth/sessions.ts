@@ -4,7 +4,6 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { Environment } from '../config/index.js';
-import { EventLog } from '../feed/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { RefreshTokens } from './refresh-tokens.js';
 import { Revocations } from './revocations.js';
@@ -30,7 +29,6 @@ export class Sessions {
 
   constructor(
     private readonly database: DataSource,
-    private readonly feed: EventLog,
     private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
     config: ConfigService<Environment, true>,
@@ -83,13 +81,13 @@ export class Sessions {
       const refreshToken = this.tokens.write({ sessionId: token.sessionId, generation });
       return { user, sessionId: token.sessionId, refreshToken, expiresAt: session.expires_at };
     });
-    if (outcome === 'reused') await this.tell('session.revoked', token.sessionId);
+    if (outcome === 'reused') await this.revocations.tell('session.revoked', token.sessionId);
     if (typeof outcome === 'string') throw refused();
     return outcome;
   }
 
   /**
-   * Ends sessions of a user, in the caller's transaction; `told` makes it known once that has committed.
+   * Ends sessions of a user, in the caller's transaction; `Revocations.tell` makes it known once that has committed.
    * @param which one of them, all of them, or all but one
    */
   async end(transaction: EntityManager, userId: string, which: { only?: string; except?: string } = {}): Promise<void> {
@@ -108,12 +106,6 @@ export class Sessions {
       [ageMs, limit],
     );
     return count;
-  }
-
-  /** Makes a committed change known here before it is answered, and to the other processes at once. */
-  async tell(type: 'session.revoked' | 'user.changed' | 'api_key.revoked', id: string): Promise<void> {
-    this.feed.signal(type, id);
-    await this.revocations.refresh();
   }
 }
 

@@ -6,7 +6,7 @@ import { Sql } from './sql.js';
 
 /**
  * The connections of the hot statements. TypeORM's data source is made by the composition root, which alone knows all
- * entities and migrations; modules take their repositories from `TypeOrmModule.forFeature`.
+ * entities and migrations; modules take `DataSource` and ask it for the repositories of their own entities.
  */
 @Module({
   providers: [

@@ -32,7 +32,7 @@ export const createAdmin = (
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'EMAIL_TAKEN') throw error;
       const accounts = app.get(AccountsService);
-      const [{ id, role }] = await accounts.list({ email, limit: 1 });
+      const [{ id, role }] = (await accounts.list({ email, limit: 1 })).items;
       if (role === 'admin') return `${email} is an admin already; its password is as it was.`;
       await accounts.setRole(null, id, 'admin');
       return `${email} is an admin now; its password is as it was.`;

@@ -700,6 +700,8 @@ describe('bad input', () => {
     expect(answers.map(({ status }) => status)).toEqual(answers.map((_, index) => (index % 3 === 0 ? 401 : 202)));
     const card = { slug: 'orphan', name: 'Orphan', capabilities: [], price: 1 };
     expect((await api(server.url).post('/agents', card, { token: gone.token })).body.code).toBe('ACCOUNT_GONE');
+    const key = { name: 'orphan', scopes: ['tasks:read'] };
+    expect((await api(server.url).post('/auth/api-keys', key, { token: gone.token })).body.code).toBe('ACCOUNT_GONE');
     expect((await api(server.url).get('/auth/me', { token: gone.token })).body.code).toBe('ACCOUNT_GONE');
     await expect(login(server.url, gone)).rejects.toThrow('WRONG_CREDENTIALS');
   });
