@@ -1,9 +1,10 @@
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import type { Request } from 'express';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
+import { bodyOf, discardBody } from '../common/request-body.js';
 import type { StorageConfig } from '../config/index.js';
 import type { StagedBlob, Staging } from '../storage/index.js';
 
@@ -28,51 +29,55 @@ export interface UploadForm {
  * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also when the client breaks off
  */
 export async function readUploadForm(request: Request, staging: Staging, limits: StorageConfig): Promise<UploadForm> {
-  const contentType = request.headers['content-type'] ?? '';
-  if (!contentType.startsWith('multipart/form-data')) {
-    throw new AppError('unsupported', 'MULTIPART_EXPECTED', 'Send the form as multipart/form-data, as `curl -F` does.');
+  const parts: Parts = { fields: Object.create(null) };
+  try {
+    await feed(request, parserOf(request, parts, staging, limits), limits);
+    const deposit = takeDeposit(parts.fields);
+    if (parts.file && deposit)
+      throw malformed([{ field: DEPOSIT_FIELD, message: 'is instead of a file, not beside one' }]);
+    if (!parts.file && !deposit)
+      throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
+    return { fields: parts.fields, staged: await parts.file?.staged, deposit };
+  } catch (error) {
+    parts.file?.stream.destroy(error as Error);
+    await parts.file?.staged.then((staged) => staging.discard(staged)).catch(() => undefined);
+    throw asClientError(error);
+  } finally {
+    discardBody(request);
   }
-  if (Number(request.headers['content-length'] ?? 0) > limits.maxFormBytes) throw formTooLarge(limits);
+}
 
-  const fields: UploadForm['fields'] = Object.create(null);
-  let file: { stream: Readable; staged: Promise<StagedBlob> } | undefined;
-  const parser = openParser(contentType, limits);
+/** What has come of a body so far. */
+interface Parts {
+  fields: UploadForm['fields'];
+  file?: { stream: Readable; staged: Promise<StagedBlob> };
+}
+
+/** @returns takes a body apart into `parts`, and fails with what is wrong with it */
+function parserOf(request: Request, parts: Parts, staging: Staging, limits: StorageConfig): BusboyInstance {
+  const parser = openParser(request, limits);
   const stop = (reason: Error): void => void parser.destroy(reason);
   parser.on('field', (name, value, nameTruncated, valueTruncated) => {
     if (nameTruncated || valueTruncated) return stop(malformed([{ field: name, message: 'is too long' }]));
-    const before = fields[name];
-    fields[name] = before === undefined ? value : [before, value].flat();
+    const before = parts.fields[name];
+    parts.fields[name] = before === undefined ? value : [before, value].flat();
   });
   parser.on('file', (name, stream) => {
     // A file that ends early fails, also one that nobody reads any more: unheard, that would end the process.
     stream.on('error', () => undefined);
-    if (name !== FILE_FIELD || file) {
+    if (name !== FILE_FIELD || parts.file) {
       stream.resume();
       const message = name === FILE_FIELD ? 'must come once' : `is not a file of this form; send ${FILE_FIELD}`;
       return stop(malformed([{ field: name, message }]));
     }
     const staged = staging.stage(stream, limits.maxBinaryBytes);
     staged.catch(stop);
-    file = { stream, staged };
+    parts.file = { stream, staged };
   });
   for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const) {
     parser.on(limit, () => stop(malformed([{ field: '', message: 'the form has too many parts' }])));
   }
-
-  try {
-    await feed(request, parser, limits);
-    const deposit = takeDeposit(fields);
-    if (file && deposit) throw malformed([{ field: DEPOSIT_FIELD, message: 'is instead of a file, not beside one' }]);
-    if (!file && !deposit)
-      throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
-    return { fields, staged: await file?.staged, deposit };
-  } catch (error) {
-    request.unpipe(parser);
-    request.resume();
-    file?.stream.destroy(error as Error);
-    await file?.staged.then((staged) => staging.discard(staged)).catch(() => undefined);
-    throw asClientError(error);
-  }
+  return parser;
 }
 
 /** It says where the file is, and is no field of the card. */
@@ -83,37 +88,46 @@ function takeDeposit(fields: UploadForm['fields']): string | undefined {
   return deposit;
 }
 
-function openParser(contentType: string, limits: StorageConfig): BusboyInstance {
-  try {
-    return new Busboy({
-      headers: { 'content-type': contentType },
-      limits: {
-        fieldNameSize: 100,
-        fieldSize: 64 * 1024,
-        fields: 50,
-        files: 2,
-        parts: 60,
-        fileSize: limits.maxFormBytes,
-      },
-    });
-  } catch (error) {
-    throw asClientError(error);
+function openParser(request: Request, limits: StorageConfig): BusboyInstance {
+  const contentType = request.headers['content-type'] ?? '';
+  if (!contentType.startsWith('multipart/form-data')) {
+    throw new AppError('unsupported', 'MULTIPART_EXPECTED', 'Send the form as multipart/form-data, as `curl -F` does.');
   }
+  if (Number(request.headers['content-length'] ?? 0) > limits.maxFormBytes) throw formTooLarge(limits);
+  return new Busboy({
+    headers: { 'content-type': contentType },
+    limits: {
+      fieldNameSize: 100,
+      fieldSize: 64 * 1024,
+      fields: 50,
+      files: 2,
+      parts: 60,
+      fileSize: limits.maxFormBytes,
+    },
+  });
 }
 
-/** A pipeline would destroy the request when the parser fails, and the connection with it. */
+/**
+ * The parser is no part of the pipeline: it may say that it has finished before its body has ended, and the pipeline would wait for
+ * an end that nobody reads on to.
+ */
 async function feed(request: Request, parser: BusboyInstance, limits: StorageConfig): Promise<void> {
-  let bytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    // Bodies of unknown length end where the form's limit is.
-    if (bytes > limits.maxFormBytes) parser.destroy(formTooLarge(limits));
+  const body = pipeline(bodyOf(request), atMost(limits), (error) => {
+    if (error) parser.destroy(error);
   });
-  request.on('error', (error) => parser.destroy(error));
-  request.pipe(parser);
-  // The client may have left while it was found out who it is, and that is not told again.
-  if (request.destroyed && !request.complete) parser.destroy(new Error('it ended before it was whole'));
-  await finished(parser);
+  await finished(body.pipe(parser));
+}
+
+/** Bodies of unknown length end where the form's limit is. */
+function atMost(limits: StorageConfig): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > limits.maxFormBytes) return done(formTooLarge(limits));
+      done(null, chunk);
+    },
+  });
 }
 
 const formTooLarge = (limits: StorageConfig): AppError =>
