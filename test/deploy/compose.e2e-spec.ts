@@ -37,7 +37,7 @@ interface Service {
   cap_drop?: string[];
   cap_add?: string[];
   security_opt?: string[];
-  healthcheck?: object;
+  healthcheck?: { test: string[] };
 }
 
 /** No container engine runs in these tests: they hold the files against the code, and nothing more. */
@@ -77,6 +77,22 @@ describe('the compose file', () => {
       expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
       if (environment!.ROLES !== 'worker') continue; // the image asks an API by itself
       expect(JSON.stringify(healthcheck)).toContain(`127.0.0.1:${environment!.METRICS_PORT}/health/live`);
+    }
+  });
+
+  it('asks how a process is by commands that are words, and scripts that Node.js can read', () => {
+    const asked = Object.entries(services).flatMap(([name, { healthcheck }]) =>
+      healthcheck ? [{ name, test: healthcheck.test }] : [],
+    );
+    expect(asked.map(({ name }) => name)).toEqual(expect.arrayContaining(['worker-1', 'worker-2', 'postgres']));
+    for (const { name, test } of asked) {
+      expect([name, test]).toEqual([name, test.map(() => expect.any(String))]);
+      if (test[1] !== 'node') continue;
+      const { status, stderr } = spawnSync(process.execPath, ['--check', '-'], {
+        input: test.at(-1),
+        encoding: 'utf8',
+      });
+      expect([name, status, stderr]).toEqual([name, 0, '']);
     }
   });
 
