@@ -21,12 +21,15 @@ const file = (path: string): Promise<string> => readFile(deployed(path), 'utf8')
 
 const AGENT_CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 
+const OUR_IMAGE = 'zerostate';
+
 /** What docs/security.md asks for. */
 const WALL_POWERS = ['SETUID', 'SETGID', 'SETPCAP', 'KILL', 'SYS_ADMIN'];
 
 interface Service {
   image?: string;
-  build?: { dockerfile: string };
+  build?: { context: string; dockerfile: string };
+  pull_policy?: string;
   environment?: Record<string, string>;
   depends_on?: string[] | Record<string, unknown>;
   ports?: string[];
@@ -50,10 +53,18 @@ describe('the compose file', () => {
     secrets = [...(await file('.env.example')).matchAll(/^(\w+)=/gm)].map(([, name]) => name);
   });
 
-  const ours = (): [string, Service][] => Object.entries(services).filter(([, { build }]) => build);
+  const ours = (): [string, Service][] => Object.entries(services).filter(([, { image }]) => image === OUR_IMAGE);
 
   it('runs two API and two worker processes', () => {
     expect(ours().map(([, { environment }]) => environment!.ROLES)).toEqual(['api', 'api', 'worker', 'worker']);
+  });
+
+  it('builds their image once, and looks for it in no registry', () => {
+    const [[, builder], ...others] = ours();
+    expect([builder.build, builder.pull_policy]).toEqual([{ context: '..', dockerfile: 'deploy/Dockerfile' }, 'build']);
+    for (const [name, { build, pull_policy }] of others) {
+      expect([name, build, pull_policy]).toEqual([name, undefined, 'never']);
+    }
   });
 
   it('names only variables that the server knows, with values that it takes', () => {
@@ -155,9 +166,10 @@ describe('the compose file', () => {
   });
 
   it('names a release of each image', () => {
-    const images = Object.entries(services).flatMap(([, { image, build }]) => (build ? [] : (image as string)));
-    expect(images.length).toBeGreaterThan(7);
-    expect(images.filter((image) => !/:(RELEASE\.)?v?\d/.test(image))).toEqual([]);
+    const images = Object.values(services).map(({ image }) => image as string);
+    const others = images.filter((image) => image !== OUR_IMAGE);
+    expect(others.length).toBeGreaterThan(7);
+    expect(others.filter((image) => !/:(RELEASE\.)?v?\d/.test(image))).toEqual([]);
   });
 
   it('gives a process that stops time to be seen as not ready, and a start time to migrate', async () => {
