@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
 import { EventLog } from '../feed/index.js';
-import { TaskDocuments, TaskStore } from '../tasks/index.js';
+import { Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
@@ -15,8 +15,8 @@ const SESSIONS_MS = 30 * 86_400_000;
 const RETENTION_LOCK = 7305449121;
 
 /**
- * Deletes tasks, documents, events and logins whose time is over, in batches, one process at a time. Statistics keep what they have counted:
- * no event goes before every projection has seen it.
+ * Deletes tasks, documents, events, idempotency keys and logins whose time is over, in batches, one process at a time. Statistics
+ * keep what they have counted: no event goes before every projection has seen it.
  */
 @Injectable()
 export class Retention {
@@ -27,6 +27,7 @@ export class Retention {
   constructor(
     private readonly database: DataSource,
     private readonly store: TaskStore,
+    private readonly submissions: Submissions,
     private readonly documents: TaskDocuments,
     private readonly events: EventLog,
     private readonly sessions: Sessions,
@@ -36,7 +37,7 @@ export class Retention {
     this.recurring = new Recurring(
       (signal) => this.deleteOld(signal),
       this.config.retentionIntervalMs,
-      ({ message }) => this.logger.warn(`old tasks and events stay for now: ${message}`),
+      ({ message }) => this.logger.warn(`what is old stays for now: ${message}`),
     );
   }
 
@@ -56,15 +57,16 @@ export class Retention {
       ]);
       if (!mine) return;
       const all = (deleteBatch: () => Promise<number>): Promise<number> => inBatches(deleteBatch, signal);
-      const { taskRetentionMs, eventRetentionMs } = this.config;
+      const { taskRetentionMs, eventRetentionMs, idempotencyTtlMs } = this.config;
       const tasks = taskRetentionMs > 0 ? await all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
       // After the tasks that referred to them.
       const documents = await all(() => this.documents.deleteUnused(BATCH));
       const events = eventRetentionMs > 0 ? await all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
+      const keys = await all(() => this.submissions.forgetKeys(idempotencyTtlMs, BATCH));
       const logins = await all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
-      if (tasks + documents + events + logins === 0) return;
+      if (tasks + documents + events + keys + logins === 0) return;
       this.logger.log(
-        `deleted ${tasks} tasks, ${documents} documents, ${events} events and ${logins} logins whose time was over`,
+        `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys and ${logins} logins whose time was over`,
       );
     });
   }

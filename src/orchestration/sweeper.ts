@@ -5,7 +5,7 @@ import { Presence } from '../database/index.js';
 import type { Environment } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
-import { DEADLINE_EXCEEDED, TaskEntries, TaskLookup, TaskService, TaskStore, WaitingLine } from '../tasks/index.js';
+import { DEADLINE_EXCEEDED, TaskEntries, TaskLookup, TaskStore, WaitingLine } from '../tasks/index.js';
 
 /** A task younger than this may still be on its way into the queue, ms. */
 const GRACE_MS = 5_000;
@@ -26,7 +26,6 @@ export class Sweeper {
   private lookedAt = NIL;
 
   constructor(
-    private readonly tasks: TaskService,
     private readonly store: TaskStore,
     private readonly entries: TaskEntries,
     private readonly lookup: TaskLookup,
@@ -54,7 +53,6 @@ export class Sweeper {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
-    await this.tasks.forgetKeys(MAX_PER_SWEEP);
     const risen = await this.line.age(MAX_PER_SWEEP);
     if (risen.length > 0) await this.queue.reprioritise(risen);
     sweeperFinds.inc({ kind: 'risen' }, risen.length);

@@ -3,10 +3,40 @@ import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
 import { hasInfinity, isDeeperThan } from '../common/json.js';
 import { parseAmount } from '../common/money.js';
-import { assertWithin, type GeoConfig, mostPerRun, type SandboxConfig, type TaskConfig } from '../config/index.js';
+import {
+  assertWithin,
+  type AuctionWeights,
+  type GeoConfig,
+  mostPerRun,
+  type SandboxConfig,
+  type TaskConfig,
+} from '../config/index.js';
+import type { TaskPriority } from '../queue/index.js';
 import type { SubmitTaskDto } from './task.dto.js';
-import type { Task } from './task.entity.js';
-import type { NewTask } from './task-store.js';
+import type { Task, TaskLimits } from './task.entity.js';
+
+export interface NewTask {
+  id: string;
+  userId: string;
+  priority: TaskPriority;
+  description: string | null;
+  requiredCapabilities: string[];
+  budgetMicro: bigint;
+  /** JSON text; null: `inputRef` is there instead. */
+  inputText: string | null;
+  /** SHA-256 of a document of the user's. */
+  inputRef: string | null;
+  resultByRef: boolean;
+  weights: AuctionWeights | null;
+  limits: TaskLimits | null;
+  region: string | null;
+  regionRequired: boolean;
+  timeoutMs: number;
+  runAt: Date | null;
+  deadline: Date | null;
+  /** Waits outside the queue for its submitter's earlier ones. */
+  held: boolean;
+}
 
 /**
  * A task as it will be stored, from what its submitter sent: the rules that need the configuration or the clock.

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QueueConfig } from '../config/index.js';
-import type { NewTask } from './task-store.js';
+import type { NewTask } from './new-task.js';
 import { TaskLookup } from './task-lookup.js';
 
 /** An older count is renewed beside the submissions, ms. */

@@ -9,7 +9,7 @@ import type { Environment, StorageConfig, TaskConfig } from '../config/index.js'
 import { BLOB_STORE, type BlobHolder, BlobLedger, type BlobStore, Staging } from '../storage/index.js';
 import { TaskDocument } from './task-document.entity.js';
 import type { Task } from './task.entity.js';
-import type { NewTask } from './task-store.js';
+import type { NewTask } from './new-task.js';
 
 /** What a document needs to be read again. */
 export type StoredDocument = Pick<TaskDocument, 'sha256' | 'size' | 'storageRef'>;

@@ -98,16 +98,6 @@ export class TaskLookup {
     return row?.outcome ?? null;
   }
 
-  /** What a submission with this key has become, if there was one in the last `ttlMs`. */
-  async submission(userId: string, key: string, ttlMs: number): Promise<EarlierSubmission | null> {
-    const [row] = await this.sql.query<{ fingerprint: string; task_ids: string[] }>('task-by-key', BY_KEY, [
-      userId,
-      key,
-      ttlMs,
-    ]);
-    return row ? { fingerprint: row.fingerprint, taskIds: row.task_ids } : null;
-  }
-
   /**
    * Tasks whose row says there is work but whose entry may be lost: queued for longer than `graceMs`, or held by a
    * worker that has died or whose lease has run out; the oldest first.
@@ -128,11 +118,6 @@ export interface FailedFilter {
   until: Date;
   errorCode?: string;
   userId?: string;
-}
-
-export interface EarlierSubmission {
-  fingerprint: string;
-  taskIds: string[];
 }
 
 /** Outcome of an attempt whose worker died. */
@@ -334,11 +319,6 @@ const failedParameters = ({ since, until, errorCode, userId }: FailedFilter): un
   errorCode ?? null,
   userId ?? null,
 ];
-
-const BY_KEY = `
-  SELECT fingerprint, task_ids
-    FROM idempotency_keys
-   WHERE user_id = $1 AND key = $2 AND created_at >= now() - $3 * interval '1 millisecond'`;
 
 const ABANDONED = `
   SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms

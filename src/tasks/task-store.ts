@@ -1,38 +1,29 @@
 import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
 import { sampledTraceparent } from '../common/work-context.js';
-import type { AuctionWeights } from '../config/index.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
-import type { TaskPriority } from '../queue/index.js';
-import { taskChanges, tasksSubmitted } from './metrics.js';
+import { taskChanges } from './metrics.js';
 import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
-import type { TaskLimits } from './task.entity.js';
+import { asText, BATCH, highest } from './task-batch.js';
 import { type TaskStatus, statesBefore } from './task-state.js';
 
 /**
- * The hot writes: submissions and changes of state. Each is one SQL statement that changes the task, its attempt, its
- * scoreboard and its event together, shared by all tasks that change at the same moment (see `MicroBatcher`), and
- * announced after the commit.
+ * The changes of state. Each is one SQL statement that changes the task, its attempt, its scoreboard and its event
+ * together, shared by all tasks that change at the same moment (see `MicroBatcher`), and announced after the commit.
  *
  * `transition` is the only writer of a task's status. It is guarded: it names the states it may leave (from the
  * transition table) and the attempt it speaks for, so a late or duplicate worker changes nothing and is told so.
  */
 @Injectable()
 export class TaskStore {
-  private readonly submissions: MicroBatcher<Submission, SubmissionOutcome>;
   private readonly transitions: MicroBatcher<TracedChange, ChangeOutcome>;
 
   constructor(
     private readonly sql: Sql,
     private readonly events: EventLog,
   ) {
-    this.submissions = new MicroBatcher((submissions) => this.insert(submissions), {
-      ...BATCH,
-      keyOf: ({ tasks, key }) => key && `${tasks[0].userId} ${key.key}`,
-      bytesOf: ({ tasks }) => tasks.reduce((bytes, task) => bytes + MEMBERS_BYTES + (task.inputText?.length ?? 0), 0),
-    });
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
       keyOf: ({ change }) => change.taskId,
@@ -46,16 +37,6 @@ export class TaskStore {
    */
   async meterLate(taskId: string, attempt: number, metering: AttemptMetering): Promise<void> {
     await this.sql.query('task-meter', METER_LATE, [taskId, attempt, JSON.stringify(metering)]);
-  }
-
-  /** Writes all tasks of the submission, the `task.queued` of each and the submission's key, or nothing at all. */
-  submit(submission: Submission): Promise<SubmissionOutcome> {
-    return this.submissions.add(submission);
-  }
-
-  /** Deletes up to `limit` keys older than `ttlMs`. */
-  async forgetKeys(ttlMs: number, limit: number): Promise<void> {
-    await this.sql.query('task-forget-keys', FORGET_KEYS, [ttlMs, limit]);
   }
 
   /**
@@ -95,26 +76,8 @@ export class TaskStore {
   }
 
   /** Resolves when every change handed in so far is written. */
-  async drain(): Promise<void> {
-    await Promise.all([this.submissions.drain(), this.transitions.drain()]);
-  }
-
-  private async insert(submissions: Submission[]): Promise<SubmissionOutcome[]> {
-    const rows = await this.sql.query<SubmittedRow>('task-submit', SUBMIT, [
-      JSON.stringify(submissions.flatMap(({ key }, number) => (key ? [toKeyRow(submissions[number], number)] : []))),
-      JSON.stringify(
-        submissions.flatMap((submission, number) =>
-          submission.tasks.map((task) => toTaskRow(task, number, submission)),
-        ),
-      ),
-    ]);
-    const written = rows.filter(({ seq }) => seq !== null);
-    if (written.length > 0) this.events.announce({ seq: highest(written), signals: [] });
-    for (const { submission } of written) {
-      for (const { priority } of submissions[submission].tasks) tasksSubmitted.inc({ priority });
-    }
-    const outcomes = new Map(rows.map((row) => [row.submission, toOutcome(row)]));
-    return submissions.map((_, number) => outcomes.get(number) ?? { end: 'account_gone' });
+  drain(): Promise<void> {
+    return this.transitions.drain();
   }
 
   private async change(handed: TracedChange[]): Promise<ChangeOutcome[]> {
@@ -139,50 +102,6 @@ export class TaskStore {
     }
     return changes.map(({ taskId }) => outcomes.get(taskId) ?? 'moved_on');
   }
-}
-
-/** What is written whole or not at all: one task, or a batch of one user's. */
-export interface Submission {
-  /** At least one, all of one user. */
-  tasks: NewTask[];
-  /** By which its repetition is recognised. */
-  key?: SubmissionKey;
-  /** Of what submits it. */
-  traceparent?: string;
-}
-
-export interface SubmissionKey {
-  key: string;
-  /** SHA-256 of the request, hexadecimal. */
-  fingerprint: string;
-  /** For how long, ms. */
-  ttlMs: number;
-}
-
-/** Of the last two nothing was written. */
-export type SubmissionOutcome = { end: 'stored'; createdAt: Date } | { end: 'repeated' } | { end: 'account_gone' };
-
-export interface NewTask {
-  id: string;
-  userId: string;
-  priority: TaskPriority;
-  description: string | null;
-  requiredCapabilities: string[];
-  budgetMicro: bigint;
-  /** JSON text; null: `inputRef` is there instead. */
-  inputText: string | null;
-  /** SHA-256 of a document of the user's. */
-  inputRef: string | null;
-  resultByRef: boolean;
-  weights: AuctionWeights | null;
-  limits: TaskLimits | null;
-  region: string | null;
-  regionRequired: boolean;
-  timeoutMs: number;
-  runAt: Date | null;
-  deadline: Date | null;
-  /** Waits outside the queue for its submitter's earlier ones. */
-  held: boolean;
 }
 
 /** A change of one task's state with everything that is written together with it. */
@@ -260,132 +179,10 @@ export const DEADLINE_EXCEEDED: TaskError = {
   message: 'The deadline passed before the task was done.',
 };
 
-/** What a task takes beside its input, roughly. */
-const MEMBERS_BYTES = 500;
-const BATCH = { maxItems: 200, maxBytes: 8 * 1024 * 1024 };
-
-const highest = (rows: { seq: string | null }[]): number =>
-  rows.reduce((max, row) => Math.max(max, Number(row.seq)), 0);
-
-/**
- * Documents from outside travel as text inside the batch and are cast to `json` one by one. As nested JSON they would be
- * decoded with the whole batch, where one task's `\u0000` or lone surrogate fails everybody's.
- */
-const asText = (document: object | null | undefined): string | null => (document ? JSON.stringify(document) : null);
-
-interface SubmittedRow {
-  /** Place in the batch. */
-  submission: number;
-  created_at: Date | null;
-  /** Null when its key has been used. */
-  seq: string | null;
-}
-
-const toOutcome = ({ created_at }: SubmittedRow): SubmissionOutcome =>
-  created_at ? { end: 'stored', createdAt: created_at } : { end: 'repeated' };
-
-const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
-  submission,
-  user_id: tasks[0].userId,
-  key: key?.key,
-  fingerprint: key?.fingerprint,
-  ttl_ms: key?.ttlMs,
-  task_ids: tasks.map(({ id }) => id),
-});
-
-const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Submission) => ({
-  submission,
-  traceparent: traceparent ?? null,
-  keyed: key !== undefined,
-  id: task.id,
-  user_id: task.userId,
-  priority: task.priority,
-  description: task.description,
-  required_capabilities: task.requiredCapabilities,
-  budget_micro: task.budgetMicro.toString(),
-  input: task.inputText,
-  input_ref: task.inputRef,
-  result_by_ref: task.resultByRef,
-  weights: asText(task.weights),
-  limits: asText(task.limits),
-  region: task.region,
-  region_required: task.regionRequired,
-  timeout_ms: task.timeoutMs,
-  held: task.held,
-  run_at: task.runAt?.toISOString() ?? null,
-  deadline: task.deadline?.toISOString() ?? null,
-});
-
-/**
- * A key is claimed by its unique index: of two submissions at the same moment, in whatever processes, the second waits
- * for the first's commit and finds the key taken. Keys past their time are claimed anew.
- */
-const SUBMIT = `
-  WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
-  new_key AS MATERIALIZED (
-    SELECT new_key.*
-      FROM feed, json_to_recordset($1::json)
-        AS new_key(submission int, user_id uuid, key text, fingerprint text, ttl_ms bigint, task_ids uuid[])
-     WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id)
-  ),
-  claimed AS (
-    INSERT INTO idempotency_keys AS held (user_id, key, fingerprint, task_ids)
-    SELECT user_id, key, fingerprint, task_ids FROM new_key
-    ON CONFLICT (user_id, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, task_ids = excluded.task_ids, created_at = now()
-      WHERE held.created_at < now() - (
-        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = held.user_id AND new_key.key = held.key
-      ) * interval '1 millisecond'
-    RETURNING user_id, key
-  ),
-  claim AS MATERIALIZED (SELECT submission FROM new_key JOIN claimed USING (user_id, key)),
-  new_task AS MATERIALIZED (
-    SELECT new_task.*
-      FROM feed, json_to_recordset($2::json)
-        AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
-                    required_capabilities text[], budget_micro bigint, input text, input_ref text, result_by_ref boolean,
-                    weights text, limits text,
-                    region text, region_required boolean, timeout_ms int, traceparent text,
-                    held boolean, run_at timestamptz, deadline timestamptz)
-     -- The foreign key would refuse the whole batch.
-     WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
-       AND (NOT keyed OR submission IN (SELECT submission FROM claim))
-  ),
-  task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, input_ref,
-                       result_by_ref, weights, limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
-    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, input_ref,
-           result_by_ref, weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
-      FROM new_task
-    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
-  ),
-  event AS (
-    INSERT INTO task_events (type, task_id, user_id, data, traceparent)
-    SELECT 'task.queued', id, user_id,
-           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities),
-           CASE WHEN traceparent LIKE '%-01' THEN traceparent END
-      FROM task
-    RETURNING seq
-  )
-  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq FROM task JOIN new_task USING (id)
-  UNION ALL
-  SELECT submission, NULL, NULL FROM new_key WHERE submission NOT IN (SELECT submission FROM claim)`;
-
 const METER_LATE = `
   UPDATE task_attempts
      SET metering = $3
    WHERE task_id = $1 AND ordinal = $2 AND ended_at IS NOT NULL AND metering IS NULL`;
-
-const FORGET_KEYS = `
-  DELETE FROM idempotency_keys
-   WHERE (user_id, key) IN (
-     SELECT user_id, key
-       FROM idempotency_keys
-      WHERE created_at < now() - $1 * interval '1 millisecond'
-      ORDER BY created_at
-      LIMIT $2
-      FOR UPDATE SKIP LOCKED
-   )`;
 
 /** Tasks that have ended neither change nor are referred to, but for a retry, which locks its row. */
 const DELETE_OLD = `

@@ -27,13 +27,13 @@ import {
   type TaskSummaryDto,
 } from './task.dto.js';
 import { Task } from './task.entity.js';
-import { asStored, toNewTask } from './new-task.js';
+import { asStored, type NewTask, toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
+import { type SubmissionKey, Submissions } from './submissions.js';
 import { TaskEntries } from './task-entries.js';
-import { TaskLookup } from './task-lookup.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
 import { isTerminal } from './task-state.js';
-import { type NewTask, type SubmissionKey, TaskStore } from './task-store.js';
+import { TaskStore } from './task-store.js';
 import { TaskWaiter, type Watch } from './task-waiter.js';
 
 /** What a submitter may do with tasks. */
@@ -46,7 +46,7 @@ export class TaskService {
   constructor(
     private readonly database: DataSource,
     private readonly store: TaskStore,
-    private readonly lookup: TaskLookup,
+    private readonly submissions: Submissions,
     private readonly reader: TaskReader,
     private readonly bound: QueueBound,
     private readonly waiter: TaskWaiter,
@@ -232,11 +232,6 @@ export class TaskService {
     return this.get(caller, id);
   }
 
-  /** Deletes up to `limit` idempotency keys whose time is over. */
-  forgetKeys(limit: number): Promise<void> {
-    return this.store.forgetKeys(this.limits.idempotencyTtlMs, limit);
-  }
-
   private async read(caller: Caller, id: string): Promise<TaskWithAttempts> {
     const read = isId(id) ? await this.reader.read(id.toLowerCase()) : null;
     if (!read || !owns(caller, read.task.userId)) throw notFound('task');
@@ -258,7 +253,7 @@ export class TaskService {
       const documents = await this.documents.namedBy(tasks, placeOf);
       const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
         this.bound.submit(tasks, async (placed) => ({
-          outcome: await this.store.submit({ tasks: placed, key, traceparent: traceparent() }),
+          outcome: await this.submissions.submit({ tasks: placed, key, traceparent: traceparent() }),
           placed,
         })),
       );
@@ -270,13 +265,13 @@ export class TaskService {
     } catch (error) {
       // What was accepted before the queue was full, a quota was used up or an input was gone, stays accepted.
       if (!key || !(error instanceof AppError)) throw error;
-      if (!(await this.lookup.submission(tasks[0].userId, key.key, ttlMs))) throw error;
+      if (!(await this.submissions.earlier(tasks[0].userId, key.key, ttlMs))) throw error;
     }
     return this.earlier(tasks[0].userId, key as SubmissionKey);
   }
 
   private async earlier(userId: string, { key, fingerprint, ttlMs }: SubmissionKey): Promise<Stored> {
-    const earlier = await this.lookup.submission(userId, key, ttlMs);
+    const earlier = await this.submissions.earlier(userId, key, ttlMs);
     // It ran out between the two statements.
     if (!earlier) throw new AppError('conflict', 'IDEMPOTENCY_KEY_EXPIRED', 'The key has just run out: send it again.');
     if (earlier.fingerprint === fingerprint)

@@ -9,6 +9,7 @@ import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
+import { Submissions } from './submissions.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskEntries } from './task-entries.js';
 import { TaskLookup } from './task-lookup.js';
@@ -25,6 +26,7 @@ import { WaitingLine } from './waiting-line.js';
   providers: [
     QueueAdmin,
     QueueBound,
+    Submissions,
     TaskDocuments,
     TaskEntries,
     TaskService,
@@ -34,12 +36,13 @@ import { WaitingLine } from './waiting-line.js';
     TaskWaiter,
     WaitingLine,
   ],
-  exports: [TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
+  exports: [Submissions, TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule implements BeforeApplicationShutdown {
   constructor(
     @Inject(TASK_QUEUE) queue: TaskQueue,
     lookup: TaskLookup,
+    private readonly submissions: Submissions,
     private readonly store: TaskStore,
     private readonly entries: TaskEntries,
   ) {
@@ -48,7 +51,7 @@ export class TasksModule implements BeforeApplicationShutdown {
 
   /** Finishes the writes under way, so that a stop loses nothing that was answered. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.store.drain();
+    await Promise.all([this.submissions.drain(), this.store.drain()]);
     await this.entries.drain();
   }
 }

@@ -13,6 +13,7 @@ import {
   type NewFeedEvent,
   Projector,
 } from '../../src/feed/index.js';
+import { Submissions } from '../../src/tasks/submissions.js';
 import { TaskStore } from '../../src/tasks/task-store.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
@@ -161,6 +162,7 @@ const SILENT: EventStream = {
 interface Process {
   sql: Sql;
   log: EventLog;
+  submissions: Submissions;
   store: TaskStore;
   database: DataSource;
   projector: Projector;
@@ -175,6 +177,7 @@ async function openProcess(url: string): Promise<Process> {
   return {
     sql,
     log,
+    submissions: new Submissions(sql, log),
     store: new TaskStore(sql, log),
     database,
     projector: new Projector(database, log),
@@ -193,7 +196,7 @@ const event = (taskId: string, data: Record<string, unknown>): NewFeedEvent => (
   data,
 });
 
-async function submitAndCancel({ store }: Process, userId: string): Promise<boolean[]> {
+async function submitAndCancel({ submissions, store }: Process, userId: string): Promise<boolean[]> {
   for (let round = 0; round < ROUNDS; round++) {
     const id = newId();
     const requiredCapabilities: string[] = [];
@@ -210,7 +213,7 @@ async function submitAndCancel({ store }: Process, userId: string): Promise<bool
       held: false,
       deadline: null,
     } as const;
-    await store.submit({
+    await submissions.submit({
       tasks: [{ id, userId, requiredCapabilities, inputText: '{}', inputRef: null, resultByRef: false, ...rest }],
     });
     await store.transition({ taskId: id, to: 'cancelled', event: { type: 'task.cancelled', data: {} } });

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId } from '../../src/common/ids.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream, type FeedNotice } from '../../src/feed/index.js';
-import { type NewTask, type TaskChange, TaskStore } from '../../src/tasks/task-store.js';
+import type { NewTask } from '../../src/tasks/new-task.js';
+import { Submissions } from '../../src/tasks/submissions.js';
+import { type TaskChange, TaskStore } from '../../src/tasks/task-store.js';
 import { isTerminal, TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 
@@ -111,7 +113,7 @@ describe('the store of tasks', () => {
     it('writes the first of many at the same moment, from whatever process, and nothing of the others', async () => {
       const submissions = Array.from({ length: 20 }, () => keyed('raced', undefined, 3));
       const outcomes = await Promise.all(
-        submissions.map((submission, index) => (index % 2 ? worker : otherWorker).store.submit(submission)),
+        submissions.map((submission, index) => (index % 2 ? worker : otherWorker).submissions.submit(submission)),
       );
       const stored = submissions.filter((_, index) => outcomes[index].end === 'stored');
       expect(stored).toHaveLength(1);
@@ -127,24 +129,24 @@ describe('the store of tasks', () => {
 
     it('takes a key whose time is over for a new one', async () => {
       const again = keyed('old');
-      expect((await worker.store.submit(keyed('old'))).end).toBe('stored');
-      expect((await worker.store.submit(again)).end).toBe('repeated');
+      expect((await worker.submissions.submit(keyed('old'))).end).toBe('stored');
+      expect((await worker.submissions.submit(again)).end).toBe('repeated');
       await sql.query(
         'age',
         `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'old'`,
         [],
       );
-      expect((await worker.store.submit(again)).end).toBe('stored');
+      expect((await worker.submissions.submit(again)).end).toBe('stored');
     });
 
     it('forgets keys whose time is over, and only those', async () => {
-      await Promise.all(['over', 'current'].map((key) => worker.store.submit(keyed(key))));
+      await Promise.all(['over', 'current'].map((key) => worker.submissions.submit(keyed(key))));
       await sql.query(
         'past',
         `UPDATE idempotency_keys SET created_at = now() - interval '2 minutes' WHERE key = 'over'`,
         [],
       );
-      await worker.store.forgetKeys(60_000, 1000);
+      expect(await worker.submissions.forgetKeys(60_000, 1000)).toBe(1);
       const rows = await sql.query<Row>(
         'left',
         `SELECT key FROM idempotency_keys WHERE key IN ('over', 'current')`,
@@ -160,7 +162,7 @@ describe('the store of tasks', () => {
       ]);
       const [mine, theirs] = [keyed('same'), keyed('same')];
       theirs.tasks[0].userId = otherUser;
-      const outcomes = await Promise.all([mine, theirs].map((submission) => worker.store.submit(submission)));
+      const outcomes = await Promise.all([mine, theirs].map((submission) => worker.submissions.submit(submission)));
       expect(outcomes.map(({ end }) => end)).toEqual(['stored', 'stored']);
     });
   });
@@ -480,8 +482,11 @@ describe('the store of tasks', () => {
     it('has written everything that was handed in when it has drained', async () => {
       const tasks = Array.from({ length: 300 }, () => newTask());
       for (const task of tasks) void submitted(task);
-      await worker.store.drain();
+      await worker.submissions.drain();
       expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'queued'));
+      for (const { id } of tasks) void worker.store.transition(change(id, 'cancelled'));
+      await worker.store.drain();
+      expect(await statusesOf(tasks)).toEqual(tasks.map(() => 'cancelled'));
     });
   });
 
@@ -508,7 +513,7 @@ describe('the store of tasks', () => {
 
   /** @returns when it was created; null when it was not */
   async function submitted(task: NewTask): Promise<Date | null> {
-    const outcome = await worker.store.submit({ tasks: [task] });
+    const outcome = await worker.submissions.submit({ tasks: [task] });
     return outcome.end === 'stored' ? outcome.createdAt : null;
   }
 
@@ -598,6 +603,7 @@ const fullChange = (taskId: string, to: TaskStatus): TaskChange => ({
 });
 
 interface Process {
+  submissions: Submissions;
   store: TaskStore;
   notices: FeedNotice[];
   /** The highest `seq` it has rung for. */
@@ -615,8 +621,10 @@ function openProcess(url: string): Process {
     ready: async () => undefined,
     close: async () => undefined,
   };
+  const log = new EventLog(sql, stream);
   return {
-    store: new TaskStore(sql, new EventLog(sql, stream)),
+    submissions: new Submissions(sql, log),
+    store: new TaskStore(sql, log),
     notices,
     rung: () => Math.max(...notices.map(({ seq }) => seq)),
     close: () => sql.close(),

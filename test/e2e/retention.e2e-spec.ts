@@ -25,7 +25,11 @@ describe('retention', () => {
     user = await registerUser(server.url);
     agentId = await publish(server.url, user.token, 'good', await good(), { capabilities: ['good'] });
     await publish(server.url, user.token, 'endless', await endless(), { capabilities: ['endless'] });
-    for (let n = 0; n < 3; n++) ended.push(await submit(server.url, user.token, 'good'));
+    for (const key of ['old', 'current', 'another']) {
+      const task = { required_capabilities: ['good'], budget: 10, input: {} };
+      const options = { token: user.token, headers: { 'idempotency-key': key } };
+      ended.push(expectStatus(await api(server.url).post('/tasks', task, options), 202).body.id);
+    }
     for (const id of ended) await waitForTask(server.url, user.token, id, 'completed');
     running = await submit(server.url, user.token, 'endless', { timeout_ms: 300_000 });
     await waitForTask(server.url, user.token, running, 'running');
@@ -50,7 +54,7 @@ describe('retention', () => {
     socket.close();
   });
 
-  it('deletes ended tasks and old events, in one process of several, and nothing that is under way', async () => {
+  it('deletes ended tasks, old events, logins and keys, in one process of several, and nothing that is under way', async () => {
     const old = await registerUser(server.url);
     await ask(
       database.url,
@@ -59,6 +63,11 @@ describe('retention', () => {
       [old.email],
     );
     const logins = await one('SELECT count(*) AS value FROM sessions WHERE revoked_at IS NULL');
+    await ask(
+      database.url,
+      `UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'`,
+      [],
+    );
     const last = await one('SELECT max(seq) AS value FROM task_events');
     const before = await statistics();
     expect(before).toMatchObject({ cpu_p80_ms: expect.any(Number), memory_p80_bytes: expect.any(Number) });
@@ -74,6 +83,9 @@ describe('retention', () => {
     const ofOld = 'SELECT count(*) AS value FROM sessions WHERE revoked_at IS NOT NULL';
     await until('the old logins are gone', async () => (await one(ofOld)) === 0);
     expect(await one('SELECT count(*) AS value FROM sessions')).toBe(logins);
+    const ofKeys = `SELECT count(*) AS value FROM idempotency_keys WHERE key = 'old'`;
+    await until('the old key is gone', async () => (await one(ofKeys)) === 0);
+    expect(await one('SELECT count(*) AS value FROM idempotency_keys')).toBe(2);
     await Promise.all(cleaners.map((cleaner) => cleaner.stop()));
     for (const table of ['task_attempts', 'auctions']) {
       expect(await one(`SELECT count(*) AS value FROM ${table}`)).toBe(1);
