@@ -81,22 +81,17 @@ export class AuthService {
     await this.attempt(email, address);
     const user = await this.database.getRepository(User).findOneBy({ email });
     const matches = await verifyPassword(user?.passwordHash, password);
-    if (!user || !matches) {
+    const outcome = user && matches ? await this.openSession(user, address) : 'wrong';
+    if (outcome === 'wrong') {
       await this.audit.record({ type: 'login.failed', subjectId: user?.id, address });
       throw wrongCredentials();
     }
     await this.throttle.succeeded(email, address);
-    if (user.suspendedAt) {
-      await this.audit.record({ type: 'login.failed', subjectId: user.id, address, details: { reason: 'suspended' } });
+    if (outcome === 'suspended') {
+      await this.audit.record({ type: 'login.failed', subjectId: user?.id, address, details: { reason: 'suspended' } });
       throw accountSuspended();
     }
-    return this.database.transaction(async (transaction) => {
-      const session = await this.sessions.open(user, transaction);
-      const details = { session_id: session.sessionId };
-      const entry = { type: 'login.succeeded', actorId: user.id, subjectId: user.id, address, details } as const;
-      await this.audit.record(entry, transaction);
-      return session;
-    });
+    return outcome;
   }
 
   /** Ends the caller's session, or all sessions of the caller. */
@@ -117,13 +112,14 @@ export class AuthService {
   async changePassword(caller: Caller, current: string, next: string, address: string): Promise<void> {
     const user = await this.byId(caller.id);
     await this.attempt(user.email, address);
-    if (!(await verifyPassword(user.passwordHash, current))) {
-      throw new AppError('unprocessable', 'WRONG_PASSWORD', 'The current password is wrong.');
-    }
+    if (!(await verifyPassword(user.passwordHash, current))) throw wrongPassword();
     await this.throttle.succeeded(user.email, address);
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {
-      await transaction.update(User, { id: user.id }, { passwordHash });
+      // Checking takes a while: the password may be another one by now.
+      const checked = { id: user.id, passwordHash: user.passwordHash };
+      const { affected } = await transaction.update(User, checked, { passwordHash });
+      if (affected === 0) throw wrongPassword();
       await this.sessions.end(transaction, user.id, { except: caller.sessionId });
       await this.audit.record(
         { type: 'account.password_changed', actorId: user.id, subjectId: user.id, address },
@@ -143,6 +139,24 @@ export class AuthService {
   /** The oldest account with the role `admin`, if there is any. */
   firstAdmin(): Promise<User | null> {
     return this.database.getRepository(User).findOne({ where: { role: 'admin' }, order: { id: 'ASC' } });
+  }
+
+  /**
+   * Opens a session if the account still is as it was when its password was checked. It is held so until the session is there:
+   * who changes the password or suspends the account meanwhile comes before, and this opens nothing, or after, and ends it.
+   */
+  private openSession(checked: User, address: string): Promise<OpenSession | 'wrong' | 'suspended'> {
+    const { id, passwordHash } = checked;
+    return this.database.transaction(async (transaction) => {
+      const user = await transaction.findOne(User, { where: { id, passwordHash }, lock: { mode: 'pessimistic_read' } });
+      if (!user) return 'wrong';
+      if (user.suspendedAt) return 'suspended';
+      const session = await this.sessions.open(user, transaction);
+      const details = { session_id: session.sessionId };
+      const entry = { type: 'login.succeeded', actorId: id, subjectId: id, address, details } as const;
+      await this.audit.record(entry, transaction);
+      return session;
+    });
   }
 
   private async attempt(email: string, address: string): Promise<void> {
@@ -175,6 +189,8 @@ export class AuthService {
 
 const wrongCredentials = (): AppError =>
   new AppError('unauthorised', 'WRONG_CREDENTIALS', 'Email or password is wrong.');
+
+const wrongPassword = (): AppError => new AppError('unprocessable', 'WRONG_PASSWORD', 'The current password is wrong.');
 
 const UNIQUE_VIOLATION = '23505';
 

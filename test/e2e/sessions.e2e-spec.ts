@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { io } from 'socket.io-client';
 import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -122,6 +123,47 @@ describe('sessions, keys and roles', () => {
     const { email, password } = user;
     expect((await api(here.url).post('/auth/login', { email, password })).status).toBe(401);
     expect((await api(here.url).post('/auth/login', { email, password: 'quite another password' })).status).toBe(200);
+  });
+
+  describe('a login under way', () => {
+    it('opens nothing when the password it came with is changed meanwhile', async () => {
+      const [mine, other] = [await open(), await open()];
+      secrets.add('changed meanwhile');
+      const [changed, login] = await meanwhile(
+        other,
+        () => changePassword(mine.access_token, 'changed meanwhile'),
+        () => logIn(),
+      );
+      expectStatus(changed, 204);
+      expect(login).toMatchObject({ status: 401, body: { code: 'WRONG_CREDENTIALS' } });
+      expect(await liveSessions()).toHaveLength(1);
+    });
+
+    it('opens nothing when its account is suspended meanwhile', async () => {
+      const [suspended, login] = await meanwhile(
+        await open(),
+        () => call(here, admin, 'POST', `/users/${user.id}/suspend`),
+        () => logIn(),
+      );
+      expectStatus(suspended, 200);
+      expect(login).toMatchObject({ status: 403, body: { code: 'ACCOUNT_SUSPENDED' } });
+      await act('POST', `/users/${user.id}/unsuspend`);
+      expect(await liveSessions()).toEqual([]);
+    });
+  });
+
+  it('of two who change a password at once the second has to know the new one', async () => {
+    const [mine, theirs, other] = [await open(), await open(), await open()];
+    secrets.add('the first to come').add('the second to come');
+    const [first, second] = await meanwhile(
+      other,
+      () => changePassword(mine.access_token, 'the first to come'),
+      () => changePassword(theirs.access_token, 'the second to come'),
+    );
+    expectStatus(first, 204);
+    expect(second).toMatchObject({ status: 422, body: { code: 'WRONG_PASSWORD' } });
+    const { email } = user;
+    expectStatus(await api(here.url).post('/auth/login', { email, password: 'the first to come' }), 200);
   });
 
   describe('an admin', () => {
@@ -304,6 +346,46 @@ describe('sessions, keys and roles', () => {
     return body;
   }
 
+  /**
+   * Asks for a change that ends a session, and for something else before that change can have ended: the session's row is held
+   * until the other request waits for the change, or is answered without.
+   */
+  async function meanwhile(session: { refresh_token: string }, change: () => Answer, otherwise: () => Answer) {
+    const holder = new pg.Client(database.url);
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      const id = /^zsr_([^.]+)/.exec(session.refresh_token)![1];
+      await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [id]);
+      const changed = change();
+      await until('the change waits', async () => (await waiting()) === 1);
+      let isAnswered = false;
+      const other = otherwise().finally(() => (isAnswered = true));
+      await until('the other one waits or is done', async () => isAnswered || (await waiting()) === 2);
+      await holder.query('COMMIT');
+      return await Promise.all([changed, other]);
+    } finally {
+      await holder.end();
+    }
+  }
+
+  /** How many transactions wait for another one. */
+  const waiting = async (): Promise<number> =>
+    (
+      await ask(
+        database.url,
+        'SELECT FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0',
+      )
+    ).length;
+
+  const logIn = () => api(here.url).post('/auth/login', { email: user.email, password: user.password });
+
+  const changePassword = (token: string, new_password: string) =>
+    api(here.url).post('/auth/password', { current_password: user.password, new_password }, { token });
+
+  const liveSessions = () =>
+    ask(database.url, 'SELECT FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [user.id]);
+
   async function refresh(server: ServerProcess, refresh_token: string) {
     const answer = await api(server.url).post('/auth/refresh', { refresh_token });
     if (answer.status === 200) secrets.add(answer.body.refresh_token).add(answer.body.access_token);
@@ -336,5 +418,7 @@ describe('sessions, keys and roles', () => {
 
   const trail = async (query: string): Promise<{ type: string }[]> => (await act('GET', `/audit?${query}`)).body.items;
 });
+
+type Answer = ReturnType<ReturnType<typeof api>['post']>;
 
 const dateIn = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
