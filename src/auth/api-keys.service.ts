@@ -19,7 +19,7 @@ const BELIEVED_MS = 3000;
 const MAX_BELIEVED = 10_000;
 /** Last use is written this often at most, ms. */
 const USE_MS = 60_000;
-/** Keys of one account that have not been revoked. */
+/** Keys of one account that have neither been revoked nor expired. */
 const MAX_KEYS = 100;
 
 /** Long-lived credentials for programs. The key itself is shown once; only its SHA-256 is kept. */
@@ -63,6 +63,7 @@ export class ApiKeys {
       const active = await transaction
         .createQueryBuilder(ApiKey, 'key')
         .where('key.user_id = :user AND key.revoked_at IS NULL', { user: caller.id })
+        .andWhere('(key.expires_at IS NULL OR key.expires_at > now())')
         .getCount();
       if (active >= MAX_KEYS) {
         throw new AppError('forbidden', 'QUOTA_EXCEEDED', `An account has at most ${MAX_KEYS} keys: revoke one first.`);

@@ -307,6 +307,27 @@ describe('sessions, keys and roles', () => {
       expect(logout.body.code).toBe('LOGIN_REQUIRED');
     });
 
+    it('takes one of the hundred places of its account until it is revoked or expires', async () => {
+      const { access_token: token } = await open();
+      const make = () => api(here.url).post('/auth/api-keys', { name: 'one more', scopes: ['tasks:read'] }, { token });
+      await ask(
+        database.url,
+        `INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, expires_at)
+         SELECT gen_random_uuid(), $1, 'one of many', 'zsk_', encode(sha256(gen_random_uuid()::text::bytea), 'hex'),
+                ARRAY['tasks:read'], now() + interval '1 hour'
+           FROM generate_series(1, 100)`,
+        [user.id],
+      );
+      expect(await make()).toMatchObject({ status: 403, body: { code: 'QUOTA_EXCEEDED' } });
+      await ask(
+        database.url,
+        'UPDATE api_keys SET expires_at = now() WHERE id = (SELECT id FROM api_keys WHERE user_id = $1 LIMIT 1)',
+        [user.id],
+      );
+      secrets.add(expectStatus(await make(), 201).body.key);
+      expect(await make()).toMatchObject({ status: 403, body: { code: 'QUOTA_EXCEEDED' } });
+    });
+
     it("of an admin acts as an admin only with the scope 'admin'", async () => {
       const plain = await createKey(admin, ['account:read', 'tasks:read']);
       const full = await createKey(admin, ['admin']);
