@@ -7,8 +7,10 @@ import type { Environment } from '../config/index.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
-/** Audience of passes to the queue's dashboard. */
-export const DASHBOARD_PASS = 'queue-dashboard';
+/** Audience of the pass in a link to the queue's dashboard, which is good for a cookie. */
+export const DASHBOARD_LINK = 'queue-dashboard-link';
+/** Audience of the pass in that cookie, which is good for the pages and for no other pass. */
+export const DASHBOARD_COOKIE = 'queue-dashboard-cookie';
 
 /** Tokens of which it is remembered that they are genuine. */
 const MOST_VERIFIED = 10_000;
@@ -53,23 +55,29 @@ export class AccessTokens {
   }
 
   /**
-   * A token for one page of the server's own, which the API does not take.
+   * A token for one page of the server's own, which the API does not take. One that is asked for with an API key ends with it.
    * @param audience the page
-   * @param seconds how long it is good; unset: as long as an access token, the longest that a revocation is remembered
+   * @param seconds how long it is good at most; unset: as long as an access token, the longest that a revocation is remembered
    */
-  issuePass({ id, role, sessionId, key }: Caller, audience: string, seconds?: number): string {
+  issuePass({ id, role, sessionId, key, expiresAt }: Caller, audience: string, seconds = this.ttl): string {
+    const keyExpiresAt = key && Number.isFinite(expiresAt) ? expiresAt : undefined;
+    const left = keyExpiresAt === undefined ? Infinity : Math.floor((keyExpiresAt - Date.now()) / 1000);
     return this.jwt.sign(
-      { role, sid: sessionId, key },
-      { subject: id, audience, ...(seconds && { expiresIn: seconds }) },
+      { role, sid: sessionId, key, key_expires_at: keyExpiresAt },
+      { subject: id, audience, expiresIn: Math.min(seconds, left) },
     );
   }
 
-  /** @returns whoever it was issued for, as that caller may act now @throws AppError as `verify` */
+  /**
+   * @returns whoever it was issued for, as that caller may act now; `expiresAt` is the key's where it was asked for with one
+   * @throws AppError as `verify`
+   */
   verifyPass(pass: string, audience: string): Caller {
-    const { sub, sid, role, aud, key, expiresAt } = this.claims(pass);
+    const { sub, sid, role, aud, key, key_expires_at: keyExpiresAt, expiresAt } = this.claims(pass);
     if (aud !== audience || typeof sub !== 'string') throw invalid();
     // Signed by us for exactly this: its members are as `issuePass` wrote them.
-    return this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt } as Caller);
+    const caller = this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt } as Caller);
+    return key ? { ...caller, expiresAt: (keyExpiresAt as number | undefined) ?? Infinity } : caller;
   }
 
   /**
@@ -91,7 +99,7 @@ export class AccessTokens {
   }
 }
 
-type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key', unknown>>;
+type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key' | 'key_expires_at', unknown>>;
 
 const invalid = (): AppError =>
   new AppError('unauthorised', 'TOKEN_INVALID', 'The access token is not valid: log in again.');

@@ -1,4 +1,4 @@
-export { AccessTokens, DASHBOARD_PASS } from './access-tokens.js';
+export { AccessTokens, DASHBOARD_COOKIE, DASHBOARD_LINK } from './access-tokens.js';
 export { holdAccount } from './account-hold.js';
 export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';

@@ -1,6 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
-import { AccessTokens, bearerToken, DASHBOARD_PASS } from '../auth/index.js';
+import { AccessTokens, bearerToken, DASHBOARD_COOKIE, DASHBOARD_LINK } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, QueueDashboard } from '../queue/index.js';
 
@@ -21,11 +21,13 @@ export function serveQueueDashboard(app: NestExpressApplication): void {
       const token = bearerToken(request);
       const caller = token
         ? tokens.verify(token)
-        : tokens.verifyPass(typeof pass === 'string' ? pass : cookieOf(request), DASHBOARD_PASS);
+        : typeof pass === 'string'
+          ? tokens.verifyPass(pass, DASHBOARD_LINK)
+          : tokens.verifyPass(cookieOf(request), DASHBOARD_COOKIE);
       if (caller.role !== 'admin') throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
-      if (pass === undefined || token) return page(request, response, next);
-      // Good as long as an access token; then the admin asks for another link.
-      response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_PASS), {
+      if (typeof pass !== 'string' || token) return page(request, response, next);
+      // Good as long as an access token, and no longer than the key the link was asked for with; then the admin asks for another link.
+      response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_COOKIE), {
         path: DASHBOARD_PATH,
         httpOnly: true,
         sameSite: 'strict',

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AccessTokens, AuditTrail, type Caller, DASHBOARD_PASS } from '../auth/index.js';
+import { AccessTokens, AuditTrail, type Caller, DASHBOARD_LINK } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
@@ -66,7 +66,7 @@ export class QueueAdmin {
   /** The address of the dashboard, with a pass for this admin. */
   async openDashboard(by: Caller, address: string): Promise<DashboardLinkDto> {
     await this.audit.record({ type: 'queue.dashboard_opened', actorId: by.id, address });
-    const pass = this.tokens.issuePass(by, DASHBOARD_PASS, LINK_TTL);
+    const pass = this.tokens.issuePass(by, DASHBOARD_LINK, LINK_TTL);
     return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
   }
 

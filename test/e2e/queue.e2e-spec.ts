@@ -274,6 +274,9 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
         ['/admin/queues', { cookie: 'zerostate_dashboard=garbage' }],
         ['/admin/queues', { cookie: `zerostate_dashboard=${login}` }],
         ['/admin/queues/api/queues', { cookie: 'zerostate_dashboard=%00%ff; __proto__=1' }],
+        // The pass of a link is good for a cookie, and that of a cookie for no other.
+        [`/admin/queues?pass=${cookie.split('=')[1]}`, {}],
+        ['/admin/queues', { cookie: `zerostate_dashboard=${link.split('pass=')[1]}` }],
         [`/admin/queues?pass=${'9'.repeat(4000)}`, {}],
         [`/admin/queues?pass=${encodeURIComponent("' OR '1'='1")}&pass[__proto__]=1`, {}],
         ['/admin/queues?pass=%00', { authorization: 'Bearer not.a.token' }],
@@ -286,6 +289,26 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       expect((await page('/admin/queues', { cookie })).status).toBe(401);
       await admin('resume');
       await waitForTask(url, token, taskId, 'completed');
+    });
+
+    it('is shown no longer than the API key lives that the link was asked for with', async () => {
+      const expiresAt = Date.now() + 90_000;
+      const key = expectStatus(
+        await api(url).post(
+          '/auth/api-keys',
+          { name: 'a short one', scopes: ['admin'], expires_at: new Date(expiresAt).toISOString() },
+          { token: adminToken },
+        ),
+        201,
+      ).body.key;
+      const headers = { 'x-api-key': key };
+      const { url: link } = expectStatus(await api(url).post('/queue/dashboard', undefined, { headers }), 201).body;
+      const arrival = await fetch(new URL(link, url), { redirect: 'manual' });
+      const [cookie] = arrival.headers.get('set-cookie')!.split('; ');
+      expect((await fetch(new URL('/admin/queues', url), { headers: { cookie } })).status).toBe(200);
+      const { iat, exp } = JSON.parse(Buffer.from(cookie.split('.')[1], 'base64url').toString());
+      expect(exp * 1000).toBeLessThanOrEqual(expiresAt);
+      expect(exp - iat).toBeGreaterThan(0);
     });
 
     it('takes a failed task once more, and asks every agent anew', async () => {
