@@ -650,7 +650,7 @@ export const variables = z
     ),
     SANDBOX_RECYCLE_RUNS: integer(2000, 1).describe('Runs after which a sandbox process is replaced'),
     SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
-      'Resident memory between two runs above which a sandbox process is replaced',
+      'Resident memory between two runs above which a sandbox process is replaced, and which warm ones may have together for each slot',
     ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
 

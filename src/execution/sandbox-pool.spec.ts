@@ -29,7 +29,7 @@ function open(sizes: Partial<PoolSizes> = {}): SandboxPool {
       started.push(process);
       return process;
     },
-    { slots: 2, warm: 4, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
+    { slots: 2, warm: 4, warmBytes: 1e9, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
   );
   return pool;
 }
@@ -172,7 +172,7 @@ describe('the pool', () => {
         started.push(process);
         return process;
       },
-      { slots: 1, warm: 1, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9 },
+      { slots: 1, warm: 1, warmBytes: 1e9, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9 },
     );
     const dying = async (): Promise<void> => {
       sick = true;
@@ -201,6 +201,16 @@ describe('the pool', () => {
     expect(['a', 'b', 'c'].map((name) => servedBy(name)[0].usable)).toEqual([true, false, true]);
   });
 
+  it('keeps no more warm processes than may stay by their memory, the least recently used going first', async () => {
+    const hoard = 'const hoard = Buffer.alloc(150e6, 1);';
+    pool = forged(`${hoard} ${REPORT}; process.stdin.on('data', () => report('1'), hoard)`, {
+      warm: 4,
+      warmBytes: 450e6,
+    });
+    for (const name of ['a', 'b', 'a', 'c']) expect(await pool.run(job(name))).toMatchObject(DONE);
+    expect(['a', 'b', 'c'].map((name) => servedBy(name)[0].usable)).toEqual([true, false, true]);
+  });
+
   it('leaves no process behind when it closes, and rejects those who run and wait', async () => {
     open({ slots: 1 });
     const runs = [pool.run(looping('loop')), pool.run(job('a'))];
@@ -219,6 +229,7 @@ describe('the pool', () => {
     pool = new SandboxPool(() => new SandboxProcess(ended, sandbox), {
       slots: 1,
       warm: 1,
+      warmBytes: 1e9,
       spares: 1,
       recycleAfterRuns: 1,
       recycleAboveBytes: 1e9,
@@ -239,6 +250,7 @@ describe('the pool', () => {
     pool = new SandboxPool(() => new SandboxProcess(refusing, sandbox), {
       slots: 2,
       warm: 1,
+      warmBytes: 1e9,
       spares: 2,
       recycleAfterRuns: 1,
       recycleAboveBytes: 1e9,
@@ -277,7 +289,7 @@ function forged(script: string, sizes: Partial<PoolSizes> = {}): SandboxPool {
       started.push(process);
       return process;
     },
-    { slots: 1, warm: 1, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
+    { slots: 1, warm: 1, warmBytes: 1e9, spares: 1, recycleAfterRuns: 100, recycleAboveBytes: 1e9, ...sizes },
   );
 }
 

@@ -22,6 +22,8 @@ export interface PoolSizes {
   slots: number;
   /** Warm processes kept beyond those that run. */
   warm: number;
+  /** Resident memory they may have together, bytes. */
+  warmBytes: number;
   /** Fresh processes kept. */
   spares: number;
   /** Runs after which a process is replaced. */
@@ -164,8 +166,7 @@ export class SandboxPool {
 
   private replenish(): void {
     if (this.closed) return;
-    const bound = this.idle.filter((process) => process.boundTo !== undefined);
-    const dropped = bound.slice(0, Math.max(0, bound.length - this.sizes.warm));
+    const dropped = this.tooWarm();
     this.idle = this.idle.filter((process) => !dropped.includes(process));
     for (const process of dropped) process.kill();
     // Starting one blocks for milliseconds: the runs that have just been granted a process are handed over first.
@@ -173,6 +174,19 @@ export class SandboxPool {
       this.startingSoon = undefined;
       this.startMissing();
     });
+  }
+
+  /** Of the warm processes those beyond what may be kept: by number and by memory, the most recently used ones first. */
+  private tooWarm(): SandboxProcess[] {
+    const { warm, warmBytes } = this.sizes;
+    let bytes = 0;
+    return this.idle
+      .filter((process) => process.boundTo !== undefined)
+      .reverse()
+      .filter((process, index) => {
+        bytes += process.residentBytes;
+        return index >= warm || bytes > warmBytes;
+      });
   }
 
   private startMissing(): void {

@@ -47,6 +47,8 @@ export class SandboxProcess {
   boundTo?: string;
   /** Runs it has been given. */
   runs = 0;
+  /** Resident memory when it was last measured, between two runs; 0 where it cannot be read. */
+  residentBytes = 0;
 
   /** The limit of tables that its module was compiled under. */
   private loadedUnder?: number;
@@ -55,8 +57,6 @@ export class SandboxProcess {
   private alive = true;
   /** Until it has said that it is ready. */
   private announceReady?: () => void;
-  /** Before its latest run. */
-  private residentBytes = 0;
   /** The end of its standard error: what V8 says before it aborts. */
   private lastWords = '';
   private current?: CurrentRun;
@@ -99,7 +99,7 @@ export class SandboxProcess {
     return this.alive;
   }
 
-  /** Resident memory now, bytes, which then counts as what it had before its next run; 0 where it cannot be read. */
+  /** @returns `residentBytes` as of now */
   measureMemory(): number {
     this.residentBytes = residentBytesOf(this.child.pid) ?? 0;
     return this.residentBytes;

@@ -34,6 +34,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     this.pool = new SandboxPool(() => new SandboxProcess(this.confinement, this.sandbox), {
       slots,
       warm: slots * WARM_PER_SLOT,
+      warmBytes: slots * recycleAboveBytes,
       spares: Math.min(slots, MAX_SPARES),
       recycleAfterRuns,
       recycleAboveBytes,
@@ -127,7 +128,7 @@ export function effectiveLimits(most: RunLimits, asked: Partial<RunLimits> = {})
 
 const NOTHING_YET = new Uint8Array(0);
 
-/** An idle process costs 11–20 MB; a version that has none costs its next run a start. */
+/** An idle process costs 11–20 MB and what its agent has left; a version that has none costs its next run a start. */
 const WARM_PER_SLOT = 4;
 const MAX_SPARES = 2;
 /** For a run that takes a few ms on an idle machine. */
