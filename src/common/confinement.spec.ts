@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -159,5 +159,40 @@ describe('a confinement', () => {
       kind: 'internal',
       code: 'CONFINEMENT_FAILED',
     });
+  });
+});
+
+describe('a trial that takes too long', () => {
+  const { execPath } = process;
+  let folder: string;
+  /** While it exists, Node.js hangs behind one of the walls. */
+  let slow: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'confinement-spec-'));
+    await chmod(folder, 0o755);
+    slow = join(folder, 'slow');
+    await writeFile(slow, '');
+    const hangs = `[ -e ${slow} ] && case "$*" in *--no-addons*) exec sleep 60;; esac`;
+    process.execPath = join(folder, 'node');
+    await writeFile(process.execPath, `#!/bin/sh\n${hangs}\nexec ${execPath} "$@"\n`, { mode: 0o755 });
+  });
+  afterEach(async () => {
+    process.execPath = execPath;
+    await rm(folder, { recursive: true });
+  });
+
+  const confineSlowly = (ms: number): Promise<Confinement> =>
+    confine({ ...request, scripts: [pathToFileURL(join(sources, 'beside', 'port.js'))] }, ms);
+
+  it('twice is no reason to go without a wall', async () => {
+    await expect(confineSlowly(300)).rejects.toMatchObject({ code: 'CONFINEMENT_FAILED' });
+  });
+
+  it('once is repeated', async () => {
+    setTimeout(() => rmSync(slow), 1000);
+    const confined = await confineSlowly(5000);
+    expect(confined.missing).toEqual(confinement.missing);
+    await confined.release();
   });
 });

@@ -39,18 +39,21 @@ import { hasUnusedUserIds, unusedUserId } from './user-ids.js';
  * A confined child writes no files, opens none but its scripts and sees an empty environment: bytes reach it through
  * its standard streams, one of which may be a file that the server has opened.
  *
- * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure
+ * @param trialTimeoutMs of one trial
+ * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure, or a trial takes
+ *   too long twice: a slow machine is no reason to go without a wall until the next start
  */
-export async function confine(request: ConfinementRequest): Promise<Confinement> {
+export async function confine(request: ConfinementRequest, trialTimeoutMs = TRIAL_TIMEOUT_MS): Promise<Confinement> {
   const staged = stage(request.scripts);
   const { possible, missing } = measuresFor(request, staged);
+  const refusal = (measures: readonly Measure[]) => trial(staged, measures, trialTimeoutMs);
   try {
-    if (!(await trial(staged, possible))) return new Confinement(staged, possible, missing);
+    if (!(await refusal(possible))) return new Confinement(staged, possible, missing);
     const working: Measure[] = [];
-    const failure = await trial(staged, working);
-    if (failure) throw new AppError('internal', 'CONFINEMENT_FAILED', `A child process does not start: ${failure}.`);
+    const failure = await refusal(working);
+    if (failure) throw failed(failure);
     for (const measure of possible) {
-      const reason = await trial(staged, [...working, measure]);
+      const reason = await refusal([...working, measure]);
       if (reason) missing.push(`${measure.purpose}: ${reason}`);
       else working.push(measure);
     }
@@ -232,26 +235,53 @@ function nodeMeasures(request: ConfinementRequest, folder: string): Measure[] {
 /** From version 22 on V8 maps its code range writable up front (measured: 528 MB more than version 20). */
 const reservedByEngine = (): number => (Number.parseInt(process.versions.node, 10) >= 22 ? 528_000_000 : 0);
 
-/** Starts the entry behind `measures` as far as parsing it. @returns why that fails, or undefined */
-async function trial(staged: StagedScripts, measures: readonly Measure[]): Promise<string | undefined> {
+/**
+ * Starts the entry behind `measures` as far as parsing it. Nothing was refused by what is not done in time, so that is tried
+ * once more.
+ * @returns why that fails, or undefined
+ * @throws AppError `CONFINEMENT_FAILED` when it is not done in time again
+ */
+async function trial(
+  staged: StagedScripts,
+  measures: readonly Measure[],
+  timeoutMs: number,
+): Promise<string | undefined> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const end = await check(staged, measures, timeoutMs);
+    if (!end.late) return end.complaint;
+  }
+  throw failed(`it takes longer than ${timeoutMs} ms`);
+}
+
+/** How one trial ended: past its deadline, or else with a complaint or without. */
+type TrialEnd = { late: boolean; complaint?: string };
+
+function check(staged: StagedScripts, measures: readonly Measure[], timeoutMs: number): Promise<TrialEnd> {
   const child = launch(staged, measures, ['--check'], ['ignore', 'ignore', 'pipe']);
-  const deadline = setTimeout(() => child.kill('SIGKILL'), TRIAL_TIMEOUT_MS);
-  let complaint = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(0, 2000)));
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    killConfined(child);
+  }, timeoutMs);
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(0, 2000)));
   return new Promise((resolve) => {
-    const settle = (failure?: string): void => {
+    const settle = (complaint?: string): void => {
       clearTimeout(deadline);
-      resolve(failure);
+      resolve({ late: late && complaint !== undefined, complaint });
     };
     child.once('error', (error) => settle(error.message));
     child.once('close', (code, signal) => {
       if (code === 0) return settle();
-      settle(complaint.split('\n').find((line) => /\w/.test(line)) ?? `it ends with ${signal ?? `exit code ${code}`}`);
+      settle(said.split('\n').find((line) => /\w/.test(line)) ?? `it ends with ${signal ?? `exit code ${code}`}`);
     });
   });
 }
 
 const TRIAL_TIMEOUT_MS = 10_000;
+
+const failed = (how: string): AppError =>
+  new AppError('internal', 'CONFINEMENT_FAILED', `A child process does not start: ${how}.`);
 
 function launch(
   staged: StagedScripts,
