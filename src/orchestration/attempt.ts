@@ -3,8 +3,7 @@ import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { sampledTraceparent } from '../common/work-context.js';
-import { AppError } from '../common/app-error.js';
-import { type RunOutcome, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
+import { type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { markFailed, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
@@ -20,11 +19,12 @@ import {
   TaskStore,
   type UnfinishedTask,
 } from '../tasks/index.js';
+import { errorOf, failed, faultOf, ofDocument } from './attempt-errors.js';
 import { AttemptLog } from './attempt-log.js';
 import type { Bidder } from './auction/auction.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
-import { attemptAttributes } from './settlement.js';
+import { attemptAttributes } from './presentation.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
@@ -103,12 +103,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     this.running.set(task.id, { abort, ordinal });
     try {
       const report = await this.sandbox.run({
-        binary: { sha256: agent.sha256, ref: agent.storageRef },
-        input: this.inputOf(task),
-        outputAs: task.resultByRef ? 'bytes' : 'text',
-        timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
-        limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
-        environment: environmentOf(task, ordinal),
+        ...this.requestFor(task, agent, ordinal),
         signal: abort.signal,
         // Lines come from a process that may have been started for another task.
         onLog: AsyncResource.bind((line: string) => log.add(line)),
@@ -122,27 +117,18 @@ export class AttemptRunner implements OnApplicationShutdown {
           );
         },
       });
-      const { outcome } = report;
-      if (outcome.end === 'completed') {
-        const result = await this.resultOf(task, outcome.output);
-        const completed = { end: 'completed', result, metering: measured(report) } as const;
-        if (started && this.store.withdraw(running)) {
-          const through = { event: running.event, agoMs: performance.now() - started.at };
-          return { ...completed, through };
-        }
-        if (started && !(await started.entered)) return await this.overtaken(task, ordinal, report);
-        return { ...completed, through: undefined };
+      const result = await this.resultOf(task, report, abort.signal.reason as Kill);
+      if (!started) return result;
+      if (result.end === 'completed' && this.store.withdraw(running)) {
+        return { ...result, through: { event: running.event, agoMs: performance.now() - started.at } };
       }
-      if (started && !(await started.entered)) return await this.overtaken(task, ordinal, report);
-      const result = withoutResult(outcome, measured(report), abort.signal.reason as Kill);
-      return result.end === 'overtaken' && started ? await this.overtaken(task, ordinal, report) : result;
+      if ((await started.entered) && result.end !== 'overtaken') return result;
+      // Whoever ended the attempt could not know what it took.
+      await this.store.meterLate(task.id, ordinal, measured(report)).catch(this.warnOfUnmetered);
+      return { end: 'overtaken' };
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
-      if (error instanceof DocumentFault) return spoilt(error);
-      // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
-      if (error instanceof AppError && error.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(error.code))
-        return failed({ code: error.code, message: error.message }, error.code.toLowerCase(), null);
-      throw error;
+      return faultOf(error);
     } finally {
       clearTimeout(deadline);
       this.running.delete(task.id);
@@ -150,17 +136,34 @@ export class AttemptRunner implements OnApplicationShutdown {
     }
   }
 
-  /** Whoever ended the attempt could not know what it took. */
-  private async overtaken(task: UnfinishedTask, ordinal: number, report: RunReport): Promise<AttemptResult> {
-    await this.store.meterLate(task.id, ordinal, measured(report)).catch(this.warnOfUnmetered);
-    return { end: 'overtaken' };
+  private requestFor(task: UnfinishedTask, agent: Candidate, ordinal: number): RunRequest {
+    const { input } = task;
+    return {
+      binary: { sha256: agent.sha256, ref: agent.storageRef },
+      input: typeof input === 'string' ? input : () => ofDocument(this.documents.read(input)),
+      outputAs: task.resultByRef ? 'bytes' : 'text',
+      timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
+      limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
+      environment: environmentOf(task, ordinal),
+    };
   }
 
-  private inputOf({ input }: UnfinishedTask): RunRequest['input'] {
-    return typeof input === 'string' ? input : () => ofDocument(this.documents.read(input));
+  /** As the run alone tells it. @param killed why, if it was */
+  private async resultOf(task: UnfinishedTask, report: RunReport, killed: Kill): Promise<AttemptResult> {
+    const { outcome } = report;
+    const metering = measured(report);
+    switch (outcome.end) {
+      case 'completed':
+        return { end: 'completed', result: await this.keep(task, outcome.output), metering, through: undefined };
+      case 'cancelled':
+        if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
+        return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
+      default:
+        return failed(errorOf(outcome), outcome.end, metering);
+    }
   }
 
-  private async resultOf({ userId }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
+  private async keep({ userId }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
     if (typeof output === 'string') return { text: output };
     const bytes = Readable.from([output], { objectMode: false });
     return { document: await ofDocument(this.documents.keep(userId, bytes, output.length)) };
@@ -195,6 +198,7 @@ const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number): Tas
   event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
   agentOwnerId: agent.ownerId,
 });
+
 /** What the agent may know of where it runs. */
 function environmentOf(task: UnfinishedTask, ordinal: number): Record<string, string> {
   const traceparent = sampledTraceparent();
@@ -241,83 +245,5 @@ const measured = ({ metering }: RunReport): AttemptMetering => ({
   host_calls: metering.hostCalls,
 });
 
-function withoutResult(outcome: Unsuccessful, metering: AttemptMetering, killed: Kill): AttemptResult {
-  if (outcome.end !== 'cancelled') return failed(errorOf(outcome), outcome.end, metering);
-  if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
-  return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
-}
-
-/** Wraps what goes wrong with a document of the task, which is nothing that its agent could be blamed for. */
-class DocumentFault extends Error {
-  constructor(readonly fault: Error) {
-    super(fault.message);
-  }
-}
-
-const ofDocument = <T>(work: Promise<T>): Promise<T> =>
-  work.catch((error: Error) => Promise.reject(new DocumentFault(error)));
-
-/** What no later attempt would find otherwise, as long as the submitter does nothing. */
-const SPOILING: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
-
-/** @throws Error of anything else: it may work later */
-function spoilt({ fault }: DocumentFault): AttemptResult {
-  if (!(fault instanceof AppError && SPOILING.has(fault.code))) throw fault;
-  return { end: 'spoilt', error: { code: fault.code, message: fault.message } };
-}
-
 /** Clocks are not better than that. */
 const toMicroseconds = (ms: number): number => Math.round(ms * 1000) / 1000;
-
-const failed = (error: TaskError, outcome: string, metering: AttemptMetering | null): AttemptResult => ({
-  end: 'failed',
-  error,
-  record: { outcome, error, metering },
-});
-
-type Unsuccessful = Exclude<RunOutcome, { end: 'completed' }>;
-type Failure = Exclude<Unsuccessful, { end: 'cancelled' }>;
-
-/** What the submitter and the agent's owner read. */
-function errorOf(outcome: Failure): TaskError {
-  switch (outcome.end) {
-    case 'exited':
-      return {
-        code: 'AGENT_EXITED',
-        message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
-      };
-    case 'trapped':
-      return {
-        code: 'AGENT_TRAPPED',
-        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
-      };
-    case 'timed_out':
-      return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
-    case 'cpu_exhausted':
-      return {
-        code: 'AGENT_CPU_EXHAUSTED',
-        message: `The agent used more than the ${outcome.limitMs} ms of processor time it may use.`,
-      };
-    case 'out_of_memory':
-      return {
-        code: 'AGENT_OUT_OF_MEMORY',
-        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
-      };
-    case 'table_too_large':
-      return {
-        code: 'AGENT_TABLE_TOO_LARGE',
-        message: `The agent wanted more than the ${outcome.limitElements} elements its tables may have.`,
-      };
-    case 'output_too_large':
-      return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
-    case 'invalid_output':
-      return {
-        code: 'AGENT_OUTPUT_INVALID',
-        message: `The agent's output is not one JSON document: ${outcome.reason}`,
-      };
-    case 'refused':
-      return { code: 'AGENT_NOT_RUNNABLE', message: `The binary cannot be run: ${outcome.reason}` };
-    case 'crashed':
-      return { code: 'SANDBOX_CRASHED', message: `The sandbox process died: ${outcome.reason}` };
-  }
-}

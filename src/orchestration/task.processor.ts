@@ -18,7 +18,7 @@ import {
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import { attemptAttributes, completion, failure, presentAward, presentFailure } from './settlement.js';
+import { attemptAttributes, completion, failure, presentAward, presentFailure } from './presentation.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';

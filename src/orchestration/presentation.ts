@@ -2,6 +2,7 @@ import { amountToWire } from '../common/money.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
 import type { TaskResult } from './attempt.js';
 import type { Bidder } from './auction/auction.js';
+import type { Failure } from './task.processor.js';
 
 /** What the events, traces and errors of awards and settlements say. */
 
@@ -24,7 +25,7 @@ export const attemptAttributes = (agent: Bidder, ordinal: number) => ({
   'zerostate.price': amountToWire(agent.priceMicro),
 });
 
-export const presentFailure = ({ agent, error }: { agent: Bidder; error: TaskError }, ordinal: number) => ({
+export const presentFailure = ({ agent, error }: Failure, ordinal: number) => ({
   attempt: ordinal,
   agent_id: agent.agentId,
   agent_name: agent.name,
@@ -52,7 +53,7 @@ function resultInEvent(result: TaskResult): object {
 }
 
 /** Why a task has failed: the one agent's error, or everyone's. */
-export function failure(failures: readonly { agent: Bidder; error: TaskError }[]): TaskError {
+export function failure(failures: readonly Failure[]): TaskError {
   if (failures.length === 0) return { code: 'ALL_AGENTS_FAILED', message: 'Every agent that may try has failed.' };
   if (failures.length === 1) return failures[0].error;
   const reasons = failures.map(({ agent, error }) => `${agent.name}: ${error.code} (${error.message})`);

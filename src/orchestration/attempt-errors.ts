@@ -1,0 +1,86 @@
+import { AppError } from '../common/app-error.js';
+import type { RunOutcome } from '../execution/index.js';
+import type { AttemptMetering, TaskError } from '../tasks/index.js';
+import type { AttemptResult } from './attempt.js';
+
+export const failed = (error: TaskError, outcome: string, metering: AttemptMetering | null): AttemptResult => ({
+  end: 'failed',
+  error,
+  record: { outcome, error, metering },
+});
+
+/**
+ * What an attempt comes to that threw.
+ * @throws the error, where neither its agent nor its task can be blamed: it may work later
+ */
+export function faultOf(error: unknown): AttemptResult {
+  const fault = error instanceof DocumentFault ? error.fault : error;
+  if (!(fault instanceof AppError)) throw fault;
+  const told = { code: fault.code, message: fault.message };
+  if (error instanceof DocumentFault) {
+    if (SPOILING.has(fault.code)) return { end: 'spoilt', error: told };
+  } else if (fault.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(fault.code)) {
+    // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
+    return failed(told, fault.code.toLowerCase(), null);
+  }
+  throw fault;
+}
+
+/** What no later attempt would find otherwise, as long as the submitter does nothing. */
+const SPOILING: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
+
+/** Wraps what goes wrong with a document of the task, which is nothing that its agent could be blamed for. */
+class DocumentFault extends Error {
+  constructor(readonly fault: Error) {
+    super(fault.message);
+  }
+}
+
+export const ofDocument = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: Error) => Promise.reject(new DocumentFault(error)));
+
+/** What the submitter and the agent's owner read. */
+export function errorOf(outcome: FailedRun): TaskError {
+  switch (outcome.end) {
+    case 'exited':
+      return {
+        code: 'AGENT_EXITED',
+        message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
+      };
+    case 'trapped':
+      return {
+        code: 'AGENT_TRAPPED',
+        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
+      };
+    case 'timed_out':
+      return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
+    case 'cpu_exhausted':
+      return {
+        code: 'AGENT_CPU_EXHAUSTED',
+        message: `The agent used more than the ${outcome.limitMs} ms of processor time it may use.`,
+      };
+    case 'out_of_memory':
+      return {
+        code: 'AGENT_OUT_OF_MEMORY',
+        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+      };
+    case 'table_too_large':
+      return {
+        code: 'AGENT_TABLE_TOO_LARGE',
+        message: `The agent wanted more than the ${outcome.limitElements} elements its tables may have.`,
+      };
+    case 'output_too_large':
+      return { code: 'AGENT_OUTPUT_TOO_LARGE', message: `The agent wrote more than ${outcome.limitBytes} bytes.` };
+    case 'invalid_output':
+      return {
+        code: 'AGENT_OUTPUT_INVALID',
+        message: `The agent's output is not one JSON document: ${outcome.reason}`,
+      };
+    case 'refused':
+      return { code: 'AGENT_NOT_RUNNABLE', message: `The binary cannot be run: ${outcome.reason}` };
+    case 'crashed':
+      return { code: 'SANDBOX_CRASHED', message: `The sandbox process died: ${outcome.reason}` };
+  }
+}
+
+type FailedRun = Exclude<RunOutcome, { end: 'completed' | 'cancelled' }>;
