@@ -6,7 +6,7 @@ import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
-import { effectiveLimits, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
+import { lowestOf, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { WasmValidator, type ValidationReport } from '../validation/index.js';
 import { UsageError, type Command } from './command.js';
 
@@ -60,7 +60,7 @@ export async function runAgent(command: Command, config: Environment): Promise<L
       environment: VARIABLES,
       onLog: (line) => log.push(line),
     });
-    const { clockResolutionUs: _, ...effective } = effectiveLimits(config.sandbox, runLimits);
+    const { clockResolutionUs: _, ...effective } = lowestOf(config.sandbox, runLimits);
     return { ...report, log, limits: { timeoutMs, ...effective }, sandbox_notes: sandbox.describe() };
   } finally {
     await sandbox.onApplicationShutdown();

@@ -5,6 +5,9 @@ import { Optional } from './validators.js';
 /** With less than some 70, engines do not start the smallest agent. */
 const MIN_STACK_KB = 128;
 
+/** Pages of WebAssembly's memory, 64 KiB, per MiB. */
+export const PAGES_PER_MB = 16;
+
 /** What one run may use, where that is less than the server allows; what is left out counts as the server's. */
 export class RunLimitsDto {
   /**

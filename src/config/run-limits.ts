@@ -1,8 +1,6 @@
 import { malformed } from '../common/dto.pipe.js';
-import type { RunLimitsDto, VersionLimitsDto } from '../common/run-limits.dto.js';
+import { PAGES_PER_MB, type RunLimitsDto, type VersionLimitsDto } from '../common/run-limits.dto.js';
 import type { SandboxConfig, TaskConfig } from './environment.js';
-
-const PAGES_PER_MB = 16;
 
 /**
  * The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less.

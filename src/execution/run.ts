@@ -1,4 +1,4 @@
-import type { RunLimitsDto } from '../common/run-limits.dto.js';
+import { PAGES_PER_MB, type RunLimitsDto } from '../common/run-limits.dto.js';
 import type { BlobRef } from '../storage/index.js';
 
 /**
@@ -61,7 +61,25 @@ export const toRunLimits = (asked: RunLimitsDto): Partial<RunLimits> => ({
   maxStderrLines: asked.log_lines,
 });
 
-const PAGES_PER_MB = 16;
+/** Of each limit the lowest; Infinity where none of them says. */
+export const lowestOf = (...limits: Partial<RunLimits>[]): RunLimits =>
+  Object.fromEntries(
+    (Object.entries(NO_LIMITS) as [keyof RunLimits, number][]).map(([name, none]) => [
+      name,
+      Math.min(...limits.map((one) => one[name] ?? none)),
+    ]),
+  ) as Record<keyof RunLimits, number>;
+
+const NO_LIMITS: RunLimits = {
+  maxMemoryPages: Infinity,
+  maxTableElements: Infinity,
+  stackKb: Infinity,
+  maxCpuMs: Infinity,
+  maxOutputBytes: Infinity,
+  maxStderrBytes: Infinity,
+  maxStderrLines: Infinity,
+  clockResolutionUs: Infinity,
+};
 
 export interface RunReport {
   outcome: RunOutcome;

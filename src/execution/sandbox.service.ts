@@ -7,7 +7,7 @@ import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
 import { countRun, tellRun, watchPool } from './metrics.js';
-import type { RunLimits, RunReport, RunRequest } from './run.js';
+import { lowestOf, type RunLimits, type RunReport, type RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
 import { type Job, SandboxProcess } from './sandbox-process.js';
@@ -65,7 +65,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       outputAs,
       environment,
       timeoutMs: Math.min(timeoutMs, this.config.get('tasks', { infer: true }).maxTimeoutMs),
-      limits: effectiveLimits(this.most(outputAs), request.limits),
+      limits: lowestOf(this.most(outputAs), request.limits ?? {}),
       onLog,
       signal,
     };
@@ -92,7 +92,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   /** Runs an agent that answers at once, as a task's would be run. @throws AppError `unavailable` `SANDBOX_UNAVAILABLE` */
   tryOut(): Promise<RunReport> {
     const input = Buffer.from('null');
-    const limits = effectiveLimits(this.most('text'));
+    const limits = lowestOf(this.most('text'));
     return this.pool.run({ ...TRIAL_AGENT, input, outputAs: 'text', environment: {}, timeoutMs: TRIAL_MS, limits });
   }
 
@@ -109,21 +109,6 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   private get sandbox() {
     return this.config.get('sandbox', { infer: true });
   }
-}
-
-/** The server's limits, each lowered to what the run asks for. */
-export function effectiveLimits(most: RunLimits, asked: Partial<RunLimits> = {}): RunLimits {
-  const lower = (name: keyof RunLimits): number => Math.min(most[name], asked[name] ?? Infinity);
-  return {
-    maxMemoryPages: lower('maxMemoryPages'),
-    maxTableElements: lower('maxTableElements'),
-    stackKb: lower('stackKb'),
-    maxCpuMs: lower('maxCpuMs'),
-    maxOutputBytes: lower('maxOutputBytes'),
-    maxStderrBytes: lower('maxStderrBytes'),
-    maxStderrLines: lower('maxStderrLines'),
-    clockResolutionUs: most.clockResolutionUs,
-  };
 }
 
 const NOTHING_YET = new Uint8Array(0);

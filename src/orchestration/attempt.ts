@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
 import { sampledTraceparent } from '../common/work-context.js';
-import { type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
+import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { markFailed, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
@@ -14,7 +14,6 @@ import {
   type TaskChange,
   TaskDocuments,
   type TaskError,
-  type TaskLimits,
   TaskLookup,
   TaskStore,
   type UnfinishedTask,
@@ -142,8 +141,9 @@ export class AttemptRunner implements OnApplicationShutdown {
       binary: { sha256: agent.sha256, ref: agent.storageRef },
       input: typeof input === 'string' ? input : () => ofDocument(this.documents.read(input)),
       outputAs: task.resultByRef ? 'bytes' : 'text',
-      timeoutMs: least(task.timeoutMs, agent.limits?.timeout_ms) as number,
-      limits: toRunLimits(lowest(task.limits ?? {}, agent.limits ?? {})),
+      timeoutMs: Math.min(task.timeoutMs, agent.limits?.timeout_ms ?? Infinity),
+      // The server's, too, are the sandbox's to apply.
+      limits: lowestOf(toRunLimits(task.limits ?? {}), toRunLimits(agent.limits ?? {})),
       environment: environmentOf(task, ordinal),
     };
   }
@@ -213,20 +213,6 @@ const outcomeOf = (result: AttemptResult): string => (result.end === 'failed' ? 
 
 /** The first reason holds. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
-
-/** Task and version may each lower what the server allows; the sandbox knows the server's. */
-const lowest = (task: TaskLimits, version: TaskLimits): TaskLimits => ({
-  memory_mb: least(task.memory_mb, version.memory_mb),
-  table_elements: least(task.table_elements, version.table_elements),
-  stack_kb: least(task.stack_kb, version.stack_kb),
-  cpu_ms: least(task.cpu_ms, version.cpu_ms),
-  output_bytes: least(task.output_bytes, version.output_bytes),
-  log_bytes: least(task.log_bytes, version.log_bytes),
-  log_lines: least(task.log_lines, version.log_lines),
-});
-
-const least = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
 /** Longer timers overflow; a task that takes weeks is beyond every timeout anyway. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
