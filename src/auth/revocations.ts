@@ -11,7 +11,7 @@ import type { UserRole } from './user.entity.js';
 /** How long a change may stay unknown here when its ring was lost, ms. */
 const POLL_MS = 2000;
 /** Clocks of processes and database may differ by so much, seconds. */
-const MARGIN = 120;
+export const MARGIN = 120;
 
 const TOLD = ['session.revoked', 'user.changed', 'api_key.revoked'] as const;
 const HEEDED: ReadonlySet<string> = new Set(TOLD);
@@ -22,7 +22,7 @@ const HEEDED: ReadonlySet<string> = new Set(TOLD);
  * An access token is believed until it expires, unless its session or its user is listed here. Only changes of the last
  * token's lifetime matter, since older ones are in every token by now, and have ended the connections that a key had opened: the
  * lists are short, and are read anew every two seconds and at once when a process rings. They hold no more than the rows say,
- * so nothing is decided by a ring.
+ * so nothing is decided by a ring. After a time in which they could not be read, what was changed meanwhile is read as well.
  */
 @Injectable()
 export class Revocations implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -34,6 +34,8 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   private keys = new Set<string>();
   private users = new Map<string, { role: UserRole; suspended: boolean }>();
   private known = '';
+  /** When the lists were read last, by the clock of the database. */
+  private readAt: Date | null = null;
   private reading: Promise<void> | null = null;
   private again = false;
   private stop: () => void = () => undefined;
@@ -107,21 +109,19 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   private async read(): Promise<void> {
-    const [sessions, keys, users] = await Promise.all([
-      this.database.query<{ id: string }[]>(
-        `SELECT id FROM sessions WHERE revoked_at > now() - $1 * interval '1 second'`,
-        [this.window],
-      ),
-      this.database.query<{ id: string }[]>(
-        `SELECT id FROM api_keys WHERE revoked_at > now() - $1 * interval '1 second'`,
-        [this.window],
-      ),
+    // `least` passes over the NULL of the first time.
+    const since = `least(now(), $2::timestamptz) - $1 * interval '1 second'`;
+    const span = [this.window, this.readAt];
+    const [[{ at }], sessions, keys, users] = await Promise.all([
+      this.database.query<{ at: Date }[]>('SELECT now() AS at'),
+      this.database.query<{ id: string }[]>(`SELECT id FROM sessions WHERE revoked_at > ${since}`, span),
+      this.database.query<{ id: string }[]>(`SELECT id FROM api_keys WHERE revoked_at > ${since}`, span),
       this.database.query<{ id: string; role: UserRole; suspended: boolean }[]>(
-        `SELECT id, role, suspended_at IS NOT NULL AS suspended
-           FROM users WHERE access_changed_at > now() - $1 * interval '1 second'`,
-        [this.window],
+        `SELECT id, role, suspended_at IS NOT NULL AS suspended FROM users WHERE access_changed_at > ${since}`,
+        span,
       ),
     ]);
+    this.readAt = at;
     this.sessions = new Set(sessions.map(({ id }) => id));
     this.keys = new Set(keys.map(({ id }) => id));
     this.users = new Map(users.map((user) => [user.id, user]));
