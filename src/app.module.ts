@@ -1,15 +1,14 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { ConfigModule } from '@nestjs/config';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AgentsModule } from './agents/index.js';
 import { AuthModule } from './auth/index.js';
 import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
-import type { Environment } from './config/index.js';
+import { configModule, type Installation } from './config/index.js';
 import { DataSource } from 'typeorm';
 import { assertMigrated, dataSourceOptions } from './data-source.js';
-import { databaseUrl, type PoolFigures, watchConnections } from './database/index.js';
+import { type PoolFigures, watchConnections } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
@@ -25,14 +24,14 @@ export class AppModule {
     watchConnections('general', (dataSource.driver as unknown as { master: PoolFigures }).master);
   }
 
-  static forRoot(environment: Environment): DynamicModule {
-    const { roles } = environment.server;
+  static forRoot(installation: Installation): DynamicModule {
+    const { roles } = installation.server;
+    const { url, poolSize } = installation.database;
     return {
       module: AppModule,
       imports: [
-        // The environment is parsed once, before Nest; ConfigService only hands its slices out.
-        ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => environment] }),
-        TypeOrmModule.forRoot(dataSourceOptions(databaseUrl(environment.database), environment.database.poolSize)),
+        configModule(installation),
+        TypeOrmModule.forRoot(dataSourceOptions(url, poolSize)),
         ObservabilityModule,
         ...(roles.includes('api')
           ? [AuthModule, AgentsModule, UploadModule, TasksModule, AuctionModule, GatewayModule]

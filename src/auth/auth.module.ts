@@ -3,7 +3,7 @@ import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
-import type { Environment } from '../config/index.js';
+import type { Installation } from '../config/index.js';
 import { FeedModule } from '../feed/index.js';
 import { ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
@@ -28,9 +28,8 @@ import { Sessions } from './sessions.js';
     ProtectionModule,
     JwtModule.registerAsync({
       inject: [ConfigService],
-      useFactory: (config: ConfigService<Environment, true>) => {
+      useFactory: (config: ConfigService<Installation, true>) => {
         const { jwtSecret, accessTokenTtl } = config.get('auth', { infer: true });
-        if (!jwtSecret) throw new Error('The signing secret is missing: the boot sets it before any module is built.');
         // A key object, not the text: with a text every verification first tries to parse it as a public key (0.7 ms
         // instead of 14 µs).
         const secret = createSecretKey(Buffer.from(jwtSecret));

@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import type { Installation } from '../config/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { RefreshTokens } from './refresh-tokens.js';
 import { Revocations } from './revocations.js';
@@ -31,10 +31,9 @@ export class Sessions {
     private readonly database: DataSource,
     private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
-    config: ConfigService<Environment, true>,
+    config: ConfigService<Installation, true>,
   ) {
     const { jwtSecret, sessionTtl } = config.get('auth', { infer: true });
-    if (!jwtSecret) throw new Error('The signing secret is missing: the boot sets it before any module is built.');
     this.tokens = new RefreshTokens(jwtSecret);
     this.ttl = sessionTtl;
   }

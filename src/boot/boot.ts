@@ -3,9 +3,9 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
-import type { Environment } from '../config/index.js';
+import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
-import { startEmbeddedPostgres } from '../database/index.js';
+import { openDatabase } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
@@ -61,20 +61,21 @@ async function listen(app: NestExpressApplication, { server }: Environment): Pro
 }
 
 /** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */
-async function withDatabaseAndSecrets(environment: Environment, ending: (() => Promise<void>)[]): Promise<Environment> {
-  const { dataDir } = environment.server;
-  let url = environment.database.url;
-  if (!url) {
-    const postgres = await startEmbeddedPostgres({ dataDir, log: (line) => logger.log(line) });
-    ending.push(() => postgres.stop());
-    url = postgres.url;
-  }
+async function withDatabaseAndSecrets(
+  environment: Environment,
+  ending: (() => Promise<void>)[],
+): Promise<Installation> {
+  const { url, stop } = await openDatabase(environment, (line) => logger.log(line));
+  ending.push(stop);
   const migrations = await migrate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
   for (const migration of migrations) logger.log(`migrated the database: ${migration}`);
   return {
     ...environment,
     database: { ...environment.database, url },
-    auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(dataDir)) },
+    auth: {
+      ...environment.auth,
+      jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(environment.server.dataDir)),
+    },
   };
 }
 
@@ -87,9 +88,9 @@ function explained(error: Error, { database }: Environment): Error {
 }
 
 /** Without the role `api` there is no HTTP at all. */
-async function createApp(environment: Environment): Promise<INestApplicationContext> {
-  const module = AppModule.forRoot(environment);
-  if (!environment.server.roles.includes('api')) {
+async function createApp(installation: Installation): Promise<INestApplicationContext> {
+  const module = AppModule.forRoot(installation);
+  if (!installation.server.roles.includes('api')) {
     return NestFactory.createApplicationContext(module, { abortOnError: false });
   }
   const app = await NestFactory.create<NestExpressApplication>(module, {
@@ -98,7 +99,7 @@ async function createApp(environment: Environment): Promise<INestApplicationCont
     forceCloseConnections: true,
     abortOnError: false,
   });
-  await configureHttp(app, environment);
+  await configureHttp(app, installation);
   await app.init();
   answerTheRest(app);
   return app;

@@ -1,2 +1,3 @@
 export * from './environment.js';
+export * from './installation.js';
 export * from './run-limits.js';

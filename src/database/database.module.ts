@@ -1,6 +1,6 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import type { Environment, Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { Sql } from './sql.js';
 
@@ -13,8 +13,7 @@ import { Sql } from './sql.js';
     {
       provide: Sql,
       inject: [ConfigService],
-      useFactory: (config: ConfigService<Environment, true>) =>
-        new Sql(databaseUrl(config.get('database', { infer: true }))),
+      useFactory: (config: ConfigService<Installation, true>) => new Sql(config.get('database', { infer: true }).url),
     },
   ],
   exports: [Sql],

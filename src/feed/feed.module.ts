@@ -1,7 +1,7 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
-import { DatabaseModule, Sql, databaseUrl } from '../database/index.js';
+import type { Installation } from '../config/index.js';
+import { DatabaseModule, Sql } from '../database/index.js';
 import { PostgresEventStream } from './drivers/postgres-event-stream.js';
 import { RedisEventStream } from './drivers/redis-event-stream.js';
 import { EventLog } from './event-log.js';
@@ -37,9 +37,9 @@ export class FeedModule implements OnApplicationShutdown {
 }
 
 /** Follows the queue: Redis where there is one, else the database that is there anyway. */
-function chooseEventStream(config: ConfigService<Environment, true>, sql: Sql): EventStream {
+function chooseEventStream(config: ConfigService<Installation, true>, sql: Sql): EventStream {
   const { redisUrl, prefix } = config.get('queue', { infer: true });
   const channel = `${prefix}:events`;
   if (redisUrl) return new RedisEventStream(redisUrl, channel);
-  return new PostgresEventStream(databaseUrl(config.get('database', { infer: true })), channel, sql);
+  return new PostgresEventStream(config.get('database', { infer: true }).url, channel, sql);
 }

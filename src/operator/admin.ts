@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { Module, type Type } from '@nestjs/common';
-import { ConfigModule } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccountsService, AuthModule, AuthService, CredentialsDto } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
-import type { Environment } from '../config/index.js';
+import { configModule, type Environment, type Installation } from '../config/index.js';
 import { dataSourceOptions, migrate } from '../data-source.js';
 import { ObservabilityModule } from '../observability/index.js';
-import { withDatabase } from './installation.js';
+import { withInstallation } from './installation.js';
 
 /**
  * Opens an account with the role `admin`; an account that exists gets the role and keeps its password.
@@ -20,12 +19,12 @@ export const createAdmin = (
   environment: Environment,
   { email, passwordStdin }: { email: string; passwordStdin: boolean },
 ): Promise<string> =>
-  withDatabase(environment, async (complete) => {
-    await migrate(complete.database.url);
+  withInstallation(environment, async (installation) => {
+    await migrate(installation.database.url);
     const given = passwordStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : undefined;
     const password = given ?? randomBytes(12).toString('base64url');
     const credentials = checkedCredentials(email, password);
-    const app = await NestFactory.createApplicationContext(accountsModule(complete), { logger: false });
+    const app = await NestFactory.createApplicationContext(accountsModule(installation), { logger: false });
     try {
       await app.get(AuthService).create(credentials.email, credentials.password, 'admin');
       return `Admin ${email}${given === undefined ? `, password ${password} (shown this once)` : ''}`;
@@ -53,14 +52,12 @@ function checkedCredentials(email: string, password: string): CredentialsDto {
   }
 }
 
-function accountsModule(environment: Environment): Type {
-  // Nobody is logged in here: nothing is signed.
-  const complete = { ...environment, auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' } };
-  const { url, poolSize } = environment.database;
+function accountsModule(installation: Installation): Type {
+  const { url, poolSize } = installation.database;
   @Module({
     imports: [
-      ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => complete] }),
-      TypeOrmModule.forRoot(dataSourceOptions(url as string, poolSize)),
+      configModule(installation),
+      TypeOrmModule.forRoot(dataSourceOptions(url, poolSize)),
       ObservabilityModule,
       AuthModule,
     ],

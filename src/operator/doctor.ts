@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Module, type Type } from '@nestjs/common';
-import { ConfigModule } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
-import { type Environment, parseEnvironment } from '../config/index.js';
+import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, DatabaseModule } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
@@ -12,7 +11,7 @@ import { checkCollector, Health, ObservabilityModule } from '../observability/in
 import { evictionPolicy, QueueModule } from '../queue/index.js';
 import { BLOB_STORE, type BlobStore, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
-import { withDatabase } from './installation.js';
+import { withInstallation } from './installation.js';
 
 /** What a check found. `advice` says what to do about it. */
 type Finding = { mark: '✓' | '!' | '✗'; what: string; found: string; advice?: string };
@@ -43,9 +42,9 @@ export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) 
   report(await dataFolder(environment));
   if (environment.tracing.protocol) report(await collector(environment));
   try {
-    await withDatabase(environment, async (complete) => {
-      report(...(await database(complete.database.url)));
-      await dependencies(complete).then(
+    await withInstallation(environment, async (installation) => {
+      report(...(await database(installation.database.url)));
+      await dependencies(installation).then(
         (findings) => report(...findings),
         (error) => report({ mark: '✗', what: 'modules', found: reason(error) }),
       );
@@ -161,15 +160,9 @@ const ADVICE: Record<string, string> = {
 };
 
 /** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
-async function dependencies(environment: Environment): Promise<Finding[]> {
-  // Nothing is signed here, and a secret that is not there yet is made by the first start.
-  const { auth, metrics } = environment;
-  const complete = {
-    ...environment,
-    auth: { ...auth, jwtSecret: auth.jwtSecret ?? 'unused' },
-    metrics: { ...metrics, port: undefined },
-  };
-  const app = await NestFactory.createApplicationContext(dependencyModule(complete), {
+async function dependencies(installation: Installation): Promise<Finding[]> {
+  const unheard = { ...installation, metrics: { ...installation.metrics, port: undefined } };
+  const app = await NestFactory.createApplicationContext(dependencyModule(unheard), {
     logger: false,
     abortOnError: false,
   });
@@ -180,9 +173,9 @@ async function dependencies(environment: Environment): Promise<Finding[]> {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
   });
-  const { redisUrl } = environment.queue;
+  const { redisUrl } = installation.queue;
   if (redisUrl && checks.queue.status === 'up') findings.push(await eviction(redisUrl));
-  if (environment.storage.driver === 's3' && checks.storage.status === 'up') {
+  if (installation.storage.driver === 's3' && checks.storage.status === 'up') {
     findings.push(await bucket(app.get<BlobStore>(BLOB_STORE), app.get(Staging)));
   }
   if (!checks['virus scanner']) {
@@ -247,10 +240,10 @@ async function run(sandbox: SandboxService): Promise<Finding> {
   }
 }
 
-function dependencyModule(environment: Environment): Type {
+function dependencyModule(installation: Installation): Type {
   @Module({
     imports: [
-      ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, skipProcessEnv: true, load: [() => environment] }),
+      configModule(installation),
       ObservabilityModule,
       DatabaseModule,
       QueueModule,

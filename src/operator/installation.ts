@@ -1,20 +1,20 @@
-import type { Environment } from '../config/index.js';
-import { startEmbeddedPostgres } from '../database/index.js';
+import type { Environment, Installation } from '../config/index.js';
+import { openDatabase } from '../database/index.js';
 
-/**
- * Does something with the installation's database: the one in `DATABASE_URL`, or the embedded one, which runs meanwhile
- * if it does not run anyway.
- */
-export async function withDatabase<T>(
+/** Does something with an installation that need not run: an embedded database is started for the while, nothing is signed. */
+export async function withInstallation<T>(
   environment: Environment,
-  work: (environment: Environment & { database: { url: string } }) => Promise<T>,
+  work: (installation: Installation) => Promise<T>,
 ): Promise<T> {
-  const { url } = environment.database;
-  if (url) return work({ ...environment, database: { ...environment.database, url } });
-  const postgres = await startEmbeddedPostgres({ dataDir: environment.server.dataDir, log: () => undefined });
+  const { url, stop } = await openDatabase(environment, () => undefined);
   try {
-    return await work({ ...environment, database: { ...environment.database, url: postgres.url } });
+    return await work({
+      ...environment,
+      database: { ...environment.database, url },
+      // Where there is none yet, the first start makes it.
+      auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' },
+    });
   } finally {
-    await postgres.stop();
+    await stop();
   }
 }

@@ -1,10 +1,10 @@
 import type { Environment } from '../config/index.js';
 import { migrate, revert } from '../data-source.js';
-import { withDatabase } from './installation.js';
+import { withInstallation } from './installation.js';
 
 /** Brings the schema up to date; running servers wait for no lock longer than a moment. */
 export const migrateSchema = (environment: Environment): Promise<string> =>
-  withDatabase(environment, async ({ database }) => {
+  withInstallation(environment, async ({ database }) => {
     const migrations = await migrate(database.url);
     return migrations.length > 0
       ? migrations.map((name) => `migrated: ${name}`).join('\n')
@@ -13,7 +13,7 @@ export const migrateSchema = (environment: Environment): Promise<string> =>
 
 /** Takes the last migration back, with what it had added. */
 export const revertSchema = (environment: Environment): Promise<string> =>
-  withDatabase(environment, async ({ database }) => {
+  withInstallation(environment, async ({ database }) => {
     const reverted = await revert(database.url);
     return reverted ? `reverted: ${reverted}` : 'There is no migration to take back.';
   });

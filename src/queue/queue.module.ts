@@ -1,8 +1,7 @@
 import { BullModule } from '@nestjs/bullmq';
 import { Inject, Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
-import { databaseUrl } from '../database/index.js';
+import type { Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { QueueDashboard } from './dashboard.js';
 import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
@@ -18,11 +17,11 @@ export { evictionPolicy } from './drivers/redis/connection.js';
   imports: [
     BullModule.forRootAsync({
       inject: [ConfigService],
-      useFactory: (config: ConfigService<Environment, true>) => {
+      useFactory: (config: ConfigService<Installation, true>) => {
         const { redisUrl, prefix } = config.get('queue', { infer: true });
         const connection = redisUrl
           ? redisConnection(redisUrl)
-          : postgresConnection(databaseUrl(config.get('database', { infer: true })), prefix);
+          : postgresConnection(config.get('database', { infer: true }).url, prefix);
         return { connection, prefix };
       },
     }),

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Inject, Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import type { Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
@@ -33,7 +33,7 @@ export class StorageModule {
   }
 }
 
-type Config = ConfigService<Environment, true>;
+type Config = ConfigService<Installation, true>;
 
 /** Client libraries are loaded when they are first used: most installations need one, and they take time and memory. */
 function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStores {
@@ -74,5 +74,4 @@ function deposits(config: Config, stores: BlobStores, local: LocalDepositBox, ar
   return new Deposits(async () => (await stores.depositBox()) ?? local, area, secretOf(config));
 }
 
-/** The boot has seen to it that there is one. */
-const secretOf = (config: Config): string => config.get('auth', { infer: true }).jwtSecret as string;
+const secretOf = (config: Config): string => config.get('auth', { infer: true }).jwtSecret;
