@@ -29,7 +29,7 @@ export async function boot(environment: Environment): Promise<void> {
   const ending: (() => Promise<void>)[] = [];
   stopOnSignals(ending);
   try {
-    ending.push(await startTracing(environment.tracing));
+    ending.push(await startTracing(environment.tracing, roles));
     const complete = await withDatabaseAndSecrets(environment, ending);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));

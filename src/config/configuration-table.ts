@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { variables } from './environment.js';
+import { variables } from './variables.js';
 
 interface Described {
   description?: string;
@@ -33,7 +33,7 @@ function limitsOf({ enum: choices, minimum, maximum }: Described): string {
 const HEADER = `# Configuration
 
 Environment variables, or a file \`.env\` in the working directory (see [\`.env.example\`](../.env.example)). A bad value
-stops the start and says which. None is needed to try it out. Generated from \`src/config/environment.ts\`.
+stops the start and says which. None is needed to try it out. Generated from \`src/config/variables.ts\`.
 
 | variable | default | limits | meaning |
 | --- | --- | --- | --- |`;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { variables } from './environment.js';
+import { variables } from './variables.js';
 
 /** The text of `.env.example`: every variable with its meaning, commented out at its default. */
 export function envExample(): string {

@@ -8,7 +8,7 @@ import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import type { OtlpProtocol, TracingConfig } from '../config/index.js';
+import type { OtlpProtocol, Role, TracingConfig } from '../config/index.js';
 import { outageLog } from './outage-log.js';
 
 /** How long a stop waits for the collector, ms. */
@@ -20,7 +20,8 @@ const GREETING_MS = 2000;
  * It reads the standard variables itself; `config/` has checked those that it knows.
  */
 export function openExport(
-  { serviceName, roles }: TracingConfig,
+  { serviceName }: TracingConfig,
+  roles: readonly Role[],
   protocol: OtlpProtocol,
 ): { tracer: Tracer; close: () => Promise<void> } {
   const warnOfOutage = outageLog(new Logger('Tracing'), 'traces do not reach the collector');

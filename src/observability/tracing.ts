@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/api';
 import { newTrace, parseTraceparent, type TraceContext } from '../common/trace-context.js';
 import { within, workContext } from '../common/work-context.js';
-import type { TracingConfig } from '../config/index.js';
+import type { Role, TracingConfig } from '../config/index.js';
 
 /**
  * Traces, by OpenTelemetry: what a request leads to, in whatever process, as one tree of steps with their times. Each
@@ -28,10 +28,10 @@ let tracer: Tracer | undefined;
 export { type Span as Step, SpanKind };
 
 /** @returns sends what is left and ends; not to be waited for longer than a moment, whatever the collector does */
-export async function startTracing(config: TracingConfig): Promise<() => Promise<void>> {
+export async function startTracing(config: TracingConfig, roles: readonly Role[]): Promise<() => Promise<void>> {
   if (!config.protocol) return () => Promise.resolve();
   const { openExport } = await import('./trace-export.js');
-  const opened = openExport(config, config.protocol);
+  const opened = openExport(config, roles, config.protocol);
   tracer = opened.tracer;
   return opened.close;
 }

@@ -55,9 +55,11 @@ async function backend(): Promise<BlobBackend & { config: S3Config }> {
   const config = {
     bucket: Bucket,
     endpoint: ceph.endpoint,
+    publicEndpoint: undefined,
     region: 'us-east-1',
     credentials: { accessKeyId: ceph.accessKeyId, secretAccessKey: ceph.secretAccessKey },
     forcePathStyle: true,
+    serverSideEncryption: undefined,
   };
   const kept = async () => {
     const { Contents = [] } = await admin.send(new ListObjectsV2Command({ Bucket }));

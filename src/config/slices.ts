@@ -1,0 +1,228 @@
+import { resolve } from 'node:path';
+import { DAY_MS } from './variable-types.js';
+import { sumOfWeights, type Variables } from './variables.js';
+
+// What the parts of a server are handed. The description of its variable says what a member means; here is only what that leaves open.
+
+export function server(env: Variables) {
+  const production = env.NODE_ENV === 'production';
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    roles: [...new Set(env.ROLES)],
+    production,
+    demo: env.DEMO && !production,
+    dataDir: resolve(env.DATA_DIR),
+    logLevel: env.LOG_LEVEL,
+    corsOrigins: env.CORS_ORIGINS,
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
+  };
+}
+
+export const metrics = (env: Variables) => ({ host: env.METRICS_HOST, port: env.METRICS_PORT });
+
+export type TracingConfig = ReturnType<typeof tracing>;
+export function tracing(env: Variables) {
+  const wanted = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const on = wanted !== undefined && env.OTEL_TRACES_EXPORTER === 'otlp' && !env.OTEL_SDK_DISABLED;
+  return {
+    /** Unset: no traces are sent. The SDK reads where to, and how many, from the environment itself. */
+    protocol: on ? (env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL) : undefined,
+    serviceName: env.OTEL_SERVICE_NAME,
+  };
+}
+
+export const database = (env: Variables) => ({ url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE });
+
+export type QueueConfig = ReturnType<typeof queue>;
+export const queue = (env: Variables) => ({
+  redisUrl: env.REDIS_URL,
+  prefix: env.QUEUE_PREFIX,
+  maxSize: env.QUEUE_MAX_SIZE,
+  maxWaitingPerUser: env.MAX_WAITING_PER_USER,
+  workerConcurrency: env.WORKER_CONCURRENCY,
+  /** Tasks of one user in the queue or with a worker at a time, so that no more than these run; further ones wait in the table. */
+  userWindow: Math.min(env.QUEUE_USER_WINDOW, env.MAX_RUNNING_PER_USER),
+  ageStepMs: env.QUEUE_AGE_STEP_MS,
+  shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+  sweepIntervalMs: env.SWEEP_INTERVAL_MS,
+});
+
+export type StorageConfig = ReturnType<typeof storage>;
+export const storage = (env: Variables) => ({
+  driver: env.STORAGE_DRIVER,
+  /** Of the local driver, and of staged uploads. */
+  dir: resolve(env.DATA_DIR, 'blobs'),
+  /** Set when a bucket is named. */
+  s3: s3Slice(env),
+  ipfs: { dir: resolve(env.DATA_DIR, 'ipfs'), apiUrl: env.IPFS_API_URL, gatewayUrl: env.IPFS_GATEWAY_URL },
+  maxBinaryBytes: env.MAX_BINARY_BYTES,
+  maxFormBytes: env.MAX_FORM_BYTES,
+  cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
+  cleanupGraceMs: env.CLEANUP_GRACE_MS,
+});
+
+export type StorageDriver = StorageConfig['driver'];
+
+export type S3Config = NonNullable<ReturnType<typeof s3Slice>>;
+function s3Slice(env: Variables) {
+  if (!env.S3_BUCKET) return undefined;
+  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey } = env;
+  return {
+    bucket: env.S3_BUCKET,
+    endpoint: env.S3_ENDPOINT,
+    publicEndpoint: env.S3_PUBLIC_ENDPOINT,
+    region: env.S3_REGION,
+    credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
+    forcePathStyle: env.S3_FORCE_PATH_STYLE ?? env.S3_ENDPOINT !== undefined,
+    serverSideEncryption: env.S3_SSE,
+  };
+}
+
+export type QuotaConfig = ReturnType<typeof quotas>;
+export const quotas = (env: Variables) => ({
+  /** That are not retired. */
+  agents: env.MAX_AGENTS_PER_USER,
+  /** Of all versions and documents of tasks whose bytes are kept. */
+  storedBytes: env.MAX_STORED_BYTES_PER_USER,
+});
+
+export const auth = (env: Variables) => ({
+  /** Unset outside production: made once and kept in the data folder. */
+  jwtSecret: env.JWT_SECRET,
+  /** Seconds, as the next. */
+  accessTokenTtl: env.ACCESS_TOKEN_TTL,
+  sessionTtl: env.SESSION_TTL,
+  openRegistration: env.REGISTRATION === 'open',
+  adminEmail: env.ADMIN_EMAIL.toLowerCase(),
+  adminPassword: env.ADMIN_PASSWORD,
+});
+
+export type ProtectionConfig = ReturnType<typeof protection>;
+export const protection = (env: Variables) => ({
+  rateLimits: env.RATE_LIMIT_ENABLED,
+  perMinute: {
+    auth: env.RATE_LIMIT_AUTH,
+    read: env.RATE_LIMIT_READ,
+    write: env.RATE_LIMIT_WRITE,
+    upload: env.RATE_LIMIT_UPLOAD,
+  },
+  /** As Express's `trust proxy`. */
+  trustProxy: env.TRUST_PROXY,
+  maxConnections: env.MAX_CONNECTIONS,
+  maxConnectionsPerAddress: env.MAX_CONNECTIONS_PER_ADDRESS,
+  /** Infinity: no limit, as of the next. */
+  maxRequestsPerSecond: env.RATE_LIMIT_ENABLED ? env.RATE_LIMIT_FLOOD : Infinity,
+  maxRefusedPerSecond: env.RATE_LIMIT_ENABLED ? env.RATE_LIMIT_REFUSED : Infinity,
+  headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
+  bodyTimeoutMs: env.BODY_TIMEOUT_MS,
+  uploadTimeoutMs: env.UPLOAD_TIMEOUT_MS,
+  idleTimeoutMs: env.IDLE_TIMEOUT_MS,
+  maxLagMs: env.MAX_EVENT_LOOP_LAG_MS,
+});
+
+export const gateway = (env: Variables) => ({
+  /** Of one process: sockets and event streams together, as of the next. */
+  maxConnectionsPerUser: env.GATEWAY_CONNECTIONS_PER_USER,
+  maxConnectionsPerAddress: env.GATEWAY_CONNECTIONS_PER_ADDRESS,
+});
+
+export type TaskConfig = ReturnType<typeof tasks>;
+export const tasks = (env: Variables) => ({
+  maxInputBytes: env.MAX_INPUT_BYTES,
+  maxInputBlobBytes: env.MAX_INPUT_BLOB_BYTES,
+  documentTtlMs: env.DOCUMENT_TTL_MS,
+  defaultTimeoutMs: env.TASK_TIMEOUT_MS,
+  maxTimeoutMs: env.MAX_TASK_TIMEOUT_MS,
+  maxDelayMs: env.MAX_TASK_DELAY_MS,
+  /** 0: for ever, as of the next. */
+  taskRetentionMs: env.TASK_RETENTION_DAYS * DAY_MS,
+  eventRetentionMs: env.EVENT_RETENTION_DAYS * DAY_MS,
+  retentionIntervalMs: env.RETENTION_INTERVAL_MS,
+  idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
+});
+
+export type AuctionConfig = ReturnType<typeof auction>;
+export type AuctionWeights = AuctionConfig['weights'];
+/** What distance costs: the way there and back between regions, added to an agent's estimate. */
+export type GeoConfig = AuctionConfig['geo'];
+export function auction(env: Variables) {
+  const weight = sumOfWeights(env);
+  return {
+    scoring: env.AUCTION_SCORING,
+    /** Not negative; their sum is 1. */
+    weights: {
+      price: env.AUCTION_WEIGHT_PRICE / weight,
+      quality: env.AUCTION_WEIGHT_QUALITY / weight,
+      speed: env.AUCTION_WEIGHT_SPEED / weight,
+      reputation: env.AUCTION_WEIGHT_REPUTATION / weight,
+    },
+    minAgents: env.MIN_AGENTS_FOR_AUCTION,
+    maxAgents: env.MAX_AGENTS_FOR_AUCTION,
+    minRating: env.MIN_AGENT_RATING,
+    ratingPriorMean: env.RATING_PRIOR_MEAN,
+    ratingPriorWeight: env.RATING_PRIOR_WEIGHT,
+    enableFailover: env.ENABLE_FAILOVER,
+    maxFailoverAgents: env.MAX_FAILOVER_AGENTS,
+    maxRounds: env.MAX_AUCTION_ROUNDS,
+    requireCompetition: env.REQUIRE_COMPETITION,
+    geo: {
+      enabled: env.ENABLE_GEO_ROUTING,
+      /** By both regions in either order, `a:b`. */
+      roundTripsMs: env.GEO_ROUND_TRIPS_MS,
+      defaultRoundTripMs: env.GEO_DEFAULT_ROUND_TRIP_MS,
+    },
+    discoverySeat: env.AUCTION_DISCOVERY_SEAT,
+    exploration: env.AUCTION_EXPLORATION,
+  };
+}
+
+export type SandboxConfig = ReturnType<typeof sandbox>;
+export const sandbox = (env: Variables) => ({
+  /** Child processes, each running one agent at a time. */
+  slots: env.SANDBOX_SLOTS,
+  maxMemoryPages: env.SANDBOX_MEMORY_PAGES,
+  maxTableElements: env.SANDBOX_TABLE_ELEMENTS,
+  maxCpuMs: env.SANDBOX_CPU_MS,
+  stackKb: env.SANDBOX_STACK_KB,
+  maxInputBytes: Math.max(env.MAX_INPUT_BYTES, env.MAX_INPUT_BLOB_BYTES),
+  /** Of a task whose result is part of the task. */
+  maxOutputBytes: env.SANDBOX_OUTPUT_BYTES,
+  /** Of a task whose result is a document of its own. */
+  maxOutputBlobBytes: Math.max(env.SANDBOX_OUTPUT_BYTES, env.MAX_OUTPUT_BLOB_BYTES),
+  maxStderrBytes: env.SANDBOX_STDERR_BYTES,
+  maxStderrLines: env.SANDBOX_STDERR_LINES,
+  clockResolutionUs: env.SANDBOX_CLOCK_RESOLUTION_US,
+  recycleAfterRuns: env.SANDBOX_RECYCLE_RUNS,
+  recycleAboveBytes: env.SANDBOX_RECYCLE_BYTES,
+  binaryCacheBytes: env.SANDBOX_CACHE_BYTES,
+});
+
+export type ValidationConfig = ReturnType<typeof validation>;
+export const validation = (env: Variables) => ({
+  maxFunctions: env.VALIDATION_MAX_FUNCTIONS,
+  maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,
+  // A module the sandbox could not give its first page would pass here only to fail at every run.
+  maxMemoryPages: Math.min(env.VALIDATION_MAX_MEMORY_PAGES, env.SANDBOX_MEMORY_PAGES),
+  maxLocals: env.VALIDATION_MAX_LOCALS,
+  maxFunctionBytes: env.VALIDATION_MAX_FUNCTION_BYTES,
+  maxNesting: env.VALIDATION_MAX_NESTING,
+  maxImports: env.VALIDATION_MAX_IMPORTS,
+  maxExports: env.VALIDATION_MAX_EXPORTS,
+  maxDataBytes: env.VALIDATION_MAX_DATA_BYTES,
+  maxCustomBytes: env.VALIDATION_MAX_CUSTOM_BYTES,
+  engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+});
+
+export const scanner = (env: Variables) => ({
+  clamdUrl: env.CLAMD_URL,
+  failOpen: env.SCAN_FAIL_OPEN,
+  timeoutMs: env.SCAN_TIMEOUT_MS,
+  maxBytes: env.SCAN_MAX_BYTES,
+  rescanIntervalMs: env.SCAN_RETRY_INTERVAL_MS,
+});
+
+export type Role = Variables['ROLES'][number];
+export type LogLevel = Variables['LOG_LEVEL'];
+export type ScoringStrategy = Variables['AUCTION_SCORING'];
+export type OtlpProtocol = Variables['OTEL_EXPORTER_OTLP_PROTOCOL'];

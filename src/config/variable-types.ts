@@ -1,0 +1,56 @@
+import { isIP, isIPv4 } from 'node:net';
+import { z } from 'zod';
+
+export const MB = 1024 * 1024;
+/** A timer set to more fires at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+export const DAY_MS = 24 * 3600 * 1000;
+
+export const integer = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+export const number = (fallback: number, min: number, max: number) =>
+  z.coerce.number().min(min).max(max).default(fallback);
+export const truth = z.enum(['true', 'false', '1', '0'], 'must be true or false');
+export const isTrue = (value: z.infer<typeof truth>): boolean => value === 'true' || value === '1';
+export const flag = (fallback: boolean) => truth.default(fallback ? 'true' : 'false').transform(isTrue);
+export const url = (...protocols: string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+/** Whether Express's `trust proxy` takes it. */
+export const isTrustable = (proxies: false | number | string[]): boolean =>
+  !Array.isArray(proxies) || proxies.every((proxy) => PROXIES_BY_NAME.includes(proxy) || isNetwork(proxy));
+const PROXIES_BY_NAME = ['loopback', 'linklocal', 'uniquelocal'];
+function isNetwork(text: string): boolean {
+  const [address, range, ...rest] = text.split('/');
+  const bits = isIP(address) === 6 ? 128 : 32;
+  return isIP(address) > 0 && rest.length === 0 && (range === undefined || isWithin(range, bits) || isIPv4(range));
+}
+const isWithin = (text: string, most: number): boolean => /^\d{1,3}$/.test(text) && Number(text) <= most;
+export const list = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    );
+/** `a:b=90,…` as a table that both `a:b` and `b:a` are found in. */
+export const roundTrips = () =>
+  list('').transform((entries, context): ReadonlyMap<string, number> => {
+    const table = new Map<string, number>();
+    for (const entry of entries) {
+      const [, a, b, ms] = /^([a-z0-9-]{1,32}):([a-z0-9-]{1,32})=(\d{1,5})$/.exec(entry) ?? [];
+      if (ms === undefined) context.addIssue({ code: 'custom', message: `"${entry}" is not like eu:us=90` });
+      else table.set(`${a}:${b}`, Number(ms)).set(`${b}:${a}`, Number(ms));
+    }
+    return table;
+  });
+
+/** A rule between variables holds as soon as these are good by themselves, so that mistakes elsewhere do not hide it. */
+export const accepted =
+  (...names: string[]) =>
+  ({ issues }: z.core.ParsePayload): boolean =>
+    !issues.some(({ path }) => names.includes(String(path?.[0])));

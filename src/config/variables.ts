@@ -1,0 +1,360 @@
+import { z } from 'zod';
+import {
+  accepted,
+  DAY_MS,
+  flag,
+  integer,
+  isTrue,
+  isTrustable,
+  list,
+  MAX_TIMER_MS,
+  MB,
+  number,
+  roundTrips,
+  truth,
+  url,
+} from './variable-types.js';
+
+/** From the most severe to the most talkative. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+
+/** How the terms of a score are scaled: against the other bids, or against what the task allows. */
+export const SCORING_STRATEGIES = ['minmax', 'absolute'] as const;
+
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const;
+const otlpProtocol = z.enum(OTLP_PROTOCOLS, `must be ${OTLP_PROTOCOLS.join(' or ')}`);
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+/** Every variable the server reads, with its default, limits and meaning. */
+export const variables = z
+  .object({
+    NODE_ENV: z
+      .string()
+      .default('development')
+      .describe('`production` turns the safety catches of a real installation on'),
+    HOST: z.string().default('127.0.0.1').describe('Address the API listens on; `0.0.0.0` for all of them'),
+    PORT: integer(8080, 0, 65535).describe('TCP port of the API; 0 takes a free one'),
+    ROLES: list('api,worker')
+      .pipe(z.array(z.enum(['api', 'worker'])).min(1))
+      .describe('What this process does: `api`, `worker` or both'),
+    DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
+    DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
+    LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
+    CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
+
+    SHUTDOWN_DELAY_MS: integer(0, 0, 300_000).describe(
+      'How long a process that is stopped says that it is not ready before it stops serving, ms; for load balancers',
+    ),
+    METRICS_PORT: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .describe('TCP port for `/metrics` and `/health`, without a login; 0 takes a free one; unset: none'),
+    METRICS_HOST: z
+      .string()
+      .default('127.0.0.1')
+      .describe('Address of that port; let nobody but Prometheus and the orchestrator reach it'),
+
+    OTEL_EXPORTER_OTLP_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe(
+        'OpenTelemetry collector that traces are sent to, e.g. `http://localhost:4318`; this and the next unset: no traces',
+      ),
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe('The same with its path, e.g. `http://localhost:4318/v1/traces`, instead of it'),
+    OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol
+      .default('http/protobuf')
+      .describe('Encoding of traces; gRPC is not built in'),
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol.optional().describe('The same, instead of it'),
+    OTEL_EXPORTER_OTLP_HEADERS: z
+      .string()
+      .optional()
+      .describe('Headers the collector asks for, such as a key: `name=value,…`'),
+    OTEL_SERVICE_NAME: z.string().default('zerostate').describe('What this installation is called in traces'),
+    OTEL_RESOURCE_ATTRIBUTES: z
+      .string()
+      .optional()
+      .describe('What else they say of this process: `deployment.environment.name=staging,…`'),
+    OTEL_TRACES_SAMPLER: z
+      .enum(SAMPLERS)
+      .default('parentbased_always_on')
+      .describe('Which traces are recorded; with `parentbased_` it holds for those that no caller began'),
+    OTEL_TRACES_SAMPLER_ARG: number(1, 0, 1).describe('Share of the traces that are recorded, for `traceidratio`'),
+    OTEL_TRACES_EXPORTER: z
+      .enum(['otlp', 'none'], 'must be otlp or none')
+      .default('otlp')
+      .describe('`none`: no traces, whatever else is set'),
+    OTEL_SDK_DISABLED: flag(false).describe('`true`: no traces, whatever else is set'),
+
+    DATABASE_URL: url('postgres:', 'postgresql:')
+      .optional()
+      .describe('PostgreSQL 14 or newer; unset: the embedded one'),
+    DATABASE_POOL_SIZE: integer(10, 2, 200).describe('Connections per process beside those for micro-batched writes'),
+
+    REDIS_URL: url('redis:', 'rediss:')
+      .optional()
+      .describe('Redis 7 or Valkey for queue and events; unset: PostgreSQL'),
+    QUEUE_PREFIX: z
+      .string()
+      .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
+      .default('zerostate')
+      .describe('Namespace of the queue and of its events'),
+    QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
+    WORKER_CONCURRENCY: integer(64, 1, 1000).describe(
+      'Tasks one worker process works on at a time, at the most; it takes on fewer while they wait for a sandbox',
+    ),
+    QUEUE_USER_WINDOW: integer(500, 1).describe(
+      'Tasks of one user in the queue or running at a time; further ones wait their turn, so that they hold up nobody else',
+    ),
+    MAX_WAITING_PER_USER: integer(5000, 1).describe(
+      'Tasks of one user that may wait; past it submissions are answered 429',
+    ),
+    MAX_RUNNING_PER_USER: integer(1000, 1).describe(
+      'Bounds the same as QUEUE_USER_WINDOW: the smaller of the two holds',
+    ),
+    QUEUE_AGE_STEP_MS: integer(60_000, 100).describe('A waiting task rises one level of priority every so often, ms'),
+    SHUTDOWN_GRACE_MS: integer(30_000, 0, MAX_TIMER_MS).describe(
+      'How long a worker that is stopped goes on with what it holds before it hands it back, ms',
+    ),
+    SWEEP_INTERVAL_MS: integer(10_000, 100).describe('Pause between two looks for lost tasks, ms'),
+
+    STORAGE_DRIVER: z
+      .enum(['local', 's3', 'ipfs'], 'must be local, s3 or ipfs')
+      .default('local')
+      .describe(
+        'Where new agent binaries go, and large documents of tasks: `local` (a folder below DATA_DIR), `s3`, or `ipfs`, which is public (documents stay out of it)',
+      ),
+    S3_BUCKET: z.string().min(3).max(255).optional().describe('Bucket of binaries; it must exist'),
+    S3_ENDPOINT: url('http:', 'https:').optional().describe('Address of an S3-compatible service; unset: Amazon S3'),
+    S3_PUBLIC_ENDPOINT: url('http:', 'https:')
+      .optional()
+      .describe('The same service as clients reach it, for downloads and deposits; unset: S3_ENDPOINT'),
+    S3_REGION: z.string().default('us-east-1').describe('Region of the bucket; `auto` for Cloudflare R2'),
+    S3_ACCESS_KEY_ID: z
+      .string()
+      .optional()
+      .describe("Unset, like the secret: the AWS SDK's default chain (its own variables, files, the machine's role)"),
+    S3_SECRET_ACCESS_KEY: z.string().optional().describe('Secret of this access key'),
+    S3_FORCE_PATH_STYLE: truth
+      .transform(isTrue)
+      .optional()
+      .describe('The bucket in the path instead of the host name; unset: true where S3_ENDPOINT is set'),
+    S3_SSE: z
+      .enum(['AES256', 'aws:kms'], 'must be AES256 or aws:kms')
+      .optional()
+      .describe("Encryption at rest to ask for: `AES256` or `aws:kms`; unset: the bucket's own setting"),
+    IPFS_API_URL: url('http:', 'https:')
+      .optional()
+      .describe(
+        'RPC of a Kubo node that keeps and pins the binaries, `http://user:password@host:5001`; unset: files below DATA_DIR',
+      ),
+    IPFS_GATEWAY_URL: url('http:', 'https:')
+      .transform((address) => address.replace(/\/+$/, ''))
+      .optional()
+      .describe('Gateway that downloads are sent to, without `/ipfs`; unset: this server'),
+    MAX_BINARY_BYTES: integer(50 * MB, 1).describe('Largest agent binary'),
+    MAX_FORM_BYTES: integer(60 * MB, 1).describe('Largest upload form, binary included'),
+    CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two looks for leftovers of uploads and bytes that nobody needs any more, ms',
+    ),
+    CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
+
+    MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
+    MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
+      'Bytes that the versions of one user and the documents of its tasks take up together',
+    ),
+
+    JWT_SECRET: z
+      .string()
+      .min(32, 'must have at least 32 characters')
+      .optional()
+      .describe('Signs access tokens; required in production'),
+    ACCESS_TOKEN_TTL: integer(900, 1, 86_400).describe('Life of an access token, seconds'),
+    SESSION_TTL: integer(30 * 86_400, 60).describe('Life of a login, seconds: so long its tokens can be refreshed'),
+    REGISTRATION: z
+      .enum(['open', 'closed'], 'must be open or closed')
+      .default('open')
+      .describe('`closed`: only admins open accounts'),
+    ADMIN_EMAIL: z
+      .email('must be an email address')
+      .default('admin@zerostate.local')
+      .describe('First admin, made when there is none'),
+    ADMIN_PASSWORD: z
+      .string()
+      .min(10, 'must have at least 10 characters')
+      .optional()
+      .describe('Its password; unset: generated and printed once'),
+
+    RATE_LIMIT_ENABLED: flag(true).describe('Limit requests by address and user, and attempts to log in'),
+    RATE_LIMIT_AUTH: integer(300, 1).describe('Logins, registrations and refreshes a minute from one address'),
+    RATE_LIMIT_READ: integer(12_000, 1).describe('Reads a minute of one user'),
+    RATE_LIMIT_WRITE: integer(6000, 1).describe('Writes a minute of one user'),
+    RATE_LIMIT_UPLOAD: integer(120, 1).describe('Uploads a minute of one user'),
+    TRUST_PROXY: z
+      .string()
+      .regex(/^(false|\d{1,2}|[\w.:/,\s-]+)$/, 'must be false, a number of proxies, or their addresses')
+      .default('false')
+      .transform((text) =>
+        /^(false|0+)$/.test(text) ? false : /^\d+$/.test(text) ? Number(text) : text.split(/\s*,\s*/),
+      )
+      .refine(isTrustable, 'must be false, a number of proxies, or their addresses')
+      .describe('Proxies whose X-Forwarded-For is believed: how many, or their addresses; false for none'),
+    MAX_CONNECTIONS: integer(20_000, 1).describe('Connections one process holds at a time'),
+    MAX_CONNECTIONS_PER_ADDRESS: integer(2000, 1).describe(
+      'Of these, from one address; not limited where TRUST_PROXY says that they come from a proxy',
+    ),
+    RATE_LIMIT_FLOOD: integer(1000, 1).describe(
+      'Requests a second from one address, of whatever kind; past it they are refused, past twice as many it is cut off for 10 s',
+    ),
+    RATE_LIMIT_REFUSED: integer(100, 1).describe(
+      'Requests a second from one address that have to be refused (4xx); past it the address is cut off for 10 s',
+    ),
+    HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
+    BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
+    UPLOAD_TIMEOUT_MS: integer(300_000, 1000).describe('For an upload to arrive, ms'),
+    IDLE_TIMEOUT_MS: integer(10_000, 100).describe('How long an idle connection is kept, ms'),
+    MAX_EVENT_LOOP_LAG_MS: integer(1000, 50).describe('Event-loop delay from which requests are turned away, ms'),
+
+    GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),
+    GATEWAY_CONNECTIONS_PER_ADDRESS: integer(1000, 1).describe('Live connections of one address to one process'),
+
+    MAX_INPUT_BYTES: integer(MB, 1).describe('Largest input in the body of its task, as JSON text'),
+    MAX_INPUT_BLOB_BYTES: integer(50 * MB, 1).describe('Largest input that is brought first and named by reference'),
+    MAX_OUTPUT_BLOB_BYTES: integer(50 * MB, 1).describe(
+      'Largest output for a task that asks for its result by reference',
+    ),
+    DOCUMENT_TTL_MS: integer(DAY_MS, 1000).describe(
+      'How long inputs and results by reference are kept while no task refers to them, ms',
+    ),
+    TASK_TIMEOUT_MS: integer(30_000, 1).describe('Wall time of one attempt when the task names none, ms'),
+    MAX_TASK_TIMEOUT_MS: integer(300_000, 1).describe('Most a task may ask for, ms'),
+
+    MAX_TASK_DELAY_MS: integer(30 * DAY_MS, 0).describe('How far ahead a task may be put off, ms'),
+    TASK_RETENTION_DAYS: number(90, 0, 36_500).describe('How long tasks that have ended are kept, days; 0: for ever'),
+    EVENT_RETENTION_DAYS: number(30, 0, 36_500).describe('How long events of the feed are kept, days; 0: for ever'),
+    RETENTION_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two looks for tasks and events whose time is over, ms',
+    ),
+    IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
+
+    AUCTION_SCORING: z
+      .enum(SCORING_STRATEGIES)
+      .default('minmax')
+      .describe(
+        'Bids are scored against each other (`minmax`) or against the budget and time of the task (`absolute`)',
+      ),
+    AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
+    AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),
+    AUCTION_WEIGHT_SPEED: number(0.2, 0, 1000).describe('Weight of the estimated duration'),
+    AUCTION_WEIGHT_REPUTATION: number(0.2, 0, 1000).describe('Weight of the completed tasks'),
+    MIN_AGENTS_FOR_AUCTION: integer(3, 1, 1000).describe('Bids from which an auction counts as competitive'),
+    MAX_AGENTS_FOR_AUCTION: integer(10, 1, 1000).describe('Agents invited to one auction'),
+    MIN_AGENT_RATING: number(3, 0, 5).describe('Smoothed rating below which an agent is not invited'),
+    RATING_PRIOR_MEAN: number(3.5, 0, 5).describe('Rating of an agent nobody has rated'),
+    RATING_PRIOR_WEIGHT: number(5, 0, 1000).describe('Votes this prior counts for'),
+    ENABLE_FAILOVER: flag(true).describe('Let the next-ranked agent try when one fails'),
+    MAX_FAILOVER_AGENTS: integer(3, 0, 100).describe('Further attempts that one auction may lead to'),
+    MAX_AUCTION_ROUNDS: integer(2, 1, 10).describe(
+      'Auctions held for one task: another one, among those who have not failed, when all attempts of the last have',
+    ),
+    REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
+    AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
+
+    AUCTION_EXPLORATION: number(0, 0, 0.5).describe(
+      'Share of the auctions with a discovery seat that its bid wins whatever its score, e.g. 0.05',
+    ),
+    ENABLE_GEO_ROUTING: flag(false).describe('Let tasks name the region they would rather, or only, be done in'),
+    GEO_ROUND_TRIPS_MS: roundTrips().describe(
+      'Way there and back between regions, e.g. `eu:us=90,eu:asia=180`, ms; inside one it is 0',
+    ),
+    GEO_DEFAULT_ROUND_TRIP_MS: integer(150, 0, 60_000).describe(
+      'The same between regions that GEO_ROUND_TRIPS_MS does not name together, ms',
+    ),
+
+    SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
+    SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
+    SANDBOX_CPU_MS: integer(120_000, 1).describe('Processor time of one run, all threads, ms'),
+    SANDBOX_STACK_KB: integer(984, 128, 4096).describe("Stack of an agent's calls, KiB"),
+    SANDBOX_TABLE_ELEMENTS: integer(100_000, 1, 10_000_000).describe('Elements of an agent table'),
+    SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
+    SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),
+    SANDBOX_STDERR_LINES: integer(1000, 0).describe('Lines of standard error that are kept of one run'),
+    SANDBOX_CLOCK_RESOLUTION_US: integer(1000, 1, 1_000_000).describe(
+      'Length of a tick of the clocks an agent sees, µs; finer ones let agents measure caches and neighbours',
+    ),
+    SANDBOX_RECYCLE_RUNS: integer(2000, 1).describe('Runs after which a sandbox process is replaced'),
+    SANDBOX_RECYCLE_BYTES: integer(300 * MB, 1).describe(
+      'Resident memory between two runs above which a sandbox process is replaced, and which warm ones may have together for each slot',
+    ),
+    SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
+
+    VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
+    VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
+    VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
+    VALIDATION_MAX_LOCALS: integer(10_000, 0, 50_000).describe('Locals of one function'),
+    VALIDATION_MAX_FUNCTION_BYTES: integer(MB, 2).describe('Bytes of the body of one function'),
+    VALIDATION_MAX_NESTING: integer(10_000, 1).describe('Blocks inside one another in one function'),
+    VALIDATION_MAX_IMPORTS: integer(1000, 0).describe('Imports of one binary'),
+    VALIDATION_MAX_EXPORTS: integer(10_000, 1).describe('Exports of one binary'),
+    VALIDATION_MAX_DATA_BYTES: integer(40 * MB, 0).describe('Bytes of all data segments together'),
+    VALIDATION_MAX_CUSTOM_BYTES: integer(20 * MB, 0).describe(
+      'Bytes of all custom sections (debug information) together',
+    ),
+    VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
+
+    CLAMD_URL: url('tcp:', 'unix:')
+      .optional()
+      .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
+    SCAN_FAIL_OPEN: flag(false).describe('Let binaries in while clamd is away and scan them later; else 503'),
+    SCAN_TIMEOUT_MS: integer(30_000, 100).describe('Time for one virus scan, ms'),
+    SCAN_MAX_BYTES: integer(100 * MB, 1).describe(
+      "Largest binary sent to clamd; keep below clamd's own StreamMaxLength",
+    ),
+    SCAN_RETRY_INTERVAL_MS: integer(60_000, 100).describe('Pause between two looks for versions not scanned yet, ms'),
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
+    path: ['JWT_SECRET'],
+    message: 'must be set when NODE_ENV=production (at least 32 random characters)',
+    when: accepted('NODE_ENV', 'JWT_SECRET'),
+  })
+  .refine((env) => env.STORAGE_DRIVER !== 's3' || env.S3_BUCKET, {
+    path: ['S3_BUCKET'],
+    message: 'must be set when STORAGE_DRIVER=s3',
+    when: accepted('STORAGE_DRIVER', 'S3_BUCKET'),
+  })
+  .refine((env) => !env.S3_ACCESS_KEY_ID === !env.S3_SECRET_ACCESS_KEY, {
+    path: ['S3_SECRET_ACCESS_KEY'],
+    message: 'S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are set together or not at all',
+  })
+  .refine((env) => sumOfWeights(env) > 0, {
+    path: ['AUCTION_WEIGHT_*'],
+    message: 'at least one weight must be above 0',
+    when: accepted(
+      'AUCTION_WEIGHT_PRICE',
+      'AUCTION_WEIGHT_QUALITY',
+      'AUCTION_WEIGHT_SPEED',
+      'AUCTION_WEIGHT_REPUTATION',
+    ),
+  })
+  .refine((env) => env.TASK_TIMEOUT_MS <= env.MAX_TASK_TIMEOUT_MS, {
+    path: ['TASK_TIMEOUT_MS'],
+    message: 'must not be above MAX_TASK_TIMEOUT_MS',
+    when: accepted('TASK_TIMEOUT_MS', 'MAX_TASK_TIMEOUT_MS'),
+  });
+
+export type Variables = z.infer<typeof variables>;
+
+export const sumOfWeights = (
+  env: Record<`AUCTION_WEIGHT_${'PRICE' | 'QUALITY' | 'SPEED' | 'REPUTATION'}`, number>,
+): number =>
+  env.AUCTION_WEIGHT_PRICE + env.AUCTION_WEIGHT_QUALITY + env.AUCTION_WEIGHT_SPEED + env.AUCTION_WEIGHT_REPUTATION;
