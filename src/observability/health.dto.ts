@@ -8,7 +8,7 @@ export class LiveDto {
 export class DependencyHealth {
   status: 'up' | 'down';
   /**
-   * Whether this process is of use without it.
+   * Whether this process is of no use without it.
    * @example true
    */
   required: boolean;

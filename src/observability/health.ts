@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
 import { gauge, shared } from './metrics.js';
 
-/** How long a dependency may take to answer before it counts as away, ms. */
-const TIMEOUT_MS = 2000;
+/** How long a dependency may take to answer before it counts as away, ms: shorter than whoever asks waits for the report. */
+export const CHECK_TIMEOUT_MS = 1000;
 
 /** How long a report is good for everybody who asks, ms: anybody may, as often as they like. */
 const REPORT_MS = 1000;
@@ -74,7 +74,7 @@ async function run(check: () => Promise<unknown>): Promise<Omit<DependencyHealth
   const ms = () => Math.round(performance.now() - begun);
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS);
   });
   try {
     await Promise.race([check(), timeout]);

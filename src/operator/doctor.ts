@@ -161,8 +161,14 @@ const ADVICE: Record<string, string> = {
 
 /** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
 async function dependencies(installation: Installation): Promise<Finding[]> {
-  const unheard = { ...installation, metrics: { ...installation.metrics, port: undefined } };
-  const app = await NestFactory.createApplicationContext(dependencyModule(unheard), {
+  const { metrics, server } = installation;
+  // What an API does without for a while is a fault of the installation all the same.
+  const whole: Installation = {
+    ...installation,
+    server: { ...server, roles: ['api', 'worker'] },
+    metrics: { ...metrics, port: undefined },
+  };
+  const app = await NestFactory.createApplicationContext(dependencyModule(whole), {
     logger: false,
     abortOnError: false,
   });

@@ -35,7 +35,9 @@ export { evictionPolicy } from './drivers/redis/connection.js';
   exports: [TASK_QUEUE, QueueDashboard],
 })
 export class QueueModule {
-  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health) {
-    health.register('queue', () => queue.counts());
+  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health, config: ConfigService<Installation, true>) {
+    // What an API takes meanwhile is stored, and queued by the sweeper later.
+    const required = config.get('server', { infer: true }).roles.includes('worker');
+    health.register('queue', () => queue.counts(), { required });
   }
 }

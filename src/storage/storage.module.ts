@@ -28,8 +28,10 @@ import { Staging } from './staging.js';
   exports: [BLOB_STORE, BlobStores, Deposits, LocalDepositBox, Staging],
 })
 export class StorageModule {
-  constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health) {
-    health.register('storage', () => store.health());
+  constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health, config: ConfigService<Installation, true>) {
+    // An API does everything but uploads and downloads without it.
+    const required = config.get('server', { infer: true }).roles.includes('worker');
+    health.register('storage', () => store.health(), { required });
   }
 }
 

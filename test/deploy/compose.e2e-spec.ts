@@ -12,6 +12,7 @@ import { parse } from 'yaml';
 import { parseEnvironment } from '../../src/config/environment.js';
 import { variables } from '../../src/config/variables.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
+import { CHECK_TIMEOUT_MS } from '../../src/observability/health.js';
 import { good } from '../e2e/agents.js';
 import { ensureInstalled } from '../support/apt.js';
 import { until } from '../support/until.js';
@@ -182,6 +183,11 @@ describe('the compose file', () => {
     }
     expect(await file('Dockerfile')).toMatch('--start-period=10m');
     expect(services['worker-1'].healthcheck).toMatchObject({ start_period: '10m' });
+  });
+
+  it('has the proxy wait for what a process says of itself longer than that waits for a dependency that hangs', async () => {
+    const [, seconds] = /health_timeout (\d+)s/.exec(await file('Caddyfile'))!;
+    expect(1000 * Number(seconds)).toBeGreaterThan(CHECK_TIMEOUT_MS);
   });
 
   it('mounts files that exist, and opens nothing but the proxy and the store to the world', () => {

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { freePort } from '../../src/database/embedded/free-port.js';
+import { api, expectStatus, registerUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { operationsUrl, samples, scrape } from '../support/metrics.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 
@@ -60,5 +64,64 @@ describe('the health of a process', () => {
     expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
     expect((await fetch(`${server.url}/docs-json`)).status).toBe(200);
     await ended;
+  });
+});
+
+describe('an API process and a worker, with a queue that hangs and a store that is away', () => {
+  let database: TestDatabase;
+  let redis: RedisServer;
+  let server: ServerProcess;
+  let worker: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    redis = await startRedis();
+    const env = {
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      METRICS_PORT: '0',
+      STORAGE_DRIVER: 's3',
+      S3_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+      S3_BUCKET: 'none',
+      S3_REGION: 'us-east-1',
+      S3_ACCESS_KEY_ID: 'none',
+      S3_SECRET_ACCESS_KEY: 'none',
+    };
+    server = await startServer({ env, roles: ['api'] });
+    worker = await startServer({ env, roles: ['worker'] });
+  }, 120_000);
+
+  afterAll(async () => {
+    redis?.signal('SIGCONT');
+    await Promise.all([server?.stop(), worker?.stop()]);
+    await redis?.stop();
+    await database?.drop();
+  });
+
+  it('leave the one ready and taking tasks, and the other not ready; both say why', async () => {
+    const { token } = await registerUser(server.url);
+    redis.signal('SIGSTOP');
+    const withoutQueue = (url: string) =>
+      until('it is noticed', async () => {
+        const report = (await (await fetch(`${url}/health/ready`)).json()) as any;
+        return report.dependencies.queue.status === 'down' && report;
+      });
+    const queue = { status: 'down', reason: 'no answer within 1000 ms' };
+    const storage = { status: 'down', reason: expect.any(String) };
+    expect(await withoutQueue(server.url)).toMatchObject({
+      status: 'ready',
+      dependencies: { queue: { ...queue, required: false }, storage: { ...storage, required: false } },
+    });
+    expect(await withoutQueue(await operationsUrl(worker))).toMatchObject({
+      status: 'not_ready',
+      dependencies: { queue: { ...queue, required: true }, storage: { ...storage, required: true } },
+    });
+    expect((await fetch(`${server.url}/health/ready`)).status).toBe(200);
+    const task = { required_capabilities: ['any'], budget: 1, input: {} };
+    expectStatus(await api(server.url).post('/tasks', task, { token }), 202);
+    const figures = await scrape(await operationsUrl(server));
+    for (const name of ['queue', 'storage']) {
+      expect([name, samples(figures, 'zerostate_dependency_up', `dependency="${name}"`)]).toEqual([name, [0]]);
+    }
   });
 });

@@ -137,6 +137,7 @@ describe('the commands of an operator', () => {
     ['a configuration with mistakes', { PORT: 'eighty' }, 'configuration', 'PORT'],
     ['a database that is away', { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` }, 'database', 'DATABASE_URL'],
     ['a queue that is away', { REDIS_URL: `redis://${NOBODY}` }, 'queue', 'REDIS_URL'],
+    ['a queue that an API lacks', { REDIS_URL: `redis://${NOBODY}`, ROLES: 'api' }, 'queue', 'REDIS_URL'],
     ['a sandbox that cannot run an agent', { SANDBOX_OUTPUT_BYTES: '1' }, 'sandbox', 'SANDBOX_'],
     ['a data folder that cannot be', { DATA_DIR: '/dev/null/data' }, 'data folder', 'DATA_DIR'],
   ])('name %s and what mends it, and no secret', async (_, env, what, advice) => {
