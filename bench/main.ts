@@ -52,7 +52,7 @@ const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backe
 
 const USAGE = `npm run bench -- [<name>] [--quick] [--profile] | --render <file>
 
-  without a name   everything, in about a quarter of an hour; docs/benchmarks.md and the sizing in docs/deployment.md
+  without a name   everything, in about eleven minutes; docs/benchmarks.md and the sizing in docs/deployment.md
                    are written anew
   <name>           only what has it in its name, and nothing is written there: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
   --quick          fewer tasks, one round: to see that it works, not to compare

@@ -1,5 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DataSource, type DataSourceOptions, type MigrationInterface, type QueryRunner } from 'typeorm';
+import {
+  DataSource,
+  type DataSourceOptions,
+  type EntitySubscriberInterface,
+  EventSubscriber,
+  type MigrationInterface,
+  type QueryRunner,
+} from 'typeorm';
 import { Init1795449600000 } from '../migrations/1795449600000-init.js';
 import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
 import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
@@ -145,11 +152,32 @@ async function migrationsDone(dataSource: DataSource): Promise<string[]> {
 
 const nameOf = ({ name, constructor }: MigrationInterface): string => name ?? constructor.name;
 
+/**
+ * `CREATE INDEX CONCURRENTLY` waits until every older snapshot is gone, which PostgreSQL counts as waiting for a lock. A backup may hold
+ * one for hours, and nobody waits behind the statement meanwhile: it has all the time it takes.
+ */
+@EventSubscriber()
+class ConcurrentlyPatient implements EntitySubscriberInterface {
+  async beforeQuery({ query, queryRunner }: { query: string; queryRunner: QueryRunner }): Promise<void> {
+    if (CONCURRENTLY.test(query)) await queryRunner.query('SET lock_timeout = 0');
+  }
+
+  async afterQuery({ query, queryRunner }: { query: string; queryRunner: QueryRunner }): Promise<void> {
+    if (CONCURRENTLY.test(query)) await queryRunner.query('RESET lock_timeout');
+  }
+}
+
+const CONCURRENTLY = /\bINDEX CONCURRENTLY\b/;
+
 /** Changes of the schema one after the other, whoever makes them. */
 async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   const options = dataSourceOptions(url, 2);
   const extra = { ...options.extra, options: `-c lock_timeout=${LOCK_TIMEOUT_MS}` };
-  const dataSource = await new DataSource({ ...options, extra } as DataSourceOptions).initialize();
+  const dataSource = await new DataSource({
+    ...options,
+    extra,
+    subscribers: [ConcurrentlyPatient],
+  } as DataSourceOptions).initialize();
   const guard = dataSource.createQueryRunner();
   try {
     await takeTurn(guard);

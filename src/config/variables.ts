@@ -222,7 +222,9 @@ export const variables = z
     HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
     BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
     UPLOAD_TIMEOUT_MS: integer(300_000, 1000).describe('For an upload to arrive, ms'),
-    IDLE_TIMEOUT_MS: integer(10_000, 100).describe('How long an idle connection is kept, ms'),
+    IDLE_TIMEOUT_MS: integer(10_000, 100).describe(
+      'How long an idle connection is kept, ms: longer than a proxy in front keeps its own to this server',
+    ),
     MAX_EVENT_LOOP_LAG_MS: integer(1000, 50).describe('Event-loop delay from which requests are turned away, ms'),
 
     GATEWAY_CONNECTIONS_PER_USER: integer(50, 1).describe('Live connections of one user to one process'),

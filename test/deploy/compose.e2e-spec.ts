@@ -85,7 +85,8 @@ describe('the compose file', () => {
 
   it('keeps ours from everything they do not need, and asks each how it is', async () => {
     const image = await file('Dockerfile');
-    for (const line of [/^USER zerostate$/m, /^HEALTHCHECK /m, /^FROM .* AS build$/m]) expect(image).toMatch(line);
+    for (const line of [/--uid 10001 .*zerostate$/m, /^USER 10001$/m, /^HEALTHCHECK /m, /^FROM .* AS build$/m])
+      expect(image).toMatch(line);
     for (const [name, { read_only, cap_drop, environment, healthcheck }] of ours()) {
       expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
       if (environment!.ROLES !== 'worker') continue; // the image asks an API by itself
@@ -188,6 +189,14 @@ describe('the compose file', () => {
   it('has the proxy wait for what a process says of itself longer than that waits for a dependency that hangs', async () => {
     const [, seconds] = /health_timeout (\d+)s/.exec(await file('Caddyfile'))!;
     expect(1000 * Number(seconds)).toBeGreaterThan(CHECK_TIMEOUT_MS);
+  });
+
+  it('has the proxy close idle connections to a process before that does', async () => {
+    const [, seconds] = /keepalive (\d+)s/.exec(await file('Caddyfile'))!;
+    for (const [, { environment }] of ours()) {
+      const { protection } = parseEnvironment(filled(environment!));
+      expect(1000 * Number(seconds)).toBeLessThan(protection.idleTimeoutMs);
+    }
   });
 
   it('mounts files that exist, and opens nothing but the proxy and the store to the world', () => {

@@ -90,6 +90,26 @@ describe('migrations of a system at work', () => {
     await reader.end();
     await database.drop();
   });
+
+  it('wait for an old snapshot as long as it lasts, where nobody waits behind them', async () => {
+    const database = await createTestDatabase();
+    const again: (string | null)[] = [];
+    while (!again[0]?.startsWith('TaskDocuments')) again.unshift(await revert(database.url));
+    const backup = new pg.Client(database.url);
+    await backup.connect();
+    await backup.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+    const migrated = migrate(database.url);
+    const waiting = `SELECT FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event = 'virtualxid' AND query ~ '^\\s*CREATE INDEX CONCURRENTLY'
+                        AND query_start < clock_timestamp() - 2 * interval '3 seconds'`;
+    await until('one statement has waited for twice the time that a lock may take', async () => {
+      return (await ask(database.url, waiting)).length > 0;
+    });
+    await backup.query('COMMIT');
+    expect(await migrated).toEqual(again);
+    await backup.end();
+    await database.drop();
+  }, 60_000);
 });
 
 /** What statements of the release before may fail at. */
