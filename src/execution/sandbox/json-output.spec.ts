@@ -20,6 +20,8 @@ describe("an agent's output", () => {
     ['["\\ud800"]', 'a string contains half a surrogate pair'],
     ['["\\ude00\\ud83d"]', 'a string contains half a surrogate pair'],
     ['[1e1000]', 'a number is out of range'],
+    ['[9e999]', 'a number is out of range'],
+    ['{"x":-1.5e309}', 'a number is out of range'],
     [`[1${'0'.repeat(400)}]`, 'a number is out of range'],
     ['['.repeat(600) + ']'.repeat(600), 'nested deeper than 512 levels'],
   ])('is refused when no database could keep it: %s', (output, fault) => {

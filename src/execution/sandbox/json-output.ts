@@ -2,8 +2,8 @@ import { JsonScanner } from '../../common/json-scanner.js';
 
 /**
  * Reads an agent's standard output as the JSON text it has to be, and refuses what is valid JSON but would be lost or
- * break things further on: PostgreSQL's `jsonb` takes no NUL, no half of a surrogate pair and no number of a hundred
- * thousand digits, and very deep nesting overflows the stack of whoever reads it recursively.
+ * break things further on: PostgreSQL's text takes no NUL and no half of a surrogate pair, a number that no double can hold is
+ * `null` to whoever reads it, and very deep nesting overflows the stack of whoever reads it recursively.
  */
 export type JsonOutput = { text: string } | Fault;
 interface Fault {
@@ -14,7 +14,8 @@ const NO_OUTPUT = 'there is no output';
 /** Arrays and objects inside one another. */
 export const MAX_OUTPUT_DEPTH = 512;
 const MAX_NUMBER_LENGTH = 400;
-const MAX_EXPONENT_DIGITS = 3;
+/** `9e999`. */
+const SHORTEST_INFINITE = 5;
 
 export function readJsonOutput(bytes: Uint8Array): JsonOutput {
   if (bytes.length === 0) return { fault: NO_OUTPUT };
@@ -109,8 +110,5 @@ function endOfNumber(text: string, start: number): number {
 
 function isOutOfRange(text: string, start: number, end: number): boolean {
   if (end - start > MAX_NUMBER_LENGTH) return true;
-  // Too short for an exponent of more digits than are allowed.
-  if (end - start <= MAX_EXPONENT_DIGITS + 2) return false;
-  const [, exponent = ''] = text.slice(start, end).split(/[eE][+-]?/);
-  return exponent.length > MAX_EXPONENT_DIGITS;
+  return end - start >= SHORTEST_INFINITE && !Number.isFinite(Number(text.slice(start, end)));
 }
