@@ -1,6 +1,6 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import type { Environment, Installation } from '../config/index.js';
+import type { Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { Sql } from './sql.js';
 
@@ -29,10 +29,4 @@ export class DatabaseModule implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.sql.close();
   }
-}
-
-/** By the time modules are built the boot has filled in the embedded database's address. */
-export function databaseUrl(database: Environment['database']): string {
-  if (!database.url) throw new Error('The database address is missing: the boot sets it before any module is built.');
-  return database.url;
 }

@@ -1,7 +1,7 @@
 export { DatabaseClient } from './client.js';
 export { bigintColumn } from './columns.js';
 export { openDatabase } from './installed-database.js';
-export { DatabaseModule, databaseUrl } from './database.module.js';
+export { DatabaseModule } from './database.module.js';
 export { LastingSession } from './lasting-session.js';
 export { MicroBatcher } from './micro-batcher.js';
 export { isPresent, Presence } from './presence.js';

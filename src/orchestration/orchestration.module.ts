@@ -2,8 +2,8 @@ import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
 import { AgentsModule } from '../agents/index.js';
-import type { Environment } from '../config/index.js';
-import { databaseUrl, Presence } from '../database/index.js';
+import type { Installation } from '../config/index.js';
+import { Presence } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
@@ -27,8 +27,8 @@ import { Worker } from './worker.js';
     {
       provide: Presence,
       inject: [ConfigService],
-      useFactory: (config: ConfigService<Environment, true>) =>
-        new Presence(databaseUrl(config.get('database', { infer: true }))),
+      useFactory: (config: ConfigService<Installation, true>) =>
+        new Presence(config.get('database', { infer: true }).url),
     },
     Retention,
     Sweeper,

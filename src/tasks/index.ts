@@ -19,7 +19,7 @@ export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';
 export { SubmitTaskDto, type TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
-export { isTerminal, type TaskStatus } from './task-state.js';
+export { isTerminal } from './task-state.js';
 export {
   type AttemptEnd,
   type ChangeOutcome,
