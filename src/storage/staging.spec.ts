@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Staging } from './staging.js';
 
@@ -47,6 +48,20 @@ describe('the staging area', () => {
     await expect(staging.stage(endless, 100_000)).rejects.toMatchObject({ code: 'BLOB_TOO_LARGE' });
     expect(endless.destroyed).toBe(true);
     expect(read).toBeLessThan(MB);
+  });
+
+  it('leaves nothing of sources that fail while their file is still being opened', async () => {
+    const refused = Array.from({ length: 100 }, async (_, ticks) => {
+      const source = new Readable({ read: () => undefined });
+      source.on('error', () => undefined);
+      const staged = staging.stage(source, MB);
+      for (let tick = 0; tick < ticks % 10; tick++) await setImmediate();
+      source.destroy(new Error('refused'));
+      await expect(staged).rejects.toThrow();
+    });
+    await Promise.all(refused);
+    await setTimeout(200);
+    expect(await kept()).toEqual([]);
   });
 
   it('leaves nothing of a source that fails or is cut off, and tells its error', async () => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
@@ -44,8 +43,11 @@ export class Staging {
         done(null, chunk);
       },
     });
+    // The file is there before anything can fail: a pipeline gives up without waiting for a file that is being opened,
+    // which would then be made after it was removed.
+    const file = await open(path, 'wx', 0o600);
     try {
-      await pipeline(source, measure, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+      await pipeline(source, measure, file.createWriteStream());
     } catch (error) {
       await rm(path, { force: true });
       throw error;
