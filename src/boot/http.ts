@@ -22,7 +22,18 @@ import { setUpSwagger } from './swagger.js';
 const BODY_MARGIN = 64 * 1024;
 
 /** Headers of answers that scripts of other origins may read. */
-const READABLE = ['Location', 'ETag', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'traceresponse'];
+const READABLE = [
+  'ETag',
+  'Location',
+  'Preference-Applied',
+  'RateLimit',
+  'RateLimit-Limit',
+  'RateLimit-Policy',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+  'Retry-After',
+  'traceresponse',
+];
 
 /** Everything about HTTP that is not a route: prefix, headers, bodies, origins, Swagger, WebSocket. */
 export async function configureHttp(
@@ -34,14 +45,13 @@ export async function configureHttp(
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);
   app.use(nameSender);
+  setHeaders(app, server.corsOrigins);
   const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
   app.use(refuseFloods);
   app.use(traceAndLog);
   app.use(measureRequests);
   app.use(shedLoad(protection.maxLagMs));
-  // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
-  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
-  if (server.corsOrigins.length > 0) app.enableCors({ origin: [...server.corsOrigins], exposedHeaders: READABLE });
+  if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
   app.use(refuseOtherBodies);
   const problems = new ProblemFilter();
@@ -74,6 +84,20 @@ function nameSender(request: Request, _response: Response, next: NextFunction): 
   const address = soundAddress(ip, socket);
   if (address !== ip) Object.defineProperty(request, 'ip', { value: address });
   next();
+}
+
+/** Before anything that refuses requests: a refusal is read by browsers, too. */
+function setHeaders(app: NestExpressApplication, corsOrigins: readonly string[]): void {
+  // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  if (corsOrigins.length === 0) return;
+  app.enableCors({ origin: [...corsOrigins], exposedHeaders: READABLE, preflightContinue: true });
+}
+
+/** The question before a request of another origin; its headers are the answer. */
+function endPreflight(request: Request, response: Response, next: NextFunction): void {
+  if (request.method !== 'OPTIONS') return next();
+  response.status(204).setHeader('Content-Length', '0').end();
 }
 
 /** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */

@@ -145,6 +145,7 @@ describe('a flood', () => {
       });
       expect(await refused.json()).toMatchObject({ code: 'OVERLOADED' });
       expect(refused.headers.get('retry-after')).toBe('2');
+      expect(refused.headers.get('x-content-type-options')).toBe('nosniff');
       expect((await ask('/health/live')).status).toBe(200);
     } finally {
       busy.abort();
