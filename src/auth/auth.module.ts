@@ -55,6 +55,6 @@ import { Sessions } from './sessions.js';
     Sessions,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
-  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, AuditTrail, LastingAccess, Sessions],
+  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, AuditTrail, LastingAccess, RequestLimits, Sessions],
 })
 export class AuthModule {}

@@ -11,6 +11,7 @@ export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';
 export { accountGone, assertScope, type Caller, CurrentCaller, owns } from './caller.js';
 export { LastingAccess, type LastingConnection } from './lasting-access.js';
+export { RequestLimits } from './request-limits.js';
 export { Session } from './session.entity.js';
 export { Sessions } from './sessions.js';
 export { User } from './user.entity.js';

@@ -25,13 +25,27 @@ export class RequestLimits {
    * @throws AppError `exhausted` `RATE_LIMITED`
    */
   async take(request: Request, response: Response, userId?: string): Promise<void> {
-    if (!this.config.rateLimits) return;
     const name = classOf(request);
     if (name === undefined) return;
     const key = name === 'auth' || !userId ? addressKey(request.ip) : userId;
-    const verdict = await this.limits.take({ name, points: this.config.perMinute[name], seconds: 60 }, key);
+    const verdict = await this.count(name, key);
+    if (!verdict) return;
     tell(response, verdict);
     if (!verdict.allowed) throw limited(verdict);
+  }
+
+  /**
+   * Counts what a user reads by a message of a socket, beside what they read by requests.
+   * @throws AppError `exhausted` `RATE_LIMITED`
+   */
+  async takeRead(userId: string): Promise<void> {
+    const verdict = await this.count('read', userId);
+    if (verdict && !verdict.allowed) throw limited(verdict);
+  }
+
+  private async count(name: RouteClass, key: string): Promise<Verdict | undefined> {
+    const { rateLimits, perMinute } = this.config;
+    return rateLimits ? this.limits.take({ name, points: perMinute[name], seconds: 60 }, key) : undefined;
   }
 }
 

@@ -20,7 +20,10 @@ const DRAIN_POLL_MS = 20;
 export class Listener implements Subscriber, Receiver, LastingConnection {
   /** By name. */
   readonly topics = new Map<string, Topic>();
-  readonly budget = new MessageBudget();
+  /** Of messages that are worked on; one more is refused. */
+  readonly messages = new MessageBudget(100, 20);
+  /** Of packets of any kind, refused messages and pings among them; one more ends the connection. */
+  readonly packets = new MessageBudget(500, 100);
   queuedBytes = 0;
   queuedSince = 0;
   /** Gives its place back; unset before it has one. */

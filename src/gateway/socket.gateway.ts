@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -10,7 +11,7 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import { AccessTokens, ApiKeys, assertScope, type Caller, LastingAccess } from '../auth/index.js';
+import { AccessTokens, ApiKeys, assertScope, type Caller, LastingAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { FailedHandshakes } from '../protection/index.js';
 import { ConnectionLimits } from './connection-limits.js';
@@ -57,6 +58,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     private readonly lasting: LastingAccess,
     private readonly topicAccess: TopicAccess,
     private readonly limits: ConnectionLimits,
+    private readonly requests: RequestLimits,
     private readonly failures: FailedHandshakes,
     private readonly hub: Hub,
   ) {}
@@ -93,14 +95,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const release = this.limits.take(listener.caller.id, listener.address);
     const forget = this.lasting.keep(listener);
     listener.leave = () => (release(), forget());
-    client.use((packet, next) => {
-      queue(listener, ACKNOWLEDGEMENT);
-      // It asks and does not read: there is no way to tell it.
-      if (isFull(listener)) return client.conn.close(true);
-      if (listener.budget.spend()) return next();
-      const acknowledge: unknown = packet.at(-1);
-      if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
-    });
+    this.limitWhatComes(client);
     const cursor = parseCursor(client.handshake.auth.after_seq);
     forgetHandshake(client);
     try {
@@ -125,6 +120,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const { caller } = listener;
     try {
       const { topic, afterSeq } = parseSubscription(body);
+      await this.requests.takeRead(caller.id);
       await this.topicAccess.authorise(caller, topic);
       reserve(listener, topic);
       await listener.inTurn(async () => {
@@ -160,7 +156,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   async refresh(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Promise<Refreshed | Refusal> {
     try {
       const listener = client.data;
-      const caller = await this.authenticate(body);
+      const caller = await this.authenticate(body, listener.address);
       if (caller.id !== listener.caller.id || caller.role !== listener.caller.role) {
         throw new AppError('forbidden', 'OTHER_CALLER', 'These credentials are of another user or role: connect anew.');
       }
@@ -183,6 +179,32 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     };
   }
 
+  /** Whoever sends more than a client needs to is first refused and then disconnected, and so is who asks and does not read. */
+  private limitWhatComes(client: Client): void {
+    const { conn, data: listener } = client;
+    const mayAnswer = (bytes: number): boolean => {
+      queue(listener, bytes);
+      if (!isFull(listener)) return true;
+      // There is no way to tell it.
+      conn.close(true);
+      return false;
+    };
+    const count = (): void => {
+      if (!listener.packets.spend()) listener.close(FLOODED);
+    };
+    conn.on('packet', count);
+    // Frames of WebSocket itself, which are answered below Socket.IO.
+    (conn.transport as unknown as { socket: EventEmitter }).socket.on('ping', ({ length }: Buffer) => {
+      if (mayAnswer(length)) count();
+    });
+    client.use((packet, next) => {
+      if (!mayAnswer(ACKNOWLEDGEMENT)) return;
+      if (listener.messages.spend()) return next();
+      const acknowledge: unknown = packet.at(-1);
+      if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
+    });
+  }
+
   /** @throws AppError when the handshake is refused */
   private async admit(socket: Socket): Promise<void> {
     const { ip } = socket.request as Handshake;
@@ -190,18 +212,27 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       throw new AppError('conflict', 'ALREADY_CONNECTED', 'A connection has one handshake: open another.');
     }
     this.greeted.add(socket.conn);
-    await this.failures.check(ip);
-    const caller = await this.authenticate(socket.handshake.auth).catch(async (error: unknown) => {
-      if (error instanceof AppError) await this.failures.count(ip);
-      throw error;
-    });
+    const caller = await this.authenticate(socket.handshake.auth, ip);
     parseCursor(socket.handshake.auth.after_seq);
     this.limits.check(caller.id, ip);
     socket.data = new Listener(socket, caller, ip, this.fanOut);
   }
 
-  /** @param credentials `{ token }` or `{ api_key }`, unchecked @throws AppError as HTTP answers it */
-  private async authenticate(credentials: unknown): Promise<Caller> {
+  /**
+   * @param credentials `{ token }` or `{ api_key }`, unchecked
+   * @throws AppError as HTTP answers it
+   */
+  private async authenticate(credentials: unknown, address: string): Promise<Caller> {
+    await this.failures.check(address);
+    const caller = await this.identify(credentials).catch(async (error: unknown) => {
+      if (error instanceof AppError) await this.failures.count(address);
+      throw error;
+    });
+    await this.requests.takeRead(caller.id);
+    return caller;
+  }
+
+  private async identify(credentials: unknown): Promise<Caller> {
     const { token, api_key: key } = (credentials ?? {}) as { token?: unknown; api_key?: unknown };
     const text = (value: unknown): string => (typeof value === 'string' ? value : '');
     const byKey = token === undefined && key !== undefined;
@@ -276,6 +307,12 @@ const TOO_MANY_MESSAGES: Refusal = {
   code: 'TOO_MANY_MESSAGES',
   message: 'This connection sends too many messages: wait a second.',
 };
+
+const FLOODED = new AppError(
+  'exhausted',
+  'TOO_MANY_MESSAGES',
+  'This connection goes on sending too many messages: connect anew, and wait for acknowledgements.',
+);
 
 /**
  * What a connection was asked for with, a token and a browser's headers among it, is of no use once it is let in; Socket.IO

@@ -4,6 +4,10 @@ import { until } from '../support/until.js';
 /** The first byte of a WebSocket frame that ends the connection. */
 export const CLOSE_FRAME = '\x88';
 
+/** The first byte of other frames: each is the last of its message. */
+const TEXT = 0x81;
+const PING = 0x89;
+
 /** A Socket.IO client by hand, which can stop reading from its TCP socket; the library always reads. */
 export class DeafClient {
   private text = '';
@@ -36,6 +40,16 @@ export class DeafClient {
     this.send(`42${this.asked++}${JSON.stringify([message, body])}`);
   }
 
+  /** Acknowledgements of what nobody sent. */
+  acknowledge(times: number): void {
+    this.send(...Array.from({ length: times }, (_, id) => `43${id}[]`));
+  }
+
+  /** Of WebSocket itself, which the other side answers. */
+  ping(times: number): void {
+    this.sendFrames(PING, Array<string>(times).fill('x'.repeat(100)));
+  }
+
   heard(text: string): boolean {
     return this.text.includes(text);
   }
@@ -59,11 +73,16 @@ export class DeafClient {
     this.socket.destroy();
   }
 
-  /** All in one packet, so that the server has them at the same time. */
   private send(...texts: string[]): void {
+    this.sendFrames(TEXT, texts);
+  }
+
+  /** All in one packet, so that the server has them at the same time. */
+  private sendFrames(opcode: number, texts: string[]): void {
     const frames = texts.flatMap((text) => {
       const payload = Buffer.from(text);
-      const header = Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 0xff, 0, 0, 0, 0]); // mask 0
+      const size = opcode === PING ? [payload.length] : [126, payload.length >> 8, payload.length & 0xff];
+      const header = Buffer.from([opcode, 0x80 | size[0], ...size.slice(1), 0, 0, 0, 0]); // mask 0
       return [header, payload];
     });
     this.socket.write(Buffer.concat(frames));

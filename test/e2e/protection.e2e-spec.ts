@@ -65,6 +65,22 @@ describe('protection', () => {
     expect((await fetch(`${here.url}/health/live`)).status).toBe(200);
   });
 
+  it('counts handshakes and messages of sockets among the reads of their user', async () => {
+    const { token } = await registerUser(here.url);
+    const socket = await FeedSocket.connect(here.url, { token });
+    const codes = [];
+    for (let index = 0; index < 60; index++) {
+      const answer = await socket.ask('subscribe', { topic: 'admin' });
+      codes.push(answer.ok ? undefined : answer.code);
+    }
+    expect(codes.slice(0, 30)).toEqual(Array(30).fill('NOT_FOUND'));
+    expect(codes.at(-1)).toBe('RATE_LIMITED');
+    expect(await socket.ask('auth.refresh', { token })).toMatchObject({ ok: false, code: 'RATE_LIMITED' });
+    expect((await api(here.url).get('/auth/me', { token })).status).toBe(429);
+    await expect(FeedSocket.connect(here.url, { token })).rejects.toMatchObject({ data: { code: 'RATE_LIMITED' } });
+    socket.close();
+  });
+
   it('counts requests that fail to authenticate by their address, which a proxy it trusts tells', async () => {
     const from = (address: string) =>
       api(here.url).get('/auth/me', { headers: { 'x-api-key': 'garbage', 'x-forwarded-for': address } });
@@ -159,9 +175,14 @@ describe('protection', () => {
   });
 
   it('answers a connection of its proxy before it ends it, when too many requests wait on it', async () => {
-    const ahead = 'GET /health/live HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n';
-    const pipelined = await raw(ahead.repeat(10));
-    expect(await pipelined.ended).toContain('"code":"RATE_LIMITED"');
+    const headers = 'Host: x\r\nOrigin: https://app.example.test\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n';
+    const pipelined = await raw(`GET /health/live HTTP/1.1\r\n${headers}`.repeat(10));
+    const [, refusal] = (await pipelined.ended).split('HTTP/1.1 429 ');
+    expect(refusal).toContain('"code":"RATE_LIMITED"');
+    // A browser's script can read it, too.
+    expect(refusal).toContain('Access-Control-Allow-Origin: https://app.example.test\r\n');
+    expect(refusal).toMatch(/Access-Control-Expose-Headers: .*Retry-After/);
+    expect(refusal).toContain('X-Content-Type-Options: nosniff\r\n');
   });
 
   it('lets browsers in from the listed origins only, sets its headers, and no cookie', async () => {
@@ -172,6 +193,17 @@ describe('protection', () => {
     expect(listed.headers.get('x-content-type-options')).toBe('nosniff');
     expect(listed.headers.get('content-security-policy')).toContain("default-src 'self'");
     expect(listed.headers.get('x-powered-by')).toBeNull();
+    const preflight = await fetch(`${here.url}/api/v1/tasks`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://app.example.test',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization',
+      },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('POST');
+    expect(preflight.headers.get('access-control-allow-headers')).toBe('authorization');
     const { email, password } = await registerUser(here.url);
     expect((await api(here.url).post('/auth/login', { email, password })).headers.get('set-cookie')).toBeNull();
   });

@@ -185,6 +185,18 @@ describe('the rooms of the feed', () => {
     expect(answers[0]).toEqual({ ok: true });
   });
 
+  it.each<[string, (client: DeafClient) => void]>([
+    ['messages', (client) => Array.from({ length: 600 }, () => client.ask('unsubscribe', {}))],
+    ['acknowledgements nobody asked for', (client) => client.acknowledge(600)],
+    ['pings', (client) => client.ping(600)],
+  ])('disconnect a client that goes on flooding them with %s, and say why', async (_, flood) => {
+    const client = await DeafClient.connect(url, { token: owner.token });
+    client.listen();
+    flood(client);
+    await until('it is told and let go', () => client.heard('"TOO_MANY_MESSAGES"') && client.heard(CLOSE_FRAME));
+    client.close();
+  });
+
   it('let go of a client that sends a message larger than any may be, and of no other', async () => {
     const [sender, other] = [await connect(owner.token), await connect(owner.token)];
     expect(await sender.ask('subscribe', { topic: 'x'.repeat(60 * 1024) })).toMatchObject({ code: 'BAD_TOPIC' });
