@@ -10,6 +10,7 @@ import { EventsController } from './events.controller.js';
 import { GatewayController } from './gateway.controller.js';
 import { Hub } from './hub.js';
 import { watchGateway } from './metrics.js';
+import { SocketCredentials } from './socket-credentials.js';
 import { SocketGateway } from './socket.gateway.js';
 import { TopicAccess } from './topic-access.js';
 
@@ -17,7 +18,7 @@ import { TopicAccess } from './topic-access.js';
 @Module({
   imports: [AuthModule, AgentsModule, FeedModule, ProtectionModule, TasksModule],
   controllers: [EventsController, GatewayController],
-  providers: [Hub, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
+  providers: [Hub, SocketCredentials, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
 })
 export class GatewayModule {
   constructor(sockets: SocketGateway, feed: EventFeed, hub: Hub) {

@@ -5,7 +5,6 @@ import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { type FanOut, isBehind, type Receiver } from './fan-out.js';
 import type { Subscriber } from './hub.js';
-import { MessageBudget } from './message-budget.js';
 import type { Topic } from './topic.js';
 
 /** Subscriptions of one connection that may wait for their turn. */
@@ -20,10 +19,6 @@ const DRAIN_POLL_MS = 20;
 export class Listener implements Subscriber, Receiver, LastingConnection {
   /** By name. */
   readonly topics = new Map<string, Topic>();
-  /** Of messages that are worked on; one more is refused. */
-  readonly messages = new MessageBudget(100, 20);
-  /** Of packets of any kind, refused messages and pings among them; one more ends the connection. */
-  readonly packets = new MessageBudget(500, 100);
   queuedBytes = 0;
   queuedSince = 0;
   /** Gives its place back; unset before it has one. */

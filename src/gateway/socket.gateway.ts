@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import { Logger } from '@nestjs/common';
 import {
   Ack,
@@ -11,13 +10,15 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import { AccessTokens, ApiKeys, assertScope, type Caller, LastingAccess, RequestLimits } from '../auth/index.js';
+import { LastingAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import { FailedHandshakes } from '../protection/index.js';
 import { ConnectionLimits } from './connection-limits.js';
-import { FanOut, isFull, queue } from './fan-out.js';
+import { FanOut, queue } from './fan-out.js';
 import { Hub, PAGE, type Replay } from './hub.js';
 import { Listener } from './listener.js';
+import { limitMessages } from './message-limits.js';
+import { SocketCredentials } from './socket-credentials.js';
+import { type Refusal, toRefusal } from './refusal.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
 import { asSeenBy } from './visibility.js';
@@ -25,8 +26,6 @@ import type { Handshake } from './websocket.adapter.js';
 
 /** Topics one connection may follow at a time. */
 const MAX_TOPICS = 100;
-/** What an acknowledgement without events takes at the most, bytes. */
-const ACKNOWLEDGEMENT = 256;
 
 /**
  * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
@@ -53,13 +52,11 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   private laggingCount = 0;
 
   constructor(
-    private readonly tokens: AccessTokens,
-    private readonly keys: ApiKeys,
+    private readonly credentials: SocketCredentials,
     private readonly lasting: LastingAccess,
     private readonly topicAccess: TopicAccess,
     private readonly limits: ConnectionLimits,
     private readonly requests: RequestLimits,
-    private readonly failures: FailedHandshakes,
     private readonly hub: Hub,
   ) {}
 
@@ -95,7 +92,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const release = this.limits.take(listener.caller.id, listener.address);
     const forget = this.lasting.keep(listener);
     listener.leave = () => (release(), forget());
-    this.limitWhatComes(client);
+    limitMessages(client, listener);
     const cursor = parseCursor(client.handshake.auth.after_seq);
     forgetHandshake(client);
     try {
@@ -156,7 +153,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   async refresh(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Promise<Refreshed | Refusal> {
     try {
       const listener = client.data;
-      const caller = await this.authenticate(body, listener.address);
+      const caller = await this.credentials.authenticate(body, listener.address);
       if (caller.id !== listener.caller.id || caller.role !== listener.caller.role) {
         throw new AppError('forbidden', 'OTHER_CALLER', 'These credentials are of another user or role: connect anew.');
       }
@@ -179,32 +176,6 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     };
   }
 
-  /** Whoever sends more than a client needs to is first refused and then disconnected, and so is who asks and does not read. */
-  private limitWhatComes(client: Client): void {
-    const { conn, data: listener } = client;
-    const mayAnswer = (bytes: number): boolean => {
-      queue(listener, bytes);
-      if (!isFull(listener)) return true;
-      // There is no way to tell it.
-      conn.close(true);
-      return false;
-    };
-    const count = (): void => {
-      if (!listener.packets.spend()) listener.close(FLOODED);
-    };
-    conn.on('packet', count);
-    // Frames of WebSocket itself, which are answered below Socket.IO.
-    (conn.transport as unknown as { socket: EventEmitter }).socket.on('ping', ({ length }: Buffer) => {
-      if (mayAnswer(length)) count();
-    });
-    client.use((packet, next) => {
-      if (!mayAnswer(ACKNOWLEDGEMENT)) return;
-      if (listener.messages.spend()) return next();
-      const acknowledge: unknown = packet.at(-1);
-      if (typeof acknowledge === 'function') acknowledge(TOO_MANY_MESSAGES);
-    });
-  }
-
   /** @throws AppError when the handshake is refused */
   private async admit(socket: Socket): Promise<void> {
     const { ip } = socket.request as Handshake;
@@ -212,33 +183,10 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       throw new AppError('conflict', 'ALREADY_CONNECTED', 'A connection has one handshake: open another.');
     }
     this.greeted.add(socket.conn);
-    const caller = await this.authenticate(socket.handshake.auth, ip);
+    const caller = await this.credentials.authenticate(socket.handshake.auth, ip);
     parseCursor(socket.handshake.auth.after_seq);
     this.limits.check(caller.id, ip);
     socket.data = new Listener(socket, caller, ip, this.fanOut);
-  }
-
-  /**
-   * @param credentials `{ token }` or `{ api_key }`, unchecked
-   * @throws AppError as HTTP answers it
-   */
-  private async authenticate(credentials: unknown, address: string): Promise<Caller> {
-    await this.failures.check(address);
-    const caller = await this.identify(credentials).catch(async (error: unknown) => {
-      if (error instanceof AppError) await this.failures.count(address);
-      throw error;
-    });
-    await this.requests.takeRead(caller.id);
-    return caller;
-  }
-
-  private async identify(credentials: unknown): Promise<Caller> {
-    const { token, api_key: key } = (credentials ?? {}) as { token?: unknown; api_key?: unknown };
-    const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-    const byKey = token === undefined && key !== undefined;
-    const caller = byKey ? await this.keys.authenticate(text(key)) : this.tokens.verify(text(token));
-    assertScope(caller, 'tasks:read');
-    return caller;
   }
 
   /**
@@ -298,21 +246,8 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
 type Client = Socket & { data: Listener };
 
-type Refusal = { ok: false; code: string; message: string };
 type Refreshed = { ok: true; expires_at: string | null };
 type Acknowledgement = ({ ok: true } & Partial<Replay>) | Refusal;
-
-const TOO_MANY_MESSAGES: Refusal = {
-  ok: false,
-  code: 'TOO_MANY_MESSAGES',
-  message: 'This connection sends too many messages: wait a second.',
-};
-
-const FLOODED = new AppError(
-  'exhausted',
-  'TOO_MANY_MESSAGES',
-  'This connection goes on sending too many messages: connect anew, and wait for acknowledgements.',
-);
 
 /**
  * What a connection was asked for with, a token and a browser's headers among it, is of no use once it is let in; Socket.IO
@@ -343,11 +278,6 @@ function parseCursor(afterSeq: unknown): number | undefined {
   if (Number.isSafeInteger(afterSeq) && (afterSeq as number) >= 0) return afterSeq as number;
   throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
 }
-
-const toRefusal = (error: unknown): Refusal =>
-  error instanceof AppError
-    ? { ok: false, code: error.code, message: error.message }
-    : { ok: false, code: 'INTERNAL', message: 'Something went wrong on our side.' };
 
 /** What a refused handshake hands the client: `message`, and `data.code`. */
 function handshakeError(error: unknown): Error {

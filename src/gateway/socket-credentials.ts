@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import { AccessTokens, ApiKeys, assertScope, type Caller, RequestLimits } from '../auth/index.js';
+import { AppError } from '../common/app-error.js';
+import { FailedHandshakes } from '../protection/index.js';
+
+/** Who a socket's client is, by what its handshake or `auth.refresh` carries. */
+@Injectable()
+export class SocketCredentials {
+  constructor(
+    private readonly tokens: AccessTokens,
+    private readonly keys: ApiKeys,
+    private readonly requests: RequestLimits,
+    private readonly failures: FailedHandshakes,
+  ) {}
+
+  /**
+   * Counts among the reads of the user; credentials that are wrong, among the failures of the address.
+   * @param credentials `{ token }` or `{ api_key }`, unchecked
+   * @throws AppError as HTTP answers it
+   */
+  async authenticate(credentials: unknown, address: string): Promise<Caller> {
+    await this.failures.check(address);
+    const caller = await this.identify(credentials).catch(async (error: unknown) => {
+      if (error instanceof AppError) await this.failures.count(address);
+      throw error;
+    });
+    await this.requests.takeRead(caller.id);
+    return caller;
+  }
+
+  private async identify(credentials: unknown): Promise<Caller> {
+    const { token, api_key: key } = (credentials ?? {}) as { token?: unknown; api_key?: unknown };
+    const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+    const byKey = token === undefined && key !== undefined;
+    const caller = byKey ? await this.keys.authenticate(text(key)) : this.tokens.verify(text(token));
+    assertScope(caller, 'tasks:read');
+    return caller;
+  }
+}
