@@ -1,4 +1,4 @@
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
 import {
   IsBoolean,
   IsIn,
@@ -102,38 +102,13 @@ export class CreateAgentDto extends AgentTermsDto {
   expected_duration_ms?: number;
 }
 
-export class UpdateAgentDto extends AgentTermsDto {
-  /** @example "My better agent" */
-  @Optional()
-  @Length(1, 120)
-  @IsPlainText()
-  name?: string;
+/** What an agent's card says, each of it by itself. */
+export class AgentCardChangesDto extends PartialType(OmitType(CreateAgentDto, ['slug']), {
+  skipNullProperties: false,
+}) {}
 
-  /** @example "Sums a text up in a few of its own sentences." */
-  @Optional()
-  @MaxLength(2000)
-  @IsPlainText()
-  description?: string;
-
-  /** @example ["summarise", "keywords"] */
-  @Optional()
-  @IsCapabilities()
-  capabilities?: string[];
-
-  /** Counts for auctions from now on. */
-  @ApiPropertyOptional()
-  @Optional()
-  @IsAmount(0.5)
-  price?: number | string;
-
-  /** @example 40 */
-  @ApiInteger({ required: false })
-  @Optional()
-  @IsInt()
-  @Min(1)
-  @Max(86_400_000)
-  expected_duration_ms?: number;
-
+/** What is named changes, for auctions from now on; the rest stays. */
+export class UpdateAgentDto extends AgentCardChangesDto {
   /** A paused agent gets no further tasks. */
   @Optional()
   @IsIn(['active', 'paused'])

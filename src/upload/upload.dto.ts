@@ -1,46 +1,18 @@
 import { Transform, Type } from 'class-transformer';
-import { IsInt, IsObject, IsSemVer, Length, Max, MaxLength, Min, ValidateNested } from 'class-validator';
-import { AgentTermsDto } from '../agents/index.js';
+import { IsObject, IsSemVer, MaxLength, ValidateNested } from 'class-validator';
+import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
-import { IsAmount, IsCapabilities, IsPlainText, Optional } from '../common/validators.js';
+import { Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
-export class UploadFormDto extends AgentTermsDto {
-  @Optional()
-  @Length(1, 120)
-  @IsPlainText()
-  name?: string;
-
-  @Optional()
-  @MaxLength(2000)
-  @IsPlainText()
-  description?: string;
-
+export class UploadFormDto extends AgentCardChangesDto {
   /** semver; unset: the next patch. */
   @Optional()
   @IsSemVer()
   @MaxLength(64)
   version?: string;
-
-  /** `a,b`, a repeated field, or a JSON array. */
-  @Optional()
-  @Transform(({ value }) => toList(value))
-  @IsCapabilities()
-  capabilities?: string[];
-
-  /** Credits for one task. */
-  @Optional()
-  @IsAmount(0.5)
-  price?: string;
-
-  @Optional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(86_400_000)
-  expected_duration_ms?: number;
 
   /** JSON, such as `{"timeout_ms":5000,"memory_mb":64}`. */
   @Optional()
@@ -50,6 +22,14 @@ export class UploadFormDto extends AgentTermsDto {
   limits?: VersionLimitsDto;
 
   // As in JSON, but that a form carries text.
+
+  /** `a,b`, a repeated field, or a JSON array. */
+  @Transform(({ value }) => toList(value))
+  override capabilities?: string[];
+
+  @Type(() => Number)
+  override expected_duration_ms?: number;
+
   @Type(() => Number)
   override surge?: number;
 
