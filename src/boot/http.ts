@@ -50,7 +50,7 @@ export async function configureHttp(
   app.use(refuseFloods);
   app.use(traceAndLog);
   app.use(measureRequests);
-  app.use(shedLoad(protection.maxLagMs));
+  app.use(shedLoad(app.getHttpServer(), protection.maxLagMs));
   if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
   app.use(refuseOtherBodies);

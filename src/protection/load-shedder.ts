@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NextFunction, Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
@@ -9,15 +10,19 @@ const RETRY_AFTER = 2;
 /**
  * Turns requests away while the event loop runs late: those that were let in are then answered in time, instead of all
  * of them too late. Health stays up, since a process that is busy must not be taken for one that is dead.
+ * @param server looked at from when it listens on: starting is work that nobody waits behind
  * @param maxLagMs mean delay over half a second from which requests are turned away
  * @returns middleware, to stand before everything that costs
  */
-export function shedLoad(maxLagMs: number): (request: Request, response: Response, next: NextFunction) => void {
+export function shedLoad(
+  server: Server,
+  maxLagMs: number,
+): (request: Request, response: Response, next: NextFunction) => void {
   const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
+  server.once('listening', () => delay.enable());
   let late = false;
   setInterval(() => {
-    // The histogram includes the 20 ms between two looks of its own.
+    // Not a number before the first look. The histogram includes the 20 ms between two looks of its own.
     late = delay.mean / 1e6 - 20 > maxLagMs;
     delay.reset();
   }, SAMPLE_MS).unref();
