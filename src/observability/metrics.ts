@@ -15,9 +15,12 @@ collectDefaultMetrics({ register: registry });
 
 const PREFIX = 'zerostate_';
 
-/** @param name without prefix, with unit; ends in `_total` */
-export const counter = (name: string, help: string) =>
-  new Counter({ name: PREFIX + name, help, registers: [registry] });
+/**
+ * @param name without prefix, with unit; ends in `_total`
+ * @param labels those whose values are only known as they occur; for others see `counters`
+ */
+export const counter = <Label extends string>(name: string, help: string, labels: readonly Label[] = []) =>
+  new Counter<Label>({ name: PREFIX + name, help, labelNames: [...labels], registers: [registry] });
 
 /** The values that each label may have. */
 type Labels = Record<string, readonly string[]>;

@@ -108,19 +108,53 @@ describe('the figures for Prometheus', () => {
     expect(after.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
   });
 
-  it('tell of no slow server where a client asks to be kept waiting', async () => {
-    const count = async (): Promise<number> => {
-      const labels = ['method="POST"', 'route="/api/v1/tasks"'];
-      return total(await scrape(operations), 'zerostate_http_request_duration_seconds_count', ...labels);
-    };
-    const before = await count();
+  it('count every answer, and tell of no slow server where a client asks to be kept waiting', async () => {
+    const answers = (figures: Map<string, number>, status: string) =>
+      ['requests_total', 'request_duration_seconds_count'].map((name) =>
+        total(figures, `zerostate_http_${name}`, 'method="POST"', 'route="/api/v1/tasks"', `status="${status}"`),
+      );
+    const before = await scrape(operations);
     const task = { required_capabilities: ['measure'], budget: 1, input: {} };
     const headers = { prefer: 'wait=30' };
     expectStatus(await api(server.url).post('/tasks', task, { token, headers }), 200);
     await submit(server.url, token, 'measure');
-    // Counted when the connection is done with it, after the client has read it.
-    await until('the other one is counted', async () => (await count()) > before);
-    expect(await count()).toBe(before + 1);
+    const leaving = new AbortController();
+    const left = fetch(`${server.url}/api/v1/tasks`, {
+      method: 'POST',
+      headers: { ...headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...task, delay_ms: 60_000 }),
+      signal: leaving.signal,
+    }).catch(({ name }: Error) => name);
+    const count = async (): Promise<number> =>
+      total(await scrape(operations), 'zerostate_tasks_submitted_total', 'priority="normal"');
+    const submitted = total(before, 'zerostate_tasks_submitted_total', 'priority="normal"') + 3;
+    await until('the third one is stored', async () => (await count()) === submitted);
+    leaving.abort();
+    expect(await left).toBe('AbortError');
+
+    // Counted when the connection is done with them, after the client has read them.
+    const after = await until('all are counted', async () => {
+      const now = await scrape(operations);
+      return answers(now, '499')[0] === 1 && answers(now, '202')[0] > answers(before, '202')[0] && now;
+    });
+    const grown = (status: string) => answers(after, status).map((value, n) => value - answers(before, status)[n]);
+    expect({ 200: grown('200'), 202: grown('202'), 499: grown('499') }).toEqual({
+      200: [1, 0],
+      202: [1, 1],
+      499: [1, 0],
+    });
+  });
+
+  it('count a stream of events, which has no end, by how it was answered', async () => {
+    const streams = async () =>
+      samples(await scrape(operations), 'zerostate_http_requests_total', 'route="/api/v1/events"');
+    const leaving = new AbortController();
+    const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' };
+    await fetch(`${server.url}/api/v1/events`, { headers, signal: leaving.signal });
+    leaving.abort();
+    await until('it is counted', async () => (await streams()).length > 0);
+    const labels = ['route="/api/v1/events"', 'status="200"'];
+    expect(samples(await scrape(operations), 'zerostate_http_requests_total', ...labels)).toEqual([1]);
   });
 
   it('show what waits, by priority, and who is connected', async () => {
