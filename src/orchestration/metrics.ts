@@ -41,6 +41,6 @@ export const lateResults = counter(
 
 export const sweeperFinds = counters(
   'sweeper_finds_total',
-  'Tasks the sweeper did something about: past their deadline (expired), risen with age, lost by queue or worker (abandoned).',
-  { kind: ['expired', 'risen', 'abandoned'] },
+  'Tasks the sweeper did something about: past their deadline (expired), risen with age, lost by queue or worker (lost).',
+  { kind: ['expired', 'risen', 'lost'] },
 );

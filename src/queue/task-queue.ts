@@ -23,6 +23,9 @@ export interface TaskQueue {
   /** Gives waiting entries another priority, each behind those that have it already. One that does not wait is left as it is. */
   reprioritise(entries: readonly QueueEntry[]): Promise<void>;
 
+  /** Which of these tasks have no entry, neither waiting nor with a worker. */
+  missing(taskIds: readonly string[]): Promise<string[]>;
+
   /** Starts handing entries to `handler`, at most `concurrency` at a time, as soon as the backend answers. Once per process. */
   consume(handler: EntryHandler, concurrency: number): void;
 

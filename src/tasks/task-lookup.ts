@@ -34,9 +34,9 @@ export class TaskLookup {
     return this.beginnings.add({ taskId, trustsAbsence });
   }
 
-  /** Tasks older than `graceMs` that have not ended and are not held. */
-  async countUnfinished(graceMs: number): Promise<number> {
-    const [row] = await this.sql.query<{ count: number }>('task-count-unfinished', COUNT_UNFINISHED, [graceMs]);
+  /** Tasks that have not ended and are not held. */
+  async countUnfinished(): Promise<number> {
+    const [row] = await this.sql.query<{ count: number }>('task-count-unfinished', COUNT_UNFINISHED, []);
     return row.count;
   }
 
@@ -99,14 +99,19 @@ export class TaskLookup {
   }
 
   /**
-   * Tasks whose row says there is work but whose entry may be lost: queued for longer than `graceMs`, or held by a
-   * worker that has died or whose lease has run out; the oldest first.
+   * Tasks that nobody works on, which are to have an entry: queued, or with a worker that has died or whose lease has run
+   * out; the oldest first.
    * @param trustsAbsence whether a worker that is not there has died
    * @param after only those with a greater id
    */
-  async abandoned(graceMs: number, trustsAbsence: boolean, after: string, limit: number): Promise<QueueEntry[]> {
-    const values = [graceMs, trustsAbsence, after, limit];
-    const rows = await this.sql.query<AbandonedRow>('task-abandoned', ABANDONED, values);
+  async idle(trustsAbsence: boolean, after: string, limit: number): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-idle', IDLE, [trustsAbsence, after, limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** The entries that those of these tasks are to have that nobody works on, in their order. @param trustsAbsence as `idle` */
+  async entriesOfIdle(taskIds: string[], trustsAbsence: boolean): Promise<QueueEntry[]> {
+    const rows = await this.sql.query<IdleRow>('task-idle-entries', IDLE_ENTRIES, [trustsAbsence, taskIds]);
     return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
   }
 }
@@ -169,7 +174,7 @@ export interface Waiting {
 
 const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null };
 
-interface AbandonedRow {
+interface IdleRow {
   id: string;
   priority: TaskPriority;
   aged: number;
@@ -259,7 +264,7 @@ const UNFINISHED = `
 const COUNT_UNFINISHED = `
   SELECT count(*)::int AS count
     FROM tasks
-   WHERE status IN ('queued', 'assigned', 'running') AND NOT held AND created_at < now() - $1 * interval '1 millisecond'`;
+   WHERE status IN ('queued', 'assigned', 'running') AND NOT held`;
 
 const EXPIRED = `
   SELECT id, attempt
@@ -320,11 +325,17 @@ const failedParameters = ({ since, until, errorCode, userId }: FailedFilter): un
   userId ?? null,
 ];
 
-const ABANDONED = `
+const IS_IDLE = `
+  ((status = 'queued' AND NOT held)
+    OR (status IN ('assigned', 'running') AND (lease_until < now() OR ($1 AND NOT (${isPresent('worker')})))))`;
+
+/** Found by their states and sorted then: by their ids the way to them would lead past all that have ended. */
+const IDLE = `
+  WITH idle AS MATERIALIZED (SELECT id FROM tasks WHERE ${IS_IDLE})
+  SELECT id FROM idle WHERE id > $2 ORDER BY id LIMIT $3`;
+
+const IDLE_ENTRIES = `
   SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
     FROM tasks
-   WHERE id > $3
-     AND ((status = 'queued' AND NOT held AND created_at < now() - $1 * interval '1 millisecond')
-       OR (status IN ('assigned', 'running') AND (lease_until < now() OR ($2 AND NOT (${isPresent('worker')})))))
-   ORDER BY id
-   LIMIT $4`;
+   WHERE id = ANY ($2::uuid[]) AND ${IS_IDLE}
+   ORDER BY id`;

@@ -119,6 +119,25 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       expect(worker.begun).toEqual([id, next, id]);
     });
 
+    it('says which of many tasks have no entry, waiting, put off or held', async () => {
+      const queue = await open();
+      const [held, waiting, putOff, removed, ...never] = newIds(100);
+      const worker = await work(queue, { hold: true });
+      await queue.add([normal(held)]);
+      await until('a worker holds one', () => worker.begun.length === 1);
+      await queue.add([normal(waiting), normal(removed), { ...normal(putOff), delayMs: 60_000 }]);
+      await queue.remove(removed);
+      const all = [held, waiting, putOff, removed, ...never];
+      expect(await queue.missing(all)).toEqual([removed, ...never]);
+      worker.release();
+      await until('the others are done', async () => {
+        const counts = await queue.counts();
+        return counts.waiting + counts.active === 0;
+      });
+      expect(await queue.missing(all)).toEqual(all.filter((id) => id !== putOff));
+      expect(await queue.missing([])).toEqual([]);
+    });
+
     it('hands out the higher priority first, and the older first inside one', async () => {
       const queue = await open();
       const arrivals: TaskPriority[] = ['normal', 'low', 'critical', 'high', 'low', 'critical', 'normal', 'high'];

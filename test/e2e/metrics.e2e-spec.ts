@@ -42,7 +42,7 @@ describe('the figures for Prometheus', () => {
     });
     const watched = [
       storage,
-      ['zerostate_sweeper_finds_total', 'kind="abandoned"'],
+      ['zerostate_sweeper_finds_total', 'kind="lost"'],
       ['zerostate_sandbox_runs_total', 'end="crashed"'],
       ['zerostate_virus_scans_total', 'outcome="away"'],
       ['zerostate_task_changes_total', 'status="failed"'],

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { operationsUrl, scrape, total } from '../support/metrics.js';
 import { emptyRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -22,6 +23,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     const redis = backend === 'Redis' ? await emptyRedis() : undefined;
     const env: Record<string, string> = {
       DATABASE_URL: database.url,
+      METRICS_PORT: '0',
       SWEEP_INTERVAL_MS: '500',
       QUEUE_USER_WINDOW: '100',
       JWT_SECRET: 'shared by the two servers of this suite',
@@ -50,6 +52,39 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     expectStatus(await api(url).post(`/queue/${what}`, undefined, { token: adminToken }), 200).body;
   const rowCount = async (): Promise<number> =>
     Number((await ask<{ count: string }>(database.url, 'SELECT count(*) FROM tasks', []))[0].count);
+
+  // The first: an entry that some other task has left behind would make up for the one that is lost.
+  describe('that has lost an entry', () => {
+    it('gets that one back, and counts no other', async () => {
+      await admin('pause');
+      const [lost, kept, putOff] = [
+        await submit(url, token, 'good'),
+        await submit(url, token, 'good'),
+        await submit(url, token, 'good', { delay_ms: 3_600_000 }),
+      ];
+      const entries = async (): Promise<number> =>
+        total(await scrape(await operationsUrl(server)), 'zerostate_queue_entries');
+      await until('all have entries', async () => (await entries()) === 3);
+      const finds = async (): Promise<number> =>
+        total(await scrape(await operationsUrl(server)), 'zerostate_sweeper_finds_total', 'kind="lost"');
+      const before = await finds();
+      expectStatus(await api(url).post(`/tasks/${lost}/cancel`, undefined, { token }), 200);
+      await until('its entry is gone', async () => (await entries()) === 2);
+      // Long ago, so that age alone excuses none of them.
+      await ask(
+        database.url,
+        `UPDATE tasks
+            SET created_at = created_at - interval '1 minute', status = CASE id WHEN $1 THEN 'queued' ELSE status END,
+                error = NULL, completed_at = NULL`,
+        [lost],
+      );
+      await until('it has an entry again', async () => (await entries()) === 3);
+      await admin('resume');
+      for (const id of [lost, kept]) await waitForTask(url, token, id, 'completed');
+      expect(await finds()).toBe(before + 1);
+      expectStatus(await api(url).post(`/tasks/${putOff}/cancel`, undefined, { token }), 200);
+    });
+  });
 
   describe('when a submission is repeated', () => {
     it('answers the same task to each, also when all come at once, and stores one', async () => {

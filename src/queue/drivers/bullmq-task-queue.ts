@@ -11,6 +11,9 @@ import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../task-q
 /** BullMQ's priorities: 0 is taken first, then 1, 2, … */
 const PRIORITY: Record<TaskPriority, number> = { critical: 0, high: 1, normal: 2, low: 3 };
 
+/** Few enough that what workers ask meanwhile need not wait for long. */
+const ASKED_AT_ONCE = 50;
+
 const JOB: JobsOptions = {
   attempts: 5,
   backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
@@ -50,6 +53,16 @@ export class BullmqTaskQueue implements TaskQueue {
       const job = await answered(this.queue.getJob(taskId));
       if (job) await answered(job.changePriority({ priority: PRIORITY[priority] }));
     }
+  }
+
+  async missing(taskIds: readonly string[]): Promise<string[]> {
+    const missing: string[] = [];
+    for (let first = 0; first < taskIds.length; first += ASKED_AT_ONCE) {
+      const asked = taskIds.slice(first, first + ASKED_AT_ONCE);
+      const jobs = await answered(Promise.all(asked.map((taskId) => this.queue.getJob(taskId))));
+      missing.push(...asked.filter((_, index) => !jobs[index]));
+    }
+    return missing;
   }
 
   consume(handler: EntryHandler, concurrency: number): void {
