@@ -11,7 +11,7 @@ export const taskChanges = counters('task_changes_total', 'Changes of state writ
 });
 
 /** The line as it is in all processes together: each says the same, so a dashboard takes the maximum, not the sum. */
-export function watchLine(queue: TaskQueue, lookup: TaskLookup): void {
+export function watchLine(queue: TaskQueue, lookup: TaskLookup, maxSize: number): void {
   const line = shared(() => lookup.waiting());
   const byPriority = async (figure: (level: Waiting) => number) =>
     Object.entries(await line()).map(([priority, level]) => ({ labels: { priority }, value: figure(level) }));
@@ -21,8 +21,10 @@ export function watchLine(queue: TaskQueue, lookup: TaskLookup): void {
     return (['waiting', 'active', 'delayed'] as const).map((state) => ({ labels: { state }, value: counts[state] }));
   });
   gauge('queue_paused', '1 while no worker takes a task.', [], async () => Number(await queue.isPaused()));
-  gauge('tasks_waiting', 'Tasks that wait and may begin now.', ['priority'], () => byPriority(({ count }) => count));
-  gauge('tasks_held', 'Those of them that wait for earlier ones of their submitter.', ['priority'], () =>
+  gauge('queue_max_size', 'How many tasks may be queued before submissions are refused.', [], () => maxSize);
+  gauge('tasks_queued', 'Tasks that are queued, those put off included.', [], () => lookup.countQueued());
+  gauge('tasks_waiting', 'Those of them that may begin now.', ['priority'], () => byPriority(({ count }) => count));
+  gauge('tasks_held', 'Those that may begin, but wait for earlier ones of their submitter.', ['priority'], () =>
     byPriority(({ held }) => held),
   );
   gauge('tasks_oldest_waiting_seconds', 'For how long the oldest of them waits.', ['priority'], () =>

@@ -1,5 +1,7 @@
 import { type BeforeApplicationShutdown, Inject, Module } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
+import type { Environment } from '../config/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
@@ -45,8 +47,9 @@ export class TasksModule implements BeforeApplicationShutdown {
     private readonly submissions: Submissions,
     private readonly store: TaskStore,
     private readonly entries: TaskEntries,
+    config: ConfigService<Environment, true>,
   ) {
-    watchLine(queue, lookup);
+    watchLine(queue, lookup, config.get('queue', { infer: true }).maxSize);
   }
 
   /** Finishes the writes under way, so that a stop loses nothing that was answered. */

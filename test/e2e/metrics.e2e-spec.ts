@@ -7,6 +7,7 @@ import { operationsUrl, samples, scrape, total } from '../support/metrics.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { endless, good, publish, submit, trapping } from './agents.js';
+import { ask } from './rows.js';
 
 describe('the figures for Prometheus', () => {
   let database: TestDatabase;
@@ -122,7 +123,7 @@ describe('the figures for Prometheus', () => {
     const left = fetch(`${server.url}/api/v1/tasks`, {
       method: 'POST',
       headers: { ...headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ ...task, delay_ms: 60_000 }),
+      body: JSON.stringify({ ...task, delay_ms: 3_600_000 }),
       signal: leaving.signal,
     }).catch(({ name }: Error) => name);
     const count = async (): Promise<number> =>
@@ -157,11 +158,13 @@ describe('the figures for Prometheus', () => {
     expect(samples(await scrape(operations), 'zerostate_http_requests_total', ...labels)).toEqual([1]);
   });
 
-  it('show what waits, by priority, and who is connected', async () => {
+  it('show what is queued and what of it may begin, by priority, and who is connected', async () => {
     const admin = await loginAdmin(server.url);
     expectStatus(await api(server.url).post('/queue/pause', undefined, { token: admin }), 200);
     await submit(server.url, token, 'measure', { priority: 'critical' });
     await submit(server.url, token, 'measure', { priority: 'low' });
+    await submit(server.url, token, 'measure', { delay_ms: 3_600_000 });
+    const putOff = await ask(database.url, "SELECT FROM tasks WHERE status = 'queued' AND run_at > now()");
     const socket = io(server.url, { transports: ['websocket'], auth: { token } });
     await new Promise<void>((resolve) => socket.on('connect', resolve));
     const figures = await until('the figures show it', async () => {
@@ -173,6 +176,8 @@ describe('the figures for Prometheus', () => {
     expect(total(figures, 'zerostate_tasks_waiting', 'priority="critical"')).toBe(1);
     expect(total(figures, 'zerostate_tasks_waiting', 'priority="normal"')).toBe(0);
     expect(total(figures, 'zerostate_tasks_waiting')).toBe(2);
+    expect(total(figures, 'zerostate_tasks_queued')).toBe(2 + putOff.length);
+    expect(total(figures, 'zerostate_queue_max_size')).toBe(10_000);
     expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="low"')).toBeGreaterThan(0);
     expect(total(figures, 'zerostate_gateway_sockets')).toBe(1);
     socket.disconnect();
