@@ -27,7 +27,7 @@ export function watchLine(queue: TaskQueue, lookup: TaskLookup, maxSize: number)
   gauge('tasks_held', 'Those that may begin, but wait for earlier ones of their submitter.', ['priority'], () =>
     byPriority(({ held }) => held),
   );
-  gauge('tasks_oldest_waiting_seconds', 'For how long the oldest of them waits.', ['priority'], () =>
-    byPriority(({ oldest_ms }) => (oldest_ms ?? 0) / 1000),
+  gauge('tasks_oldest_waiting_seconds', 'For how long the oldest waits of those that are not held.', ['priority'], () =>
+    byPriority(({ oldest_admitted_ms }) => (oldest_admitted_ms ?? 0) / 1000),
   );
 }

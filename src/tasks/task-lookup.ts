@@ -45,7 +45,10 @@ export class TaskLookup {
     return this.sql.query('task-load', LOAD_BY_USER, []);
   }
 
-  /** What waits and may begin now, by priority: how much, how much of it is held, and for how long the oldest waits, ms. */
+  /**
+   * What waits and may begin now, by priority: how much, how much of it is held, and for how long the oldest waits, ms: of
+   * all, and of those that are not held.
+   */
   async waiting(): Promise<Record<TaskPriority, Waiting>> {
     const rows = await this.sql.query<Waiting & { priority: TaskPriority }>('task-waiting', WAITING, []);
     const of = (priority: TaskPriority): Waiting => rows.find((row) => row.priority === priority) ?? NONE_WAITS;
@@ -170,9 +173,11 @@ export interface Waiting {
   held: number;
   /** Null when none waits. */
   oldest_ms: number | null;
+  /** Null when none waits that is not held. */
+  oldest_admitted_ms: number | null;
 }
 
-const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null };
+const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null, oldest_admitted_ms: null };
 
 interface IdleRow {
   id: string;
@@ -295,7 +300,9 @@ const WAITING = `
   SELECT priority,
          count(*)::int AS count,
          (count(*) FILTER (WHERE held))::int AS held,
-         (extract(epoch FROM now() - min(greatest(created_at, run_at))) * 1000)::float8 AS oldest_ms
+         (extract(epoch FROM now() - min(greatest(created_at, run_at))) * 1000)::float8 AS oldest_ms,
+         (extract(epoch FROM now() - min(greatest(created_at, run_at)) FILTER (WHERE NOT held)) * 1000)::float8
+           AS oldest_admitted_ms
     FROM tasks
    WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())
    GROUP BY priority`;

@@ -18,7 +18,7 @@ describe('the figures for Prometheus', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    const env = { DATABASE_URL: database.url, METRICS_PORT: '0' };
+    const env = { DATABASE_URL: database.url, METRICS_PORT: '0', QUEUE_USER_WINDOW: '2' };
     server = await startServer({ env });
     operations = await operationsUrl(server);
     token = (await registerUser(server.url)).token;
@@ -163,6 +163,8 @@ describe('the figures for Prometheus', () => {
     expectStatus(await api(server.url).post('/queue/pause', undefined, { token: admin }), 200);
     await submit(server.url, token, 'measure', { priority: 'critical' });
     await submit(server.url, token, 'measure', { priority: 'low' });
+    // Of no concern to an operator: it is held for the two before it.
+    await submit(server.url, token, 'measure', { priority: 'normal' });
     await submit(server.url, token, 'measure', { delay_ms: 3_600_000 });
     const putOff = await ask(database.url, "SELECT FROM tasks WHERE status = 'queued' AND run_at > now()");
     const socket = io(server.url, { transports: ['websocket'], auth: { token } });
@@ -170,15 +172,16 @@ describe('the figures for Prometheus', () => {
     const figures = await until('the figures show it', async () => {
       const now = await scrape(operations);
       const shown = total(now, 'zerostate_queue_entries', 'state="waiting"') === 2;
-      return shown && total(now, 'zerostate_tasks_waiting') === 2 && now;
+      return shown && total(now, 'zerostate_tasks_waiting') === 3 && now;
     });
     expect(total(figures, 'zerostate_queue_paused')).toBe(1);
     expect(total(figures, 'zerostate_tasks_waiting', 'priority="critical"')).toBe(1);
-    expect(total(figures, 'zerostate_tasks_waiting', 'priority="normal"')).toBe(0);
-    expect(total(figures, 'zerostate_tasks_waiting')).toBe(2);
-    expect(total(figures, 'zerostate_tasks_queued')).toBe(2 + putOff.length);
+    expect(total(figures, 'zerostate_tasks_waiting', 'priority="high"')).toBe(0);
+    expect(total(figures, 'zerostate_tasks_held', 'priority="normal"')).toBe(1);
+    expect(total(figures, 'zerostate_tasks_queued')).toBe(3 + putOff.length);
     expect(total(figures, 'zerostate_queue_max_size')).toBe(10_000);
     expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="low"')).toBeGreaterThan(0);
+    expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="normal"')).toBe(0);
     expect(total(figures, 'zerostate_gateway_sockets')).toBe(1);
     socket.disconnect();
     expectStatus(await api(server.url).post('/queue/resume', undefined, { token: admin }), 200);
