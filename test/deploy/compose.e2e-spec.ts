@@ -12,6 +12,7 @@ import { parse } from 'yaml';
 import { parseEnvironment } from '../../src/config/environment.js';
 import { variables } from '../../src/config/variables.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
+import { PAGE_BYTES } from '../../src/execution/sandbox/engine.js';
 import { CHECK_TIMEOUT_MS } from '../../src/observability/health.js';
 import { good } from '../e2e/agents.js';
 import { ensureInstalled } from '../support/apt.js';
@@ -42,6 +43,8 @@ interface Service {
   cap_drop?: string[];
   cap_add?: string[];
   security_opt?: string[];
+  networks?: string[];
+  mem_limit?: string;
   healthcheck?: { test: string[] };
 }
 
@@ -120,6 +123,26 @@ describe('the compose file', () => {
     }
   });
 
+  it('gives workers no secret of accounts, no way to the internet, and the memory that their agents may take', async () => {
+    const { networks } = parse(await file('compose.yaml'));
+    for (const [name, { environment, networks: joined, mem_limit }] of ours()) {
+      if (environment!.ROLES !== 'worker') continue;
+      expect([name, Object.keys(environment!).filter((variable) => /ADMIN|CLAMD/.test(variable))]).toEqual([name, []]);
+      expect([name, joined!.map((network) => networks[network])]).toEqual([name, [{ internal: true }]]);
+      // The formula of docs/security.md.
+      const { sandbox } = parseEnvironment(filled(environment!));
+      const ofSlot =
+        sandbox.maxMemoryPages * PAGE_BYTES +
+        sandbox.maxInputBytes +
+        2 * sandbox.maxOutputBlobBytes +
+        250_000_000 +
+        sandbox.recycleAboveBytes;
+      const bytes = sandbox.slots * ofSlot + sandbox.binaryCacheBytes + 500_000_000;
+      expect(mem_limit).toMatch(/^\d+g$/);
+      expect(parseInt(mem_limit!) * 2 ** 30).toBeGreaterThanOrEqual(bytes);
+    }
+  });
+
   it('leaves no wall out by what it takes from root', async () => {
     // Who is not root has none of this to give up.
     const isRoot = process.getuid?.() === 0;
@@ -164,7 +187,7 @@ describe('the compose file', () => {
       const { s3 } = parseEnvironment(filled(environment!)).storage;
       expect(s3!.endpoint).toBe('http://minio:9000');
       expect(new URL(s3!.publicEndpoint!).hostname).not.toBe('minio');
-      expect(services.minio.ports).toEqual([`${new URL(s3!.publicEndpoint!).port}:9000`]);
+      expect(services.minio.ports).toEqual([`127.0.0.1:${new URL(s3!.publicEndpoint!).port}:9000`]);
     }
   });
 
@@ -199,19 +222,19 @@ describe('the compose file', () => {
     }
   });
 
-  it('mounts files that exist, and opens nothing but the proxy and the store to the world', () => {
+  it('mounts files that exist, and opens nothing to the world', () => {
     const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
       volumes.filter((path) => path.startsWith('.')),
     );
     expect(mounted.length).toBeGreaterThan(3);
     for (const path of mounted) expect([path, existsSync(deployed(path.split(':')[0]))]).toEqual([path, true]);
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
-    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual(['8080:8080', '9000:9000']);
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
   });
 
   it('leads the port of the proxy to the port on which the image listens', async () => {
     const { port } = parseEnvironment({}).server;
-    expect(services.proxy.ports).toEqual([`8080:8080`]);
+    expect(services.proxy.ports).toEqual(['127.0.0.1:8080:8080']);
     expect(await file('Caddyfile')).toMatch(/^:8080 {$/m);
     expect((await file('Caddyfile')).match(/api-\d:\d+/g)).toEqual([`api-1:${port}`, `api-2:${port}`]);
     expect(await file('Dockerfile')).toMatch(new RegExp(`PORT=${port}\\b[^]*EXPOSE ${port}\\b`));
