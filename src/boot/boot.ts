@@ -46,7 +46,8 @@ export async function boot(environment: Environment): Promise<void> {
     const url = (await app.getUrl()).replace('0.0.0.0', 'localhost').replace('[::]', 'localhost');
     announce(url, firstRun.notices);
     process.send?.({ type: 'listening', url });
-    if (complete.server.demo && roles.includes('worker')) await showMainJob(url, firstRun.adminToken);
+    const { adminToken } = firstRun;
+    if (complete.server.demo && adminToken && roles.includes('worker')) await showMainJob(url, adminToken);
   } catch (error) {
     for (const end of ending) await end().catch(() => undefined);
     throw error;

@@ -18,13 +18,18 @@ const logger = new Logger('FirstRun');
 export interface FirstRun {
   /** Lines for the operator, shown once. */
   notices: string[];
-  /** Short-lived, for the demonstration. */
-  adminToken: string;
+  /** Short-lived, for the demonstration; unset as long as there is no admin. */
+  adminToken?: string;
 }
 
-/** Leaves no installation without an admin and, outside production, no market without agents. Changes nothing that is there. */
+/**
+ * Leaves no installation without an admin and, outside production, no market without agents. Changes nothing that is there.
+ * In production a password is given or there is no admin yet: one that is made up would stand in a log that is collected.
+ */
 export async function provision(app: INestApplicationContext, environment: Environment): Promise<FirstRun> {
-  const { caller, notices } = await firstAdmin(app, environment);
+  const admin = await firstAdmin(app, environment);
+  if (!admin) return { notices: ['Admin       none yet: `npm run admin:create` makes one'] };
+  const { caller, notices } = admin;
   const [agent] = await app.get(AgentCatalog, { strict: false }).offeringNow([]);
   if (!agent && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
   return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue({ ...caller, sessionId: newId() }) };
@@ -32,15 +37,15 @@ export async function provision(app: INestApplicationContext, environment: Envir
 
 async function firstAdmin(
   app: INestApplicationContext,
-  { auth }: Environment,
-): Promise<{ caller: Caller; notices: string[] }> {
+  { auth, server }: Environment,
+): Promise<{ caller: Caller; notices: string[] } | undefined> {
   const accounts = app.get(AuthService, { strict: false });
   const known = async (): Promise<{ caller: Caller; notices: string[] } | undefined> => {
     const admin = await accounts.firstAdmin();
     return admin ? { caller: { id: admin.id, role: 'admin', expiresAt: Infinity }, notices: [] } : undefined;
   };
   const present = await known();
-  if (present) return present;
+  if (present || (server.production && !auth.adminPassword)) return present;
   const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
   const admin = await accounts.create(auth.adminEmail, password, 'admin').catch((error: Error) => error);
   // Another process that starts at the same moment has been faster.

@@ -37,6 +37,11 @@ export const list = (fallback: string) =>
         .map((entry) => entry.trim())
         .filter(Boolean),
     );
+/** As browsers name themselves by: nothing else ever matches. */
+export const origins = () =>
+  list('').refine((entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry), {
+    message: 'must be origins such as https://app.example.org, without a path or a slash at the end',
+  });
 /** `a:b=90,…` as a table that both `a:b` and `b:a` are found in. */
 export const roundTrips = () =>
   list('').transform((entries, context): ReadonlyMap<string, number> => {

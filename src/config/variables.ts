@@ -10,6 +10,7 @@ import {
   MAX_TIMER_MS,
   MB,
   number,
+  origins,
   roundTrips,
   truth,
   url,
@@ -36,7 +37,7 @@ const SAMPLERS = [
 export const variables = z
   .object({
     NODE_ENV: z
-      .string()
+      .enum(['production', 'development', 'test'], 'must be production, development or test')
       .default('development')
       .describe('`production` turns the safety catches of a real installation on'),
     HOST: z.string().default('127.0.0.1').describe('Address the API listens on; `0.0.0.0` for all of them'),
@@ -47,7 +48,7 @@ export const variables = z
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
     DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
     LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
-    CORS_ORIGINS: list('').describe('Origins browsers may call the API from, separated by commas; none by default'),
+    CORS_ORIGINS: origins().describe('Origins browsers may call the API from, separated by commas; none by default'),
 
     SHUTDOWN_DELAY_MS: integer(0, 0, 300_000).describe(
       'How long a process that is stopped says that it is not ready before it stops serving, ms; for load balancers',
@@ -167,7 +168,9 @@ export const variables = z
     CLEANUP_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
       'Pause between two looks for leftovers of uploads and bytes that nobody needs any more, ms',
     ),
-    CLEANUP_GRACE_MS: integer(3_600_000, 60_000).describe('How long such leftovers stay, ms; longer than any upload'),
+    CLEANUP_GRACE_MS: integer(3_600_000, 900_000).describe(
+      'How long such leftovers stay, ms; longer than any upload, and than a deposit can be used',
+    ),
 
     MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
     MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
@@ -178,7 +181,7 @@ export const variables = z
       .string()
       .min(32, 'must have at least 32 characters')
       .optional()
-      .describe('Signs access tokens; required in production'),
+      .describe('Signs access and refresh tokens, deposits and download links; required in production'),
     ACCESS_TOKEN_TTL: integer(900, 1, 86_400).describe('Life of an access token, seconds'),
     SESSION_TTL: integer(30 * 86_400, 60).describe('Life of a login, seconds: so long its tokens can be refreshed'),
     REGISTRATION: z

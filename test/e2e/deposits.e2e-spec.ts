@@ -23,7 +23,7 @@ describe('a binary that is brought before it is uploaded', () => {
     database = await createTestDatabase();
     dataDir = await mkdtemp(join(tmpdir(), 'zerostate-deposits-'));
     await chmod(dataDir, 0o711);
-    const env = { CLEANUP_INTERVAL_MS: '100', CLEANUP_GRACE_MS: '60000', MAX_BINARY_BYTES: '3000000' };
+    const env = { CLEANUP_INTERVAL_MS: '100', CLEANUP_GRACE_MS: '900000', MAX_BINARY_BYTES: '3000000' };
     server = await startServer({ env: { DATABASE_URL: database.url, DATA_DIR: dataDir, ...env } });
     user = await registerUser(server.url);
     wasm = await good();
@@ -143,7 +143,7 @@ describe('a binary that is brought before it is uploaded', () => {
 
     await bring(upload, bytes);
     const box = join(dataDir, 'blobs', 'deposits');
-    const past = new Date(Date.now() - 120_000);
+    const past = new Date(Date.now() - 1_000_000);
     expect((await waiting()).length).toBeGreaterThan(0);
     for (const name of await waiting()) await utimes(join(box, name), past, past);
     await until('it is swept', async () => (await waiting()).length === 0);

@@ -171,6 +171,19 @@ describe('processes that start together on an empty database', () => {
   });
 });
 
+describe('an installation in production that was given no password', () => {
+  it('makes no admin with one that stands in its log, and says how to make one', async () => {
+    const database = await createEmptyDatabase();
+    const env = { DATABASE_URL: database.url, NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), ADMIN_PASSWORD: '' };
+    const server = await startServer({ env });
+    expect(server.stdout()).toContain('npm run admin:create');
+    expect(server.stdout()).not.toContain('shown this once');
+    expect(await ask(database.url, `SELECT 1 FROM users`)).toEqual([]);
+    await server.stop();
+    await database.drop();
+  });
+});
+
 describe('a populated database of the first schema', () => {
   let database: TestDatabase;
   const ids = { user: newId(), agent: newId(), binary: newId(), task: newId() };
