@@ -107,6 +107,15 @@ describe('a hostile or broken agent', () => {
     expect(await outcome(agent(body, { declarations }))).toMatchObject({ end: 'trapped', trap });
   });
 
+  it('that traps is told its function, in a text that any database keeps', async () => {
+    const name = `${'x'.repeat(299)}😀`;
+    const text = `(module (memory (export "memory") 1) (func $${'y'.repeat(303)} (export "_start") unreachable))`;
+    const module = Buffer.from(wabt.parseWat('x.wat', text).toBinary({ write_debug_names: true }).buffer);
+    module.write(name, module.indexOf('y'.repeat(303)));
+    const trapped = await outcome(stored(module));
+    expect(trapped).toMatchObject({ end: 'trapped', function: `${'x'.repeat(299)}\u{fffd}` });
+  });
+
   it('that imports a host function with a wrong signature fails when it calls it', async () => {
     const imports = '(import "wasi_snapshot_preview1" "fd_tell" (func $forged (param i64) (result i64)))';
     const binary = agent('(drop (call $forged (i64.const 1)))', { imports });

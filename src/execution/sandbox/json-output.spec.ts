@@ -28,6 +28,10 @@ describe("an agent's output", () => {
     expect(read(output)).toEqual({ fault: expect.stringContaining(fault) });
   });
 
+  it('is quoted where it is no JSON, in a text that any database keeps', () => {
+    expect(read('😀')).toEqual({ fault: `not JSON: Unexpected token '\u{fffd}', "😀" is not valid JSON` });
+  });
+
   it('may be megabytes of nesting or of strings without overflowing a stack or taking for ever', () => {
     const strings = JSON.stringify(Array.from({ length: 300_000 }, (_, index) => `item ${index}`));
     expect(read(strings)).toEqual({ text: strings });

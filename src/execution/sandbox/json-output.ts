@@ -1,4 +1,5 @@
 import { JsonScanner } from '../../common/json-scanner.js';
+import { printable } from './printable.js';
 
 /**
  * Reads an agent's standard output as the JSON text it has to be, and refuses what is valid JSON but would be lost or
@@ -25,9 +26,7 @@ export function readJsonOutput(bytes: Uint8Array): JsonOutput {
     const fault = jsonFault(text);
     return fault ? { fault } : { text };
   } catch (error) {
-    if (error instanceof SyntaxError)
-      return { fault: `not JSON: ${error.message.replace(/\p{Cc}/gu, ' ').slice(0, 200)}` };
-    return { fault: 'not UTF-8' };
+    return { fault: error instanceof SyntaxError ? `not JSON: ${printable(error.message)}` : 'not UTF-8' };
   }
 }
 
