@@ -50,6 +50,8 @@ describe('a header from a sandbox process', () => {
       { ...report, outcome: { end: 'cancelled' } },
       { ...report, outcome: { end: 'trapped', trap: 'constructor', stderrTail: '' } },
       { ...report, usage: { ...usage, cpuMs: -1 } },
+      { ...report, outcome: { end: 'out_of_memory', limitBytes: 0.5 } },
+      { ...report, outcome: { end: 'refused', reason: '\0' } },
       { kind: 'log', lines: [1] },
     ]) {
       expect(() => parseFromSandbox(forged)).toThrow(ZodError);

@@ -68,9 +68,17 @@ export interface Frame {
 
 export const PREFIX_BYTES = 8;
 
-/** Headers are small: the largest is a `log` with every kept line, each byte of which JSON may write as six. */
-export const maxHeaderBytes = (limits: Pick<RunLimits, 'maxStderrBytes'>): number =>
-  64 * 1024 + 6 * limits.maxStderrBytes;
+/**
+ * All headers of one run together: its report, and a `log` for each kept line at most, each kept byte of which JSON may
+ * write as six.
+ */
+export const maxHeaderBytes = ({ maxStderrBytes, maxStderrLines }: RunLimits): number =>
+  REPORT_HEADER_BYTES + 6 * maxStderrBytes + LOG_HEADER_BYTES * maxStderrLines;
+
+/** Enough for what it quotes. */
+export const REPORT_HEADER_BYTES = 64 * 1024;
+/** Of a `log` with one line, without that line. */
+const LOG_HEADER_BYTES = 32;
 
 /** The frame as pieces to be written in order. */
 export function encodeFrame(header: ToSandbox | FromSandbox, payload: Uint8Array = EMPTY): Uint8Array[] {
@@ -94,14 +102,21 @@ export function decodeFrame(header: Uint8Array, payload: Uint8Array): Frame {
   return { header: JSON.parse(new TextDecoder().decode(header)), payload };
 }
 
-/** Cuts a stream of chunks into frames, refusing any that is longer than agreed before it is buffered. */
+/**
+ * Cuts a stream of chunks into frames, refusing any that is longer than agreed before there is room for it. Chunks are
+ * copied as they come: kept ones of a single byte would each take some hundred.
+ */
 export class FrameDecoder {
-  private chunks: Uint8Array[] = [];
-  private buffered = 0;
+  /** What is coming in: a prefix, or a frame whose prefix has come. */
+  private frame = new Uint8Array(PREFIX_BYTES);
+  private filled = 0;
 
+  /**
+   * Both may change between frames.
+   * @param headerRoom bytes that the headers of all further frames may have together
+   */
   constructor(
-    private readonly maxHeaderBytes: number,
-    /** May change between frames. */
+    public headerRoom: number,
     public maxPayloadBytes: number,
   ) {}
 
@@ -110,39 +125,34 @@ export class FrameDecoder {
    * @throws RangeError when a frame is too long, SyntaxError when a header is not JSON
    */
   push(chunk: Uint8Array): Frame[] {
-    this.chunks.push(chunk);
-    this.buffered += chunk.length;
     const frames: Frame[] = [];
-    for (let frame = this.next(); frame; frame = this.next()) frames.push(frame);
+    for (let rest = chunk; rest.length > 0;) {
+      const piece = rest.subarray(0, this.frame.length - this.filled);
+      this.frame.set(piece, this.filled);
+      this.filled += piece.length;
+      rest = rest.subarray(piece.length);
+      if (this.filled === PREFIX_BYTES) this.makeRoom();
+      if (this.filled > PREFIX_BYTES && this.filled === this.frame.length) frames.push(this.take());
+    }
     return frames;
   }
 
-  private next(): Frame | undefined {
-    if (this.buffered < PREFIX_BYTES) return undefined;
-    if (this.chunks[0].length < PREFIX_BYTES) this.join();
-    const { header, payload } = frameLengths(this.chunks[0]);
-    if (header > this.maxHeaderBytes) throw new RangeError(`a header of ${header} bytes`);
+  private makeRoom(): void {
+    const { header, payload } = frameLengths(this.frame);
+    if (header === 0 || header > this.headerRoom) throw new RangeError(`a header of ${header} bytes`);
     if (payload > this.maxPayloadBytes) throw new RangeError(`a payload of ${payload} bytes`);
-    const body = PREFIX_BYTES + header;
-    const end = body + payload;
-    if (this.buffered < end) return undefined;
-    const bytes = this.join();
-    this.chunks = end < bytes.length ? [bytes.subarray(end)] : [];
-    this.buffered -= end;
-    return decodeFrame(bytes.subarray(PREFIX_BYTES, body), bytes.subarray(body, end));
+    this.headerRoom -= header;
+    const prefix = this.frame;
+    this.frame = new Uint8Array(PREFIX_BYTES + header + payload);
+    this.frame.set(prefix);
   }
 
-  private join(): Uint8Array {
-    if (this.chunks.length > 1) {
-      const joined = new Uint8Array(this.buffered);
-      let offset = 0;
-      for (const chunk of this.chunks) {
-        joined.set(chunk, offset);
-        offset += chunk.length;
-      }
-      this.chunks = [joined];
-    }
-    return this.chunks[0];
+  private take(): Frame {
+    const { frame } = this;
+    this.frame = new Uint8Array(PREFIX_BYTES);
+    this.filled = 0;
+    const body = PREFIX_BYTES + frameLengths(frame).header;
+    return decodeFrame(frame.subarray(PREFIX_BYTES, body), frame.subarray(body));
   }
 }
 

@@ -8,8 +8,12 @@ import { TRAP_KINDS } from './run.js';
  */
 export const parseFromSandbox = (header: unknown): FromSandbox => fromSandbox.parse(header);
 
-const amount = z.number().nonnegative();
-const sentence = z.string().max(5000);
+/** A safe integer. What of it is possible depends on the run. */
+const amount = z.int().nonnegative();
+/** As the sandbox makes every text of an agent: nothing that a terminal obeys or a database refuses. */
+const text = z.string().refine((told) => !UNPRINTABLE.test(told), 'unprintable text');
+const UNPRINTABLE = /\p{Cs}|(?![\t\n])\p{Cc}/u;
+const sentence = text.max(5000);
 
 const outcome = z.discriminatedUnion('end', [
   z.object({ end: z.literal('completed') }),
@@ -28,7 +32,7 @@ const outcome = z.discriminatedUnion('end', [
 ]);
 
 const usage = z.object({
-  cpuMs: amount,
+  cpuMs: z.number().nonnegative().max(Number.MAX_SAFE_INTEGER),
   peakMemoryBytes: amount,
   bytesOut: amount,
   hostCalls: amount,
@@ -36,6 +40,6 @@ const usage = z.object({
 
 const fromSandbox: z.ZodType<FromSandbox> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
-  z.object({ kind: z.literal('log'), lines: z.array(z.string()) }),
+  z.object({ kind: z.literal('log'), lines: z.array(text).min(1) }),
   z.object({ kind: z.literal('report'), outcome, usage }),
 ]);

@@ -273,7 +273,8 @@ const REPORT = `
     process.stdout.write(Buffer.concat([prefix, head, Buffer.from(payload)]));
   }
   const usage = { cpuMs: 1, peakMemoryBytes: 0, bytesOut: 1, hostCalls: 1 };
-  const report = (output) => frame({ kind: 'report', outcome: { end: 'completed' }, usage }, output);
+  const report = (output, more) =>
+    frame({ kind: 'report', outcome: { end: 'completed' }, usage: { ...usage, ...more } }, output);
   const once = (act) => process.stdin.once('data', act);
   frame({ kind: 'ready' })`;
 
@@ -299,7 +300,23 @@ describe('a sandbox process', () => {
     ['no JSON', 'process.stdout.write(Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 120]))'],
     ['another message', `frame({ kind: 'load' })`],
     ['a second `ready`', `frame({ kind: 'ready' })`],
-    ['a payload beside a log line', `frame({ kind: 'log', lines: [] }, 'x')`],
+    ['a payload beside a log line', `frame({ kind: 'log', lines: ['x'] }, 'x')`],
+    ['a log without lines', `frame({ kind: 'log', lines: [] })`],
+    ['more log lines than are kept', `frame({ kind: 'log', lines: Array(1001).fill('') })`],
+    ['more log bytes than are kept', `for (const _ of '12') frame({ kind: 'log', lines: ['x'.repeat(40_000)] })`],
+    [
+      'headers that are padded',
+      `for (let n = 0; n < 9; n++) frame({ kind: 'log', lines: ['x'], pad: ' '.repeat(6e4) })`,
+    ],
+    ['a log line that clears the screen', String.raw`frame({ kind: 'log', lines: ['\u001b[2J'] })`],
+    ['half a surrogate pair for a header', String.raw`process.stdout.write(Buffer.from('\x04\0\0\0\0\0\0\0😀'))`],
+    ['more memory than it may have', `report('1', { peakMemoryBytes: 1e300 })`],
+    ['a page of memory beyond its limit', `report('1', { peakMemoryBytes: 2049 * 65536 })`],
+    ['half a byte of output', `report('1', { bytesOut: 0.5 })`],
+    ['more output than it may write', `report('1', { bytesOut: 6e6 })`],
+    ['more host calls than can be counted', `report('1', { hostCalls: 2 ** 53 })`],
+    ['more processor time than it has had', `report('1', { cpuMs: 29_000 })`],
+    ['a flood on its standard error', `process.stderr.write('x'.repeat(300_000))`],
     ['an output that is not JSON', `report('x'.repeat(100_000))`],
     ['an output that is not UTF-8', `report('"') ; report(Buffer.from([34, 255, 34]))`],
     ['an output that is cut off', `report('[1')`],
@@ -311,6 +328,7 @@ describe('a sandbox process', () => {
     await sandboxed.ready;
     const { outcome } = await sandboxed.execute(job('a'));
     expect(outcome).toEqual({ end: 'crashed', reason: expect.stringContaining('broke the protocol') });
+    expect((outcome as { reason: string }).reason).toMatch(/^[^\p{Cs}\p{Cc}]+$/u);
     await sandboxed.gone;
   });
 

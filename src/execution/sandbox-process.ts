@@ -2,12 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { type Confinement, killConfined } from '../common/confinement.js';
 import type { SandboxConfig } from '../config/index.js';
-import { encodeFrame, FrameDecoder, maxHeaderBytes } from './frames.js';
+import { encodeFrame, FrameDecoder, maxHeaderBytes, REPORT_HEADER_BYTES } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
 import type { RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
+import { printable } from './sandbox/printable.js';
 import { verifyOutput } from './verify-output.js';
 
 /** One run, ready to be handed over. */
@@ -59,6 +60,8 @@ export class SandboxProcess {
   private announceReady?: () => void;
   /** The end of its standard error: what V8 says before it aborts. */
   private lastWords = '';
+  /** Characters of its standard error so far. */
+  private wordsSaid = 0;
   private current?: CurrentRun;
 
   /** @param startTimeoutMs after which a process that is not ready is killed */
@@ -67,7 +70,7 @@ export class SandboxProcess {
     private readonly config: SandboxConfig,
     startTimeoutMs = START_TIMEOUT_MS,
   ) {
-    this.decoder = new FrameDecoder(maxHeaderBytes(config), 0);
+    this.decoder = new FrameDecoder(REPORT_HEADER_BYTES, 0);
     this.child = confinement.spawn(['pipe', 'pipe', 'pipe']);
     this.gone = new Promise((resolve) => {
       const bury = (how: string): void => {
@@ -133,7 +136,16 @@ export class SandboxProcess {
       const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
       job.signal?.addEventListener('abort', cancel, { once: true });
       const startedAt = performance.now();
-      this.current = { job, startedAt, cpuBefore: cpuMsOf(this.child.pid), deadline, cancel, resolve, lines: 0 };
+      this.current = {
+        job,
+        startedAt,
+        cpuBefore: cpuMsOf(this.child.pid),
+        deadline,
+        cancel,
+        resolve,
+        lines: 0,
+        logBytes: 0,
+      };
       this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
@@ -146,6 +158,7 @@ export class SandboxProcess {
         this.send({ kind: 'load', maxTableElements, maxMemoryPages: this.config.maxMemoryPages }, job.module);
       }
       this.loadedUnder = maxTableElements;
+      this.decoder.headerRoom = maxHeaderBytes(limits);
       this.decoder.maxPayloadBytes = limits.maxOutputBytes;
       const withheldStackKb = this.config.stackKb - stackKb;
       this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb, outputAs }, input);
@@ -163,7 +176,7 @@ export class SandboxProcess {
     // Whoever writes to a dying process hears of its end through `close`.
     stdin?.on('error', () => undefined);
     stdout?.on('data', (chunk: Buffer) => this.receive(chunk));
-    stderr?.setEncoding('utf8').on('data', (text: string) => (this.lastWords = (this.lastWords + text).slice(-4096)));
+    stderr?.setEncoding('utf8').on('data', (text: string) => this.hear(text));
     // What it may have forked holds the streams open, and without their end there is no `close`.
     this.child.once('exit', () => {
       killConfined(this.child);
@@ -174,6 +187,13 @@ export class SandboxProcess {
 
   private send(message: ToSandbox, payload: Uint8Array): void {
     for (const piece of encodeFrame(message, payload)) this.child.stdin?.write(piece);
+  }
+
+  /** Of a healthy process there is nothing to hear. */
+  private hear(text: string): void {
+    this.lastWords = (this.lastWords + text).slice(-4096);
+    this.wordsSaid += text.length;
+    if (this.alive && this.wordsSaid > MOST_WORDS) this.endByKill(brokenProtocol('it floods its standard error'));
   }
 
   private receive(chunk: Buffer): void {
@@ -199,14 +219,34 @@ export class SandboxProcess {
     if (!this.current) throw new Error(`${message.kind} without a run`);
     const { job } = this.current;
     if (message.kind === 'log') {
-      this.current.lines += message.lines.length;
-      if (this.current.lines > job.limits.maxStderrLines) throw new Error('more log lines than agreed');
+      this.assertWithinLog(message.lines, this.current);
       for (const line of message.lines) job.onLog?.(line);
       return;
     }
     const { outcome, usage } = message;
+    this.assertPossible(usage, this.current);
     if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
     this.finish(outcome.end === 'completed' ? { ...outcome, output: payload } : outcome, usage);
+  }
+
+  /** @throws Error when it is more than is kept of standard error, of which a byte that is no text came as U+FFFD */
+  private assertWithinLog(lines: string[], run: CurrentRun): void {
+    run.lines += lines.length;
+    for (const line of lines) run.logBytes += Buffer.byteLength(line.replaceAll('\u{fffd}', '?'));
+    const { maxStderrLines, maxStderrBytes } = run.job.limits;
+    if (run.lines > maxStderrLines || run.logBytes > maxStderrBytes) throw new Error('more log than agreed');
+  }
+
+  /** @throws Error when no run under these limits can have used so much */
+  private assertPossible({ cpuMs, peakMemoryBytes, bytesOut }: Usage, { job, startedAt }: CurrentRun): void {
+    const { maxMemoryPages, maxOutputBytes } = job.limits;
+    if (peakMemoryBytes > maxMemoryPages * PAGE_BYTES) throw new Error(`${peakMemoryBytes} bytes of memory`);
+    if (bytesOut > maxOutputBytes) throw new Error(`${bytesOut} bytes of output`);
+    // What the engine did after the run before counts as well, so that the process's whole life decides.
+    const isMuch = cpuMs > ENGINE_THREADS * (performance.now() - startedAt);
+    if (isMuch && cpuMs > (cpuMsOf(this.child.pid) ?? Infinity) + 2 * MS_PER_TICK) {
+      throw new Error(`${cpuMs} ms of processor time`);
+    }
   }
 
   /**
@@ -282,7 +322,7 @@ type Killed = Extract<RunOutcome, { end: 'timed_out' | 'cpu_exhausted' | 'crashe
 
 const brokenProtocol = (how: string): Killed => ({
   end: 'crashed',
-  reason: `the sandbox process broke the protocol: ${how}`,
+  reason: `the sandbox process broke the protocol: ${printable(how)}`,
 });
 
 const cpuExhausted = ({ limits }: Job): Killed => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
@@ -316,14 +356,17 @@ interface CurrentRun {
   cpuLook?: NodeJS.Timeout;
   cancel: () => void;
   resolve: (report: RunReport) => void;
-  /** Log lines received. */
+  /** Log received. */
   lines: number;
+  logBytes: number;
 }
 
 /** A start takes some 60 ms, on a machine at its limits a second or two. */
 const START_TIMEOUT_MS = 10_000;
 /** After its end, for what is left in its streams. */
 const LAST_WORDS_MS = 1000;
+/** V8 says some thousand before it aborts. */
+const MOST_WORDS = 256 * 1024;
 /** `USER_HZ`, which is 100 wherever Node.js runs on Linux. */
 const MS_PER_TICK = 10;
 /** Compiler threads use CPU time beside the agent's own thread. */
