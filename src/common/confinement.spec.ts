@@ -152,6 +152,14 @@ describe('a confinement', () => {
     expect(existsSync(entry as string)).toBe(false);
   });
 
+  it('does without a measure with which the system starts no process, and names it', async () => {
+    const beside = pathToFileURL(join(sources, 'beside', 'port.js'));
+    const endless = 'x'.repeat(10_000_000) as unknown as number;
+    const limited = await confine({ ...request, scripts: [beside], wasmMaxTableElements: endless });
+    expect(limited.missing).toContain('caps on wasm memory and tables: spawn E2BIG');
+    await limited.release();
+  });
+
   it('cannot be had for a script that does not parse', async () => {
     const broken = join(sources, 'broken.js');
     await writeFile(broken, 'const = ;');

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import {
   chmodSync,
   constants,
@@ -97,8 +97,8 @@ export class Confinement {
   }
 
   /**
-   * Starts a child. Failure to start surfaces as the child's `error` event, or as its end.
-   * @throws Error when the system has no memory for one (`ENOMEM`, and whatever else Node.js does not tell by an event)
+   * Starts a child. One that the system does not start has no `pid`, perhaps no streams, and tells why by its events `error`
+   * and `close`.
    */
   spawn(stdio: StdioOptions): ChildProcess {
     restore(this.staged);
@@ -296,8 +296,22 @@ function launch(
     if (tool === 'node') return [staged.node, ...args, '--no-warnings', ...checkOnly, staged.entry];
     return args.length > 0 ? [toolPath(tool), ...args, '--'] : [];
   });
-  // Detached: a Ctrl-C in the server's terminal must not reach the child while the server still drains.
-  return spawn(line[0], line.slice(1), { stdio, env: {}, cwd: '/', detached: true, windowsHide: true });
+  try {
+    // Detached: a Ctrl-C in the server's terminal must not reach the child while the server still drains.
+    return spawn(line[0], line.slice(1), { stdio, env: {}, cwd: '/', detached: true, windowsHide: true });
+  } catch (error) {
+    return neverStarted(error as Error);
+  }
+}
+
+/** Node.js tells of some failures (`EAGAIN`, `EMFILE`) by an event, and throws the others (`ENOMEM`, `E2BIG`). */
+function neverStarted(error: Error): ChildProcess {
+  const child = new ChildProcess();
+  process.nextTick(() => {
+    child.emit('error', error);
+    child.emit('close', null, null);
+  });
+  return child;
 }
 
 /** The child has no PATH to search. A tool that is in none of the usual places fails its trial by name. */

@@ -47,7 +47,6 @@ export class SandboxPool {
   private pause?: NodeJS.Timeout;
   private startingSoon?: NodeJS.Immediate;
 
-  /** @param start may throw: Node.js tells some failures to start a process (ENOMEM) at once, others by the process's end */
   constructor(
     private readonly start: () => SandboxProcess,
     private readonly sizes: PoolSizes,
@@ -202,12 +201,7 @@ export class SandboxPool {
   }
 
   private startProcess(): void {
-    let process: SandboxProcess;
-    try {
-      process = this.start();
-    } catch (error) {
-      return this.afterFailedStart(error as Error);
-    }
+    const process = this.start();
     this.living.add(process);
     this.starting++;
     process.ready

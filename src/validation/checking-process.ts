@@ -28,15 +28,20 @@ export class CheckingProcess {
   private readonly answers: Lines;
   private readonly complaint: () => string;
 
-  /** @param child as the confinement spawned it, three pipes */
+  /** @param child as the confinement spawned it: three pipes, unless it never started */
   constructor(private readonly child: ChildProcess) {
     this.ended = new Promise((resolve) => {
       child.once('close', (code, signal) => resolve([code, signal]));
     });
-    child.on('error', () => undefined); // one that never started is told apart by its pid
+    child.on('error', () => undefined); // told by `started`
     child.stdin?.on('error', () => undefined);
-    this.answers = new Lines(child.stdout!, LONGEST_ANSWER, () => this.kill());
-    this.complaint = beginningOf(child.stderr!, KEPT_STDERR);
+    this.answers = new Lines(child.stdout, LONGEST_ANSWER, () => this.kill());
+    this.complaint = beginningOf(child.stderr, KEPT_STDERR);
+  }
+
+  /** Whether the system has started it. */
+  get started(): boolean {
+    return this.child.pid !== undefined;
   }
 
   /**
@@ -45,7 +50,7 @@ export class CheckingProcess {
    * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE` when the process could not be started
    */
   async check(binary: FileHandle, size: number, limits: ModuleLimits, timeoutMs: number): Promise<CheckOutcome> {
-    if (this.child.pid === undefined) throw unavailable();
+    if (!this.started) throw unavailable();
     this.checks++;
     let timedOut = false;
     const deadline = setTimeout(() => {
@@ -102,8 +107,8 @@ class Lines {
   private size = 0;
   private take: (line: string) => void = () => undefined;
 
-  constructor(stream: Readable, limit: number, onExcess: () => void) {
-    stream.on('data', (chunk: Buffer) => {
+  constructor(stream: Readable | null, limit: number, onExcess: () => void) {
+    stream?.on('data', (chunk: Buffer) => {
       this.size += chunk.length;
       if (this.size > limit) return onExcess();
       this.chunks.push(chunk);
@@ -126,10 +131,10 @@ class Lines {
 const NEWLINE = 10;
 
 /** Keeps the first `limit` bytes of a stream and drains the rest. */
-function beginningOf(stream: Readable, limit: number): () => string {
+function beginningOf(stream: Readable | null, limit: number): () => string {
   const chunks: Buffer[] = [];
   let size = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     if (size < limit) chunks.push(chunk.subarray(0, limit - size));
     size += chunk.length;
   });

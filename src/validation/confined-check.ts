@@ -91,7 +91,9 @@ export class ConfinedCheck {
   }
 
   private startSpare(): void {
-    if (this.idle.length === 0 && !this.released) this.idle.push(this.start());
+    if (this.idle.length > 0 || this.released) return;
+    const spare = this.start();
+    if (spare.started) this.idle.push(spare);
   }
 
   private start(): CheckingProcess {
