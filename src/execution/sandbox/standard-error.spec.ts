@@ -36,6 +36,16 @@ describe('standard error of an agent', () => {
     expect(tail.length).toBeLessThanOrEqual(2048);
   });
 
+  it('shows the last two KiB, however they were written', () => {
+    const text = Array.from({ length: 2000 }, (_, index) => `${index}`).join(' ');
+    for (const size of [1, 7, 2047, 2048, 2049, text.length]) {
+      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+        text.slice(index * size, (index + 1) * size),
+      );
+      expect(written(pieces, 10).tail).toBe(text.slice(-2048));
+    }
+  });
+
   it('brings neither control characters nor broken UTF-8 into logs', () => {
     expect(written(['\u001b[31mred\0\tend\n', Buffer.from([0xff, 0x41])]).lines).toEqual(['�[31mred�\tend', '�A']);
   });

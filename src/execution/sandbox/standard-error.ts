@@ -1,3 +1,5 @@
+import { GrowingBytes } from './growing-bytes.js';
+
 const TAIL_BYTES = 2048;
 const NEWLINE = 10;
 
@@ -9,8 +11,8 @@ const NEWLINE = 10;
  * Lines go to logs, terminals and databases: bytes that are not UTF-8 and control characters become U+FFFD.
  */
 export class StandardError {
-  private end = new Uint8Array(0);
-  private unfinished = new Uint8Array(0);
+  private readonly end = new Tail();
+  private readonly unfinished: GrowingBytes;
   private keptBytes = 0;
   private keptLines = 0;
 
@@ -18,19 +20,23 @@ export class StandardError {
     private readonly maxBytes: number,
     private readonly maxLines: number,
     private readonly pass: (lines: string[]) => void,
-  ) {}
+  ) {
+    this.unfinished = new GrowingBytes(maxBytes);
+  }
 
   write(bytes: Uint8Array): void {
-    this.end = lastBytes(this.end, bytes);
+    this.end.write(bytes);
     let rest = bytes.subarray(0, this.maxBytes - this.keptBytes);
+    if (rest.length === 0) return;
     this.keptBytes += rest.length;
     const lines: string[] = [];
     for (let at = rest.indexOf(NEWLINE); at >= 0 && this.hasRoom(lines); at = rest.indexOf(NEWLINE)) {
-      lines.push(printable(joined(this.unfinished, rest.subarray(0, at))));
-      this.unfinished = new Uint8Array(0);
+      this.unfinished.write(rest.subarray(0, at));
+      lines.push(printable(this.unfinished.bytes));
+      this.unfinished.clear();
       rest = rest.subarray(at + 1);
     }
-    if (this.hasRoom(lines)) this.unfinished = joined(this.unfinished, rest);
+    if (this.hasRoom(lines)) this.unfinished.write(rest);
     else this.keptBytes = this.maxBytes;
     this.keptLines += lines.length;
     if (lines.length > 0) this.pass(lines);
@@ -38,12 +44,13 @@ export class StandardError {
 
   /** The last line may have no line feed. */
   finish(): void {
-    if (this.unfinished.length > 0 && this.keptLines < this.maxLines) this.pass([printable(this.unfinished)]);
-    this.unfinished = new Uint8Array(0);
+    const { bytes } = this.unfinished;
+    if (bytes.length > 0 && this.keptLines < this.maxLines) this.pass([printable(bytes)]);
+    this.unfinished.clear();
   }
 
   get tail(): string {
-    return printable(this.end).trimEnd();
+    return printable(this.end.bytes).trimEnd();
   }
 
   private hasRoom(lines: string[]): boolean {
@@ -51,16 +58,24 @@ export class StandardError {
   }
 }
 
-function lastBytes(before: Uint8Array, added: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (added.length >= TAIL_BYTES) return added.slice(-TAIL_BYTES);
-  return joined(before.subarray(Math.max(0, before.length + added.length - TAIL_BYTES)), added);
-}
+/** The last `TAIL_BYTES` written: a buffer twice as large, whose second half moves to the front when it is full. */
+class Tail {
+  private readonly buffer = new Uint8Array(2 * TAIL_BYTES);
+  private length = 0;
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+  get bytes(): Uint8Array {
+    return this.buffer.subarray(Math.max(0, this.length - TAIL_BYTES), this.length);
+  }
+
+  write(bytes: Uint8Array): void {
+    const added = bytes.subarray(-TAIL_BYTES);
+    if (this.length + added.length > this.buffer.length) {
+      this.buffer.copyWithin(0, this.length - TAIL_BYTES, this.length);
+      this.length = TAIL_BYTES;
+    }
+    this.buffer.set(added, this.length);
+    this.length += added.length;
+  }
 }
 
 const decoder = new TextDecoder();

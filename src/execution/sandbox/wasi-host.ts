@@ -2,12 +2,12 @@ import type { HOST_FUNCTIONS, WasiFunctionName } from '../../common/host-functio
 import type { RunLimits } from '../run.js';
 import { Descriptors, RIGHT, type Descriptor } from './descriptors.js';
 import { ERRNO, HostError, type Errno } from './errno.js';
+import { GrowingBytes } from './growing-bytes.js';
 import { GuestMemory } from './guest-memory.js';
 import { HostClock } from './host-clock.js';
 import { pollOneoff, type PollHost } from './poll.js';
 import { RunEnded, type HostEnd } from './run-ended.js';
 import { StandardError } from './standard-error.js';
-import { StandardOutput } from './standard-output.js';
 
 /**
  * What an agent sees of the world: a WASI preview 1 host with three standard streams, environment variables, clocks and
@@ -28,7 +28,7 @@ export class WasiHost {
   private readonly clock: HostClock;
   private readonly args: Uint8Array[];
   private readonly environment: Uint8Array[];
-  private readonly output: StandardOutput;
+  private readonly output: GrowingBytes;
   private inputOffset = 0;
 
   constructor(
@@ -42,7 +42,7 @@ export class WasiHost {
     this.clock = new HostClock(timeoutMs, limits.clockResolutionUs);
     this.args = args.map(cString);
     this.environment = Object.entries(environment).map(([name, value]) => cString(`${name}=${value}`));
-    this.output = new StandardOutput(limits.maxOutputBytes);
+    this.output = new GrowingBytes(limits.maxOutputBytes);
     this.stderr = new StandardError(limits.maxStderrBytes, limits.maxStderrLines, onLog);
   }
 

@@ -1,7 +1,7 @@
 const FIRST_CAPACITY = 16 * 1024;
 
-/** Standard output of one run, in one buffer that doubles: an agent may well write its output byte by byte. */
-export class StandardOutput {
+/** Bytes in one buffer that doubles: an agent may well write byte by byte. */
+export class GrowingBytes {
   private buffer = new Uint8Array(0);
   private length = 0;
 
@@ -26,5 +26,9 @@ export class StandardOutput {
     }
     this.buffer.set(bytes, this.length);
     this.length = length;
+  }
+
+  clear(): void {
+    this.length = 0;
   }
 }
