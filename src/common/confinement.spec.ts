@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -109,6 +109,29 @@ describe('a confined child', () => {
     } finally {
       for (const child of [attacker, victim]) child.kill('SIGKILL');
       await rivals.release();
+    }
+  });
+
+  it('leaves nobody behind who is its user, or the confinement says that it may', async () => {
+    if (['user of its own', 'protection from one another'].some(without)) return;
+    const idle = join(sources, 'idle.js');
+    await writeFile(idle, RIVAL);
+    const confined = await confine({ ...request, scripts: [pathToFileURL(idle)] });
+    const child = confined.spawn(['pipe', 'pipe', 'inherit']);
+    const uid = await nextOutput(child);
+    // Node.js lets its scripts start none: what has broken out of it asks the kernel, up to its limit of processes.
+    const own = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+    const left = Array.from({ length: 20 }, () =>
+      spawn('setpriv', [...own, 'sh', '-c', 'echo here; exec sleep 1000'], { detached: true }),
+    );
+    const ends = Promise.all(left.map((one) => new Promise((resolve) => one.once('exit', (_, by) => resolve(by)))));
+    try {
+      await Promise.all(left.map(nextOutput));
+      child.kill('SIGKILL');
+      expect(await ends).toEqual(left.map(() => 'SIGKILL'));
+    } finally {
+      for (const one of left) one.kill('SIGKILL');
+      await confined.release();
     }
   });
 

@@ -24,7 +24,7 @@ import { hasUnusedUserIds, unusedUserId } from './user-ids.js';
  * Starts Node.js child processes that handle hostile bytes, behind every wall this machine offers:
  *
  *   unshare …   no network (the permission model does not stop sockets), no System V IPC, own host name
- *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors
+ *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors and processes
  *   setpriv …   a user and group that no other process has, no capabilities and none to be gained, dies with the server
  *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
  *
@@ -85,6 +85,8 @@ export interface ConfinementRequest {
 
 /** A launch line that has been tried, and the folder with its scripts. */
 export class Confinement {
+  /** Those that go on. */
+  private readonly sweeps = new Set<Promise<void>>();
   private readonly removeFolder = () => rmSync(this.staged.folder, { recursive: true, force: true });
 
   constructor(
@@ -98,24 +100,45 @@ export class Confinement {
 
   /**
    * Starts a child. One that the system does not start has no `pid`, perhaps no streams, and tells why by its events `error`
-   * and `close`.
+   * and `close`. What it has forked ends with it: all of its process group and, where it has a user of its own, of that user.
    */
   spawn(stdio: StdioOptions): ChildProcess {
     restore(this.staged);
-    return launch(this.staged, this.measures, [], stdio);
+    const user = unusedUserId();
+    const child = launch(this.staged, this.measures, user, [], stdio);
+    child.once('exit', () => {
+      killConfined(child);
+      if (this.measures.some(isOwnUser)) this.sweep(user);
+    });
+    return child;
   }
 
-  /** Removes the folder with the scripts; no child can be started afterwards. */
+  /**
+   * Kills whatever is `user` still, in one system call, so that nothing can fork itself out of it. Behind the child's own
+   * walls: what is to be killed can trace who is the same user. Only the number of processes must not keep it out.
+   */
+  private sweep(user: number): void {
+    const line = behind(
+      this.measures.filter((measure) => measure !== FEW_PROCESSES),
+      user,
+    );
+    const sweep = new Promise<void>((resolve) => {
+      const sweeper = start([...line, '/bin/sh', '-c', 'kill -KILL -1'], 'ignore');
+      sweeper.once('error', () => resolve());
+      sweeper.once('close', () => resolve());
+    }).finally(() => this.sweeps.delete(sweep));
+    this.sweeps.add(sweep);
+  }
+
+  /** Removes the folder with the scripts; no child can be started afterwards. Resolves when all has ended that children left. */
   async release(): Promise<void> {
     process.off('exit', this.removeFolder);
+    await Promise.all(this.sweeps);
     await rm(this.staged.folder, { recursive: true, force: true });
   }
 }
 
-/**
- * Kills a child and what it has forked, unless that has left its process group: a child leads one of its own. To be called
- * again once it has ended, for what it forked before.
- */
+/** Kills a child and what it has forked, unless that has left its process group: a child leads one of its own. */
 export function killConfined(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -128,13 +151,18 @@ export function killConfined(child: ChildProcess): void {
 interface Measure {
   /** What is not guaranteed without it, for a person. */
   purpose: string;
-  tool: Tool;
-  /** A function where each child gets its own. */
-  args: readonly string[] | (() => readonly string[]);
+  tool: Tool | 'node';
+  /** A function where each child is another user. */
+  args: readonly string[] | ((user: number) => readonly string[]);
 }
 
-/** In the order in which they stand on the launch line. */
-const TOOLS = ['unshare', 'prlimit', 'setpriv', 'node'] as const;
+const isOwnUser = ({ args }: Measure): boolean => typeof args === 'function';
+
+/** Threads count, of which Node.js has seven. The system counts by user, so it takes one for each child. */
+const FEW_PROCESSES: Measure = { purpose: 'limit of processes', tool: 'prlimit', args: ['--nproc=16'] };
+
+/** In the order in which they stand on the launch line, before Node.js. */
+const TOOLS = ['unshare', 'prlimit', 'setpriv'] as const;
 type Tool = (typeof TOOLS)[number];
 
 interface StagedScripts {
@@ -184,7 +212,7 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
   const ownUser: Measure = {
     purpose: 'user of its own',
     tool: 'setpriv',
-    args: eachItsOwn ? () => as(unusedUserId()) : as(NOBODY),
+    args: eachItsOwn ? as : as(NOBODY),
   };
   if (!isRoot) {
     const missing = [`${ownUser.purpose}: only root can start a child as another user`];
@@ -195,7 +223,8 @@ function measuresFor(request: ConfinementRequest, staged: StagedScripts): { poss
     return { possible: [...everywhere, noCapabilities, ...node], missing };
   }
   const missing = eachItsOwn ? [] : ['protection from one another: this user namespace has too few ids'];
-  return { possible: [...everywhere, ownUser, noCapabilities, ...node], missing };
+  const few = eachItsOwn ? [FEW_PROCESSES] : [];
+  return { possible: [...everywhere, ownUser, ...few, noCapabilities, ...node], missing };
 }
 
 /** Whether root may signal another user's processes: containers may take that from it, capabilities(7). */
@@ -257,7 +286,7 @@ async function trial(
 type TrialEnd = { late: boolean; complaint?: string };
 
 function check(staged: StagedScripts, measures: readonly Measure[], timeoutMs: number): Promise<TrialEnd> {
-  const child = launch(staged, measures, ['--check'], ['ignore', 'ignore', 'pipe']);
+  const child = launch(staged, measures, unusedUserId(), ['--check'], ['ignore', 'ignore', 'pipe']);
   let late = false;
   const deadline = setTimeout(() => {
     late = true;
@@ -286,19 +315,30 @@ const failed = (how: string): AppError =>
 function launch(
   staged: StagedScripts,
   measures: readonly Measure[],
+  user: number,
   checkOnly: readonly ['--check'] | readonly [],
   stdio: StdioOptions,
 ): ChildProcess {
-  const line = TOOLS.flatMap((tool) => {
-    const args = measures
-      .filter((measure) => measure.tool === tool)
-      .flatMap((measure) => (typeof measure.args === 'function' ? measure.args() : measure.args));
-    if (tool === 'node') return [staged.node, ...args, '--no-warnings', ...checkOnly, staged.entry];
+  const flags = argsOf('node', measures, user);
+  return start([...behind(measures, user), staged.node, ...flags, '--no-warnings', ...checkOnly, staged.entry], stdio);
+}
+
+/** The beginning of a launch line, up to what runs behind the measures. */
+const behind = (measures: readonly Measure[], user: number): string[] =>
+  TOOLS.flatMap((tool) => {
+    const args = argsOf(tool, measures, user);
     return args.length > 0 ? [toolPath(tool), ...args, '--'] : [];
   });
+
+const argsOf = (tool: Tool | 'node', measures: readonly Measure[], user: number): string[] =>
+  measures
+    .filter((measure) => measure.tool === tool)
+    .flatMap(({ args }) => (typeof args === 'function' ? args(user) : args));
+
+function start([command, ...args]: readonly string[], stdio: StdioOptions): ChildProcess {
   try {
     // Detached: a Ctrl-C in the server's terminal must not reach the child while the server still drains.
-    return spawn(line[0], line.slice(1), { stdio, env: {}, cwd: '/', detached: true, windowsHide: true });
+    return spawn(command, args, { stdio, env: {}, cwd: '/', detached: true, windowsHide: true });
   } catch (error) {
     return neverStarted(error as Error);
   }

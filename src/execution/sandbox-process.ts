@@ -179,7 +179,6 @@ export class SandboxProcess {
     stderr?.setEncoding('utf8').on('data', (text: string) => this.hear(text));
     // What it may have forked holds the streams open, and without their end there is no `close`.
     this.child.once('exit', () => {
-      killConfined(this.child);
       const letGo = setTimeout(() => [stdin, stdout, stderr].forEach((stream) => stream?.destroy()), LAST_WORDS_MS);
       this.child.once('close', () => clearTimeout(letGo));
     });

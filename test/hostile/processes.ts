@@ -60,6 +60,7 @@ export function wallsOf(pid: number) {
       fileBytes: most('Max file size'),
       coreBytes: most('Max core file size'),
       openFiles: most('Max open files'),
+      processes: most('Max processes'),
       memoryBytes: most('Max data size'),
     },
     /** V8's, beside the one that runs the agent. */

@@ -108,6 +108,7 @@ describe('after all of them', () => {
         },
       },
     ],
+    ['limit of processes', { limits: { processes: 16 } }],
     ['no new privileges', { noNewPrivileges: true }],
     ['user of its own', { uids: [expect.any(Number)], gids: [expect.any(Number)], groups: [] }],
     ['no capabilities', { capabilities: 0n }],
