@@ -20,7 +20,7 @@ static const char PRELUDE[] =
 static const char CALL[] =
     "Promise.resolve().then(() => agent(JSON.parse(__input))).then(\n"
     "  (result) => { globalThis.__output = JSON.stringify(result) ?? 'null'; },\n"
-    "  (error) => { console.error(error); });\n";
+    "  (error) => { console.error(error); globalThis.__output = null; });\n";
 
 static JSValue js_log(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
   (void)self;
@@ -80,7 +80,11 @@ int main(void) {
   if (more < 0) fail(pending);
 
   JSValue output = JS_GetPropertyStr(context, global, "__output");
-  if (JS_IsUndefined(output)) return 1; /* rejected, and said so; or a promise that nothing can settle any more */
+  if (JS_IsNull(output)) return 1; /* rejected, and said so */
+  if (JS_IsUndefined(output)) {
+    fputs("The promise that agent returned is never settled: nothing is left to run that could do it.\n", stderr);
+    return 1;
+  }
   const char *text = JS_ToCStringLen(context, &length, output);
   if (text == NULL) fail(context);
   fwrite(text, 1, length, stdout);
