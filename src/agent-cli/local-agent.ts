@@ -39,7 +39,7 @@ export async function validateAgent(file: string, config: Environment): Promise<
 
 /** Runs a binary that has been found valid, with the variables a worker would give it. @throws UsageError */
 export async function runAgent(command: Command, config: Environment): Promise<LocalRun> {
-  const input = readInput(command.input, config.tasks.maxInputBytes);
+  const input = readInput(command.input, config.sandbox.maxInputBytes);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
   const limits = readLimits(command.limits, config);
   const runLimits = toRunLimits(limits);
@@ -80,6 +80,7 @@ function readBinary(file: string, config: Environment): Buffer {
   return bytes;
 }
 
+/** @param maxBytes of a task's own input, or of one by reference: an agent cannot tell them apart */
 function readInput(source: string, maxBytes: number): string {
   const isJsonText = /^\s*["[{\d-]|^\s*(true|false|null)\s*$/.test(source) && source !== '-' && !existsSync(source);
   const text = isJsonText ? source : source === '-' ? readFileSync(0, 'utf8') : readFile(source).toString('utf8');
@@ -89,7 +90,7 @@ function readInput(source: string, maxBytes: number): string {
     throw new UsageError(`The input is not JSON: ${(error as Error).message}`);
   }
   if (Buffer.byteLength(text) > maxBytes)
-    throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BYTES).`);
+    throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BLOB_BYTES).`);
   return text;
 }
 

@@ -37,6 +37,7 @@ export function runText({ outcome, metering, log, limits, sandbox_notes }: Local
     ['input', bytes(metering.bytesIn), ''],
     ['output', bytes(metering.bytesOut), bytes(limits['maxOutputBytes'])],
     ['host calls', String(metering.hostCalls), ''],
+    ['log', bytes(Buffer.byteLength(log.join('\n'))), bytes(limits['maxStderrBytes'])],
     ['log lines', String(log.length), String(limits['maxStderrLines'])],
   ];
   return [

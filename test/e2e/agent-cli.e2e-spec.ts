@@ -11,6 +11,7 @@ import { agent, echo, endless, good, trapping } from './agents.js';
 
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 const BUILD_IF_STALE = fileURLToPath(new URL('../../../scripts/build-if-stale.js', import.meta.url));
+const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
 
 describe('npm run agent', () => {
   let dir: string;
@@ -58,11 +59,42 @@ describe('npm run agent', () => {
     });
   });
 
+  it('takes an input that a task would bring by reference, up to the limit of those', async () => {
+    const large = { input: JSON.stringify('x'.repeat(2e6)) };
+    const taken = await run(['run', 'good.wasm', '--input', '-', '--json'], large);
+    expect(JSON.parse(taken.out)).toMatchObject({ outcome: { end: 'completed' }, metering: { bytesIn: 2_000_002 } });
+    const env = { MAX_INPUT_BLOB_BYTES: '2000001' };
+    expect(await run(['run', 'good.wasm', '--input', '-'], { ...large, env })).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('above 2000001 bytes (MAX_INPUT_BLOB_BYTES)'),
+    });
+  });
+
+  it('shows why a JavaScript agent ends whose promise is never settled', async () => {
+    await writeFile(path('never.js'), 'const agent = () => new Promise(() => undefined);');
+    await once(spawn(process.execPath, [BUNDLE, path('never.js'), path('never.wasm')]), 'close');
+    const { code, out } = await run(['run', 'never.wasm', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      outcome: { end: 'exited', code: 1 },
+      log: [expect.stringContaining('is never settled')],
+    });
+  });
+
   it('reports to a person what validation found, the result, and what was used of which limit', async () => {
     const { code, out } = await run(['run', 'good.wasm']);
     expect(code).toBe(0);
     const found = ['✓ good.wasm would be accepted.', 'functions', 'memory at start', 'wasi_snapshot_preview1.fd_write'];
-    const used = ['wall time', 'CPU time', 'peak memory', 'table elements', 'stack', 'host calls'];
+    const used = [
+      'wall time',
+      'CPU time',
+      'peak memory',
+      'table elements',
+      'stack',
+      'host calls',
+      'log lines',
+      '64.0 KiB',
+    ];
     for (const line of [...found, '✓ completed', '"ok": true', ...used]) expect(out).toContain(line);
   });
 
