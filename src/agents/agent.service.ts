@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
-import { type Caller, holdAccount, owns } from '../auth/index.js';
+import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
@@ -28,6 +28,7 @@ export class AgentService {
     private readonly database: DataSource,
     private readonly events: EventLog,
     private readonly quota: OwnerQuota,
+    private readonly audit: AuditTrail,
     config: ConfigService<Environment, true>,
   ) {
     this.auction = config.get('auction', { infer: true });
@@ -82,7 +83,7 @@ export class AgentService {
 
   async update(caller: Caller, reference: string, dto: UpdateAgentDto): Promise<Agent> {
     const { id } = await this.owned(caller, reference);
-    return this.announced((transaction) => this.change(transaction, id, dto));
+    return this.announced((transaction) => this.change(transaction, caller, id, dto));
   }
 
   /** Takes an agent off the market for good; its past tasks keep their record. */
@@ -90,7 +91,8 @@ export class AgentService {
     const agent = await this.owned(caller, reference);
     await this.announced(async (transaction) => {
       await transaction.update(Agent, agent.id, { status: 'retired' });
-      return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: 'retired' }) };
+      const notice = await this.recordAct(transaction, caller, 'agent.updated', agent, { status: 'retired' });
+      return { subject: agent, notice };
     });
   }
 
@@ -145,6 +147,7 @@ export class AgentService {
   /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. Says nothing where nothing changes. */
   async change(
     transaction: EntityManager,
+    by: Caller,
     id: string,
     dto: UpdateAgentDto,
   ): Promise<{ subject: Agent; notice?: FeedNotice }> {
@@ -156,7 +159,30 @@ export class AgentService {
     Object.assign(agent, changes);
     assertTerms(agent);
     await transaction.save(agent);
-    return { subject: agent, notice: await this.record(transaction, 'agent.updated', agent, { status: agent.status }) };
+    const data = { status: agent.status };
+    const details = {
+      ...data,
+      fields: Object.keys(dto).filter((field) => dto[field as keyof UpdateAgentDto] !== undefined),
+    };
+    return { subject: agent, notice: await this.recordAct(transaction, by, 'agent.updated', agent, data, details) };
+  }
+
+  /**
+   * Appends what somebody did to an agent, in the caller's transaction; where that is not its owner, to the audit trail as well.
+   * @param details what the audit trail says
+   */
+  async recordAct(
+    transaction: EntityManager,
+    by: Caller,
+    type: Extract<AuditType, `agent.${string}`>,
+    agent: Agent,
+    data: Record<string, unknown>,
+    details = data,
+  ): Promise<FeedNotice> {
+    const { id, slug, ownerId: subjectId } = agent;
+    const entry = { type, by, subjectId, details: { agent_id: id, slug, ...details } };
+    await this.audit.recordForOthers(entry, transaction);
+    return this.record(transaction, type, agent, data);
   }
 
   /** Appends an event about an agent in the caller's transaction. */

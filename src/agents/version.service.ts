@@ -75,7 +75,7 @@ export class VersionService {
       const version = upload.version ?? nextVersion(existing);
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
-      const notice = await this.agents.record(transaction, 'agent.version_uploaded', agent, {
+      const notice = await this.agents.recordAct(transaction, caller, 'agent.version_uploaded', agent, {
         version,
         sha256: binary.sha256,
       });
@@ -113,10 +113,10 @@ export class VersionService {
    * Makes a version the one that bids from now on, later or earlier than the one that did. Tasks already awarded keep theirs.
    * @throws AppError `not_found`, `conflict` `VERSION_RETIRED` or `VERSION_QUARANTINED`
    */
-  async activate(agent: Agent, version: string): Promise<VersionDto> {
+  async activate(caller: Caller, agent: Agent, version: string): Promise<VersionDto> {
     if (!semver.valid(version)) throw notFound('version');
     return this.agents.announced(async (transaction) => {
-      const { subject: locked } = await this.agents.change(transaction, agent.id, {});
+      const { subject: locked } = await this.agents.change(transaction, caller, agent.id, {});
       const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
       if (!binary) throw notFound('version');
       if (binary.retiredAt) throw gone('conflict', binary);
@@ -127,7 +127,10 @@ export class VersionService {
       const { sha256 } = binary;
       return {
         subject,
-        notice: await this.agents.record(transaction, 'agent.version_activated', locked, { version, sha256 }),
+        notice: await this.agents.recordAct(transaction, caller, 'agent.version_activated', locked, {
+          version,
+          sha256,
+        }),
       };
     });
   }
@@ -137,9 +140,9 @@ export class VersionService {
    * bid until its owner activates or uploads another.
    * @throws AppError `not_found` for a version there never was
    */
-  async retire(agent: Agent, version?: string): Promise<RetiredDto> {
+  async retire(caller: Caller, agent: Agent, version?: string): Promise<RetiredDto> {
     return this.agents.announced(async (transaction) => {
-      const { subject: locked } = await this.agents.change(transaction, agent.id, {});
+      const { subject: locked } = await this.agents.change(transaction, caller, agent.id, {});
       const binaries = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
       const named = version === undefined ? binaries : binaries.filter((binary) => binary.version === version);
       if (version !== undefined && named.length === 0) throw notFound('version');
@@ -151,7 +154,8 @@ export class VersionService {
       if (!active) await transaction.update(Agent, agent.id, { activeBinaryId: null });
       const { retired, active_version } = subject;
       const data = { versions: retired, active_version };
-      return { subject, notice: await this.agents.record(transaction, 'agent.version_retired', locked, data) };
+      const notice = await this.agents.recordAct(transaction, caller, 'agent.version_retired', locked, data);
+      return { subject, notice };
     });
   }
 
@@ -162,7 +166,7 @@ export class VersionService {
     target: UploadTarget,
   ): Promise<{ subject: Agent; notice?: FeedNotice }> {
     if ('create' in target) return this.agents.insert(transaction, caller.id, target.create);
-    return this.agents.change(transaction, target.agent.id, target.changes);
+    return this.agents.change(transaction, caller, target.agent.id, target.changes);
   }
 
   private async insert(

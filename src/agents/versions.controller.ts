@@ -72,7 +72,7 @@ export class VersionsController {
     @Param('id') id: string,
     @Param('version') version: string,
   ): Promise<VersionDto> {
-    return this.versions.activate(await this.agents.owned(caller, id), version);
+    return this.versions.activate(caller, await this.agents.owned(caller, id), version);
   }
 
   /**
@@ -112,6 +112,6 @@ export class VersionsController {
     @Param('id') id: string,
     @Query() { version }: RetireQuery,
   ): Promise<RetiredDto> {
-    return this.versions.retire(await this.agents.owned(caller, id), version);
+    return this.versions.retire(caller, await this.agents.owned(caller, id), version);
   }
 }

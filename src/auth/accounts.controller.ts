@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Ip, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
@@ -56,9 +56,8 @@ export class AccountsController {
   async create(
     @CurrentCaller() caller: Caller,
     @Body() { email, password, role }: CreateAccountDto,
-    @Ip() address: string,
   ): Promise<AccountDto> {
-    return presentAccount(await this.auth.create(email, password, role, caller, address));
+    return presentAccount(await this.auth.create(email, password, role, caller));
   }
 
   /**
@@ -86,9 +85,8 @@ export class AccountsController {
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Body() { role }: ChangeAccountDto,
-    @Ip() address: string,
   ): Promise<AccountDto> {
-    return presentAccount(await this.accounts.setRole(caller, id, role, address));
+    return presentAccount(await this.accounts.setRole(caller, id, role));
   }
 
   /**
@@ -101,8 +99,8 @@ export class AccountsController {
   @ApiOkResponse({ type: AccountDto, description: 'The account, suspended.' })
   @ApiProblems(401, 403, 404)
   @LastAdmin()
-  async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<AccountDto> {
-    return presentAccount(await this.accounts.suspend(caller, id, address));
+  async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AccountDto> {
+    return presentAccount(await this.accounts.suspend(caller, id));
   }
 
   /**
@@ -114,12 +112,8 @@ export class AccountsController {
   @ApiOperation({ operationId: 'unsuspendAccount' })
   @ApiOkResponse({ type: AccountDto, description: 'The account, not suspended.' })
   @ApiProblems(401, 403, 404)
-  async unsuspend(
-    @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
-    @Ip() address: string,
-  ): Promise<AccountDto> {
-    return presentAccount(await this.accounts.unsuspend(caller, id, address));
+  async unsuspend(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AccountDto> {
+    return presentAccount(await this.accounts.unsuspend(caller, id));
   }
 
   /** The security-relevant acts, newest first. Nobody can change or remove one. */

@@ -42,33 +42,33 @@ export class AccountsService {
   }
 
   /** Ends all sessions of the account and refuses its keys, on every process. */
-  suspend(by: Caller, id: string, address: string): Promise<User> {
+  suspend(by: Caller, id: string): Promise<User> {
     return this.change(id, async (user, transaction) => {
       if (user.suspendedAt) return;
       if (user.role === 'admin') await this.keepAnAdmin(transaction, id);
       await transaction.query('UPDATE users SET suspended_at = now(), access_changed_at = now() WHERE id = $1', [id]);
       await this.sessions.end(transaction, id);
-      await this.audit.record({ type: 'account.suspended', actorId: by.id, subjectId: id, address }, transaction);
+      await this.audit.record({ type: 'account.suspended', by, subjectId: id }, transaction);
     });
   }
 
   /** The account may log in again; sessions that were ended stay so. */
-  unsuspend(by: Caller, id: string, address: string): Promise<User> {
+  unsuspend(by: Caller, id: string): Promise<User> {
     return this.change(id, async (user, transaction) => {
       if (!user.suspendedAt) return;
       await transaction.query('UPDATE users SET suspended_at = NULL, access_changed_at = now() WHERE id = $1', [id]);
-      await this.audit.record({ type: 'account.unsuspended', actorId: by.id, subjectId: id, address }, transaction);
+      await this.audit.record({ type: 'account.unsuspended', by, subjectId: id }, transaction);
     });
   }
 
   /** @param by null: the operator, at the machine @throws AppError `conflict` `LAST_ADMIN` */
-  setRole(by: Caller | null, id: string, role: UserRole, address?: string): Promise<User> {
+  setRole(by: Caller | null, id: string, role: UserRole): Promise<User> {
     return this.change(id, async (user, transaction) => {
       if (user.role === role) return;
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
       await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
       const details = { from: user.role, to: role };
-      const entry = { type: 'account.role_changed', actorId: by?.id, subjectId: id, address, details } as const;
+      const entry = { type: 'account.role_changed', by: by ?? undefined, subjectId: id, details } as const;
       await this.audit.record(entry, transaction);
     });
   }

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Ip, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
@@ -31,9 +31,8 @@ export class ApiKeysController {
   async create(
     @CurrentCaller() caller: Caller,
     @Body() { name, scopes, expires_at }: CreateApiKeyDto,
-    @Ip() address: string,
   ): Promise<NewApiKeyDto> {
-    const { key, secret } = await this.keys.create(caller, { name, scopes, expiresAt: expires_at ?? null }, address);
+    const { key, secret } = await this.keys.create(caller, { name, scopes, expiresAt: expires_at ?? null });
     return { ...presentKey(key), key: secret };
   }
 
@@ -57,7 +56,7 @@ export class ApiKeysController {
   @ApiOperation({ operationId: 'revokeApiKey' })
   @ApiNoContentResponse({ description: 'It is good no more.' })
   @ApiProblems(401, 403, 404)
-  revoke(@CurrentCaller() caller: Caller, @Param('id') id: string, @Ip() address: string): Promise<void> {
-    return this.keys.revoke(caller, id, address);
+  revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    return this.keys.revoke(caller, id);
   }
 }

@@ -44,7 +44,6 @@ export class ApiKeys {
   async create(
     caller: Caller,
     { name, scopes, expiresAt }: { name: string; scopes: Scope[]; expiresAt: Date | null },
-    address: string,
   ): Promise<{ key: ApiKey; secret: string }> {
     const own = caller.key?.scopes ?? SCOPES.filter((scope) => scope !== 'admin' || caller.role === 'admin');
     const surplus = scopes.filter((scope) => !own.includes(scope));
@@ -77,9 +76,8 @@ export class ApiKeys {
         scopes,
         expiresAt,
       });
-      const details = { key_id: id, scopes, ...(caller.key && { made_with_key_id: caller.key.id }) };
-      const entry = { type: 'api_key.created', actorId: caller.id, subjectId: caller.id, address, details } as const;
-      await this.audit.record(entry, transaction);
+      const details = { key_id: id, scopes };
+      await this.audit.record({ type: 'api_key.created', by: caller, subjectId: caller.id, details }, transaction);
     });
     return { key: await this.database.getRepository(ApiKey).findOneByOrFail({ id }), secret };
   }
@@ -97,7 +95,7 @@ export class ApiKeys {
   }
 
   /** Once revoked, a key stays so; again changes nothing. @throws AppError `not_found` */
-  async revoke(caller: Caller, id: string, address: string): Promise<void> {
+  async revoke(caller: Caller, id: string): Promise<void> {
     const key = isId(id) ? await this.database.getRepository(ApiKey).findOneBy({ id, userId: caller.id }) : null;
     if (!key) throw notFound('API key');
     await this.database.transaction(async (transaction) => {
@@ -107,8 +105,7 @@ export class ApiKeys {
       );
       if (count === 0) return;
       const details = { key_id: id };
-      const entry = { type: 'api_key.revoked', actorId: caller.id, subjectId: caller.id, address, details } as const;
-      await this.audit.record(entry, transaction);
+      await this.audit.record({ type: 'api_key.revoked', by: caller, subjectId: caller.id, details }, transaction);
     });
     this.believed.clear();
     await this.revocations.tell('api_key.revoked', id);

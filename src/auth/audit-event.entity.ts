@@ -16,6 +16,14 @@ export const AUDIT_TYPES = [
   'api_key.created',
   'api_key.revoked',
   'log_level.changed',
+  'agent.updated',
+  'agent.version_uploaded',
+  'agent.version_activated',
+  'agent.version_retired',
+  'task.cancelled',
+  'task.retried',
+  'task.rated',
+  'announcement.made',
   'queue.paused',
   'queue.resumed',
   'queue.drained',
@@ -42,7 +50,11 @@ export class AuditEvent {
   @Column({ type: 'uuid', nullable: true })
   actorId: string | null;
 
-  /** Whose account it is about; null for an email that nobody has. */
+  /** The API key it was done with; null for a login. */
+  @Column({ type: 'uuid', nullable: true })
+  keyId: string | null;
+
+  /** Whose account, agent or task it is about; null for an email that nobody has, and for what belongs to nobody. */
   @Column({ type: 'uuid', nullable: true })
   subjectId: string | null;
 

@@ -4,35 +4,49 @@ import { newId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { AuditEvent, type AuditType } from './audit-event.entity.js';
 import { type AuditEventDto, type AuditQuery, presentAuditEvent } from './auth.dto.js';
+import type { Caller } from './caller.js';
 
 export interface AuditEntry {
   type: AuditType;
-  actorId?: string;
+  /** Without `id`: somebody who is not logged in. Unset: the operator at the machine, or the server itself. */
+  by?: Partial<Pick<Caller, 'id' | 'key' | 'address'>>;
+  /** Whose account, agent or task it is about. */
   subjectId?: string;
-  address?: string;
   /** Never a secret, nor any part of one. */
   details?: Record<string, unknown>;
 }
 
-/** The record of security-relevant acts. */
+/** The record of security-relevant acts. What is done in no transaction is recorded before it is done. */
 @Injectable()
 export class AuditTrail {
   constructor(private readonly database: DataSource) {}
 
   /** @param transaction that of the act itself, so that neither is kept without the other */
-  async record(entry: AuditEntry, transaction: EntityManager = this.database.manager): Promise<void> {
+  async record(
+    { type, by = {}, subjectId, details = {} }: AuditEntry,
+    transaction: EntityManager = this.database.manager,
+  ): Promise<void> {
     await transaction.insert(AuditEvent, {
       id: newId(),
-      type: entry.type,
-      actorId: entry.actorId ?? null,
-      subjectId: entry.subjectId ?? null,
-      address: entry.address ?? null,
-      details: (entry.details ?? {}) as object,
+      type,
+      actorId: by.id ?? null,
+      keyId: by.key?.id ?? null,
+      subjectId: subjectId ?? null,
+      address: by.address ?? null,
+      details: details as object,
     });
   }
 
+  /** Records an act on what belongs to `subjectId`, unless that is who does it: others are admins. Parameters as of `record`. */
+  async recordForOthers(
+    entry: AuditEntry & { by: Caller; subjectId: string },
+    transaction?: EntityManager,
+  ): Promise<void> {
+    if (entry.by.id !== entry.subjectId) await this.record(entry, transaction);
+  }
+
   /** Newest first. */
-  async list({ type, user_id, address, limit, cursor }: AuditQuery): Promise<Page<AuditEventDto>> {
+  async list({ type, user_id, key_id, address, limit, cursor }: AuditQuery): Promise<Page<AuditEventDto>> {
     const events = this.database
       .getRepository(AuditEvent)
       .createQueryBuilder('event')
@@ -40,6 +54,7 @@ export class AuditTrail {
       .limit(limit + 1);
     if (type) events.andWhere('event.type = :type', { type });
     if (user_id) events.andWhere('(event.subject_id = :user_id OR event.actor_id = :user_id)', { user_id });
+    if (key_id) events.andWhere('event.key_id = :key_id', { key_id });
     if (address) events.andWhere('event.address = :address', { address });
     if (cursor) events.andWhere('event.id < :cursor', { cursor });
     return toPage(await events.getMany(), limit, presentAuditEvent);

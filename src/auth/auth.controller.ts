@@ -106,8 +106,8 @@ export class AuthController {
   @ApiOperation({ operationId: 'logout' })
   @ApiNoContentResponse({ description: 'It has ended.' })
   @ApiProblems(401, 403)
-  logout(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<void> {
-    return this.auth.logout(caller, false, address);
+  logout(@CurrentCaller() caller: Caller): Promise<void> {
+    return this.auth.logout(caller, false);
   }
 
   /** Ends every login of the account, this one included. API keys stay. */
@@ -117,8 +117,8 @@ export class AuthController {
   @ApiOperation({ operationId: 'logoutEverywhere' })
   @ApiNoContentResponse({ description: 'They have ended.' })
   @ApiProblems(401, 403)
-  logoutEverywhere(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<void> {
-    return this.auth.logout(caller, true, address);
+  logoutEverywhere(@CurrentCaller() caller: Caller): Promise<void> {
+    return this.auth.logout(caller, true);
   }
 
   /** Changes the password and ends every other login of the account. API keys stay. */
@@ -134,8 +134,8 @@ export class AuthController {
     detail: 'The current password is wrong.',
   })
   @TooManyAttempts()
-  changePassword(@CurrentCaller() caller: Caller, @Body() dto: PasswordDto, @Ip() address: string): Promise<void> {
-    return this.auth.changePassword(caller, dto.current_password, dto.new_password, address);
+  changePassword(@CurrentCaller() caller: Caller, @Body() dto: PasswordDto): Promise<void> {
+    return this.auth.changePassword(caller, dto.current_password, dto.new_password);
   }
 
   /** Who the access token belongs to. */

@@ -250,6 +250,12 @@ export class AuditQuery extends PageQuery {
   @IsUUID()
   user_id?: string;
 
+  /** Only acts that were done with this API key. */
+  @ApiId({ required: false })
+  @Optional()
+  @IsUUID()
+  key_id?: string;
+
   /** Only acts from this address. */
   @Optional()
   @IsIP()
@@ -266,7 +272,10 @@ export class AuditEventDto {
   /** Who did it; null when nobody was logged in. */
   @ApiId({ nullable: true })
   actor_id: string | null;
-  /** Whose account it is about; null for an email that nobody has. */
+  /** The API key it was done with; null for a login. */
+  @ApiId({ nullable: true })
+  key_id: string | null;
+  /** Whose account, agent or task it is about; null for an email that nobody has, and for what belongs to nobody. */
   @ApiId({ nullable: true })
   subject_id: string | null;
   /**
@@ -314,6 +323,7 @@ export const presentAuditEvent = (event: AuditEvent): AuditEventDto => ({
   at: event.at.toISOString(),
   type: event.type,
   actor_id: event.actorId,
+  key_id: event.keyId,
   subject_id: event.subjectId,
   address: event.address,
   details: event.details,

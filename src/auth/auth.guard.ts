@@ -26,7 +26,7 @@ export class AuthGuard implements CanActivate {
     const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, targets);
     const request = context.switchToHttp().getRequest<Request & { caller?: Caller }>();
     try {
-      if (policy !== 'public') request.caller = await this.authenticate(request);
+      if (policy !== 'public') request.caller = { ...(await this.authenticate(request)), address: request.ip };
     } finally {
       // Whoever fails to authenticate is counted by address.
       await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);

@@ -42,10 +42,8 @@ export class AuthService {
     const passwordHash = await hashPassword(password);
     const session = await this.database.transaction(async (transaction) => {
       const user = await this.insert({ email, passwordHash, role: 'user' }, transaction);
-      await this.audit.record(
-        { type: 'account.registered', actorId: user.id, subjectId: user.id, address },
-        transaction,
-      );
+      const by = { id: user.id, address };
+      await this.audit.record({ type: 'account.registered', by, subjectId: user.id }, transaction);
       return this.sessions.open(user, transaction);
     });
     await this.throttle.succeeded(email, address);
@@ -57,18 +55,11 @@ export class AuthService {
    * @param by the admin who does; unset: the first start
    * @throws AppError `conflict` `EMAIL_TAKEN`
    */
-  async create(email: string, password: string, role: UserRole, by?: Caller, address?: string): Promise<User> {
+  async create(email: string, password: string, role: UserRole, by?: Caller): Promise<User> {
     const passwordHash = await hashPassword(password);
     return this.database.transaction(async (transaction) => {
       const user = await this.insert({ email, passwordHash, role }, transaction);
-      const entry = {
-        type: 'account.created',
-        actorId: by?.id,
-        subjectId: user.id,
-        address,
-        details: { role },
-      } as const;
-      await this.audit.record(entry, transaction);
+      await this.audit.record({ type: 'account.created', by, subjectId: user.id, details: { role } }, transaction);
       return user;
     });
   }
@@ -83,24 +74,25 @@ export class AuthService {
     const matches = await verifyPassword(user?.passwordHash, password);
     const outcome = user && matches ? await this.openSession(user, address) : 'wrong';
     if (outcome === 'wrong') {
-      await this.audit.record({ type: 'login.failed', subjectId: user?.id, address });
+      await this.audit.record({ type: 'login.failed', by: { address }, subjectId: user?.id });
       throw wrongCredentials();
     }
     await this.throttle.succeeded(email, address);
     if (outcome === 'suspended') {
-      await this.audit.record({ type: 'login.failed', subjectId: user?.id, address, details: { reason: 'suspended' } });
+      const details = { reason: 'suspended' };
+      await this.audit.record({ type: 'login.failed', by: { address }, subjectId: user?.id, details });
       throw accountSuspended();
     }
     return outcome;
   }
 
   /** Ends the caller's session, or all sessions of the caller. */
-  async logout(caller: Caller, everywhere: boolean, address: string): Promise<void> {
+  async logout(caller: Caller, everywhere: boolean): Promise<void> {
     await this.database.transaction(async (transaction) => {
       await this.sessions.end(transaction, caller.id, everywhere ? {} : { only: caller.sessionId });
       const type = everywhere ? 'session.all_ended' : 'session.ended';
       const details = everywhere ? {} : { session_id: caller.sessionId };
-      await this.audit.record({ type, actorId: caller.id, subjectId: caller.id, address, details }, transaction);
+      await this.audit.record({ type, by: caller, subjectId: caller.id, details }, transaction);
     });
     await this.revocations.tell('session.revoked', caller.sessionId ?? caller.id);
   }
@@ -109,11 +101,11 @@ export class AuthService {
    * Changes the password and ends all other sessions of the caller.
    * @throws AppError `unprocessable` `WRONG_PASSWORD`; `exhausted` `TOO_MANY_ATTEMPTS`
    */
-  async changePassword(caller: Caller, current: string, next: string, address: string): Promise<void> {
+  async changePassword(caller: Caller, current: string, next: string): Promise<void> {
     const user = await this.byId(caller.id);
-    await this.attempt(user.email, address);
+    await this.attempt(user.email, caller.address);
     if (!(await verifyPassword(user.passwordHash, current))) throw wrongPassword();
-    await this.throttle.succeeded(user.email, address);
+    await this.throttle.succeeded(user.email, caller.address);
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {
       // Checking takes a while: the password may be another one by now.
@@ -121,10 +113,7 @@ export class AuthService {
       const { affected } = await transaction.update(User, checked, { passwordHash });
       if (affected === 0) throw wrongPassword();
       await this.sessions.end(transaction, user.id, { except: caller.sessionId });
-      await this.audit.record(
-        { type: 'account.password_changed', actorId: user.id, subjectId: user.id, address },
-        transaction,
-      );
+      await this.audit.record({ type: 'account.password_changed', by: caller, subjectId: user.id }, transaction);
     });
     await this.revocations.tell('session.revoked', user.id);
   }
@@ -153,19 +142,18 @@ export class AuthService {
       if (user.suspendedAt) return 'suspended';
       const session = await this.sessions.open(user, transaction);
       const details = { session_id: session.sessionId };
-      const entry = { type: 'login.succeeded', actorId: id, subjectId: id, address, details } as const;
-      await this.audit.record(entry, transaction);
+      await this.audit.record({ type: 'login.succeeded', by: { id, address }, subjectId: id, details }, transaction);
       return session;
     });
   }
 
-  private async attempt(email: string, address: string): Promise<void> {
+  private async attempt(email: string, address?: string): Promise<void> {
     const throttled = await this.throttle.attempt(email, address);
     if (!throttled) return;
     const { limit, isFirst, retryAfter } = throttled;
     if (isFirst) {
       const user = await this.database.getRepository(User).findOneBy({ email });
-      await this.audit.record({ type: 'login.throttled', subjectId: user?.id, address, details: { limit } });
+      await this.audit.record({ type: 'login.throttled', by: { address }, subjectId: user?.id, details: { limit } });
     }
     throw new AppError('exhausted', 'TOO_MANY_ATTEMPTS', `Too many attempts failed: try again in ${retryAfter} s.`, {
       retryAfter,

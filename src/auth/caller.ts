@@ -15,6 +15,8 @@ export interface Caller {
   key?: { id: string; scopes: readonly Scope[] };
   /** When the token or key expires, milliseconds since the epoch; `Infinity` for a key that does not. */
   expiresAt: number;
+  /** Where the request comes from; unset for what no request asks for. */
+  address?: string;
 }
 
 /** Controller parameter: the authenticated caller. */

@@ -3,7 +3,7 @@ export { holdAccount } from './account-hold.js';
 export { AccountsService } from './accounts.service.js';
 export { ApiKey } from './api-key.entity.js';
 export { ApiKeys } from './api-keys.service.js';
-export { AuditEvent } from './audit-event.entity.js';
+export { AuditEvent, type AuditType } from './audit-event.entity.js';
 export { AuditTrail } from './audit-trail.js';
 export { bearerToken } from './auth.guard.js';
 export { AuthModule } from './auth.module.js';

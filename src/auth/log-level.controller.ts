@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Ip, Put } from '@nestjs/common';
+import { Body, Controller, Get, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
 import { Access } from '../common/access.js';
@@ -47,13 +47,9 @@ export class LogLevelController {
   @ApiOperation({ operationId: 'setLogLevel' })
   @ApiOkResponse({ type: LogLevelDto, description: 'The level from now on.' })
   @ApiProblems(400, 401, 403, 413, 415)
-  async set(
-    @CurrentCaller() { id }: Caller,
-    @Body() { level }: LogLevelDto,
-    @Ip() address: string,
-  ): Promise<LogLevelDto> {
+  async set(@CurrentCaller() caller: Caller, @Body() { level }: LogLevelDto): Promise<LogLevelDto> {
     const details = { from: logLevel(), to: level, pid: process.pid };
-    await this.audit.record({ type: 'log_level.changed', actorId: id, subjectId: id, address, details });
+    await this.audit.record({ type: 'log_level.changed', by: caller, details });
     this.logLevels.set(level);
     return { level };
   }

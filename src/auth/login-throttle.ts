@@ -37,7 +37,7 @@ export class LoginThrottle {
    * one limit refuses is not counted by the next.
    * @returns undefined while it may go on
    */
-  async attempt(email: string, address: string): Promise<Throttled | undefined> {
+  async attempt(email: string, address?: string): Promise<Throttled | undefined> {
     if (!this.enabled) return undefined;
     for (const [limit, key] of counters(email, address)) {
       const { allowed, count, resetMs } = await this.limits.take(limit, key);
@@ -47,7 +47,7 @@ export class LoginThrottle {
     return undefined;
   }
 
-  async succeeded(email: string, address: string): Promise<void> {
+  async succeeded(email: string, address?: string): Promise<void> {
     if (!this.enabled) return;
     const [pair, ...others] = counters(email, address);
     await Promise.all([this.limits.forget(...pair), ...others.map(([limit, key]) => this.limits.giveBack(limit, key))]);
@@ -55,7 +55,7 @@ export class LoginThrottle {
 }
 
 /** Emails stay out of the store the counts are kept in. */
-function counters(email: string, address: string): [ExactLimit, string][] {
+function counters(email: string, address?: string): [ExactLimit, string][] {
   const account = createHash('sha256').update(email).digest('base64url');
   const sender = addressKey(address);
   return [

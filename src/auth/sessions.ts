@@ -68,7 +68,10 @@ export class Sessions {
       if (token.generation !== session.generation && !repeated) {
         await transaction.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [token.sessionId]);
         const details = { session_id: token.sessionId };
-        await this.audit.record({ type: 'session.refresh_reused', subjectId: user.id, address, details }, transaction);
+        await this.audit.record(
+          { type: 'session.refresh_reused', by: { address }, subjectId: user.id, details },
+          transaction,
+        );
         return 'reused';
       }
       if (!repeated) {

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type Caller, CurrentCaller } from '../auth/index.js';
+import { AuditTrail, type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import { EventLog, FeedTail } from '../feed/index.js';
@@ -17,6 +17,7 @@ export class GatewayController {
     private readonly sockets: SocketGateway,
     private readonly log: EventLog,
     private readonly tail: FeedTail,
+    private readonly audit: AuditTrail,
   ) {}
 
   /** Who is connected to this process and how far it is with the feed. */
@@ -39,13 +40,14 @@ export class GatewayController {
   @ApiOperation({ operationId: 'announce' })
   @ApiCreatedResponse({ type: AnnouncedDto, description: 'It is in the feed.' })
   @ApiProblems(400, 401, 403, 413, 415)
-  async announce(@CurrentCaller() { id }: Caller, @Body() { message }: AnnouncementDto): Promise<AnnouncedDto> {
+  async announce(@CurrentCaller() caller: Caller, @Body() { message }: AnnouncementDto): Promise<AnnouncedDto> {
+    await this.audit.record({ type: 'announcement.made', by: caller, details: { message } });
     const seq = await this.log.post({
       type: 'system.announcement',
       task_id: null,
       user_id: null,
       agent_owner_id: null,
-      data: { message, announced_by: id },
+      data: { message, announced_by: caller.id },
     });
     return { seq, message };
   }

@@ -24,13 +24,13 @@ export class QueueAdmin {
     private readonly audit: AuditTrail,
   ) {}
 
-  async pause(by: Caller, address: string): Promise<void> {
-    await this.audit.record({ type: 'queue.paused', actorId: by.id, address });
+  async pause(by: Caller): Promise<void> {
+    await this.audit.record({ type: 'queue.paused', by });
     await this.queue.pause();
   }
 
-  async resume(by: Caller, address: string): Promise<void> {
-    await this.audit.record({ type: 'queue.resumed', actorId: by.id, address });
+  async resume(by: Caller): Promise<void> {
+    await this.audit.record({ type: 'queue.resumed', by });
     await this.queue.resume();
   }
 
@@ -39,9 +39,9 @@ export class QueueAdmin {
    * left to them.
    * @returns how many were cancelled, and how many waited still when that was done
    */
-  async drain(by: Caller, { reason, user_id: userId, limit }: DrainDto, address: string): Promise<DrainedDto> {
+  async drain(by: Caller, { reason, user_id: userId, limit }: DrainDto): Promise<DrainedDto> {
     const details = { reason, limit };
-    await this.audit.record({ type: 'queue.drained', actorId: by.id, subjectId: userId, address, details });
+    await this.audit.record({ type: 'queue.drained', by, subjectId: userId, details });
     const ids = await this.lookup.queued(limit, userId);
     const cancelled = await Promise.all(ids.map((id) => this.cancel(id, reason)));
     const count = cancelled.filter(Boolean).length;
@@ -53,10 +53,10 @@ export class QueueAdmin {
    * long as the queue has room.
    * @returns how many were queued, and how many stand failed still that could be
    */
-  async retryFailed(by: Caller, dto: RetryFailedDto, address: string): Promise<RetriedDto> {
+  async retryFailed(by: Caller, dto: RetryFailedDto): Promise<RetriedDto> {
     const { since, error_code: errorCode, user_id: userId, limit } = dto;
     const details = { since, error_code: errorCode, limit };
-    await this.audit.record({ type: 'queue.failed_retried', actorId: by.id, subjectId: userId, address, details });
+    await this.audit.record({ type: 'queue.failed_retried', by, subjectId: userId, details });
     const filter: FailedFilter = { since: new Date(since), until: new Date(), errorCode, userId };
     const ids = await this.lookup.failed(limit, filter);
     const retried = await Promise.all(ids.map((id) => this.retry(by, id)));
@@ -64,8 +64,8 @@ export class QueueAdmin {
   }
 
   /** The address of the dashboard, with a pass for this admin. */
-  async openDashboard(by: Caller, address: string): Promise<DashboardLinkDto> {
-    await this.audit.record({ type: 'queue.dashboard_opened', actorId: by.id, address });
+  async openDashboard(by: Caller): Promise<DashboardLinkDto> {
+    await this.audit.record({ type: 'queue.dashboard_opened', by });
     const pass = this.tokens.issuePass(by, DASHBOARD_LINK, LINK_TTL);
     return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
   }

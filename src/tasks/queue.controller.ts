@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Ip, Post } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
@@ -47,8 +47,8 @@ export class QueueController {
   @ApiOperation({ operationId: 'pauseQueue' })
   @ApiOkResponse({ type: QueueStatsDto, description: 'The queue, paused.' })
   @ApiProblems(401, 403)
-  async pause(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<QueueStatsDto> {
-    await this.admin.pause(caller, address);
+  async pause(@CurrentCaller() caller: Caller): Promise<QueueStatsDto> {
+    await this.admin.pause(caller);
     return this.stats();
   }
 
@@ -58,8 +58,8 @@ export class QueueController {
   @ApiOperation({ operationId: 'resumeQueue' })
   @ApiOkResponse({ type: QueueStatsDto, description: 'The queue, at work.' })
   @ApiProblems(401, 403)
-  async resume(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<QueueStatsDto> {
-    await this.admin.resume(caller, address);
+  async resume(@CurrentCaller() caller: Caller): Promise<QueueStatsDto> {
+    await this.admin.resume(caller);
     return this.stats();
   }
 
@@ -73,8 +73,8 @@ export class QueueController {
   @ApiOperation({ operationId: 'drainQueue' })
   @ApiOkResponse({ type: DrainedDto, description: 'How many were cancelled, and how many wait still.' })
   @ApiProblems(400, 401, 403, 413, 415)
-  drain(@CurrentCaller() caller: Caller, @Body() dto: DrainDto, @Ip() address: string): Promise<DrainedDto> {
-    return this.admin.drain(caller, dto, address);
+  drain(@CurrentCaller() caller: Caller, @Body() dto: DrainDto): Promise<DrainedDto> {
+    return this.admin.drain(caller, dto);
   }
 
   /**
@@ -87,8 +87,8 @@ export class QueueController {
   @ApiOperation({ operationId: 'retryFailedTasks' })
   @ApiOkResponse({ type: RetriedDto, description: 'How many wait again, and how many are failed still.' })
   @ApiProblems(400, 401, 403, 413, 415)
-  retry(@CurrentCaller() caller: Caller, @Body() dto: RetryFailedDto, @Ip() address: string): Promise<RetriedDto> {
-    return this.admin.retryFailed(caller, dto, address);
+  retry(@CurrentCaller() caller: Caller, @Body() dto: RetryFailedDto): Promise<RetriedDto> {
+    return this.admin.retryFailed(caller, dto);
   }
 
   /**
@@ -99,7 +99,7 @@ export class QueueController {
   @ApiOperation({ operationId: 'openQueueDashboard' })
   @ApiCreatedResponse({ type: DashboardLinkDto, description: 'Where to look.' })
   @ApiProblems(401, 403)
-  dashboard(@CurrentCaller() caller: Caller, @Ip() address: string): Promise<DashboardLinkDto> {
-    return this.admin.openDashboard(caller, address);
+  dashboard(@CurrentCaller() caller: Caller): Promise<DashboardLinkDto> {
+    return this.admin.openDashboard(caller);
   }
 }

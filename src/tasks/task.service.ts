@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
-import { accountGone, type Caller, owns } from '../auth/index.js';
+import { accountGone, AuditTrail, type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
@@ -53,6 +53,7 @@ export class TaskService {
     private readonly events: EventLog,
     private readonly documents: TaskDocuments,
     private readonly entries: TaskEntries,
+    private readonly audit: AuditTrail,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
@@ -151,28 +152,34 @@ export class TaskService {
 
   /** Ends a task that has not ended. Whoever runs it is told by the feed and kills the sandbox. */
   async cancel(caller: Caller, id: string): Promise<TaskDto> {
-    for (let cancelled = false; !cancelled;) {
-      const task = await this.owned(caller, id);
-      if (isTerminal(task.status))
-        throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${task.status} already.`);
-      cancelled = await this.cancelAsRead(task);
-    }
+    let task = await this.notEnded(caller, id);
+    const entry = { type: 'task.cancelled', by: caller, subjectId: task.userId, details: { task_id: id } } as const;
+    await this.audit.recordForOthers(entry);
+    while (!(await this.cancelAsRead(caller, task))) task = await this.notEnded(caller, id);
     await this.entries.remove(id);
     return this.get(caller, id);
+  }
+
+  /** @throws AppError `not_found`; `conflict` `ALREADY_ENDED` */
+  private async notEnded(caller: Caller, id: string): Promise<Task> {
+    const task = await this.owned(caller, id);
+    if (!isTerminal(task.status)) return task;
+    throw new AppError('conflict', 'ALREADY_ENDED', `The task is ${task.status} already.`);
   }
 
   /**
    * @returns false when it is no longer as it was read: one that was awarded in between has an attempt to end and an owner to tell,
    *   which a statement that began before that award does not see
    */
-  private cancelAsRead({ id, attempt, agentId, traceparent }: Task): Promise<boolean> {
+  private cancelAsRead(by: Caller, { id, userId, attempt, agentId, traceparent }: Task): Promise<boolean> {
+    const who = by.id === userId ? 'the submitter' : 'an administrator';
     return traced('task.cancel', { linkTo: traceparent }, () =>
       this.store.transition({
         taskId: id,
         to: 'cancelled',
         attempt,
         ended: { outcome: 'cancelled', error: null, metering: null },
-        error: { code: 'CANCELLED', message: 'Cancelled by the submitter.' },
+        error: { code: 'CANCELLED', message: `Cancelled by ${who}.` },
         event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: agentId } },
       }),
     );
@@ -183,19 +190,23 @@ export class TaskService {
    * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
-    await this.requeueFailed(caller, id);
+    await this.requeueFailed(caller, id, ({ userId }) => {
+      const entry = { type: 'task.retried', by: caller, subjectId: userId, details: { task_id: id } } as const;
+      return this.audit.recordForOthers(entry);
+    });
     return this.get(caller, id);
   }
 
-  /** The same, for whoever does not want to see it. @throws AppError as `retry` */
-  async requeueFailed(caller: Caller, id: string): Promise<void> {
+  /** The same, for whoever does not want to see it. @param before is called once nothing refuses it @throws AppError as `retry` */
+  async requeueFailed(caller: Caller, id: string, before?: (task: Task) => Promise<void>): Promise<void> {
     const task = await this.owned(caller, id);
     const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
     const retried =
       task.status === 'failed' &&
-      (await this.bound.readmit(task.userId, () =>
-        traced('task.retry', { linkTo: task.traceparent }, () =>
+      (await this.bound.readmit(task.userId, async () => {
+        await before?.(task);
+        return traced('task.retry', { linkTo: task.traceparent }, () =>
           this.store.transition({
             taskId: id,
             to: 'queued',
@@ -204,8 +215,8 @@ export class TaskService {
             forgive: true,
             event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
           }),
-        ),
-      ));
+        );
+      }));
     if (!retried) throw notRetryable('Only a failed task can be retried.');
     this.entries.add({ taskId: id, priority: task.priority });
   }
@@ -223,6 +234,11 @@ export class TaskService {
       if (affected === 0) {
         throw new AppError('conflict', 'NOT_RATEABLE', 'Only a completed task can be rated, and only once.');
       }
+      const details = { task_id: id, rating };
+      await this.audit.recordForOthers(
+        { type: 'task.rated', by: caller, subjectId: task.userId, details },
+        transaction,
+      );
       const data = { rating, agent_id: task.agentId };
       return this.events.append(transaction, [
         { type: 'task.rated', task_id: id, user_id: task.userId, agent_owner_id: null, data },

@@ -463,6 +463,7 @@ describe('bad input', () => {
         suspended: ['nope', '', '1'],
         email: ['nope', '', '%00', `'@'`],
         user_id: ['nope', '', `'`],
+        key_id: ['nope', '', `'`, '%00'],
         address: ['nope', '', '1.2.3', `'`],
         expires: ['nope', '-1', '1e400'],
         filename: ['%00', 'a/b', '%22'],
