@@ -40,7 +40,10 @@ export class ApiKeysController {
   @Access('account:read')
   @Get()
   @ApiOperation({ operationId: 'listApiKeys' })
-  @ApiOkResponse({ type: ApiKeyPage, description: 'A page of keys, revoked ones included.' })
+  @ApiOkResponse({
+    type: ApiKeyPage,
+    description: 'A page of keys, those included that were revoked or have expired lately.',
+  })
   @ApiProblems(400, 401, 403)
   list(@CurrentCaller() caller: Caller, @Query() query: PageQuery): Promise<ApiKeyPage> {
     return this.keys.list(caller, query);

@@ -82,7 +82,7 @@ export class ApiKeys {
     return { key: await this.database.getRepository(ApiKey).findOneByOrFail({ id }), secret };
   }
 
-  /** Newest first; revoked ones included. */
+  /** Newest first; those included that have ended and are still kept. */
   async list(caller: Caller, { limit, cursor }: PageQuery): Promise<Page<ApiKeyDto>> {
     const keys = this.database
       .getRepository(ApiKey)
@@ -109,6 +109,16 @@ export class ApiKeys {
     });
     this.believed.clear();
     await this.revocations.tell('api_key.revoked', id);
+  }
+
+  /** Deletes keys that ended so long ago, at most so many. What was done with them is in the audit trail. @returns how many */
+  async deleteOld(ageMs: number, limit: number): Promise<number> {
+    const [, count] = await this.database.query<[unknown, number]>(
+      `DELETE FROM api_keys
+        WHERE id IN (SELECT id FROM api_keys WHERE least(expires_at, revoked_at) < now() - $1 * interval '1 millisecond' LIMIT $2)`,
+      [ageMs, limit],
+    );
+    return count;
   }
 
   /** @throws AppError `unauthorised` `API_KEY_INVALID`; `forbidden` `ACCOUNT_SUSPENDED` */

@@ -93,6 +93,8 @@ export const auth = (env: Variables) => ({
   /** Seconds, as the next. */
   accessTokenTtl: env.ACCESS_TOKEN_TTL,
   sessionTtl: env.SESSION_TTL,
+  /** Of sessions and API keys that have ended. */
+  retentionMs: env.ACCESS_RETENTION_DAYS * DAY_MS,
   openRegistration: env.REGISTRATION === 'open',
   adminEmail: env.ADMIN_EMAIL.toLowerCase(),
   adminPassword: env.ADMIN_PASSWORD,

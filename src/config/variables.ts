@@ -184,6 +184,10 @@ export const variables = z
       .describe('Signs access and refresh tokens, deposits and download links; required in production'),
     ACCESS_TOKEN_TTL: integer(900, 1, 86_400).describe('Life of an access token, seconds'),
     SESSION_TTL: integer(30 * 86_400, 60).describe('Life of a login, seconds: so long its tokens can be refreshed'),
+    // Revocations are read from these rows for as long as an access token lives.
+    ACCESS_RETENTION_DAYS: number(30, 2, 36_500).describe(
+      'How long logins and API keys that have ended are kept, so that one can look after an incident, days',
+    ),
     REGISTRATION: z
       .enum(['open', 'closed'], 'must be open or closed')
       .default('open')

@@ -2,26 +2,25 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
-import { Sessions } from '../auth/index.js';
+import { ApiKeys, Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
 import { EventLog } from '../feed/index.js';
 import { Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
-/** How long a login that has ended stays, so that one can look after an incident, ms. */
-const SESSIONS_MS = 30 * 86_400_000;
 /** "Only one process at a time does this." */
 const RETENTION_LOCK = 7305449121;
 
 /**
- * Deletes tasks, documents, events, idempotency keys and logins whose time is over, in batches, one process at a time. Statistics
+ * Deletes tasks, documents, events, idempotency keys, logins and API keys whose time is over, in batches, one process at a time. Statistics
  * keep what they have counted: no event goes before every projection has seen it.
  */
 @Injectable()
 export class Retention {
   private readonly logger = new Logger('Retention');
   private readonly config: TaskConfig;
+  private readonly accessMs: number;
   private readonly recurring: Recurring;
 
   constructor(
@@ -31,9 +30,11 @@ export class Retention {
     private readonly documents: TaskDocuments,
     private readonly events: EventLog,
     private readonly sessions: Sessions,
+    private readonly apiKeys: ApiKeys,
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('tasks', { infer: true });
+    this.accessMs = config.get('auth', { infer: true }).retentionMs;
     this.recurring = new Recurring(
       (signal) => this.deleteOld(signal),
       this.config.retentionIntervalMs,
@@ -63,10 +64,11 @@ export class Retention {
       const documents = await all(() => this.documents.deleteUnused(BATCH));
       const events = eventRetentionMs > 0 ? await all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
       const keys = await all(() => this.submissions.forgetKeys(idempotencyTtlMs, BATCH));
-      const logins = await all(() => this.sessions.deleteOld(SESSIONS_MS, BATCH));
-      if (tasks + documents + events + keys + logins === 0) return;
+      const logins = await all(() => this.sessions.deleteOld(this.accessMs, BATCH));
+      const apiKeys = await all(() => this.apiKeys.deleteOld(this.accessMs, BATCH));
+      if (tasks + documents + events + keys + logins + apiKeys === 0) return;
       this.logger.log(
-        `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys and ${logins} logins whose time was over`,
+        `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys, ${logins} logins and ${apiKeys} API keys whose time was over`,
       );
     });
   }

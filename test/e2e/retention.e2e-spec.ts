@@ -96,6 +96,37 @@ describe('retention', () => {
     expect(await statistics()).toEqual(before);
   }, 120_000);
 
+  it('deletes API keys some time after they were revoked or expired, and keeps what the audit trail says of them', async () => {
+    const make = async (name: string): Promise<string> => {
+      const key = { name, scopes: ['tasks:read'] };
+      return expectStatus(await api(server.url).post('/auth/api-keys', key, { token: user.token }), 201).body.id;
+    };
+    const revoked = await make('revoked long ago');
+    const expired = await make('expired long ago');
+    for (const name of ['revoked lately', 'expired lately', 'in use']) await make(name);
+    for (const [name, column, days] of [
+      ['revoked long ago', 'revoked_at', 4],
+      ['expired long ago', 'expires_at', 4],
+      ['revoked lately', 'revoked_at', 2],
+      ['expired lately', 'expires_at', 2],
+    ]) {
+      const change = `UPDATE api_keys SET ${column} = now() - $2 * interval '1 day' WHERE name = $1`;
+      await ask(database.url, change, [name, days]);
+    }
+    const env = { DATABASE_URL: database.url, ACCESS_RETENTION_DAYS: '3', RETENTION_INTERVAL_MS: '200' };
+    const cleaner = await startServer({ env, roles: ['worker'] });
+    const left = async () =>
+      (await get('/auth/api-keys')).body.items.map(({ name }: { name: string }) => name) as string[];
+    await until('the old ones are gone', async () => (await left()).length === 3);
+    expect(await left()).toEqual(['in use', 'expired lately', 'revoked lately']);
+    await cleaner.stop();
+    const rows = await ask<{ id: string }>(
+      database.url,
+      `SELECT details->>'key_id' AS id FROM audit_log WHERE type = 'api_key.created'`,
+    );
+    expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining([revoked, expired]));
+  });
+
   it('tells a subscriber that comes with an older cursor, over both transports, and no other', async () => {
     const oldest = await one('SELECT min(seq) AS value FROM task_events');
     const socket = await FeedSocket.connect(server.url, { token: user.token });
