@@ -28,6 +28,7 @@ import { TaskDocuments1795540000000 } from '../migrations/1795540000000-task-doc
 import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-of-a-task.js';
 import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { AuditKeys1795550000000 } from '../migrations/1795550000000-audit-keys.js';
+import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -81,6 +82,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     WorkerOfATask1795541000000,
     Traces1795545000000,
     AuditKeys1795550000000,
+    KeyMakers1795551000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -28,6 +28,10 @@ export class ApiKey {
   @Column({ type: 'text', array: true })
   scopes: Scope[];
 
+  /** The key it was made with, and is revoked with; null for one made by a login. That one may have been deleted since. */
+  @Column({ type: 'uuid', nullable: true })
+  madeWithId: string | null;
+
   @Column({ type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;
 

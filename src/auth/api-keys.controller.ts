@@ -15,7 +15,7 @@ export class ApiKeysController {
   /**
    * Makes a key for programs, to be sent as `X-API-Key`. It is shown this once.
    * @remarks A key may do what its scopes say, on behalf of the account. A key with `account:write` can make further ones,
-   * with no scope it does not have itself.
+   * with no scope it does not have itself; they expire no later than it does, and are revoked with it.
    */
   @Access('account:write')
   @Post()
@@ -50,7 +50,7 @@ export class ApiKeysController {
   }
 
   /**
-   * Revokes a key, for good and everywhere.
+   * Revokes a key and those that were made with it, for good and everywhere.
    * @param id UUID of the key
    */
   @Access('account:write')

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, IsNull } from 'typeorm';
 import { SCOPES, type Scope } from '../common/access.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
@@ -39,7 +39,7 @@ export class ApiKeys {
 
   /**
    * @returns the key as kept, and the secret, which nobody can show again
-   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`; `unauthorised` `ACCOUNT_GONE`
+   * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`; `unauthorised` `ACCOUNT_GONE` or `API_KEY_INVALID`
    */
   async create(
     caller: Caller,
@@ -59,6 +59,9 @@ export class ApiKeys {
     const id = newId();
     await this.database.transaction(async (transaction) => {
       await holdAccount(transaction, caller.id);
+      // It may have been revoked since it was looked up, with all that had been made with it.
+      const maker = caller.key && { id: caller.key.id, revokedAt: IsNull() };
+      if (maker && !(await transaction.existsBy(ApiKey, maker))) throw keyRefused();
       const active = await transaction
         .createQueryBuilder(ApiKey, 'key')
         .where('key.user_id = :user AND key.revoked_at IS NULL', { user: caller.id })
@@ -74,6 +77,7 @@ export class ApiKeys {
         prefix: secret.slice(0, 12),
         hash: hashOf(secret),
         scopes,
+        madeWithId: caller.key?.id ?? null,
         expiresAt,
       });
       const details = { key_id: id, scopes };
@@ -94,18 +98,17 @@ export class ApiKeys {
     return toPage(await keys.getMany(), limit, presentKey);
   }
 
-  /** Once revoked, a key stays so; again changes nothing. @throws AppError `not_found` */
+  /** Revokes a key and those that were made with it. Once revoked, a key stays so; again changes nothing. @throws AppError `not_found` */
   async revoke(caller: Caller, id: string): Promise<void> {
     const key = isId(id) ? await this.database.getRepository(ApiKey).findOneBy({ id, userId: caller.id }) : null;
     if (!key) throw notFound('API key');
     await this.database.transaction(async (transaction) => {
-      const [, count] = await transaction.query<[unknown, number]>(
-        'UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL',
-        [id],
-      );
-      if (count === 0) return;
-      const details = { key_id: id };
-      await this.audit.record({ type: 'api_key.revoked', by: caller, subjectId: caller.id, details }, transaction);
+      await holdAccount(transaction, caller.id);
+      const [revoked] = await transaction.query<[{ id: string }[], number]>(REVOKE, [key.id, caller.id]);
+      for (const { id } of revoked) {
+        const details = { key_id: id, ...(id !== key.id && { revoked_with_id: key.id }) };
+        await this.audit.record({ type: 'api_key.revoked', by: caller, subjectId: caller.id, details }, transaction);
+      }
     });
     this.believed.clear();
     await this.revocations.tell('api_key.revoked', id);
@@ -167,6 +170,15 @@ export class ApiKeys {
       .catch(this.warnOfOutage);
   }
 }
+
+/** A key lasts no longer than the one it was made with, so no link of a chain is deleted before what hangs on it has ended. */
+const REVOKE = `
+  WITH RECURSIVE family AS (
+    SELECT id FROM api_keys WHERE user_id = $2 AND id = $1
+     UNION ALL
+    SELECT key.id FROM family JOIN api_keys key ON key.user_id = $2 AND key.made_with_id = family.id
+  )
+  UPDATE api_keys SET revoked_at = now() WHERE id IN (SELECT id FROM family) AND revoked_at IS NULL RETURNING id`;
 
 interface KeyRow {
   id: string;

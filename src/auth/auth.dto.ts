@@ -211,6 +211,9 @@ export class ApiKeyDto {
   prefix: string;
   @ApiProperty({ enum: SCOPES, isArray: true })
   scopes: Scope[];
+  /** The key it was made with, and is revoked with; null for one made by a login. */
+  @ApiId({ nullable: true })
+  made_with_id: string | null;
   @ApiTime()
   created_at: string;
   @ApiTime({ nullable: true })
@@ -312,6 +315,7 @@ export const presentKey = (key: ApiKey): ApiKeyDto => ({
   name: key.name,
   prefix: key.prefix,
   scopes: key.scopes,
+  made_with_id: key.madeWithId,
   created_at: key.createdAt.toISOString(),
   expires_at: key.expiresAt?.toISOString() ?? null,
   last_used_at: key.lastUsedAt?.toISOString() ?? null,

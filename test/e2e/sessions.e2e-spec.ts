@@ -130,9 +130,9 @@ describe('sessions, keys and roles', () => {
       const [mine, other] = [await open(), await open()];
       secrets.add('changed meanwhile');
       const [changed, login] = await meanwhile(
-        other,
         () => changePassword(mine.access_token, 'changed meanwhile'),
         () => logIn(),
+        rowOf(other),
       );
       expectStatus(changed, 204);
       expect(login).toMatchObject({ status: 401, body: { code: 'WRONG_CREDENTIALS' } });
@@ -141,9 +141,9 @@ describe('sessions, keys and roles', () => {
 
     it('opens nothing when its account is suspended meanwhile', async () => {
       const [suspended, login] = await meanwhile(
-        await open(),
         () => call(here, admin, 'POST', `/users/${user.id}/suspend`),
         () => logIn(),
+        rowOf(await open()),
       );
       expectStatus(suspended, 200);
       expect(login).toMatchObject({ status: 403, body: { code: 'ACCOUNT_SUSPENDED' } });
@@ -156,9 +156,9 @@ describe('sessions, keys and roles', () => {
     const [mine, theirs, other] = [await open(), await open(), await open()];
     secrets.add('the first to come').add('the second to come');
     const [first, second] = await meanwhile(
-      other,
       () => changePassword(mine.access_token, 'the first to come'),
       () => changePassword(theirs.access_token, 'the second to come'),
+      rowOf(other),
     );
     expectStatus(first, 204);
     expect(second).toMatchObject({ status: 422, body: { code: 'WRONG_PASSWORD' } });
@@ -307,6 +307,54 @@ describe('sessions, keys and roles', () => {
       expect(logout.body.code).toBe('LOGIN_REQUIRED');
     });
 
+    it('takes with it, when it is revoked, all that was made with it, and no other', async () => {
+      const { access_token: token } = await open();
+      const make = async (by: { token?: string; key?: string }): Promise<{ id: string; key: string }> => {
+        const options = { token: by.token, headers: by.key ? { 'x-api-key': by.key } : undefined };
+        const body = { name: 'a key', scopes: ['account:read', 'account:write'] };
+        const made = expectStatus(await api(here.url).post('/auth/api-keys', body, options), 201).body;
+        secrets.add(made.key);
+        return made;
+      };
+      const first = await make({ token });
+      const leaked = await make({ key: first.key });
+      const child = await make({ key: leaked.key });
+      const grandchild = await make({ key: child.key });
+      expect(grandchild).toMatchObject({ made_with_id: child.id });
+      for (const { key } of [leaked, child, grandchild]) expect((await withKey(there, key)).status).toBe(200);
+      expectStatus(await api(there.url).delete(`/auth/api-keys/${leaked.id}`, { token }), 204);
+      for (const { key } of [leaked, child, grandchild]) {
+        await until('it is refused', async () => (await withKey(here, key)).body.code === 'API_KEY_INVALID', WAIT_MS);
+      }
+      expect((await withKey(here, first.key)).status).toBe(200);
+      const revoked = (await trail(`type=api_key.revoked&user_id=${user.id}`)) as unknown as { details: object }[];
+      expect(new Set(revoked.map(({ details }) => details))).toEqual(
+        new Set([
+          { key_id: leaked.id },
+          { key_id: child.id, revoked_with_id: leaked.id },
+          { key_id: grandchild.id, revoked_with_id: leaked.id },
+        ]),
+      );
+    });
+
+    it('makes none any more while it is being revoked', async () => {
+      const session = await open();
+      const key = await createKey(session.access_token, ['account:write']);
+      const { items } = (await api(here.url).get('/auth/api-keys', { token: session.access_token })).body;
+      const [revoked, made] = await meanwhile(
+        () => api(here.url).delete(`/auth/api-keys/${items[0].id}`, { token: session.access_token }),
+        () =>
+          api(there.url).post(
+            '/auth/api-keys',
+            { name: 'made meanwhile', scopes: ['account:write'] },
+            { headers: { 'x-api-key': key } },
+          ),
+        { sql: 'SELECT FROM users WHERE id = $1 FOR UPDATE', id: user.id },
+      );
+      expectStatus(revoked, 204);
+      expect(made).toMatchObject({ status: 401, body: { code: 'API_KEY_INVALID' } });
+    });
+
     it('takes one of the hundred places of its account until it is revoked or expires', async () => {
       const { access_token: token } = await open();
       const make = () => api(here.url).post('/auth/api-keys', { name: 'one more', scopes: ['tasks:read'] }, { token });
@@ -368,16 +416,15 @@ describe('sessions, keys and roles', () => {
   }
 
   /**
-   * Asks for a change that ends a session, and for something else before that change can have ended: the session's row is held
-   * until the other request waits for the change, or is answered without.
+   * Asks for a change, and for something else before that change can have ended: the row is held until the other request waits for the
+   * change, or is answered without.
    */
-  async function meanwhile(session: { refresh_token: string }, change: () => Answer, otherwise: () => Answer) {
+  async function meanwhile(change: () => Answer, otherwise: () => Answer, held: { sql: string; id: string }) {
     const holder = new pg.Client(database.url);
     await holder.connect();
     try {
       await holder.query('BEGIN');
-      const id = /^zsr_([^.]+)/.exec(session.refresh_token)![1];
-      await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [id]);
+      await holder.query(held.sql, [held.id]);
       const changed = change();
       await until('the change waits', async () => (await waiting()) === 1);
       let isAnswered = false;
@@ -389,6 +436,11 @@ describe('sessions, keys and roles', () => {
       await holder.end();
     }
   }
+
+  const rowOf = ({ refresh_token }: { refresh_token: string }) => ({
+    sql: 'SELECT FROM sessions WHERE id = $1 FOR UPDATE',
+    id: /^zsr_([^.]+)/.exec(refresh_token)![1],
+  });
 
   /** How many transactions wait for another one. */
   const waiting = async (): Promise<number> =>
