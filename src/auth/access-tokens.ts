@@ -55,29 +55,28 @@ export class AccessTokens {
   }
 
   /**
-   * A token for one page of the server's own, which the API does not take. One that is asked for with an API key ends with it.
+   * A token for one page of the server's own, which the API does not take. It ends with the token or key that it is asked for with.
    * @param audience the page
    * @param seconds how long it is good at most; unset: as long as an access token, the longest that a revocation is remembered
    */
   issuePass({ id, role, sessionId, key, expiresAt }: Caller, audience: string, seconds = this.ttl): string {
-    const keyExpiresAt = key && Number.isFinite(expiresAt) ? expiresAt : undefined;
-    const left = keyExpiresAt === undefined ? Infinity : Math.floor((keyExpiresAt - Date.now()) / 1000);
+    const left = Math.floor((expiresAt - Date.now()) / 1000);
     return this.jwt.sign(
-      { role, sid: sessionId, key, key_expires_at: keyExpiresAt },
+      { role, sid: sessionId, key, access_ends_at: Number.isFinite(expiresAt) ? expiresAt : undefined },
       { subject: id, audience, expiresIn: Math.min(seconds, left) },
     );
   }
 
   /**
-   * @returns whoever it was issued for, as that caller may act now; `expiresAt` is the key's where it was asked for with one
+   * @returns whoever it was issued for, as that caller may act now; `expiresAt` is that of the token or key it was asked for with
    * @throws AppError as `verify`
    */
   verifyPass(pass: string, audience: string): Caller {
-    const { sub, sid, role, aud, key, key_expires_at: keyExpiresAt, expiresAt } = this.claims(pass);
+    const { sub, sid, role, aud, key, access_ends_at: endsAt, expiresAt } = this.claims(pass);
     if (aud !== audience || typeof sub !== 'string') throw invalid();
     // Signed by us for exactly this: its members are as `issuePass` wrote them.
     const caller = this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt } as Caller);
-    return key ? { ...caller, expiresAt: (keyExpiresAt as number | undefined) ?? Infinity } : caller;
+    return { ...caller, expiresAt: (endsAt as number | undefined) ?? Infinity };
   }
 
   /**
@@ -99,7 +98,7 @@ export class AccessTokens {
   }
 }
 
-type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key' | 'key_expires_at', unknown>>;
+type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key' | 'access_ends_at', unknown>>;
 
 const invalid = (): AppError =>
   new AppError('unauthorised', 'TOKEN_INVALID', 'The access token is not valid: log in again.');

@@ -26,7 +26,7 @@ export function serveQueueDashboard(app: NestExpressApplication): void {
           : tokens.verifyPass(cookieOf(request), DASHBOARD_COOKIE);
       if (caller.role !== 'admin') throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
       if (typeof pass !== 'string' || token) return page(request, response, next);
-      // Good as long as an access token, and no longer than the key the link was asked for with; then the admin asks for another link.
+      // Good no longer than the access token or key that the link was asked for with; then the admin asks for another link.
       response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_COOKIE), {
         path: DASHBOARD_PATH,
         httpOnly: true,

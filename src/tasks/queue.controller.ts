@@ -93,7 +93,8 @@ export class QueueController {
 
   /**
    * A link to the queue's dashboard (Bull Board, read only) for your browser.
-   * @remarks The link is good for a minute; the browser then stays let in as long as an access token lives.
+   * @remarks The link is good for a minute; the browser then stays let in until the access token that you ask
+   * with expires; with an API key, as long as an access token lives.
    */
   @Post('dashboard')
   @ApiOperation({ operationId: 'openQueueDashboard' })

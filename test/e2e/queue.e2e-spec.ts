@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { newId } from '../../src/common/ids.js';
 import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { operationsUrl, scrape, total } from '../support/metrics.js';
@@ -7,6 +8,9 @@ import { until } from '../support/until.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { agent, endless, good, history, publish, submit, typesOf } from './agents.js';
 import { ask } from './rows.js';
+import { forgeToken, inSeconds } from './tokens.js';
+
+const JWT_SECRET = 'shared by the two servers of this suite';
 
 /** What the queue promises to submitters, the same on both backends. */
 describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
@@ -26,7 +30,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       METRICS_PORT: '0',
       SWEEP_INTERVAL_MS: '500',
       QUEUE_USER_WINDOW: '100',
-      JWT_SECRET: 'shared by the two servers of this suite',
+      JWT_SECRET,
       ...(redis && { REDIS_URL: redis.url, QUEUE_PREFIX: redis.prefix }),
     };
     server = await startServer({ env });
@@ -326,24 +330,25 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       await waitForTask(url, token, taskId, 'completed');
     });
 
-    it('is shown no longer than the API key lives that the link was asked for with', async () => {
-      const expiresAt = Date.now() + 90_000;
-      const key = expectStatus(
-        await api(url).post(
-          '/auth/api-keys',
-          { name: 'a short one', scopes: ['admin'], expires_at: new Date(expiresAt).toISOString() },
-          { token: adminToken },
-        ),
-        201,
-      ).body.key;
-      const headers = { 'x-api-key': key };
-      const { url: link } = expectStatus(await api(url).post('/queue/dashboard', undefined, { headers }), 201).body;
-      const arrival = await fetch(new URL(link, url), { redirect: 'manual' });
-      const [cookie] = arrival.headers.get('set-cookie')!.split('; ');
-      expect((await fetch(new URL('/admin/queues', url), { headers: { cookie } })).status).toBe(200);
-      const { iat, exp } = JSON.parse(Buffer.from(cookie.split('.')[1], 'base64url').toString());
-      expect(exp * 1000).toBeLessThanOrEqual(expiresAt);
-      expect(exp - iat).toBeGreaterThan(0);
+    it('is shown no longer than the token or key lives that the link was asked for with', async () => {
+      const endsAt = inSeconds(90);
+      const expires_at = new Date(endsAt * 1000).toISOString();
+      const body = { name: 'a short one', scopes: ['admin'], expires_at };
+      const { key } = expectStatus(await api(url).post('/auth/api-keys', body, { token: adminToken }), 201).body;
+      const { id } = (await api(url).get('/auth/me', { token: adminToken })).body;
+      const claims = { sub: id, sid: newId(), role: 'admin', iat: endsAt - 900, exp: endsAt };
+      for (const headers of [
+        { 'x-api-key': key as string },
+        { authorization: `Bearer ${forgeToken(claims, JWT_SECRET)}` },
+      ] as Record<string, string>[]) {
+        const { url: link } = expectStatus(await api(url).post('/queue/dashboard', undefined, { headers }), 201).body;
+        const arrival = await fetch(new URL(link, url), { redirect: 'manual' });
+        const [cookie] = arrival.headers.get('set-cookie')!.split('; ');
+        expect((await fetch(new URL('/admin/queues', url), { headers: { cookie } })).status).toBe(200);
+        const { iat, exp } = JSON.parse(Buffer.from(cookie.split('.')[1], 'base64url').toString());
+        expect(exp).toBeLessThanOrEqual(endsAt);
+        expect(exp - iat).toBeGreaterThan(0);
+      }
     });
 
     it('takes a failed task once more, and asks every agent anew', async () => {
