@@ -30,8 +30,17 @@ export class AccessTokens {
     this.ttl = config.get('auth', { infer: true }).accessTokenTtl;
   }
 
-  issue(caller: { id: string; role: Caller['role']; sessionId: string }): string {
-    return this.jwt.sign({ role: caller.role, sid: caller.sessionId }, { subject: caller.id });
+  /**
+   * @param sessionEndsAt unset: of a session that lasts longer than any token
+   * @returns the token, and in how many seconds it expires: no later than its session
+   */
+  issue(
+    { id, role, sessionId }: { id: string; role: Caller['role']; sessionId: string },
+    sessionEndsAt?: Date,
+  ): { token: string; expiresIn: number } {
+    const left = sessionEndsAt ? Math.floor((sessionEndsAt.getTime() - Date.now()) / 1000) : Infinity;
+    const expiresIn = Math.max(0, Math.min(this.ttl, left));
+    return { token: this.jwt.sign({ role, sid: sessionId }, { subject: id, expiresIn }), expiresIn };
   }
 
   /**

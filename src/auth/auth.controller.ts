@@ -1,9 +1,7 @@
 import { Body, Controller, Get, HttpCode, Ip, Post } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import type { Environment } from '../config/index.js';
 import { AccessTokens } from './access-tokens.js';
 import { CredentialsDto, LoginDto, PasswordDto, RefreshDto, SessionDto, UserDto, presentUser } from './auth.dto.js';
 import { AuthService } from './auth.service.js';
@@ -20,16 +18,11 @@ const TooManyAttempts = () =>
 @ApiTags('auth')
 @Controller('auth')
 export class AuthController {
-  private readonly ttl: number;
-
   constructor(
     private readonly auth: AuthService,
     private readonly sessions: Sessions,
     private readonly tokens: AccessTokens,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.ttl = config.get('auth', { infer: true }).accessTokenTtl;
-  }
+  ) {}
 
   /** Opens an account and logs it in. */
   @Access('public')
@@ -149,10 +142,11 @@ export class AuthController {
   }
 
   private present({ user, sessionId, refreshToken, expiresAt }: OpenSession): SessionDto {
+    const { token, expiresIn } = this.tokens.issue({ id: user.id, role: user.role, sessionId }, expiresAt);
     return {
-      access_token: this.tokens.issue({ id: user.id, role: user.role, sessionId }),
+      access_token: token,
       token_type: 'Bearer',
-      expires_in: this.ttl,
+      expires_in: expiresIn,
       refresh_token: refreshToken,
       refresh_expires_at: expiresAt.toISOString(),
       user: presentUser(user),

@@ -152,7 +152,7 @@ export class SessionDto {
   access_token: string;
   token_type: 'Bearer';
   /**
-   * Seconds until the access token expires.
+   * Seconds until the access token expires: no later than its login.
    * @example 900
    */
   @ApiInteger()

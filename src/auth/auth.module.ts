@@ -29,13 +29,13 @@ import { Sessions } from './sessions.js';
     JwtModule.registerAsync({
       inject: [ConfigService],
       useFactory: (config: ConfigService<Installation, true>) => {
-        const { jwtSecret, accessTokenTtl } = config.get('auth', { infer: true });
+        const { jwtSecret } = config.get('auth', { infer: true });
         // A key object, not the text: with a text every verification first tries to parse it as a public key (0.7 ms
         // instead of 14 µs).
         const secret = createSecretKey(Buffer.from(jwtSecret));
         return {
           secret,
-          signOptions: { algorithm: 'HS256', expiresIn: accessTokenTtl },
+          signOptions: { algorithm: 'HS256' },
           verifyOptions: { algorithms: ['HS256'] },
         };
       },

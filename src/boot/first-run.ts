@@ -32,7 +32,10 @@ export async function provision(app: INestApplicationContext, environment: Envir
   const { caller, notices } = admin;
   const [agent] = await app.get(AgentCatalog, { strict: false }).offeringNow([]);
   if (!agent && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
-  return { notices, adminToken: app.get(AccessTokens, { strict: false }).issue({ ...caller, sessionId: newId() }) };
+  return {
+    notices,
+    adminToken: app.get(AccessTokens, { strict: false }).issue({ ...caller, sessionId: newId() }).token,
+  };
 }
 
 async function firstAdmin(

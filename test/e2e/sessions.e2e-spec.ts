@@ -78,6 +78,18 @@ describe('sessions, keys and roles', () => {
       expect((await refresh(here, answers[0].body.refresh_token)).status).toBe(401);
     });
 
+    it('gives an access token that ends no later than the login', async () => {
+      const { refresh_token } = await open();
+      await ask(database.url, `UPDATE sessions SET expires_at = now() + interval '90 seconds' WHERE user_id = $1`, [
+        user.id,
+      ]);
+      const { body } = expectStatus(await refresh(here, refresh_token), 200);
+      const { exp } = JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString());
+      expect(exp * 1000).toBeLessThanOrEqual(Date.parse(body.refresh_expires_at));
+      expect(body.expires_in).toBeLessThanOrEqual(90);
+      expect((await me(there, body.access_token)).status).toBe(200);
+    });
+
     it('is refused when it is forged, altered, expired or an access token', async () => {
       const { refresh_token: token, access_token: access } = await open();
       const [head, , mac] = token.split('.');
