@@ -7,6 +7,7 @@ export const AUDIT_TYPES = [
   'account.unsuspended',
   'account.role_changed',
   'account.password_changed',
+  'account.password_refused',
   'login.succeeded',
   'login.failed',
   'login.throttled',

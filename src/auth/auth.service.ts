@@ -104,7 +104,10 @@ export class AuthService {
   async changePassword(caller: Caller, current: string, next: string): Promise<void> {
     const user = await this.byId(caller.id);
     await this.attempt(user.email, caller.address);
-    if (!(await verifyPassword(user.passwordHash, current))) throw wrongPassword();
+    if (!(await verifyPassword(user.passwordHash, current))) {
+      await this.audit.record({ type: 'account.password_refused', by: caller, subjectId: user.id });
+      throw wrongPassword();
+    }
     await this.throttle.succeeded(user.email, caller.address);
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {

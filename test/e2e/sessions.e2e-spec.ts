@@ -129,6 +129,8 @@ describe('sessions, keys and roles', () => {
       );
     secrets.add('quite another password');
     expect((await change('not the password')).body.code).toBe('WRONG_PASSWORD');
+    // Who has stolen a session tries passwords here.
+    expect(await trail(`type=account.password_refused&user_id=${user.id}`)).toMatchObject([{ actor_id: user.id }]);
     expectStatus(await change(user.password), 204);
     expect((await me(here, mine.access_token)).status).toBe(200);
     await refusedSoon(there, other.access_token, 'SESSION_REVOKED');
