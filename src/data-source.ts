@@ -102,13 +102,16 @@ export const migrate = (url: string): Promise<string[]> =>
     return migrations.map((migration) => migration.name);
   });
 
-/** Takes the last migration back. @returns its name; null when there is none */
+/** Takes the last migration back, and deletes what it added. @returns its name; null when there is none */
 export const revert = (url: string): Promise<string | null> =>
   alone(url, async (dataSource) => {
     const last = (await migrationsDone(dataSource)).at(-1) ?? null;
     // Unlike `runMigrations` this does not ask the migration itself whether it wants a transaction.
     const own = dataSource.migrations.find((migration) => nameOf(migration) === last);
-    if (last && !own) throw new Error(`${last} is a newer release's: take it back with that release.`);
+    if (last && !own)
+      throw new Error(
+        `${last} is a newer release's, and the release before runs on it: only that release can take it back.`,
+      );
     const transaction = own?.transaction === false ? 'none' : 'each';
     if (last) await patiently(() => dataSource.undoLastMigration({ transaction }));
     return last;

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 export const USAGE = `What an operator does beside running the server; all of it reads the same environment.
 
   npm run db:migrate                         bring the schema up to date
-  npm run db:revert                          take the last migration back
+  npm run db:revert                          take the last migration back, deleting what it added
   npm run admin:create -- --email ADDRESS    make an admin, or give an account that role
   npm run doctor                             check the configuration and every dependency
 

@@ -147,7 +147,8 @@ function schema({ pending, unknown }: SchemaState): Finding[] {
     findings.push({ mark: '!', what, found: `waiting: ${pending.join(', ')}`, advice });
   }
   if (unknown.length > 0) {
-    const advice = 'Run that release again, or take them back with its db:revert before an older one starts.';
+    const advice =
+      'There is nothing to do: the release before runs on them. To take them back would delete what they added.';
     findings.push({ mark: '!', what, found: `of a newer release: ${unknown.join(', ')}`, advice });
   }
   return findings.length > 0 ? findings : [{ mark: '✓', what, found: 'up to date' }];

@@ -11,7 +11,7 @@ export const migrateSchema = (environment: Environment): Promise<string> =>
       : 'The schema is up to date.';
   });
 
-/** Takes the last migration back, with what it had added. */
+/** Takes the last migration back, and deletes what it added. */
 export const revertSchema = (environment: Environment): Promise<string> =>
   withInstallation(environment, async ({ database }) => {
     const reverted = await revert(database.url);
