@@ -2,6 +2,7 @@ import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
+import { isReadOnly } from './read-only.js';
 import { Sql } from './sql.js';
 
 /**
@@ -23,7 +24,10 @@ export class DatabaseModule implements OnApplicationShutdown {
     private readonly sql: Sql,
     health: Health,
   ) {
-    health.register('database', () => sql.query('health', 'SELECT 1', []));
+    health.register('database', async () => {
+      if (!(await isReadOnly((statement) => sql.query('health', statement, [])))) return;
+      throw new Error('takes no writes: promote the standby, or point DATABASE_URL at the primary');
+    });
   }
 
   async onApplicationShutdown(): Promise<void> {

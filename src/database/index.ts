@@ -5,6 +5,7 @@ export { DatabaseModule } from './database.module.js';
 export { LastingSession } from './lasting-session.js';
 export { MicroBatcher } from './micro-batcher.js';
 export { isPresent, Presence } from './presence.js';
+export { isReadOnly } from './read-only.js';
 export { SnakeNaming } from './snake-naming.js';
 export { Sql } from './sql.js';
 export { type PoolFigures, watchConnections } from './metrics.js';

@@ -5,7 +5,7 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
-import { DatabaseClient, DatabaseModule } from '../database/index.js';
+import { DatabaseClient, DatabaseModule, isReadOnly } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { evictionPolicy, QueueModule } from '../queue/index.js';
@@ -119,11 +119,13 @@ async function database(url: string): Promise<Finding[]> {
     );
     const [{ version, name, now }] = rows;
     const apart = Math.abs(now.getTime() - (asked + Date.now()) / 2);
+    const readOnly = await isReadOnly(async (statement) => (await client.query<{ readOnly: boolean }>(statement)).rows);
     const state = await schemaState(url);
     return [
       version >= OLDEST_POSTGRES
         ? { mark: '✓', what: 'database', found: `PostgreSQL ${name}` }
         : { mark: '✗', what: 'database', found: `PostgreSQL ${name}`, advice: 'Use PostgreSQL 14 or newer.' },
+      ...(readOnly ? [TAKES_NO_WRITES] : []),
       ...schema(state),
       apart <= CLOCK_TOLERANCE_MS
         ? { mark: '✓', what: 'clock', found: `${Math.round(apart)} ms from the database's` }
@@ -138,6 +140,13 @@ async function database(url: string): Promise<Finding[]> {
     await client.end();
   }
 }
+
+const TAKES_NO_WRITES: Finding = {
+  mark: '✗',
+  what: 'database',
+  found: 'takes no writes',
+  advice: 'Promote the standby, or point DATABASE_URL at the primary.',
+};
 
 function schema({ pending, unknown }: SchemaState): Finding[] {
   const what = 'schema';

@@ -54,6 +54,27 @@ describe('the health of a process', () => {
     await until('it is good again', async () => (await ready()).status === 200);
   });
 
+  it('is bad while the database answers and takes no writes, and says what to do', async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    const name = new URL(database.url).pathname.slice(1);
+    const set = async (setting: string) => {
+      await client.query(`ALTER DATABASE ${name} ${setting}`);
+      await client.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = current_user AND pid <> pg_backend_pid()',
+        [name],
+      );
+    };
+    await set('SET default_transaction_read_only = on');
+    await until('it is noticed', async () => {
+      const { status, body } = await ready();
+      return status === 503 && /takes no writes: promote/.test(body.dependencies.database.reason);
+    });
+    await set('RESET default_transaction_read_only');
+    await client.end();
+    await until('it is good again', async () => (await ready()).status === 200);
+  });
+
   it('is not ready any more, but alive, from the moment it is told to stop', async () => {
     const ended = server.kill('SIGTERM');
     const last = await until('it says that it stops', async () => {

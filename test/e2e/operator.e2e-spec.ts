@@ -134,6 +134,13 @@ describe('the commands of an operator', () => {
     expect(out).toMatch(/^! trace collector +away: .+\n +→ .*OTEL_EXPORTER_OTLP_ENDPOINT/m);
   });
 
+  it('find out that a database which answers takes no writes', async () => {
+    const standby = `${database.url}?options=${encodeURIComponent('-c default_transaction_read_only=on')}`;
+    const { code, out } = await run(['doctor'], { env: { DATABASE_URL: standby } });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^✗ database +takes no writes\n +→ Promote the standby/m);
+  });
+
   it.each([
     ['a configuration with mistakes', { PORT: 'eighty' }, 'configuration', 'PORT'],
     ['a database that is away', { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` }, 'database', 'DATABASE_URL'],
