@@ -5,13 +5,13 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
-import { DatabaseClient, DatabaseModule, isReadOnly } from '../database/index.js';
+import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { evictionPolicy, QueueModule } from '../queue/index.js';
 import { BLOB_STORE, type BlobStore, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
-import { withInstallation } from './installation.js';
+import { unsigned } from './installation.js';
 
 /** What a check found. `advice` says what to do about it. */
 type Finding = { mark: '✓' | '!' | '✗'; what: string; found: string; advice?: string };
@@ -41,20 +41,19 @@ export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) 
   if (!environment) return false;
   report(await dataFolder(environment));
   if (environment.tracing.protocol) report(await collector(environment));
+  const opened = await openDatabase(environment, () => undefined).catch((error: unknown) => error as Error);
+  if (opened instanceof Error) {
+    report(databaseAway(environment, opened));
+    report(...(await dependencies(environment)));
+    return healthy;
+  }
   try {
-    await withInstallation(environment, async (installation) => {
-      report(...(await database(installation.database.url)));
-      await dependencies(installation).then(
-        (findings) => report(...findings),
-        (error) => report({ mark: '✗', what: 'modules', found: reason(error) }),
-      );
-    });
-  } catch (error) {
-    const where = environment.database.url ? new URL(environment.database.url).host : 'embedded';
-    const advice = environment.database.url
-      ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it lets this machine in.'
-      : 'See the log in the data folder, or set DATABASE_URL.';
-    report({ mark: '✗', what: 'database', found: `${where}: ${reason(error)}`, advice });
+    const findings = await database(opened.url).catch((error: unknown) => [databaseAway(environment, error)]);
+    report(...findings);
+    const serves = findings.every(({ mark }) => mark !== '✗');
+    report(...(await dependencies(environment, serves ? opened.url : undefined)));
+  } finally {
+    await opened.stop();
   }
   return healthy;
 }
@@ -106,6 +105,13 @@ async function collector({ tracing }: Environment): Promise<Finding> {
     (): Finding => ({ mark: '✓', what, found: `takes traces by ${tracing.protocol}` }),
     (error): Finding => ({ mark: '!', what, found: `away: ${reason(error)}`, advice }),
   );
+}
+
+function databaseAway({ database: { url } }: Environment, error: unknown): Finding {
+  const advice = url
+    ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it lets this machine in.'
+    : 'See the log in the data folder, or set DATABASE_URL.';
+  return { mark: '✗', what: 'database', found: `${url ? new URL(url).host : 'embedded'}: ${reason(error)}`, advice };
 }
 
 async function database(url: string): Promise<Finding[]> {
@@ -169,16 +175,21 @@ const ADVICE: Record<string, string> = {
   'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
 };
 
-/** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
-async function dependencies(installation: Installation): Promise<Finding[]> {
-  const { metrics, server } = installation;
+/** @param databaseUrl unset: the database is of no use, nor is a queue that runs on it */
+function dependencies(environment: Environment, databaseUrl?: string): Promise<Finding[]> {
+  const { metrics, server, queue } = environment;
   // What an API does without for a while is a fault of the installation all the same.
-  const whole: Installation = {
-    ...installation,
-    server: { ...server, roles: ['api', 'worker'] },
-    metrics: { ...metrics, port: undefined },
-  };
-  const app = await NestFactory.createApplicationContext(dependencyModule(whole), {
+  const whole = unsigned(
+    { ...environment, server: { ...server, roles: ['api', 'worker'] }, metrics: { ...metrics, port: undefined } },
+    databaseUrl ?? '',
+  );
+  const queueServes = Boolean(queue.redisUrl ?? databaseUrl);
+  return ask(whole, queueServes).catch((error: unknown) => [{ mark: '✗', what: 'modules', found: reason(error) }]);
+}
+
+/** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
+async function ask(installation: Installation, queueServes: boolean): Promise<Finding[]> {
+  const app = await NestFactory.createApplicationContext(dependencyModule(installation, queueServes), {
     logger: false,
     abortOnError: false,
   });
@@ -189,6 +200,7 @@ async function dependencies(installation: Installation): Promise<Finding[]> {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
   });
+  if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not looked at' });
   const { redisUrl } = installation.queue;
   if (redisUrl && checks.queue.status === 'up') findings.push(await eviction(redisUrl));
   if (installation.storage.driver === 's3' && checks.storage.status === 'up') {
@@ -256,13 +268,13 @@ async function run(sandbox: SandboxService): Promise<Finding> {
   }
 }
 
-function dependencyModule(installation: Installation): Type {
+/** All but the database, whose own check says more. */
+function dependencyModule(installation: Installation, withQueue: boolean): Type {
   @Module({
     imports: [
       configModule(installation),
       ObservabilityModule,
-      DatabaseModule,
-      QueueModule,
+      ...(withQueue ? [QueueModule] : []),
       StorageModule,
       ValidationModule,
       ExecutionModule,

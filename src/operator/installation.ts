@@ -8,13 +8,16 @@ export async function withInstallation<T>(
 ): Promise<T> {
   const { url, stop } = await openDatabase(environment, () => undefined);
   try {
-    return await work({
-      ...environment,
-      database: { ...environment.database, url },
-      // Where there is none yet, the first start makes it.
-      auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' },
-    });
+    return await work(unsigned(environment, url));
   } finally {
     await stop();
   }
 }
+
+/** An installation in which nothing is signed, at a database. */
+export const unsigned = (environment: Environment, url: string): Installation => ({
+  ...environment,
+  database: { ...environment.database, url },
+  // Where there is none yet, the first start makes it.
+  auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' },
+});

@@ -156,6 +156,15 @@ describe('the commands of an operator', () => {
     expect(out + error).not.toMatch('secret');
   });
 
+  it('look at everything else when the database is away', async () => {
+    const env = { DATABASE_URL: `postgres://a:secret@${NOBODY}/b` };
+    const alone = (await run(['doctor'], { env })).out;
+    for (const what of ['storage', 'sandbox']) expect(alone).toMatch(new RegExp(`^✓ ${what} `, 'm'));
+    expect(alone.match(/^✗ .*/gm)).toEqual([expect.stringMatching('database')]);
+    const { out } = await run(['doctor'], { env: { ...env, REDIS_URL: `redis://${NOBODY}` } });
+    for (const what of ['database', 'queue']) expect(out).toMatch(new RegExp(`^✗ ${what} `, 'm'));
+  });
+
   it('warn of a Redis that evicts', async () => {
     const settings = [
       ['noeviction', /^✓ queue memory /m],
