@@ -12,12 +12,13 @@ import { ObservabilityModule } from '../observability/index.js';
 import { withInstallation } from './installation.js';
 
 /**
- * Opens an account with the role `admin`; an account that exists gets the role and keeps its password.
+ * Opens an account with the role `admin`. An account that exists gets the role, and keeps its password, only where that was
+ * asked for: addresses are not verified, and whoever registered this one first knows its password.
  * @returns lines for the operator; a password that was made here is in them, and nowhere else
  */
 export const createAdmin = (
   environment: Environment,
-  { email, passwordStdin }: { email: string; passwordStdin: boolean },
+  { email, passwordStdin, promote }: { email: string; passwordStdin: boolean; promote: boolean },
 ): Promise<string> =>
   withInstallation(environment, async (installation) => {
     await migrate(installation.database.url);
@@ -33,6 +34,8 @@ export const createAdmin = (
       const accounts = app.get(AccountsService);
       const [{ id, role }] = (await accounts.list({ email, limit: 1 })).items;
       if (role === 'admin') return `${email} is an admin already; its password is as it was.`;
+      if (!promote)
+        throw new Error(`${email} has an account. If you know who opened it, give it the role with --promote.`);
       await accounts.setRole(null, id, 'admin');
       return `${email} is an admin now; its password is as it was.`;
     } finally {

@@ -4,13 +4,15 @@ export const USAGE = `What an operator does beside running the server; all of it
 
   npm run db:migrate                         bring the schema up to date
   npm run db:revert                          take the last migration back, deleting what it added
-  npm run admin:create -- --email ADDRESS    make an admin, or give an account that role
+  npm run admin:create -- --email ADDRESS    make an admin
   npm run doctor                             check the configuration and every dependency
 
-  --password-stdin   admin:create: read the password from standard input; else it is made and shown once`;
+  --password-stdin   admin:create: read the password from standard input; else it is made and shown once
+  --promote          admin:create: give the role to the account there is, whose password stays as it is`;
 
 export type Command =
-  { name: 'migrate' | 'revert' | 'doctor' | 'help' } | { name: 'create-admin'; email: string; passwordStdin: boolean };
+  | { name: 'migrate' | 'revert' | 'doctor' | 'help' }
+  | { name: 'create-admin'; email: string; passwordStdin: boolean; promote: boolean };
 
 /** The command cannot be understood: `message` says why. */
 export class UsageError extends Error {}
@@ -27,7 +29,12 @@ export function parseCommand(args: string[]): Command {
       return { name };
     case 'create-admin':
       if (!values.email) throw new UsageError('Name the account: --email ADDRESS');
-      return { name, email: values.email.trim().toLowerCase(), passwordStdin: values['password-stdin'] ?? false };
+      return {
+        name,
+        email: values.email.trim().toLowerCase(),
+        passwordStdin: values['password-stdin'] ?? false,
+        promote: values.promote ?? false,
+      };
     default:
       throw new UsageError(name ? `There is no command ${name}.` : 'Name a command.');
   }
@@ -38,7 +45,12 @@ function parse(args: string[]) {
     return parseArgs({
       args,
       allowPositionals: true,
-      options: { help: { type: 'boolean' }, email: { type: 'string' }, 'password-stdin': { type: 'boolean' } },
+      options: {
+        help: { type: 'boolean' },
+        email: { type: 'string' },
+        'password-stdin': { type: 'boolean' },
+        promote: { type: 'boolean' },
+      },
     });
   } catch (error) {
     throw new UsageError((error as Error).message);
