@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
@@ -9,12 +7,11 @@ import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { evictionPolicy, QueueModule } from '../queue/index.js';
-import { BLOB_STORE, type BlobStore, Staging, StorageModule } from '../storage/index.js';
+import { BlobStores, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
+import { type Finding, reason } from './finding.js';
 import { unsigned } from './installation.js';
-
-/** What a check found. `advice` says what to do about it. */
-type Finding = { mark: '✓' | '!' | '✗'; what: string; found: string; advice?: string };
+import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 
 /** Below this, uploads and the embedded database soon fail, bytes. */
 const LITTLE_SPACE = 1024 ** 3;
@@ -170,42 +167,50 @@ function schema({ pending, unknown }: SchemaState): Finding[] {
 }
 
 const ADVICE: Record<string, string> = {
+  ...STORE_ADVICE,
   queue: 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.',
-  storage: 'Check the storage variables (STORAGE_DRIVER and what belongs to it).',
   'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
 };
 
 /** @param databaseUrl unset: the database is of no use, nor is a queue that runs on it */
 function dependencies(environment: Environment, databaseUrl?: string): Promise<Finding[]> {
-  const { metrics, server, queue } = environment;
+  const { metrics, server } = environment;
   // What an API does without for a while is a fault of the installation all the same.
   const whole = unsigned(
     { ...environment, server: { ...server, roles: ['api', 'worker'] }, metrics: { ...metrics, port: undefined } },
     databaseUrl ?? '',
   );
-  const queueServes = Boolean(queue.redisUrl ?? databaseUrl);
-  return ask(whole, queueServes).catch((error: unknown) => [{ mark: '✗', what: 'modules', found: reason(error) }]);
+  return ask(whole, databaseUrl !== undefined).catch((error: unknown) => [
+    { mark: '✗', what: 'modules', found: reason(error) },
+  ]);
 }
 
 /** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
-async function ask(installation: Installation, queueServes: boolean): Promise<Finding[]> {
+async function ask(installation: Installation, databaseServes: boolean): Promise<Finding[]> {
+  const { redisUrl } = installation.queue;
+  const queueServes = databaseServes || redisUrl !== undefined;
   const app = await NestFactory.createApplicationContext(dependencyModule(installation, queueServes), {
     logger: false,
     abortOnError: false,
   });
-  const { dependencies: checks } = await app.get(Health).report();
-  // Told below: by a run, and wall by wall.
+  const health = app.get(Health);
+  const stores = app.get(BlobStores);
+  const stored = databaseServes ? await storedIn(installation.database.url) : [];
+  const used: string[] = ['s3', ...stores.taking, ...stored];
+  const asked = stores.configured.filter((name) => used.includes(name));
+  for (const name of asked) health.register(`storage ${name}`, async () => (await stores.at(name)).health());
+  const { dependencies: checks } = await health.report();
+  // Told one by one: the stores, and below the sandbox by a run and wall by wall.
+  delete checks.storage;
   delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
   });
+  findings.push(...stored.filter((name) => !asked.some((other) => other === name)).map(notConfigured));
   if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not looked at' });
-  const { redisUrl } = installation.queue;
   if (redisUrl && checks.queue.status === 'up') findings.push(await eviction(redisUrl));
-  if (installation.storage.driver === 's3' && checks.storage.status === 'up') {
-    findings.push(await bucket(app.get<BlobStore>(BLOB_STORE), app.get(Staging)));
-  }
+  if (checks['storage s3']?.status === 'up') findings.push(await bucket(stores, app.get(Staging)));
   if (!checks['virus scanner']) {
     const advice = 'Set CLAMD_URL to have uploads scanned for malware.';
     findings.push({ mark: '!', what: 'virus scanner', found: 'none', advice });
@@ -233,24 +238,6 @@ async function eviction(url: string): Promise<Finding> {
   if (policy === 'noeviction') return { mark: '✓', what, found: 'Redis evicts nothing' };
   const advice = 'Set maxmemory-policy noeviction: any other takes entries out of the queue when memory is full.';
   return { mark: '!', what, found: `maxmemory-policy ${policy ?? 'is not known'}`, advice };
-}
-
-/** A small object goes there and back: a bucket that answers need not be one that this key may write to. */
-async function bucket(store: BlobStore, staging: Staging): Promise<Finding> {
-  const what = 'bucket';
-  const bytes = randomBytes(64);
-  const staged = await staging.stage(Readable.from([bytes], { objectMode: false }), bytes.length);
-  try {
-    const ref = await store.put(staged);
-    const same = bytes.equals(await store.read(ref));
-    await store.delete(ref);
-    if (!same) throw new Error('an object came back with other bytes');
-    return { mark: '✓', what, found: 'an object was written, read and deleted' };
-  } catch (error) {
-    return { mark: '✗', what, found: reason(error), advice: ADVICE.storage };
-  } finally {
-    await staging.discard(staged);
-  }
 }
 
 async function run(sandbox: SandboxService): Promise<Finding> {
@@ -283,8 +270,3 @@ function dependencyModule(installation: Installation, withQueue: boolean): Type 
   class Dependencies {}
   return Dependencies;
 }
-
-const reason = (error: unknown): string => {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return message || code || 'unknown';
-};

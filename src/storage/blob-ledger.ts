@@ -130,3 +130,18 @@ const RECORD = `
   ON CONFLICT (ref) DO UPDATE SET stored_at = now()`;
 
 const LOCK = 'SELECT FROM blobs WHERE ref = $1 FOR UPDATE SKIP LOCKED';
+
+/**
+ * The drivers that hold stored bytes, whichever are configured now; none before the first migration.
+ * @param ask runs a statement @throws what `ask` throws
+ */
+export async function driversInUse(ask: (statement: string) => Promise<{ driver: string }[]>): Promise<string[]> {
+  const rows = await ask(IN_USE).catch((error: Error & { code?: string }) => {
+    if (error.code === UNDEFINED_TABLE) return [];
+    throw error;
+  });
+  return rows.map(({ driver }) => driver);
+}
+
+const IN_USE = `SELECT DISTINCT split_part(ref, ':', 1) AS driver FROM blobs`;
+const UNDEFINED_TABLE = '42P01';

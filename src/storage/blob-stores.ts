@@ -70,21 +70,35 @@ export class BlobStores implements BlobStore {
     return (await Promise.all(swept)).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Of the driver that takes new blobs. */
+  /** Of the drivers that take new blobs. */
   async health(): Promise<void> {
-    return (await this.current()).health();
+    await Promise.all(this.taking.map(async (name) => (await this.at(name)).health()));
+  }
+
+  /** The drivers that take new blobs: one, or another beside it for what is confidential. */
+  get taking(): StorageDriver[] {
+    return [...new Set([this.driver, this.confidential.driver])];
+  }
+
+  /** All that are configured. */
+  get configured(): StorageDriver[] {
+    return Object.keys(this.drivers) as StorageDriver[];
+  }
+
+  /** One of them. @throws AppError `internal` `STORAGE_MISCONFIGURED` when it is not configured */
+  at(name: string): Promise<BlobStore> {
+    const open = Object.hasOwn(this.drivers, name) ? this.drivers[name as StorageDriver] : undefined;
+    if (open) return this.open(name as StorageDriver, open);
+    const message = `This is in the store "${name}", which this server is not configured for.`;
+    return Promise.reject(new AppError('internal', 'STORAGE_MISCONFIGURED', message));
   }
 
   private current(): Promise<BlobStore> {
-    return this.open(this.driver, this.drivers[this.driver] as OpenDriver);
+    return this.at(this.driver);
   }
 
   private of(ref: BlobRef): Promise<BlobStore> {
-    const name = ref.slice(0, Math.max(ref.indexOf(':'), 0)) as StorageDriver;
-    const open = Object.hasOwn(this.drivers, name) ? this.drivers[name] : undefined;
-    if (open) return this.open(name, open);
-    const message = `This is in the store "${name}", which this server is not configured for.`;
-    return Promise.reject(new AppError('internal', 'STORAGE_MISCONFIGURED', message));
+    return this.at(driverOf(ref));
   }
 
   private open(name: StorageDriver, open: OpenDriver): Promise<BlobStore> {
@@ -93,3 +107,5 @@ export class BlobStores implements BlobStore {
     return opened;
   }
 }
+
+const driverOf = (ref: BlobRef): string => ref.slice(0, Math.max(ref.indexOf(':'), 0));

@@ -1,7 +1,8 @@
 export { ApiDownload } from './api-download.js';
-export { type BlobHolder, BlobLedger } from './blob-ledger.js';
+export { type BlobHolder, BlobLedger, driversInUse } from './blob-ledger.js';
 export { BlobLedgerModule } from './blob-ledger.module.js';
 export { BLOB_STORE, type BlobRef, type BlobStore } from './blob-store.js';
+export { BlobStores } from './blob-stores.js';
 export { Deposits, LocalDepositBox } from './deposits.js';
 export { RedirectQuery } from './redirect.dto.js';
 export { answerBlob } from './serve-blob.js';

@@ -109,7 +109,8 @@ describe('an API process and a worker, with a queue that hangs and a store that 
       S3_SECRET_ACCESS_KEY: 'none',
     };
     server = await startServer({ env, roles: ['api'] });
-    worker = await startServer({ env, roles: ['worker'] });
+    // Its binaries go elsewhere; documents of tasks go to the bucket, too.
+    worker = await startServer({ env: { ...env, STORAGE_DRIVER: 'ipfs' }, roles: ['worker'] });
   }, 120_000);
 
   afterAll(async () => {

@@ -181,7 +181,8 @@ describe('the commands of an operator', () => {
     }
   });
 
-  it('find out that a bucket which is there takes nothing, and what to correct', async () => {
+  /** A bucket that is there, and takes nothing. */
+  async function refusingBucket() {
     const asked: string[] = [];
     const service = createServer(({ method }, response) => {
       asked.push(method as string);
@@ -190,11 +191,30 @@ describe('the commands of an operator', () => {
     await once(service, 'listening');
     const endpoint = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
     const keys = { S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret' };
-    const s3 = { STORAGE_DRIVER: 's3', S3_BUCKET: 'bucket', S3_ENDPOINT: endpoint, ...keys };
-    const { code, out } = await run(['doctor'], { env: s3 });
-    service.close();
-    expect({ code, asked }).toEqual({ code: 1, asked: ['HEAD', 'PUT'] });
-    expect(out).toMatch(/^✓ storage .*\n(.*\n)*✗ bucket +.*may not do this.*\n +→ .*STORAGE_DRIVER/m);
+    return { asked, env: { S3_BUCKET: 'bucket', S3_ENDPOINT: endpoint, ...keys }, close: () => service.close() };
+  }
+
+  it.each([
+    ['new binaries', 's3'],
+    ['documents of tasks while binaries go to IPFS', 'ipfs'],
+    ['what it holds from before', 'local'],
+  ])('find out that a bucket for %s is there and takes nothing, and what to correct', async (_, driver) => {
+    const bucket = await refusingBucket();
+    const { code, out } = await run(['doctor'], { env: { STORAGE_DRIVER: driver, ...bucket.env } });
+    bucket.close();
+    expect({ code, asked: [...new Set(bucket.asked)] }).toEqual({ code: 1, asked: ['HEAD', 'PUT'] });
+    expect(out).toMatch(/^✓ storage s3 .*\n(.*\n)*✗ bucket +.*may not do this.*\n +→ .*S3_BUCKET/m);
+    expect(out).toMatch(new RegExp(`^✓ storage ${driver} `, 'm'));
+  });
+
+  it('find out that a store which holds stored bytes is not configured any more', async () => {
+    const ref = `s3:${'0'.repeat(64)}`;
+    await ask(database.url, 'INSERT INTO blobs (ref) VALUES ($1)', [ref]);
+    const { code, out } = await run(['doctor']);
+    await ask(database.url, 'DELETE FROM blobs WHERE ref = $1', [ref]);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^✗ storage s3 +.*not configured\n +→ .*S3_BUCKET/m);
+    expect(out).toMatch(/^✓ storage local /m);
   });
 
   it('explain themselves when they are not understood', async () => {
