@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
 import { gauge, shared } from './metrics.js';
 
-/** How long a dependency may take to answer before it counts as away, ms: shorter than whoever asks waits for the report. */
+/** How long a dependency may take to answer whoever asks for the report, ms: shorter than they wait for it. */
 export const CHECK_TIMEOUT_MS = 1000;
 
 /** How long a report is good for everybody who asks, ms: anybody may, as often as they like. */
@@ -16,7 +16,7 @@ const GIVEN_UP_MS = 30_000;
 export class Health {
   private stopping = false;
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
-  private readonly dependencies = shared(() => this.check(), REPORT_MS);
+  private readonly dependencies = shared(() => this.ask(CHECK_TIMEOUT_MS), REPORT_MS);
 
   constructor() {
     gauge('dependency_up', '1 where what this process depends on answers, else 0.', ['dependency'], async () =>
@@ -44,9 +44,10 @@ export class Health {
     return { status: ready ? 'ready' : 'not_ready', dependencies };
   }
 
-  private async check(): Promise<Record<string, DependencyHealth>> {
+  /** Looks now. @param timeoutMs how long a dependency may take to answer before it counts as away */
+  async ask(timeoutMs: number): Promise<Record<string, DependencyHealth>> {
     const results = [...this.checks].map(
-      async ([name, { check, required }]) => [name, { ...(await run(check)), required }] as const,
+      async ([name, { check, required }]) => [name, { ...(await run(check, timeoutMs)), required }] as const,
     );
     return Object.fromEntries(await Promise.all(results));
   }
@@ -69,12 +70,12 @@ function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {
   };
 }
 
-async function run(check: () => Promise<unknown>): Promise<Omit<DependencyHealth, 'required'>> {
+async function run(check: () => Promise<unknown>, timeoutMs: number): Promise<Omit<DependencyHealth, 'required'>> {
   const begun = performance.now();
   const ms = () => Math.round(performance.now() - begun);
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     await Promise.race([check(), timeout]);

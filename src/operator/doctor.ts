@@ -17,6 +17,8 @@ import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 const LITTLE_SPACE = 1024 ** 3;
 /** PostgreSQL's `server_version_num` of the oldest that serves. */
 const OLDEST_POSTGRES = 140_000;
+/** How long a dependency may take to answer, ms: the first look also loads its client and opens the connections. */
+const PATIENCE_MS = 5000;
 /** Clocks further apart make tasks late and links expire early, ms. */
 const CLOCK_TOLERANCE_MS = 2000;
 
@@ -112,7 +114,7 @@ function databaseAway({ database: { url } }: Environment, error: unknown): Findi
 }
 
 async function database(url: string): Promise<Finding[]> {
-  const client = new DatabaseClient({ connectionString: url, connectionTimeoutMillis: 5000 });
+  const client = new DatabaseClient({ connectionString: url, connectionTimeoutMillis: PATIENCE_MS });
   await client.connect();
   try {
     const asked = Date.now();
@@ -199,7 +201,7 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   const used: string[] = ['s3', ...stores.taking, ...stored];
   const asked = stores.configured.filter((name) => used.includes(name));
   for (const name of asked) health.register(`storage ${name}`, async () => (await stores.at(name)).health());
-  const { dependencies: checks } = await health.report();
+  const checks = await health.ask(PATIENCE_MS);
   // Told one by one: the stores, and below the sandbox by a run and wall by wall.
   delete checks.storage;
   delete checks.sandbox;

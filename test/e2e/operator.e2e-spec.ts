@@ -6,8 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CHECK_TIMEOUT_MS } from '../../src/observability/health.js';
 import { login } from '../support/client.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import { startRedis } from '../support/redis-server.js';
@@ -181,11 +183,12 @@ describe('the commands of an operator', () => {
     }
   });
 
-  /** A bucket that is there, and takes nothing. */
+  /** A bucket that is there, if slow to say so, and takes nothing. */
   async function refusingBucket() {
     const asked: string[] = [];
-    const service = createServer(({ method }, response) => {
+    const service = createServer(async ({ method }, response) => {
       asked.push(method as string);
+      if (method === 'HEAD') await pause(2 * CHECK_TIMEOUT_MS);
       response.writeHead(method === 'HEAD' ? 200 : 403).end('<Error><Code>AccessDenied</Code></Error>');
     }).listen(0, '127.0.0.1');
     await once(service, 'listening');
