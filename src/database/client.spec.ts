@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { DatabaseClient } from './client.js';
@@ -35,13 +35,27 @@ describe('a database client', () => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
     try {
       const arrived = once(server, 'connection');
-      const connecting = new DatabaseClient({ host: '127.0.0.1', port: Number(port) }).connect().catch(String);
+      // As TypeORM names it.
+      const connecting = new DatabaseClient({
+        host: '127.0.0.1',
+        port: Number(port),
+        connectionTimeoutMillis: undefined,
+      })
+        .connect()
+        .catch(String);
       await arrived;
       jest.advanceTimersByTime(10_000);
       expect(await connecting).toContain('timeout expired');
     } finally {
       jest.useRealTimers();
     }
+  });
+
+  it('has its kernel ask after a server that has been silent for ten seconds', async () => {
+    const asking = jest.spyOn(Socket.prototype, 'setKeepAlive');
+    await new DatabaseClient({ connectionString }).connect();
+    expect(asking.mock.calls).toEqual([[true, 10_000]]);
+    asking.mockRestore();
   });
 
   it('whose session ends in the moment it opens rejects its queries, and the process goes on', async () => {

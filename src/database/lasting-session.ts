@@ -23,7 +23,7 @@ export class LastingSession {
   /** Tries until it is open, or until it is closed. */
   async open(): Promise<void> {
     while (!this.closed) {
-      const client = new DatabaseClient({ connectionString: this.url, keepAlive: true, application_name: this.name });
+      const client = new DatabaseClient({ connectionString: this.url, application_name: this.name });
       try {
         await client.connect();
         await this.prepare(client);

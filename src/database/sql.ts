@@ -6,6 +6,10 @@ import { statementDuration, watchConnections } from './metrics.js';
  * The connections of the hot statements: hand-written, named (so PostgreSQL plans each once per connection), and
  * micro-batched by their callers. Few connections are best here, since each carries whole batches; everything else goes
  * through TypeORM's own pool.
+ *
+ * None may hang: a batch that is never answered holds up all that gather behind it. PostgreSQL ends what takes too long, and then
+ * nothing of it was written. When not even that is heard of, the connection is thrown away; as with any that breaks in the
+ * middle, what was under way on it may have been committed, or may still be.
  */
 export class Sql {
   private readonly pool: pg.Pool;
@@ -16,7 +20,8 @@ export class Sql {
       connectionString,
       max,
       application_name: 'zerostate-hot',
-      onConnect: async (client) => void (await client.query(BY_KEY)),
+      query_timeout: ANSWERED_WITHIN_MS,
+      onConnect: async (client) => void (await client.query(SETTINGS)),
     });
     watchConnections('hot', this.pool);
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
@@ -42,3 +47,10 @@ export class Sql {
  * keeps that plan while the table grows. Compiling such a statement takes many times as long as running it.
  */
 const BY_KEY = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off';
+
+/** Many times what the longest of them takes, with the wait for the feed's lock. */
+const STATEMENT_MS = 60_000;
+/** Longer, so that a server that is there is the one to say how it ended. */
+const ANSWERED_WITHIN_MS = STATEMENT_MS + 10_000;
+
+const SETTINGS = `${BY_KEY}; SET statement_timeout = ${STATEMENT_MS}`;

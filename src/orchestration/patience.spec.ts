@@ -29,6 +29,8 @@ describe('patience with a backend that is away', () => {
     ['a primary that has become a standby', { code: '25006' }],
     ['a connection that was reset', { code: 'ECONNRESET' }],
     ['a server that lets nobody in', { message: 'timeout expired' }],
+    ['a server that fell silent', { message: 'Query read timeout' }],
+    ['a statement that the server gave up', { code: '57014' }],
     ['a connection that ended in the middle', { message: 'Connection terminated unexpectedly' }],
   ])('counts as one: %s', async (_, fields) => {
     expect(await insist(refusing(1, Object.assign(new Error(), fields)).write, running)).toBe(2);

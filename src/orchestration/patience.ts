@@ -51,7 +51,7 @@ export async function insist<T>(work: () => Promise<T>, stopping: AbortSignal): 
  * the system's, or of the driver's about its connection, came from the way to it.
  */
 const OUTAGE = /^(08...|53...|57...|58...|25006|E[A-Z].*)$/;
-const DRIVER = /connect|client was closed|timeout expired/i;
+const DRIVER = /connect|client was closed|timeout expired|read timeout/i;
 
 const isOutage = (error: unknown): boolean => {
   const { code, message } = error as { code?: unknown; message?: unknown };
