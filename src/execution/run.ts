@@ -170,4 +170,8 @@ export interface Metering {
   hostCalls: number;
 }
 
-export const NO_USE: Metering = { wallMs: 0, cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0, hostCalls: 0 };
+/** A run that was cancelled before it began. */
+export const CANCELLED: RunReport = {
+  outcome: { end: 'cancelled' },
+  metering: { wallMs: 0, cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0, hostCalls: 0 },
+};

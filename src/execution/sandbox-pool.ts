@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
-import { NO_USE, type RunReport } from './run.js';
+import { CANCELLED, type RunReport } from './run.js';
 import type { Job, SandboxProcess } from './sandbox-process.js';
+import { unlessAborted } from './unless-aborted.js';
 
 /**
  * Sandbox processes and who runs in which.
@@ -248,22 +249,6 @@ interface Waiting {
   sha256: string;
   grant: (process: SandboxProcess) => void;
   reject: (error: AppError) => void;
-}
-
-const CANCELLED: RunReport = { outcome: { end: 'cancelled' }, metering: NO_USE };
-
-/** Waits for `work`, but no longer than until `signal` aborts: what comes of it then is nobody's concern. */
-async function unlessAborted(signal: AbortSignal | undefined, work: void | Promise<void>): Promise<void> {
-  if (!work || !signal) return work;
-  let stop!: () => void;
-  const aborted = new Promise<void>((resolve) => (stop = resolve));
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
 
 const SHUTTING_DOWN = 'The sandbox is shutting down.';

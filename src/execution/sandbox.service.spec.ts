@@ -9,7 +9,10 @@ import { SandboxService } from './sandbox.service.js';
 
 const wabt = await loadWabt();
 const blobs = new Map<string, Buffer>();
-const store = { read: async (ref: string) => blobs.get(ref) } as BlobStore;
+const UNANSWERED = 'test:unanswered';
+const store = {
+  read: (ref: string) => (ref === UNANSWERED ? new Promise(() => undefined) : Promise.resolve(blobs.get(ref))),
+} as BlobStore;
 
 const environment = parseEnvironment({ SANDBOX_OUTPUT_BYTES: '100000', SANDBOX_STDERR_LINES: '5' });
 const sandbox = new SandboxService(store, new ConfigService<Environment, true>({ ...environment }));
@@ -442,6 +445,15 @@ describe('a run', () => {
 
     expect(await outcome(good, { signal: AbortSignal.abort() })).toEqual({ end: 'cancelled' });
     expect(await outcome(good)).toEqual(OK);
+  });
+
+  it('is cancelled while its binary is fetched, however long the store takes', async () => {
+    const binary = { sha256: '1'.repeat(64), ref: UNANSWERED };
+    const abort = new AbortController();
+    const fetching = outcome(binary, { signal: abort.signal });
+    const sharing = outcome(binary, { signal: abort.signal });
+    abort.abort();
+    expect(await Promise.all([fetching, sharing])).toEqual([{ end: 'cancelled' }, { end: 'cancelled' }]);
   });
 
   it('takes no longer than the server allows now, whatever it was promised before', async () => {

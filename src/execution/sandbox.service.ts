@@ -7,11 +7,12 @@ import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
 import { countRun, tellRun, watchPool } from './metrics.js';
-import { lowestOf, type RunLimits, type RunReport, type RunRequest } from './run.js';
+import { CANCELLED, lowestOf, type RunLimits, type RunReport, type RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
 import { type Job, SandboxProcess } from './sandbox-process.js';
 import { TRIAL_AGENT } from './trial-agent.js';
+import { unlessAborted } from './unless-aborted.js';
 
 /** Runs agents: hostile WebAssembly, in confined processes, under limits of time, memory and output. */
 @Injectable()
@@ -57,7 +58,12 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   async run(request: RunRequest): Promise<RunReport> {
     const { binary, input, outputAs = 'text', timeoutMs, environment = {}, onLog, onStart, signal } = request;
     assertEnvironment(environment);
-    const module = await this.binaries.get(binary);
+    // The store may take its time, and the read is shared: cancelled is who waits, not what is waited for.
+    const module = await unlessAborted(signal, this.binaries.get(binary));
+    if (!module) {
+      countRun(CANCELLED);
+      return CANCELLED;
+    }
     const job: Job = {
       sha256: binary.sha256,
       module,

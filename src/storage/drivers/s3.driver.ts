@@ -42,7 +42,10 @@ export class S3BlobStore implements BlobStore {
   private readonly bucket: string;
 
   /** Connects to nothing yet. */
-  constructor(private readonly config: S3Config) {
+  constructor(
+    private readonly config: S3Config,
+    private readonly silenceTimeoutMs = SILENCE_TIMEOUT_MS,
+  ) {
     this.bucket = config.bucket;
     this.client = this.clientOf(config.endpoint);
     this.signer = config.publicEndpoint ? this.clientOf(config.publicEndpoint) : this.client;
@@ -133,7 +136,7 @@ export class S3BlobStore implements BlobStore {
       forcePathStyle: config.forcePathStyle,
       credentials: config.credentials, // unset: the SDK looks for its own (environment, files, the machine's role)
       maxAttempts: MAX_ATTEMPTS,
-      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: SILENCE_TIMEOUT_MS },
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: this.silenceTimeoutMs },
       // Servers other than Amazon's know the newer checksums in part. A part's SHA-256 is in its signature anyway.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
