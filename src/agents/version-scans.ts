@@ -60,6 +60,13 @@ export class VersionScans {
     { signature }: ScanVerdict,
   ): Promise<FeedNotice[]> {
     const binaries = await transaction.findBy(AgentBinary, { sha256 });
+    // Held first: the owner may be activating it, having read no verdict, and the update alone would not see that it is active.
+    const holders = await transaction.find(Agent, {
+      where: { id: In(binaries.map(({ agentId }) => agentId)) },
+      order: { id: 'ASC' },
+      lock: { mode: 'pessimistic_write' },
+    });
+    const agentOf = new Map(holders.map((agent) => [agent.id, agent]));
     await transaction.update(
       Agent,
       { activeBinaryId: In(binaries.map((binary) => binary.id)) },
@@ -67,10 +74,11 @@ export class VersionScans {
     );
     const notices: FeedNotice[] = [];
     for (const { agentId, version } of binaries) {
-      const agent = await transaction.findOneByOrFail(Agent, { id: agentId });
       this.logger.warn(`Version ${version} of agent ${agentId} is quarantined: the virus scanner found ${signature}`);
       const data = { version, sha256, signature };
-      notices.push(await this.agents.record(transaction, 'agent.version_quarantined', agent, data));
+      notices.push(
+        await this.agents.record(transaction, 'agent.version_quarantined', agentOf.get(agentId) as Agent, data),
+      );
     }
     return notices;
   }

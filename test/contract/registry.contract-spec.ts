@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ConfigService } from '@nestjs/config';
+import { DataSource } from 'typeorm';
+import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
+import { AgentService } from '../../src/agents/agent.service.js';
+import type { OwnerQuota } from '../../src/agents/owner-quota.js';
+import { VersionScans } from '../../src/agents/version-scans.js';
+import { newId } from '../../src/common/ids.js';
+import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { dataSourceOptions } from '../../src/data-source.js';
+import { Sql } from '../../src/database/index.js';
+import { EventLog, type EventStream } from '../../src/feed/index.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
+
+describe('the registry of agents', () => {
+  const ownerId = newId();
+  let test: TestDatabase;
+  let database: DataSource;
+  let sql: Sql;
+  let agents: AgentService;
+  let scans: VersionScans;
+
+  beforeAll(async () => {
+    test = await createTestDatabase();
+    database = await new DataSource(dataSourceOptions(test.url)).initialize();
+    sql = new Sql(test.url);
+    const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
+    const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
+    agents = new AgentService(database, events, {} as OwnerQuota, config);
+    scans = new VersionScans(database, agents, events);
+    await database.query(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
+      ownerId,
+    ]);
+    await database.query(`INSERT INTO blobs (ref) VALUES ('test:blob')`);
+  });
+
+  afterAll(async () => {
+    await Promise.all([database.destroy(), sql.close()]);
+    await test.drop();
+  });
+
+  const newAgent = async (slug: string): Promise<string> => {
+    const id = newId();
+    await database.query(
+      `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro) VALUES ($1, $2, $3, 'Agent', '{}', 5)`,
+      [id, ownerId, slug],
+    );
+    await database.getRepository(AgentStatistics).insert({ agentId: id });
+    return id;
+  };
+  const activeOf = async (id: string) => (await database.getRepository(Agent).findOneByOrFail({ id })).activeBinaryId;
+
+  it('takes an infected version off the market that its owner activates in the moment the scanner finds out', async () => {
+    const agentId = await newAgent('suspect');
+    const suspect = newId();
+    await database.getRepository(AgentBinary).insert({
+      id: suspect,
+      agentId,
+      version: '1.0.0',
+      sha256: '0'.repeat(64),
+      size: 1,
+      storageRef: 'test:blob',
+      validation: {},
+      scan: { status: 'unscanned', signature: null, scanned_at: null },
+      uploadedBy: ownerId,
+    });
+    const owner = database.createQueryRunner();
+    await owner.startTransaction();
+    await owner.query('SELECT FROM agents WHERE id = $1 FOR UPDATE', [agentId]);
+    await owner.query('UPDATE agents SET active_binary_id = $1 WHERE id = $2', [suspect, agentId]);
+    const verdict = { status: 'infected', signature: 'Eicar', scanned_at: null } as const;
+    const scanned = scans.scanNext('', async () => verdict);
+    const waits = async () =>
+      (
+        await database.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        )
+      ).length > 0;
+    await Promise.race([scanned, until('it waits for the owner', waits)]);
+    await owner.commitTransaction();
+    await owner.release();
+    expect(await scanned).toEqual({ id: suspect, verdict });
+    expect(await activeOf(agentId)).toBeNull();
+  });
+});
