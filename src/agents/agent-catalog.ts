@@ -153,6 +153,10 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
 
   /** In pages, so that the process answers others meanwhile. What changes after the first is read with the changes. */
   private async readAll(): Promise<void> {
+    // A try before may have broken off between two pages; of what was changed since then, no read would be told.
+    this.agents.clear();
+    this.limited.clear();
+    this.byCapability.clear();
     const [{ horizon }]: { horizon: string }[] = await this.database.query(`SELECT ${HORIZON} AS horizon`);
     let last = '00000000-0000-0000-0000-000000000000';
     for (let rows: AgentRow[] = []; ;) {
