@@ -27,6 +27,8 @@ import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
 const MAX_LOST_WORKERS = 3;
 /** Times a task may be handed back before the server gives it up: with the pauses between them, more than an hour. */
 const MAX_HAND_BACKS = 100;
+/** Auctions in a row whose awards were refused before the task goes back to the queue. */
+const MAX_STALE_ROUNDS = 5;
 /** How soon a task that another worker holds is looked at again, in case that one dies, ms. */
 const LOOK_AGAIN_MS = 5_000;
 
@@ -64,10 +66,13 @@ export class TaskProcessor {
     if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, [], SERVER_FAULT);
 
     const failures: Failure[] = [];
+    let staleRounds = 0;
     for (let round: Round = 'failed'; ;) {
       const asked = [...task.failedAgentIds, ...failures.map(({ agent }) => agent.agentId)];
       if (asked.length >= this.metaAgent.agentsPerTask) return this.fail(task, failures, failure(failures));
       const stale = round === 'stale';
+      staleRounds = stale ? staleRounds + 1 : 0;
+      if (staleRounds === MAX_STALE_ROUNDS) return this.wait(task, failures);
       const auction = await this.insist(() => this.metaAgent.auction(task, asked, stale));
       if (auction.worthWaiting) return this.wait(task, failures);
       if (auction.failure && asked.length > 0) return this.fail(task, failures, failure(failures));
@@ -177,7 +182,7 @@ export class TaskProcessor {
     return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
   }
 
-  /** Puts a task back that only busy agents could do. */
+  /** Puts a task back that only busy agents could do, or such as are taken or changed each time before it is awarded to them. */
   private async wait(task: UnfinishedTask, failures: readonly Failure[]): Promise<Handled> {
     await this.requeue(task, failures, 'busy');
     return { againInMs: pauseWhileBusy(ageOf(task.id)) };
