@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type EntityManager, type FindOptionsWhere, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, QueryFailedError } from 'typeorm';
 import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
@@ -216,12 +216,9 @@ export class AgentService {
       .getRepository(AgentStatistics)
       .findBy(agents.map((agent) => ({ agentId: agent.id })));
     const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
-    const binaries = await this.database.getRepository(AgentBinary).find({
-      where: activeIds.map((id) => ({ id })),
-      select: { id: true, version: true },
-    });
+    const binaries = activeIds.length > 0 ? await this.versions(activeIds) : [];
     const statisticsOf = new Map(statistics.map((row) => [row.agentId, row]));
-    const versionOf = new Map(activeIds.length > 0 ? binaries.map((row) => [row.id, row.version]) : []);
+    const versionOf = new Map(binaries.map((row) => [row.id, row.version]));
     return agents.map((agent) => {
       const seen = statisticsOf.get(agent.id) as AgentStatistics;
       return {
@@ -252,6 +249,12 @@ export class AgentService {
         },
       };
     });
+  }
+
+  private versions(binaryIds: string[]): Promise<Pick<AgentBinary, 'id' | 'version'>[]> {
+    return this.database
+      .getRepository(AgentBinary)
+      .find({ where: { id: In(binaryIds) }, select: { id: true, version: true } });
   }
 }
 

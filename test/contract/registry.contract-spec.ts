@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigService } from '@nestjs/config';
-import { DataSource } from 'typeorm';
+import { type AdvancedConsoleLogger, DataSource } from 'typeorm';
 import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
 import { AgentService } from '../../src/agents/agent.service.js';
 import type { OwnerQuota } from '../../src/agents/owner-quota.js';
@@ -20,10 +20,12 @@ describe('the registry of agents', () => {
   let sql: Sql;
   let agents: AgentService;
   let scans: VersionScans;
+  let queries: string[] = [];
 
   beforeAll(async () => {
     test = await createTestDatabase();
-    database = await new DataSource(dataSourceOptions(test.url)).initialize();
+    const logger = { logQuery: (query: string) => void queries.push(query) } as unknown as AdvancedConsoleLogger;
+    database = await new DataSource({ ...dataSourceOptions(test.url), logging: ['query'], logger }).initialize();
     sql = new Sql(test.url);
     const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
     const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
@@ -82,5 +84,12 @@ describe('the registry of agents', () => {
     await owner.release();
     expect(await scanned).toEqual({ id: suspect, verdict });
     expect(await activeOf(agentId)).toBeNull();
+  });
+
+  it('reads no version of anybody’s to show an agent that has none', async () => {
+    const agent = await database.getRepository(Agent).findOneByOrFail({ id: await newAgent('bare') });
+    queries = [];
+    expect(await agents.card(agent)).toMatchObject({ slug: 'bare', version: null });
+    expect(queries.filter((query) => query.includes('agent_binaries'))).toEqual([]);
   });
 });
