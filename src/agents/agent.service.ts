@@ -185,6 +185,11 @@ export class AgentService {
     return this.record(transaction, type, agent, data);
   }
 
+  /** Refuses, before anything is written, terms that `insert` or `change` would refuse. @throws AppError `invalid` */
+  assertTermsOf(dto: UpdateAgentDto, agent?: Agent): void {
+    assertTerms({ ...NO_TERMS, ...agent, ...changesOf(dto) });
+  }
+
   /** Appends an event about an agent in the caller's transaction. */
   record(
     transaction: EntityManager,
@@ -262,7 +267,7 @@ export class AgentService {
 const NO_TERMS = { pricePerKbMicro: 0n, surge: 1, maxConcurrency: null, region: null };
 
 /** @throws AppError `invalid` */
-function assertTerms({ surge, maxConcurrency }: Agent): void {
+function assertTerms({ surge, maxConcurrency }: Pick<Agent, 'surge' | 'maxConcurrency'>): void {
   if (surge === 1 || maxConcurrency !== null) return;
   const message = 'needs max_concurrency: the price rises with the share of it that is taken';
   throw malformed([{ field: 'surge', message }]);

@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QuotaConfig } from '../config/index.js';
 
-/** How many agents one user may have. Exact, since whoever adds one holds the owner's account meanwhile. */
+/** How many agents one user may have. */
 @Injectable()
 export class OwnerQuota {
   private readonly quotas: QuotaConfig;
@@ -13,7 +13,7 @@ export class OwnerQuota {
     this.quotas = config.get('quotas', { infer: true });
   }
 
-  /** After `holdAccount`. @throws AppError `forbidden` `QUOTA_EXCEEDED` */
+  /** Exact after `holdAccount`, in its transaction; before, a first look. @throws AppError `forbidden` `QUOTA_EXCEEDED` */
   async expectRoomForAgent(transaction: EntityManager, ownerId: string): Promise<void> {
     const [{ count }] = await transaction.query<{ count: number }[]>(
       `SELECT count(*)::int AS count FROM agents WHERE owner_id = $1 AND status <> 'retired'`,

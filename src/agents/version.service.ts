@@ -12,6 +12,7 @@ import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binar
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
+import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
 
 /** A checked binary on its way to become a version. */
@@ -51,6 +52,7 @@ export class VersionService {
     private readonly database: DataSource,
     private readonly agents: AgentService,
     private readonly ledger: BlobLedger,
+    private readonly quota: OwnerQuota,
   ) {}
 
   /**
@@ -60,7 +62,7 @@ export class VersionService {
    */
   async add(caller: Caller, target: UploadTarget, upload: NewVersion): Promise<AddedVersion> {
     return this.agents.announced<AddedVersion>(async (transaction) => {
-      const ownerId = 'agent' in target ? target.agent.ownerId : caller.id;
+      const ownerId = ownerOf(target, caller);
       await holdAccount(transaction, ownerId);
       const { subject: agent, notice: changed } = await this.lockedOrNew(transaction, caller, target);
       const replacing = 'agent' in target && target.replacing;
@@ -71,7 +73,7 @@ export class VersionService {
         const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
         return { subject: { agent, binary, added: false }, notice: changed };
       }
-      await this.ledger.expectRoom(transaction, ownerId, upload.size);
+      await this.ledger.expectRoom(ownerId, upload.size, transaction);
       const version = upload.version ?? nextVersion(existing);
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
@@ -83,11 +85,23 @@ export class VersionService {
     });
   }
 
-  /** Refuses, before the costly steps, a number that `add` would refuse after them. @throws AppError as `add` does */
-  async assertAddable(agent: Agent, upload: Identity): Promise<void> {
-    if (upload.version === undefined) return;
-    const where = { agentId: agent.id, version: upload.version };
-    sameVersion(agent, await this.database.getRepository(AgentBinary).find({ where, select: NUMBERS }), upload, false);
+  /**
+   * Refuses, before the costly steps, what `add` would refuse after them, when the bytes are in the store: a number that is taken,
+   * terms that do not go together, and what the owner has no room for.
+   * @throws AppError as `add` does
+   */
+  async assertAddable(caller: Caller, target: UploadTarget, upload: Identity & { size: number }): Promise<void> {
+    if ('create' in target) {
+      this.agents.assertTermsOf(target.create);
+      await this.quota.expectRoomForAgent(this.database.manager, caller.id);
+    } else {
+      const { agent, changes, replacing } = target;
+      this.agents.assertTermsOf(changes, agent);
+      const where = { agentId: agent.id };
+      const existing = await this.database.getRepository(AgentBinary).find({ where, select: NUMBERS });
+      if (sameVersion(agent, existing, upload, replacing)) return;
+    }
+    await this.ledger.expectRoom(ownerOf(target, caller), upload.size);
   }
 
   async list(agent: Agent, { limit, cursor }: PageQuery): Promise<Page<VersionDto>> {
@@ -191,6 +205,10 @@ export class VersionService {
     return binary;
   }
 }
+
+/** Whose quotas an upload counts for. */
+const ownerOf = (target: UploadTarget, caller: Caller): string =>
+  'agent' in target ? target.agent.ownerId : caller.id;
 
 type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt'>;
 const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true } as const;

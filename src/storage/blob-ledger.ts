@@ -59,10 +59,11 @@ export class BlobLedger {
   }
 
   /**
-   * Exact when additions of one user come one after the other: see `holdAccount`.
+   * Exact in a transaction in which additions of one user come one after the other: see `holdAccount`. Without one it is a first
+   * look, to be taken before bytes go into the store: those that are refused afterwards stay there for the grace period.
    * @throws AppError `forbidden` `QUOTA_EXCEEDED`
    */
-  async expectRoom(transaction: EntityManager, userId: string, size: number): Promise<void> {
+  async expectRoom(userId: string, size: number, transaction: EntityManager = this.database.manager): Promise<void> {
     const sum = this.holders.map(({ bytesOf }) => `(${bytesOf})`).join(' + ');
     const [{ kept }] = await transaction.query<{ kept: string }[]>(`SELECT (${sum})::text AS kept`, [userId]);
     if (Number(kept) + size <= this.quota) return;

@@ -47,10 +47,11 @@ export class TaskDocuments {
     const staged = await this.staging.stage(bytes, maxBytes);
     try {
       const { sha256, size } = staged;
+      await this.expectRoom({ userId, sha256, size });
       const storageRef = await this.ledger.keepConfidential(staged);
       return await this.database.transaction(async (transaction) => {
         await holdAccount(transaction, userId);
-        await this.expectRoom(transaction, { userId, sha256, size });
+        await this.expectRoom({ userId, sha256, size }, transaction);
         const [document] = await transaction.query<TaskDocument[]>(KEEP, [
           userId,
           sha256,
@@ -140,11 +141,11 @@ export class TaskDocuments {
 
   /** Who has these bytes already has room for them. */
   private async expectRoom(
-    transaction: EntityManager,
     { userId, sha256, size }: Pick<TaskDocument, 'userId' | 'sha256' | 'size'>,
+    transaction: EntityManager = this.database.manager,
   ): Promise<void> {
     if (await transaction.existsBy(TaskDocument, { userId, sha256 })) return;
-    await this.ledger.expectRoom(transaction, userId, size);
+    await this.ledger.expectRoom(userId, size, transaction);
   }
 }
 

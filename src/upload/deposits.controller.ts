@@ -9,7 +9,7 @@ import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { bodyOf, discardBody } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
-import { Deposits, LocalDepositBox } from '../storage/index.js';
+import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
 
 /** Uploads in two steps: the bytes to where they are stored, then the form that says what they are for. */
@@ -21,6 +21,7 @@ export class DepositsController {
   constructor(
     private readonly deposits: Deposits,
     private readonly box: LocalDepositBox,
+    private readonly ledger: BlobLedger,
     config: ConfigService<Environment, true>,
   ) {
     this.maxBinaryBytes = config.get('storage', { infer: true }).maxBinaryBytes;
@@ -41,6 +42,7 @@ export class DepositsController {
     if (announced.size > this.maxBinaryBytes) {
       throw malformed([{ field: 'size', message: `must be at most ${this.maxBinaryBytes}` }]);
     }
+    await this.ledger.expectRoom(caller.id, announced.size);
     const { token, upload, expiresAt } = await this.deposits.announce(caller.id, announced);
     return { deposit: token, upload, expires_at: expiresAt.toISOString() };
   }

@@ -93,7 +93,7 @@ export class UploadService {
     if (limits) assertWithin(this.mostPerRun, limits);
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
-    if (destination.agent) await this.versions.assertAddable(destination.agent, { version, sha256, limits });
+    await this.versions.assertAddable(caller, target, { version, sha256, size, limits });
     const report = await this.validate(staged);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);

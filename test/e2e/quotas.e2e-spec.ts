@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
 import { chatty, good, publish, submit as submitTask } from './agents.js';
+import { padded } from './padding.js';
 import { ask } from './rows.js';
 
 /** No worker: tasks wait. */
@@ -68,6 +69,29 @@ describe('the quota of a user', () => {
       ),
     );
     expect(versions.flatMap((page) => page.items).length).toBe(2);
+  });
+
+  it('puts nothing into the store that is refused for want of room, or for its terms', async () => {
+    const stored = async () => ask(database.url, 'SELECT ref FROM blobs ORDER BY ref');
+    const codeOf = async (answer: Promise<{ body: { code?: string } }>) => (await answer).body.code;
+    const other = padded(Buffer.from(wasm), 1);
+    const bring = () => api(server.url).post('/tasks/inputs', { much: ' '.repeat(wasm.length) }, { token });
+    const announce = (size: number) => api(server.url).post('/deposits', { size, sha256: '0'.repeat(64) }, { token });
+    for (const slug of ['first', 'second']) expectStatus(await upload(slug, '1.0.0'), 201);
+    const before = await stored();
+    expect(await codeOf(uploadAgent(server.url, token, 'first', other, { version: '1.0.1' }))).toBe('QUOTA_EXCEEDED');
+    expect(await codeOf(bring())).toBe('QUOTA_EXCEEDED');
+    expect(await stored()).toEqual(before);
+    expect(await codeOf(announce(2))).toBe('QUOTA_EXCEEDED');
+    expectStatus(await announce(1), 201);
+
+    token = (await registerUser(server.url)).token;
+    expectStatus(await uploadAgent(server.url, token, 'first', other, { capabilities: ['any'], surge: 2 }), 400);
+    for (const number of [1, 2, 3]) expectStatus(await create(`agent-${number}`), 201);
+    expect(await codeOf(uploadAgent(server.url, token, 'fourth', other, { capabilities: ['any'] }))).toBe(
+      'QUOTA_EXCEEDED',
+    );
+    expect(await stored()).toEqual(before);
   });
 
   it('lets in so many waiting tasks, alone and in batches, and again when some have ended', async () => {

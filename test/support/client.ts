@@ -83,6 +83,7 @@ export interface UploadForm {
   version?: string;
   capabilities?: string[];
   price?: string;
+  surge?: number;
   limits?: object;
 }
 
@@ -92,7 +93,7 @@ export function uploadAgent(
   token: string,
   agent: string,
   wasm: Uint8Array,
-  { name = agent, description, version = '1.0.0', capabilities = [], price = '0.5', limits }: UploadForm = {},
+  { name = agent, description, version = '1.0.0', capabilities = [], price = '0.5', surge, limits }: UploadForm = {},
 ) {
   const form = new FormData();
   form.set('name', name);
@@ -100,6 +101,7 @@ export function uploadAgent(
   form.set('version', version);
   form.set('capabilities', capabilities.join(','));
   form.set('price', price);
+  if (surge !== undefined) form.set('surge', String(surge));
   if (limits) form.set('limits', JSON.stringify(limits));
   form.set('wasm_binary', new Blob([Uint8Array.from(wasm)], { type: 'application/wasm' }), `${agent}.wasm`);
   return api(url).post(`/agents/${agent}/binary`, form, { token });
