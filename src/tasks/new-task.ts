@@ -39,7 +39,8 @@ export interface NewTask {
 }
 
 /**
- * A task as it will be stored, from what its submitter sent: the rules that need the configuration or the clock.
+ * A task as it will be stored, from what its submitter sent: the rules that need the configuration or the clock, but for the
+ * deadline's, see `assertInTime`.
  * @throws AppError `invalid` or `too_large`
  */
 export function toNewTask(
@@ -84,8 +85,18 @@ export function toNewTask(
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
     held: false,
-    deadline: deadlineOf(dto, Math.max(now, runAt?.getTime() ?? 0)),
+    deadline: dto.deadline === undefined ? null : new Date(dto.deadline),
   };
+}
+
+/**
+ * The rule that a request comes to break by being repeated later: to be asked of new submissions alone.
+ * @param place of the task in the request, such as `tasks.17.`
+ * @throws AppError `invalid`
+ */
+export function assertInTime({ deadline, runAt }: NewTask, place = ''): void {
+  if (!deadline || deadline.getTime() > Math.max(Date.now(), runAt?.getTime() ?? 0)) return;
+  throw malformed([{ field: `${place}deadline`, message: 'must lie in the future, and after the start' }]);
 }
 
 /** As its row reads right after the submission, without reading it back. */
@@ -147,10 +158,4 @@ function startOf({ run_at, delay_ms = 0 }: SubmitTaskDto, { maxDelayMs }: TaskCo
   if (errors.length > 0) throw malformed(errors);
   const delayMs = Math.max(delay_ms, untilMs);
   return delayMs > 0 ? new Date(now + delayMs) : null;
-}
-
-function deadlineOf({ deadline }: SubmitTaskDto, start: number): Date | null {
-  if (deadline === undefined) return null;
-  if (Date.parse(deadline) > start) return new Date(deadline);
-  throw malformed([{ field: 'deadline', message: 'must lie in the future, and after the start' }]);
 }

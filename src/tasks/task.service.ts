@@ -27,7 +27,7 @@ import {
   type TaskSummaryDto,
 } from './task.dto.js';
 import { Task } from './task.entity.js';
-import { asStored, type NewTask, toNewTask } from './new-task.js';
+import { asStored, assertInTime, type NewTask, toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
 import { type SubmissionKey, Submissions } from './submissions.js';
 import { TaskEntries } from './task-entries.js';
@@ -145,6 +145,7 @@ export class TaskService {
   /** A task as `submit` would store it, and the size of its input, bytes; nothing is written. @throws AppError `invalid` or `too_large` */
   async draft(caller: Caller, dto: SubmitTaskDto): Promise<NewTask & { inputBytes: number }> {
     const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
+    assertInTime(task);
     const documents = await this.documents.namedBy([task]);
     const inputBytes = documents.get(task.inputRef ?? '')?.size ?? Buffer.byteLength(task.inputText ?? '');
     return { ...task, inputBytes };
@@ -266,6 +267,7 @@ export class TaskService {
     const { idempotencyTtlMs: ttlMs } = this.limits;
     const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
     try {
+      tasks.forEach((task, index) => assertInTime(task, placeOf?.(index)));
       const documents = await this.documents.namedBy(tasks, placeOf);
       const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
         this.bound.submit(tasks, async (placed) => ({
@@ -279,7 +281,7 @@ export class TaskService {
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
-      // What was accepted before the queue was full, a quota was used up or an input was gone, stays accepted.
+      // What was accepted before its deadline came, the queue was full, a quota was used up or an input was gone, stays accepted.
       if (!key || !(error instanceof AppError)) throw error;
       if (!(await this.submissions.earlier(tasks[0].userId, key.key, ttlMs))) throw error;
     }

@@ -20,7 +20,12 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
   let url: string;
   let token: string;
   let adminToken: string;
-  const body = (fields: object = {}) => ({ required_capabilities: ['good'], budget: 1, input: {}, ...fields });
+  const body = <Fields extends object>(fields = {} as Fields) => ({
+    required_capabilities: ['good'],
+    budget: 1,
+    input: {},
+    ...fields,
+  });
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -114,6 +119,22 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
         expect(expectStatus(answer, 422).body.code).toBe('IDEMPOTENCY_KEY_REUSED');
       }
       expect(await rowCount()).toBe(before);
+    });
+
+    it('answers the same tasks also when their deadline has come, which is too late for new ones', async () => {
+      const late = body({ deadline: new Date(Date.now() + 5000).toISOString() });
+      const one = (key?: string) => post('/tasks', late, key ? { 'idempotency-key': key } : {});
+      const many = (key?: string) =>
+        post('/tasks/batch', { tasks: [body(), late] }, key ? { 'idempotency-key': key } : {});
+      const { id } = expectStatus(await one('late'), 202).body;
+      const { items } = expectStatus(await many('late-ones'), 202).body;
+      const ids = items.map((task: any) => task.id);
+      await until('it has come', () => Date.now() > Date.parse(late.deadline));
+      expect(expectStatus(await one('late'), 202).body.id).toBe(id);
+      expect(expectStatus(await many('late-ones'), 202).body.items.map((task: any) => task.id)).toEqual(ids);
+      expect(expectStatus(await one(), 400).body.errors).toMatchObject([{ field: 'deadline' }]);
+      expect(expectStatus(await one('new'), 400).body.errors).toMatchObject([{ field: 'deadline' }]);
+      expect(expectStatus(await many(), 400).body.errors).toMatchObject([{ field: 'tasks.1.deadline' }]);
     });
 
     it('keeps the keys of different users apart', async () => {
