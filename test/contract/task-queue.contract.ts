@@ -38,20 +38,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
 
     /** The queue as one more process of the installation has it. */
     async function open(): Promise<TaskQueue & { exit(): Promise<void> }> {
-      const environment = parseEnvironment(backend.variables);
-      const process = await Test.createTestingModule({
-        imports: [
-          ConfigModule.forRoot({
-            isGlobal: true,
-            ignoreEnvFile: true,
-            skipProcessEnv: true,
-            load: [() => environment],
-          }),
-          ObservabilityModule,
-          QueueModule,
-        ],
-      }).compile();
-      await process.init();
+      const process = await startProcess(backend.variables);
       processes.push(process);
       const queue: TaskQueue = process.get(TASK_QUEUE);
       const exit = async (): Promise<void> => {
@@ -364,7 +351,25 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
   });
 }
 
-const normal = (taskId: string) => ({ taskId, priority: 'normal' as const });
+/** A process that has the queue; nothing else is in it. */
+export async function startProcess(variables: QueueBackend['variables']): Promise<TestingModule> {
+  const environment = parseEnvironment(variables);
+  const process = await Test.createTestingModule({
+    imports: [
+      ConfigModule.forRoot({
+        isGlobal: true,
+        ignoreEnvFile: true,
+        skipProcessEnv: true,
+        load: [() => environment],
+      }),
+      ObservabilityModule,
+      QueueModule,
+    ],
+  }).compile();
+  return process.init();
+}
+
+export const normal = (taskId: string) => ({ taskId, priority: 'normal' as const });
 
 const newIds = (count: number): string[] => Array.from({ length: count }, newId);
 
@@ -379,7 +384,7 @@ const drained = (queue: TaskQueue, timeoutMs?: number): Promise<true> =>
   );
 
 /** Consumes a queue and keeps a record; with `hold`, handlers end no sooner than `release` is called. */
-async function work(queue: TaskQueue, { hold = false, concurrency = 1 } = {}) {
+export async function work(queue: TaskQueue, { hold = false, concurrency = 1 } = {}) {
   let release: () => void = () => undefined;
   const released = hold ? new Promise<void>((resolve) => (release = resolve)) : Promise.resolve();
   const worker = { begun: [] as string[], ended: [] as string[], mostAtOnce: 0, release: () => release() };

@@ -37,13 +37,16 @@ export class BullmqConsumer extends WorkerHost {
 
   /**
    * Takes no more entries and waits for the handlers under way. The backend is told that they are done if it answers;
-   * while it is away it finds out by itself, when their locks run out.
+   * while it is away it finds out by itself, when their locks run out. An entry that was being fetched as the stop began is
+   * still handed out, and waited for as any other.
    */
   async stop(): Promise<void> {
     if (!this.handler) return;
     const closing = this.worker.close();
-    await Promise.allSettled(this.underWay);
-    await Promise.race([closing, setTimeout(FAREWELL_MS, undefined, { ref: false })]);
+    do {
+      await Promise.allSettled(this.underWay);
+      await Promise.race([closing, setTimeout(FAREWELL_MS, undefined, { ref: false })]);
+    } while (this.underWay.size > 0);
   }
 
   async process(job: Job, token?: string): Promise<void> {
