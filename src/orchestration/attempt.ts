@@ -34,7 +34,7 @@ const CHECK_MS = 2_000;
 export type AttemptResult =
   | { end: 'completed'; result: TaskResult; metering: AttemptMetering; through: TaskChange['through'] }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
-  /** What is wrong is the task's: its input is gone, or its result may not be kept. Nobody else need try. */
+  /** What is wrong is the task's: its input is gone, its result may not be kept, or its time was over before it began. Nobody else need try. */
   | { end: 'spoilt'; error: TaskError }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
   | { end: 'overtaken' }
@@ -116,7 +116,7 @@ export class AttemptRunner implements OnApplicationShutdown {
           );
         },
       });
-      const result = await this.resultOf(task, report, abort.signal.reason as Kill);
+      const result = await this.resultOf(task, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
       if (result.end === 'completed' && this.store.withdraw(running)) {
         return { ...result, through: { event: running.event, agoMs: performance.now() - started.at } };
@@ -149,13 +149,20 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 
   /** As the run alone tells it. @param killed why, if it was */
-  private async resultOf(task: UnfinishedTask, report: RunReport, killed: Kill): Promise<AttemptResult> {
+  private async resultOf(
+    task: UnfinishedTask,
+    report: RunReport,
+    started: boolean,
+    killed: Kill,
+  ): Promise<AttemptResult> {
     const { outcome } = report;
     const metering = measured(report);
     switch (outcome.end) {
       case 'completed':
         return { end: 'completed', result: await this.keep(task, outcome.output), metering, through: undefined };
       case 'cancelled':
+        // Until it had a sandbox, no agent could have done anything about it.
+        if (killed === 'deadline' && !started) return { end: 'spoilt', error: DEADLINE_EXCEEDED };
         if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
         return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
       default:

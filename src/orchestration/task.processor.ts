@@ -112,7 +112,9 @@ export class TaskProcessor {
       if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result) };
       if (result.end === 'spoilt') return { handled: await this.giveUp(task, agent, ordinal, result.error) };
       failures.push({ agent, ...result });
-      if (isPastDeadline(task)) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
+      // By its error, too: the timer that killed it may have been ahead of the clock by a millisecond or two.
+      const late = result.error.code === DEADLINE_EXCEEDED.code || isPastDeadline(task);
+      if (late) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
     }
     return 'failed';
   }

@@ -117,6 +117,21 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     ]);
   }, 120_000);
 
+  it('blame nobody for a deadline that passes before there is a sandbox', async () => {
+    for (const slug of ['twin', 'other-twin'])
+      await publish(url, token, slug, await good(), { capabilities: ['twin'] });
+    await startWorker({ WORKER_CONCURRENCY: '2' });
+    const blocker = await running('endless');
+    const id = await submit(url, token, 'twin', { deadline: new Date(Date.now() + 6000).toISOString() });
+    await waitForTask(url, token, id, 'assigned');
+    const task = await waitForTask(url, token, id, 'failed');
+    expect(task).toMatchObject({
+      error: { code: 'DEADLINE_EXCEEDED' },
+      attempts: [{ ordinal: 1, outcome: 'handed_back', error: { code: 'DEADLINE_EXCEEDED' } }],
+    });
+    expectStatus(await api(url).post(`/tasks/${blocker}/cancel`, undefined, { token }), 200);
+  });
+
   it('kill what was cancelled by another process', async () => {
     await startWorker();
     const id = await running('endless');
