@@ -62,9 +62,8 @@ export class Sweeper {
     const expired = await this.lookup.expired(MAX_PER_SWEEP);
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
-    const risen = await this.line.age(MAX_PER_SWEEP);
-    if (risen.length > 0) await this.queue.reprioritise(risen);
-    sweeperFinds.inc({ kind: 'risen' }, risen.length);
+    const risen = await this.line.age(MAX_PER_SWEEP, (entries) => this.queue.reprioritise(entries));
+    sweeperFinds.inc({ kind: 'risen' }, risen);
     if (this.missed.length > 0) await this.queueLost(this.missed);
     this.missed = await this.lookForMissing();
     if (this.missed.length > 0) return this.lookAgainMs;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { DataSource } from 'typeorm';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { Sql } from '../database/index.js';
 import { type QueueEntry, TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
@@ -12,7 +13,7 @@ import { type QueueEntry, TASK_PRIORITIES, type TaskPriority } from '../queue/in
  * - *ageing*: a waiting task rises one level of priority each time it has waited for another step, so that a stream of
  *   higher ones cannot starve it: once it is critical, only older critical ones go first.
  *
- * Both statements skip rows that a transition has locked, so that they wait for nobody while they hold locks.
+ * What writes skips rows that a transition has locked, so that it waits for nobody while it holds locks.
  */
 @Injectable()
 export class WaitingLine {
@@ -20,6 +21,7 @@ export class WaitingLine {
 
   constructor(
     private readonly sql: Sql,
+    private readonly database: DataSource,
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('queue', { infer: true });
@@ -34,9 +36,26 @@ export class WaitingLine {
     return toEntries(await this.sql.query<Row>('task-admit', ADMIT, [userWindow, ageStepMs]));
   }
 
-  /** @returns entries that have risen, to be moved in the queue in this order */
-  async age(limit: number): Promise<QueueEntry[]> {
-    return toEntries(await this.sql.query<Row>('task-age', AGE, [this.config.ageStepMs, limit]));
+  /**
+   * Lets up to `limit` waiting tasks rise whose time for it has come; one process at a time. That they have risen is written once they
+   * are moved: if they cannot be, it is still to be done.
+   * @param move moves entries in the queue, in this order; once more does no harm
+   * @returns how many
+   */
+  age(limit: number, move: (entries: QueueEntry[]) => Promise<void>): Promise<number> {
+    // The transaction only holds the lock; the statements commit by themselves.
+    return this.database.transaction(async (transaction) => {
+      const [{ mine }]: { mine: boolean }[] = await transaction.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [
+        AGEING_LOCK,
+      ]);
+      const due = mine
+        ? await this.sql.query<Row>('task-due-to-rise', DUE_TO_RISE, [this.config.ageStepMs, limit])
+        : [];
+      if (due.length === 0) return 0;
+      await move(toEntries(due));
+      await this.sql.query('task-rise', RISE, [due.map(({ id }) => id), due.map(({ aged }) => aged)]);
+      return due.length;
+    });
   }
 }
 
@@ -103,13 +122,21 @@ const ADMIT = `
    WHERE tasks.id = locked.id
   RETURNING tasks.id, priority, aged`;
 
-const AGE = `
-  WITH due AS MATERIALIZED (
-    SELECT id
-      FROM tasks
-     WHERE status = 'queued' AND NOT held AND ${IS_DUE} AND aged < ${levelsRisen('$1::float8')}
-     ORDER BY id
-     LIMIT $2
-       FOR UPDATE SKIP LOCKED
+const AGEING_LOCK = 7305449122;
+
+const DUE_TO_RISE = `
+  SELECT id, priority, ${levelsRisen('$1::float8')} AS aged
+    FROM tasks
+   WHERE status = 'queued' AND NOT held AND ${IS_DUE} AND aged < ${levelsRisen('$1::float8')}
+   ORDER BY id
+   LIMIT $2`;
+
+const RISE = `
+  WITH moved AS MATERIALIZED (
+    SELECT id, risen.aged
+      FROM unnest($1::uuid[], $2::int[]) AS risen(id, aged)
+      JOIN tasks USING (id)
+     WHERE status = 'queued' AND tasks.aged < risen.aged
+       FOR UPDATE OF tasks SKIP LOCKED
   )
-  UPDATE tasks SET aged = ${levelsRisen('$1::float8')} FROM due WHERE tasks.id = due.id RETURNING tasks.id, priority, aged`;
+  UPDATE tasks SET aged = moved.aged FROM moved WHERE tasks.id = moved.id`;

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { InjectQueue } from '@nestjs/bullmq';
 import { Injectable, Logger } from '@nestjs/common';
-import type { JobsOptions, Queue } from 'bullmq';
+import { Job, type JobsOptions, type Queue } from 'bullmq';
 import { AppError } from '../../common/app-error.js';
 import { outageLog } from '../../observability/index.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
@@ -50,8 +50,8 @@ export class BullmqTaskQueue implements TaskQueue {
   async reprioritise(entries: readonly QueueEntry[]): Promise<void> {
     // One by one, for they line up in this order.
     for (const { taskId, priority } of entries) {
-      const job = await answered(this.queue.getJob(taskId));
-      if (job) await answered(job.changePriority({ priority: PRIORITY[priority] }));
+      const job = new Job(this.queue, 'task', null, {}, taskId);
+      await answered(job.changePriority({ priority: PRIORITY[priority] })).catch(unlessMissing);
     }
   }
 
@@ -99,6 +99,10 @@ export class BullmqTaskQueue implements TaskQueue {
       delayed: counts.delayed,
     };
   }
+}
+
+function unlessMissing(error: Error): void {
+  if (!error.message.startsWith('Missing key for job')) throw error;
 }
 
 /** How long a command may wait for a backend that is away, ms. */
