@@ -7,7 +7,10 @@ import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
 import { DEADLINE_EXCEEDED, TaskEntries, TaskLookup, TaskStore, WaitingLine } from '../tasks/index.js';
 
-const MAX_PER_SWEEP = 1000;
+/** Tasks looked at, or moved, in one statement. */
+const BATCH = 1000;
+/** Tasks without an entry that one look gathers, about: as many as a full queue has by default. */
+const MAX_MISSED = 10_000;
 /** How soon entries that were missing are looked for again, at the latest, ms: some may only have been on their way. */
 const LOOK_AGAIN_MS = 2_000;
 /** Before every id. */
@@ -43,7 +46,7 @@ export class Sweeper {
     const { sweepIntervalMs } = config.get('queue', { infer: true });
     this.lookAgainMs = Math.min(LOOK_AGAIN_MS, sweepIntervalMs);
     this.recurring = new Recurring(
-      () => this.sweep(),
+      (signal) => this.sweep(signal),
       sweepIntervalMs,
       ({ message }) => this.logger.warn(`sweep put off: ${message}`),
     );
@@ -58,14 +61,14 @@ export class Sweeper {
   }
 
   /** @returns how long to wait for the next sweep, when that is not to be the usual pause */
-  private async sweep(): Promise<number | void> {
-    const expired = await this.lookup.expired(MAX_PER_SWEEP);
+  private async sweep(stopping: AbortSignal): Promise<number | void> {
+    const expired = await this.lookup.expired(BATCH);
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
-    const risen = await this.line.age(MAX_PER_SWEEP, (entries) => this.queue.reprioritise(entries));
+    const risen = await this.line.age(BATCH, (entries) => this.queue.reprioritise(entries));
     sweeperFinds.inc({ kind: 'risen' }, risen);
     if (this.missed.length > 0) await this.queueLost(this.missed);
-    this.missed = await this.lookForMissing();
+    this.missed = await this.lookForMissing(stopping);
     if (this.missed.length > 0) return this.lookAgainMs;
   }
 
@@ -79,13 +82,20 @@ export class Sweeper {
     sweeperFinds.inc({ kind: 'lost' }, lost.length);
   }
 
-  private async lookForMissing(): Promise<string[]> {
+  /** Looks on as long as it finds some: a queue that was lost has lost them all. */
+  private async lookForMissing(stopping: AbortSignal): Promise<string[]> {
     const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(), this.queue.counts()]);
     // As many entries as tasks: nothing is lost, and a long queue need not be read.
     if (unfinished <= counts.waiting + counts.active + counts.delayed) return [];
-    const idle = await this.lookup.idle(this.presence.trustsAbsence, this.lookedAt, MAX_PER_SWEEP);
-    this.lookedAt = idle.length === MAX_PER_SWEEP ? idle[MAX_PER_SWEEP - 1] : NIL;
-    return this.queue.missing(idle);
+    const missed: string[] = [];
+    do {
+      const idle = await this.lookup.idle(this.presence.trustsAbsence, this.lookedAt, BATCH);
+      this.lookedAt = idle.length === BATCH ? idle[BATCH - 1] : NIL;
+      const missing = await this.queue.missing(idle);
+      if (missing.length === 0) break;
+      missed.push(...missing);
+    } while (this.lookedAt !== NIL && missed.length < MAX_MISSED && !stopping.aborted);
+    return missed;
   }
 
   /** Fails a waiting task, unless a worker has begun it meanwhile. */
