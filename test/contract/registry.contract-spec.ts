@@ -5,6 +5,7 @@ import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
 import { AgentService } from '../../src/agents/agent.service.js';
 import type { OwnerQuota } from '../../src/agents/owner-quota.js';
 import { VersionScans } from '../../src/agents/version-scans.js';
+import type { AuditTrail } from '../../src/auth/index.js';
 import { newId } from '../../src/common/ids.js';
 import { type Environment, parseEnvironment } from '../../src/config/index.js';
 import { dataSourceOptions } from '../../src/data-source.js';
@@ -29,7 +30,7 @@ describe('the registry of agents', () => {
     sql = new Sql(test.url);
     const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
     const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
-    agents = new AgentService(database, events, {} as OwnerQuota, config);
+    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, config);
     scans = new VersionScans(database, agents, events);
     await database.query(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       ownerId,
