@@ -11,6 +11,7 @@ import { ApiKey } from './api-key.entity.js';
 import { AuditTrail } from './audit-trail.js';
 import { type ApiKeyDto, presentKey } from './auth.dto.js';
 import { type Caller, accountSuspended, keyRefused } from './caller.js';
+import { deleteEnded } from './ended-access.js';
 import { Revocations } from './revocations.js';
 import type { UserRole } from './user.entity.js';
 
@@ -115,13 +116,8 @@ export class ApiKeys {
   }
 
   /** Deletes keys that ended so long ago, at most so many. What was done with them is in the audit trail. @returns how many */
-  async deleteOld(ageMs: number, limit: number): Promise<number> {
-    const [, count] = await this.database.query<[unknown, number]>(
-      `DELETE FROM api_keys
-        WHERE id IN (SELECT id FROM api_keys WHERE least(expires_at, revoked_at) < now() - $1 * interval '1 millisecond' LIMIT $2)`,
-      [ageMs, limit],
-    );
-    return count;
+  deleteOld(ageMs: number, limit: number): Promise<number> {
+    return deleteEnded(this.database, 'api_keys', ageMs, limit);
   }
 
   /** @throws AppError `unauthorised` `API_KEY_INVALID`; `forbidden` `ACCOUNT_SUSPENDED` */

@@ -5,6 +5,7 @@ import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { Installation } from '../config/index.js';
 import { AuditTrail } from './audit-trail.js';
+import { deleteEnded } from './ended-access.js';
 import { RefreshTokens } from './refresh-tokens.js';
 import { Revocations } from './revocations.js';
 import { Session } from './session.entity.js';
@@ -101,13 +102,8 @@ export class Sessions {
   }
 
   /** Deletes logins that ended so long ago, at most so many. @returns how many */
-  async deleteOld(ageMs: number, limit: number): Promise<number> {
-    const [, count] = await this.database.query<[unknown, number]>(
-      `DELETE FROM sessions
-        WHERE id IN (SELECT id FROM sessions WHERE least(expires_at, revoked_at) < now() - $1 * interval '1 millisecond' LIMIT $2)`,
-      [ageMs, limit],
-    );
-    return count;
+  deleteOld(ageMs: number, limit: number): Promise<number> {
+    return deleteEnded(this.database, 'sessions', ageMs, limit);
   }
 }
 

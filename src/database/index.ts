@@ -4,6 +4,7 @@ export { openDatabase } from './installed-database.js';
 export { DatabaseModule } from './database.module.js';
 export { LastingSession } from './lasting-session.js';
 export { MicroBatcher } from './micro-batcher.js';
+export { inOneProcess } from './one-process.js';
 export { isPresent, Presence } from './presence.js';
 export { isReadOnly } from './read-only.js';
 export { SnakeNaming } from './snake-naming.js';

@@ -4,6 +4,7 @@ import type { Environment, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
 import { ApiKeys, Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
+import { inOneProcess } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
 import { Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
 
@@ -36,7 +37,7 @@ export class Retention {
     this.config = config.get('tasks', { infer: true });
     this.accessMs = config.get('auth', { infer: true }).retentionMs;
     this.recurring = new Recurring(
-      (signal) => this.deleteOld(signal),
+      (signal) => inOneProcess(this.database, RETENTION_LOCK, () => this.deleteOld(signal)),
       this.config.retentionIntervalMs,
       ({ message }) => this.logger.warn(`what is old stays for now: ${message}`),
     );
@@ -50,27 +51,20 @@ export class Retention {
     return this.recurring.stop();
   }
 
-  private deleteOld(signal: AbortSignal): Promise<void> {
-    // The transaction only holds the lock; the statements commit by themselves.
-    return this.database.transaction(async (transaction) => {
-      const [{ mine }]: { mine: boolean }[] = await transaction.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [
-        RETENTION_LOCK,
-      ]);
-      if (!mine) return;
-      const all = (deleteBatch: () => Promise<number>): Promise<number> => inBatches(deleteBatch, signal);
-      const { taskRetentionMs, eventRetentionMs, idempotencyTtlMs } = this.config;
-      const tasks = taskRetentionMs > 0 ? await all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
-      // After the tasks that referred to them.
-      const documents = await all(() => this.documents.deleteUnused(BATCH));
-      const events = eventRetentionMs > 0 ? await all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
-      const keys = await all(() => this.submissions.forgetKeys(idempotencyTtlMs, BATCH));
-      const logins = await all(() => this.sessions.deleteOld(this.accessMs, BATCH));
-      const apiKeys = await all(() => this.apiKeys.deleteOld(this.accessMs, BATCH));
-      if (tasks + documents + events + keys + logins + apiKeys === 0) return;
-      this.logger.log(
-        `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys, ${logins} logins and ${apiKeys} API keys whose time was over`,
-      );
-    });
+  private async deleteOld(signal: AbortSignal): Promise<void> {
+    const all = (deleteBatch: () => Promise<number>): Promise<number> => inBatches(deleteBatch, signal);
+    const { taskRetentionMs, eventRetentionMs, idempotencyTtlMs } = this.config;
+    const tasks = taskRetentionMs > 0 ? await all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
+    // After the tasks that referred to them.
+    const documents = await all(() => this.documents.deleteUnused(BATCH));
+    const events = eventRetentionMs > 0 ? await all(() => this.events.deleteOld(eventRetentionMs, BATCH)) : 0;
+    const keys = await all(() => this.submissions.forgetKeys(idempotencyTtlMs, BATCH));
+    const logins = await all(() => this.sessions.deleteOld(this.accessMs, BATCH));
+    const apiKeys = await all(() => this.apiKeys.deleteOld(this.accessMs, BATCH));
+    if (tasks + documents + events + keys + logins + apiKeys === 0) return;
+    this.logger.log(
+      `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys, ${logins} logins and ${apiKeys} API keys whose time was over`,
+    );
   }
 }
 

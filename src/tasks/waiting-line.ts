@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import type { Environment, QueueConfig } from '../config/index.js';
-import { Sql } from '../database/index.js';
+import { inOneProcess, Sql } from '../database/index.js';
 import { type QueueEntry, TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 
 /**
@@ -42,20 +42,15 @@ export class WaitingLine {
    * @param move moves entries in the queue, in this order; once more does no harm
    * @returns how many
    */
-  age(limit: number, move: (entries: QueueEntry[]) => Promise<void>): Promise<number> {
-    // The transaction only holds the lock; the statements commit by themselves.
-    return this.database.transaction(async (transaction) => {
-      const [{ mine }]: { mine: boolean }[] = await transaction.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [
-        AGEING_LOCK,
-      ]);
-      const due = mine
-        ? await this.sql.query<Row>('task-due-to-rise', DUE_TO_RISE, [this.config.ageStepMs, limit])
-        : [];
+  async age(limit: number, move: (entries: QueueEntry[]) => Promise<void>): Promise<number> {
+    const risen = await inOneProcess(this.database, AGEING_LOCK, async () => {
+      const due = await this.sql.query<Row>('task-due-to-rise', DUE_TO_RISE, [this.config.ageStepMs, limit]);
       if (due.length === 0) return 0;
       await move(toEntries(due));
       await this.sql.query('task-rise', RISE, [due.map(({ id }) => id), due.map(({ aged }) => aged)]);
       return due.length;
     });
+    return risen ?? 0;
   }
 }
 
