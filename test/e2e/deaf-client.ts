@@ -7,6 +7,7 @@ export const CLOSE_FRAME = '\x88';
 /** The first byte of other frames: each is the last of its message. */
 const TEXT = 0x81;
 const PING = 0x89;
+const PONG = '\x8a';
 
 /** A Socket.IO client by hand, which can stop reading from its TCP socket; the library always reads. */
 export class DeafClient {
@@ -45,9 +46,14 @@ export class DeafClient {
     this.send(...Array.from({ length: times }, (_, id) => `43${id}[]`));
   }
 
-  /** Of WebSocket itself, which the other side answers. */
-  ping(times: number): void {
-    this.sendFrames(PING, Array<string>(times).fill('x'.repeat(100)));
+  /** Of WebSocket itself, a few at a time: the other side answers them, and gives up when many answers are under way. */
+  async ping(times: number): Promise<void> {
+    const atOnce = 30;
+    for (let sent = 0; sent < times && !this.heard(CLOSE_FRAME); sent += atOnce) {
+      const answers = this.text.split(PONG).length + atOnce;
+      this.sendFrames(PING, Array<string>(atOnce).fill('x'.repeat(100)));
+      await until('they are answered', () => this.text.split(PONG).length >= answers || this.heard(CLOSE_FRAME));
+    }
   }
 
   heard(text: string): boolean {

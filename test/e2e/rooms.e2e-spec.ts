@@ -185,14 +185,14 @@ describe('the rooms of the feed', () => {
     expect(answers[0]).toEqual({ ok: true });
   });
 
-  it.each<[string, (client: DeafClient) => void]>([
+  it.each<[string, (client: DeafClient) => unknown]>([
     ['messages', (client) => Array.from({ length: 600 }, () => client.ask('unsubscribe', {}))],
     ['acknowledgements nobody asked for', (client) => client.acknowledge(600)],
     ['pings', (client) => client.ping(600)],
   ])('disconnect a client that goes on flooding them with %s, and say why', async (_, flood) => {
     const client = await DeafClient.connect(url, { token: owner.token });
     client.listen();
-    flood(client);
+    await flood(client);
     await until('it is told and let go', () => client.heard('"TOO_MANY_MESSAGES"') && client.heard(CLOSE_FRAME));
     client.close();
   });
