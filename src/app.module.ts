@@ -33,8 +33,9 @@ export class AppModule {
         configModule(installation),
         TypeOrmModule.forRoot(dataSourceOptions(url, poolSize)),
         ObservabilityModule,
+        // Express asks one route after the other: those that are called most come first.
         ...(roles.includes('api')
-          ? [AuthModule, AgentsModule, UploadModule, TasksModule, AuctionModule, GatewayModule]
+          ? [TasksModule, AuctionModule, AuthModule, AgentsModule, UploadModule, GatewayModule]
           : []),
         ...(roles.includes('worker') ? [OrchestrationModule] : []),
       ],
