@@ -16,56 +16,44 @@ export class VersionScans {
     private readonly events: EventLog,
   ) {}
 
-  /**
-   * Lets `scan` look at the oldest unscanned version behind `after` and records its verdict. The version's row is held
-   * meanwhile, and other processes skip it: each version is scanned once, however many look for it.
-   * @param after id of a version; '' for the first
-   * @param scan answers null when it cannot tell now
-   * @returns id of the version it looked at; null when there is none left
-   */
-  async scanNext(
-    after: string,
-    scan: (binary: AgentBinary) => Promise<ScanVerdict | null>,
-  ): Promise<{ id: string; verdict: ScanVerdict | null } | null> {
-    const outcome = await this.database.transaction(async (transaction) => {
-      const binary = await transaction
-        .createQueryBuilder(AgentBinary, 'binary')
-        .where(`binary.scan ->> 'status' IN ('unscanned', 'not_configured')`)
-        .andWhere('binary.storageRef IS NOT NULL')
-        .andWhere(after ? 'binary.id > :after' : 'TRUE', { after })
-        .orderBy('binary.id')
-        .limit(1)
-        .setLock('for_no_key_update')
-        .setOnLocked('skip_locked')
-        .getOne();
-      if (!binary) return null;
-      const verdict = await scan(binary);
-      const notices = verdict ? await this.record(transaction, binary.sha256, verdict) : [];
-      return { id: binary.id, verdict, notices };
-    });
-    for (const notice of outcome?.notices ?? []) this.events.announce(notice);
-    return outcome && { id: outcome.id, verdict: outcome.verdict };
+  /** The oldest unscanned version behind `after`, the id of another; '' for the first. @returns null when there is none left */
+  next(after: string): Promise<AgentBinary | null> {
+    return this.database
+      .getRepository(AgentBinary)
+      .createQueryBuilder('binary')
+      .where(`binary.scan ->> 'status' IN ('unscanned', 'not_configured')`)
+      .andWhere('binary.storageRef IS NOT NULL')
+      .andWhere(after ? 'binary.id > :after' : 'TRUE', { after })
+      .orderBy('binary.id')
+      .limit(1)
+      .getOne();
   }
 
-  /** The verdict is one on bytes: it holds for every version that consists of them. */
-  private async record(transaction: EntityManager, sha256: string, verdict: ScanVerdict): Promise<FeedNotice[]> {
-    await transaction.update(AgentBinary, { sha256 }, { scan: verdict });
-    return verdict.status === 'infected' ? this.quarantine(transaction, sha256, verdict) : [];
+  /** Records a verdict on bytes for every version that consists of them; one that comes in meanwhile is found by `next`. */
+  async record(sha256: string, verdict: ScanVerdict): Promise<void> {
+    const notices = await this.database.transaction(async (transaction) => {
+      // Agents are held before versions, as whoever changes one does: the owner may be activating it, having read no verdict.
+      const holders = await transaction
+        .createQueryBuilder(Agent, 'agent')
+        .where('agent.id IN (SELECT agent_id FROM agent_binaries WHERE sha256 = :sha256)', { sha256 })
+        .orderBy('agent.id')
+        .setLock('pessimistic_write')
+        .getMany();
+      const theirs = { sha256, agentId: In(holders.map(({ id }) => id)) };
+      await transaction.update(AgentBinary, theirs, { scan: verdict });
+      if (verdict.status !== 'infected') return [];
+      return this.quarantine(transaction, holders, await transaction.findBy(AgentBinary, theirs), verdict);
+    });
+    for (const notice of notices) this.events.announce(notice);
   }
 
   /** An agent whose active version it was bids no more, until its owner uploads or activates another one. */
   private async quarantine(
     transaction: EntityManager,
-    sha256: string,
+    holders: readonly Agent[],
+    binaries: readonly AgentBinary[],
     { signature }: ScanVerdict,
   ): Promise<FeedNotice[]> {
-    const binaries = await transaction.findBy(AgentBinary, { sha256 });
-    // Held first: the owner may be activating it, having read no verdict, and the update alone would not see that it is active.
-    const holders = await transaction.find(Agent, {
-      where: { id: In(binaries.map(({ agentId }) => agentId)) },
-      order: { id: 'ASC' },
-      lock: { mode: 'pessimistic_write' },
-    });
     const agentOf = new Map(holders.map((agent) => [agent.id, agent]));
     await transaction.update(
       Agent,
@@ -73,7 +61,7 @@ export class VersionScans {
       { activeBinaryId: null },
     );
     const notices: FeedNotice[] = [];
-    for (const { agentId, version } of binaries) {
+    for (const { agentId, version, sha256 } of binaries) {
       this.logger.warn(`Version ${version} of agent ${agentId} is quarantined: the virus scanner found ${signature}`);
       const data = { version, sha256, signature };
       notices.push(

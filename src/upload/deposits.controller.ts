@@ -30,8 +30,8 @@ export class DepositsController {
   /**
    * Announces a binary that you will bring by yourself, and answers where to.
    * @remarks Send the answer's `upload` request with the bytes as body. Then upload as ever, with the answer's `deposit` in the
-   * field `deposit` instead of the file. Where binaries are stored in S3, the bytes go straight there. What is not used
-   * within 15 minutes is removed.
+   * field `deposit` instead of the file. Where binaries are stored in S3, the bytes go straight there. There are 15
+   * minutes for both; what is not used is removed later.
    */
   @Post()
   @Access('agents:write')

@@ -6,15 +6,20 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { DataSource } from 'typeorm';
 import { type AgentBinary, VersionScans } from '../agents/index.js';
 import { Recurring } from '../common/recurring.js';
 import type { Environment } from '../config/index.js';
+import { inOneProcess } from '../database/index.js';
 import { BLOB_STORE, type BlobRef, type BlobStore } from '../storage/index.js';
 import { MalwareScan, type ScanReport } from '../validation/index.js';
 
+/** Of the database, held by the process that scans. */
+const LATE_SCAN_LOCK = 7305449123;
+
 /**
  * Scans the versions that came in unscanned: while the scanner was away, or before there was one. Every process that
- * has a scanner looks for them now and then; each version is scanned by one of them.
+ * has a scanner looks for them now and then, one at a time.
  */
 @Injectable()
 export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -22,13 +27,14 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly recurring: Recurring;
 
   constructor(
+    private readonly database: DataSource,
     private readonly versions: VersionScans,
     private readonly malware: MalwareScan,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
     config: ConfigService<Environment, true>,
   ) {
     this.recurring = new Recurring(
-      (signal) => this.scanAll(signal),
+      (signal) => inOneProcess(this.database, LATE_SCAN_LOCK, () => this.scanAll(signal)),
       config.get('scanner', { infer: true }).rescanIntervalMs,
       ({ message }) => this.logger.warn(`Scanning versions put off: ${message}`),
     );
@@ -47,11 +53,16 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     let after = '';
     let scanned = 0;
     while (!signal.aborted) {
-      const next = await this.versions.scanNext(after, (binary) => this.scan(binary));
-      if (!next) break;
-      if (next.verdict) scanned++;
-      else if (!(await this.malware.available())) break;
-      after = next.id;
+      const binary = await this.versions.next(after);
+      if (!binary) break;
+      const verdict = await this.scan(binary);
+      if (verdict) {
+        await this.versions.record(binary.sha256, verdict);
+        scanned++;
+      } else if (!(await this.malware.available())) {
+        break;
+      }
+      after = binary.id;
     }
     if (scanned > 0) this.logger.log(`Scanned ${scanned} versions that had come in unscanned`);
   }

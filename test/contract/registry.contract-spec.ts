@@ -54,37 +54,49 @@ describe('the registry of agents', () => {
   };
   const activeOf = async (id: string) => (await database.getRepository(Agent).findOneByOrFail({ id })).activeBinaryId;
 
-  it('takes an infected version off the market that its owner activates in the moment the scanner finds out', async () => {
-    const agentId = await newAgent('suspect');
-    const suspect = newId();
-    await database.getRepository(AgentBinary).insert({
-      id: suspect,
-      agentId,
-      version: '1.0.0',
-      sha256: '0'.repeat(64),
-      size: 1,
-      storageRef: 'test:blob',
-      validation: {},
-      scan: { status: 'unscanned', signature: null, scanned_at: null },
-      uploadedBy: ownerId,
-    });
-    const owner = database.createQueryRunner();
-    await owner.startTransaction();
-    await owner.query('SELECT FROM agents WHERE id = $1 FOR UPDATE', [agentId]);
-    await owner.query('UPDATE agents SET active_binary_id = $1 WHERE id = $2', [suspect, agentId]);
+  describe('when the scanner finds something in a version that its owner', () => {
     const verdict = { status: 'infected', signature: 'Eicar', scanned_at: null } as const;
-    const scanned = scans.scanNext('', async () => verdict);
-    const waits = async () =>
-      (
-        await database.query(
-          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        )
-      ).length > 0;
-    await Promise.race([scanned, until('it waits for the owner', waits)]);
-    await owner.commitTransaction();
-    await owner.release();
-    expect(await scanned).toEqual({ id: suspect, verdict });
-    expect(await activeOf(agentId)).toBeNull();
+
+    it.each([
+      ['activates in that moment', 'suspect', 'UPDATE agents SET active_binary_id = $1 WHERE id = $2'],
+      [
+        'retires in that moment',
+        'retiring',
+        'UPDATE agent_binaries SET retired_at = now() WHERE id = $1 AND agent_id = $2',
+      ],
+    ])('%s, both are done, and the version is off the market', async (_, slug, act) => {
+      const agentId = await newAgent(slug);
+      const suspect = newId();
+      const sha256 = suspect.replaceAll('-', '').padEnd(64, '0');
+      await database.getRepository(AgentBinary).insert({
+        id: suspect,
+        agentId,
+        version: '1.0.0',
+        sha256,
+        size: 1,
+        storageRef: 'test:blob',
+        validation: {},
+        scan: { status: 'unscanned', signature: null, scanned_at: null },
+        uploadedBy: ownerId,
+      });
+      expect(await scans.next('')).toMatchObject({ id: suspect, sha256 });
+      const owner = database.createQueryRunner();
+      await owner.startTransaction();
+      await owner.query('SELECT FROM agents WHERE id = $1 FOR UPDATE', [agentId]);
+      const recorded = scans.record(sha256, verdict);
+      await Promise.race([recorded, until('it waits for the owner', isSomebodyWaiting)]);
+      await owner.query(act, [suspect, agentId]);
+      await owner.commitTransaction();
+      await owner.release();
+      await recorded;
+      expect(await activeOf(agentId)).toBeNull();
+      expect(await scans.next('')).toBeNull();
+    });
+
+    const isSomebodyWaiting = async (): Promise<boolean> => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      return (await database.query(waiting)).length > 0;
+    };
   });
 
   it('reads no version of anybody’s to show an agent that has none', async () => {

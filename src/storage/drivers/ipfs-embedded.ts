@@ -1,5 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
@@ -26,8 +26,10 @@ export class EmbeddedIpfs implements IpfsNode {
     const root = await cidOfFile(path);
     const draft = join(this.dir, `${newId()}${DRAFT}`);
     await mkdir(this.dir, { recursive: true });
+    // There before anything can fail, or a pipeline that gives up would have it made after it was removed.
+    const file = await open(draft, 'wx');
     try {
-      await pipeline(carOfFile(path, root), createWriteStream(draft, { flags: 'wx', flush: true }));
+      await pipeline(carOfFile(path, root), file.createWriteStream({ flush: true }));
       await rename(draft, this.pathOf(root.toString()));
       await syncFolder(this.dir);
     } finally {
