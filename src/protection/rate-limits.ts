@@ -14,7 +14,7 @@ export type ExactLimit = Limit & { exact: true };
 export interface Verdict {
   allowed: boolean;
   limit: Limit;
-  /** How many this one was of its window. */
+  /** How many points its window has had, this one's included. */
   count: number;
   remaining: number;
   /** Until the window ends, ms. */
@@ -41,13 +41,14 @@ export class RateLimits {
     private readonly redis?: object,
   ) {}
 
-  async take(limit: Limit, key: string): Promise<Verdict> {
+  async take(limit: Limit, key: string, points = 1): Promise<Verdict> {
     const { own, shared } = this.pair(limit);
-    if (shared && limit.exact) return verdict(limit, await consumed(shared, key, 1));
-    const counted = await consumed(own, key, 1);
+    if (shared && limit.exact) return verdict(limit, await consumed(shared, key, points));
+    const counted = await consumed(own, key, points);
     const share = Math.floor(limit.points * OWN_SHARE);
     if (!shared || counted.consumedPoints <= share) return verdict(limit, counted);
-    return verdict(limit, await consumed(shared, key, counted.consumedPoints === share + 1 ? share + 1 : 1));
+    const isFirstPast = counted.consumedPoints - points <= share;
+    return verdict(limit, await consumed(shared, key, isFirstPast ? counted.consumedPoints : points));
   }
 
   /** Takes one point back: what it was taken for did not count. */

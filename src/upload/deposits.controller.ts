@@ -10,6 +10,7 @@ import { malformed } from '../common/dto.pipe.js';
 import { bodyOf, discardBody } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
+import { type Limit, RateLimits } from '../protection/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
 
 /** Uploads in two steps: the bytes to where they are stored, then the form that says what they are for. */
@@ -17,14 +18,21 @@ import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.
 @Controller('deposits')
 export class DepositsController {
   private readonly maxBinaryBytes: number;
+  /** Bytes that one user announces. No row counts what lies there: it does so for as long as the window at the most. */
+  private readonly announcing: Limit;
 
   constructor(
     private readonly deposits: Deposits,
     private readonly box: LocalDepositBox,
     private readonly ledger: BlobLedger,
+    private readonly limits: RateLimits,
     config: ConfigService<Environment, true>,
   ) {
-    this.maxBinaryBytes = config.get('storage', { infer: true }).maxBinaryBytes;
+    const { maxBinaryBytes, cleanupGraceMs, cleanupIntervalMs } = config.get('storage', { infer: true });
+    const { storedBytes } = config.get('quotas', { infer: true });
+    this.maxBinaryBytes = maxBinaryBytes;
+    const seconds = Math.ceil((cleanupGraceMs + cleanupIntervalMs) / 1000);
+    this.announcing = { name: 'deposits', points: storedBytes, seconds };
   }
 
   /**
@@ -43,6 +51,8 @@ export class DepositsController {
       throw malformed([{ field: 'size', message: `must be at most ${this.maxBinaryBytes}` }]);
     }
     await this.ledger.expectRoom(caller.id, announced.size);
+    const { allowed, limit, resetMs } = await this.limits.take(this.announcing, caller.id, announced.size);
+    if (!allowed) throw tooMuch(limit, resetMs);
     const { token, upload, expiresAt } = await this.deposits.announce(caller.id, announced);
     return { deposit: token, upload, expires_at: expiresAt.toISOString() };
   }
@@ -76,4 +86,10 @@ export class DepositsController {
       throw error;
     }
   }
+}
+
+function tooMuch({ points, seconds }: Limit, resetMs: number): AppError {
+  const retryAfter = Math.max(1, Math.ceil(resetMs / 1000));
+  const message = `An account announces at most ${points} bytes in ${seconds} s: upload the file itself, or try again in ${retryAfter} s.`;
+  return new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter });
 }

@@ -54,6 +54,14 @@ describe('rate limits over two processes', () => {
     expect(allowed).toBeLessThanOrEqual(120);
   });
 
+  it('count what takes more than one point, as much in a few steps as in many', async () => {
+    const key = randomUUID();
+    const counts = [];
+    for (const points of [4, 5, 30, 40]) counts.push((await processes[0].take(USUAL, key, points)).count);
+    expect(counts).toEqual([4, 9, 39, 79]);
+    expect(await processes[1].take(USUAL, key, 22)).toMatchObject({ allowed: false, count: 101 });
+  });
+
   /** From both in turns. */
   async function take(limit: Limit, key: string, count: number) {
     const verdicts = [];

@@ -71,6 +71,15 @@ describe('the quota of a user', () => {
     expect(versions.flatMap((page) => page.items).length).toBe(2);
   });
 
+  it('lets announce no more bytes of deposits than it has room for', async () => {
+    const announce = () => api(server.url).post('/deposits', { size: wasm.length, sha256: '0'.repeat(64) }, { token });
+    expectStatus(await announce(), 201);
+    expectStatus(await announce(), 201);
+    const { body, headers } = expectStatus(await announce(), 429);
+    expect(body.code).toBe('RATE_LIMITED');
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
   it('puts nothing into the store that is refused for want of room, or for its terms', async () => {
     const stored = async () => ask(database.url, 'SELECT ref FROM blobs ORDER BY ref');
     const codeOf = async (answer: Promise<{ body: { code?: string } }>) => (await answer).body.code;
