@@ -62,6 +62,8 @@ export class EventStreamResponse implements Subscriber {
     this.open();
     this.response.write(`event: closing\ndata: ${JSON.stringify({ code, message })}\n\n`);
     this.end();
+    // Who does not read would keep the connection until it does.
+    setTimeout(() => this.response.destroy(), GRACE_MS).unref();
   }
 
   /** Resolves when the reader has taken what was sent so far, or has left. */
@@ -75,6 +77,8 @@ export class EventStreamResponse implements Subscriber {
   }
 
   end(): void {
+    // A slow reader may take the rest for long, and a comment after the end would be an error that ends the process.
+    clearInterval(this.keepAlive);
     this.response.end();
   }
 
