@@ -80,8 +80,10 @@ export class EventsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const { status } = await this.tasks.owned(caller, id);
-    const feed = { topic: { kind: 'task', id } as const, isLast: endsTask, ended: isTerminal(status) };
+    const task = await this.tasks.owned(caller, id);
+    // Its id as events carry it: it may have been asked for in capitals.
+    const topic = { kind: 'task', id: task.id } as const;
+    const feed = { topic, isLast: endsTask, ended: isTerminal(task.status) };
     await this.feed.answer(caller, feed, query, request, response);
   }
 }

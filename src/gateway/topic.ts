@@ -13,11 +13,15 @@ import { agentOf, type FeedEvent } from '../feed/index.js';
 export type Topic =
   { kind: 'user'; id: string } | { kind: 'task'; id: string } | { kind: 'agent'; id: string } | { kind: 'admin' };
 
-/** @throws AppError `invalid` `BAD_TOPIC` */
+/**
+ * Ids are told apart by their text, so one in capitals, which PostgreSQL takes for the same, becomes what events carry.
+ * @throws AppError `invalid` `BAD_TOPIC`
+ */
 export function parseTopic(text: unknown): Topic {
   if (text === 'admin') return { kind: 'admin' };
   const [kind, id, ...rest] = typeof text === 'string' ? text.split(':') : [];
-  if ((kind === 'user' || kind === 'task' || kind === 'agent') && isId(id) && rest.length === 0) return { kind, id };
+  if ((kind === 'user' || kind === 'task' || kind === 'agent') && isId(id) && rest.length === 0)
+    return { kind, id: id.toLowerCase() };
   throw new AppError('invalid', 'BAD_TOPIC', 'topic must be "task:<id>", "agent:<id>", "user:<id>" or "admin".');
 }
 

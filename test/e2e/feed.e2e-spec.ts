@@ -170,6 +170,19 @@ describe('the feed', () => {
     });
   });
 
+  it('brings what happens to a task that is asked for in capitals, over WebSocket and as server-sent events', async () => {
+    const taskId = await submit(url, user.token, 'good', { delay_ms: 3_600_000 });
+    const asked = taskId.toUpperCase();
+    const admin = await connect(await loginAdmin(url));
+    expect(await admin.ask('subscribe', { topic: `task:${asked}` })).toMatchObject({ ok: true });
+    const stream = await openEventStream(url, user.token, asked);
+    expectStatus(await api(url).post(`/tasks/${taskId}/cancel`, undefined, { token: user.token }), 200);
+    await until('it comes by the socket', () => typesOf(admin.received).includes('task.cancelled'));
+    const streamed: FeedEvent[] = [];
+    for await (const event of serverSentEvents(stream)) streamed.push(event);
+    expect(typesOf(streamed)).toEqual(['task.queued', 'task.cancelled']);
+  });
+
   it('is read page by page as JSON', async () => {
     const taskId = await submit(url, user.token, 'good');
     await waitForTask(url, user.token, taskId, 'completed');
