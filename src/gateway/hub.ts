@@ -68,7 +68,7 @@ export class Hub implements OnApplicationBootstrap {
       }
       if (!past.complete) {
         replay(past);
-        this.end(topic, subscriber, last);
+        this.end(topic, subscriber);
         return;
       }
       const meanwhile = (subscription.gathered ?? []).filter((event) => event.seq > last);
@@ -124,23 +124,14 @@ export class Hub implements OnApplicationBootstrap {
     return counts;
   }
 
-  /**
-   * What was gathered for a replay that does not come is still owed to the subscriber's other topics.
-   * @param toldTo the subscriber has been told of everything up to here
-   * @returns what was ended
-   */
-  private end(topic: Topic, subscriber: Subscriber, toldTo = 0): Subscription | undefined {
+  /** @returns what was ended */
+  private end(topic: Topic, subscriber: Subscriber): Subscription | undefined {
     const key = topicName(topic);
     const subscriptions = this.topics.get(key);
     const subscription = subscriptions?.get(subscriber);
     if (!subscriptions || !subscription) return undefined;
     subscriptions.delete(subscriber);
     if (subscriptions.size === 0) this.topics.delete(key);
-    for (const event of subscription.gathered ?? []) {
-      if (event.seq <= toldTo) continue;
-      const others = this.topicsOf(event).flatMap((name) => this.topics.get(name)?.get(subscriber) ?? []);
-      if (others.length > 0) hand(event, subscriber, others);
-    }
     return subscription;
   }
 
@@ -208,15 +199,21 @@ interface Subscription {
   replayedTo: number;
 }
 
-/** A subscriber gets an event once, whatever number of its topics it belongs to: in a replay, or else live. */
+/**
+ * A subscriber gets an event live once, whatever number of its topics it belongs to, and not after a replay has carried it. A
+ * replay that is still being read holds nothing up: its other topics would get the event late, after younger ones, or never.
+ */
 function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscription[]): void {
-  let due = true;
+  let due = false;
+  let carried = false;
   for (const { gathered, replayedTo } of subscriptions) {
-    gathered?.push(event);
-    if (gathered || event.seq <= replayedTo) due = false;
+    if (gathered) gathered.push(event);
+    else if (event.seq > replayedTo) due = true;
+    else carried = true;
   }
-  if (due) subscriber.deliver(event);
+  if (due && !carried) subscriber.deliver(event);
 }
+
 const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({
   kind: SpanKind.PRODUCER,
   attributes: { 'zerostate.event.type': type, 'zerostate.event.seq': seq, 'zerostate.task.id': task_id ?? undefined },
