@@ -5,37 +5,53 @@ import { isFull, queue } from './fan-out.js';
 import type { Listener } from './listener.js';
 import { toRefusal } from './refusal.js';
 
+/** How long a client that is disconnected for its flood has to read why, ms. */
+const TOLD_WITHIN_MS = 1000;
 /** What an acknowledgement without events takes at the most, bytes. */
 const ACKNOWLEDGEMENT = 256;
 
 /**
- * A client that sends more messages than it needs to has them refused; one that goes on, with messages or packets of any other
- * kind, is disconnected, and so is one that has much answered and reads nothing.
+ * A client that goes on sending, messages or packets of any other kind, is disconnected: from its first packet on, which comes
+ * before it has said who it is.
+ * @param listenerOf of a connection that has been let in
  */
-export function limitMessages(client: Socket, listener: Listener): void {
-  const messages = new Budget(100, 20);
+export function limitPackets(connection: Socket['conn'], listenerOf: () => Listener | undefined): void {
   const packets = new Budget(500, 100);
+  const { socket } = connection.transport as unknown as { socket: WebSocket };
+  let flooded = false;
   const countPacket = (): void => {
-    if (!packets.spend()) listener.close(FLOODED);
+    if (flooded || packets.spend()) return;
+    flooded = true;
+    const listener = listenerOf();
+    if (!listener) return socket.terminate();
+    listener.close(FLOODED);
+    // Closing would go on reading until the client agrees.
+    socket.pause();
+    setTimeout(() => socket.terminate(), TOLD_WITHIN_MS);
   };
-  /** @returns false when too much waits for the client already; there is no way to tell it */
-  const mayAnswer = (bytes: number): boolean => {
-    queue(listener, bytes);
-    if (!isFull(listener)) return true;
-    client.conn.close(true);
-    return false;
-  };
-  client.conn.on('packet', countPacket);
+  connection.on('packet', countPacket);
   // Frames of WebSocket itself, which `ws` answers below Socket.IO. It ends a connection with 60 answers under way, so
   // they cannot pile up; here counts how often they come.
-  const { socket } = client.conn.transport as unknown as { socket: EventEmitter };
   socket.on('ping', countPacket);
+}
+
+/** A client that sends more messages than it needs to has them refused; one that has much answered and reads nothing is disconnected. */
+export function limitMessages(client: Socket, listener: Listener): void {
+  const messages = new Budget(100, 20);
   client.use((packet, next) => {
-    if (!mayAnswer(ACKNOWLEDGEMENT)) return;
+    if (!mayAnswer(listener, ACKNOWLEDGEMENT)) return;
     if (messages.spend()) return next();
     const acknowledge: unknown = packet.at(-1);
     if (typeof acknowledge === 'function') acknowledge(toRefusal(TOO_MANY));
   });
+}
+
+/** @returns false when too much waits for the client already; there is no way to tell it */
+function mayAnswer(listener: Listener, bytes: number): boolean {
+  queue(listener, bytes);
+  if (!isFull(listener)) return true;
+  listener.socket.conn.close(true);
+  return false;
 }
 
 const TOO_MANY = new AppError(
@@ -48,6 +64,12 @@ const FLOODED = new AppError(
   'TOO_MANY_MESSAGES',
   'This connection goes on sending too many messages: connect anew, and wait for acknowledgements.',
 );
+
+/** What is used of the connection below Socket.IO, of npm's `ws`. */
+interface WebSocket extends EventEmitter {
+  pause(): void;
+  terminate(): void;
+}
 
 /** A token bucket. */
 class Budget {

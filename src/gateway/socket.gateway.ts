@@ -16,7 +16,7 @@ import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, queue } from './fan-out.js';
 import { Hub, PAGE, type Replay } from './hub.js';
 import { Listener } from './listener.js';
-import { limitMessages } from './message-limits.js';
+import { limitMessages, limitPackets } from './message-limits.js';
 import { SocketCredentials } from './socket-credentials.js';
 import { type Refusal, toRefusal } from './refusal.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
@@ -72,6 +72,9 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
             setImmediate(() => socket.conn.close());
           },
         ),
+    );
+    server.engine.on('connection', (connection: Client['conn']) =>
+      limitPackets(connection, () => this.listeners.get(connection)),
     );
     // Once a connection takes what waits for it, nothing does.
     server.engine.on('flush', (connection: Client['conn']) => {

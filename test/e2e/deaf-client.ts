@@ -11,15 +11,17 @@ const PONG = '\x8a';
 
 /** A Socket.IO client by hand, which can stop reading from its TCP socket; the library always reads. */
 export class DeafClient {
+  closed = false;
   private text = '';
   private asked = 0;
 
   private constructor(private readonly socket: ReturnType<typeof connectTcp>) {
     socket.on('error', () => undefined);
+    socket.on('close', () => (this.closed = true));
   }
 
-  /** @param times that it asks to be let in */
-  static async connect(url: string, auth: object, times = 1): Promise<DeafClient> {
+  /** Says nothing of who it is. */
+  static async open(url: string): Promise<DeafClient> {
     const { hostname, port } = new URL(url);
     const socket = connectTcp(Number(port), hostname);
     socket.setNoDelay();
@@ -30,11 +32,22 @@ export class DeafClient {
     );
     client.listen();
     await until('the engine has opened', () => client.text.includes('"sid"'));
+    return client;
+  }
+
+  /** @param times that it asks to be let in */
+  static async connect(url: string, auth: object, times = 1): Promise<DeafClient> {
+    const client = await DeafClient.open(url);
     client.send(...Array.from({ length: times }, () => `40${JSON.stringify(auth)}`));
     await until('the handshake is answered', () => /4[04]\{"/.test(client.text));
-    socket.removeAllListeners('data');
-    socket.pause();
+    client.socket.removeAllListeners('data');
+    client.socket.pause();
     return client;
+  }
+
+  /** Asks to be let in where there is nothing. */
+  knock(times: number): void {
+    this.send(...Array<string>(times).fill('40/elsewhere,'));
   }
 
   ask(message: string, body: object): void {
@@ -58,6 +71,10 @@ export class DeafClient {
 
   heard(text: string): boolean {
     return this.text.includes(text);
+  }
+
+  count(text: string): number {
+    return this.text.split(text).length - 1;
   }
 
   listen(): void {

@@ -197,6 +197,13 @@ describe('the rooms of the feed', () => {
     client.close();
   });
 
+  it('cut off a client that floods them before it has said who it is, having answered a part of it', async () => {
+    const client = await DeafClient.open(url);
+    client.knock(5000);
+    await until('it is cut off', () => client.closed);
+    expect(client.count('Invalid namespace')).toBeLessThanOrEqual(500);
+  });
+
   it('let go of a client that sends a message larger than any may be, and of no other', async () => {
     const [sender, other] = [await connect(owner.token), await connect(owner.token)];
     expect(await sender.ask('subscribe', { topic: 'x'.repeat(60 * 1024) })).toMatchObject({ code: 'BAD_TOPIC' });
