@@ -12,6 +12,7 @@ import {
 import type { Server, Socket } from 'socket.io';
 import { LastingAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
+import { outageLog } from '../observability/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, queue } from './fan-out.js';
 import { Hub, PAGE, type Replay } from './hub.js';
@@ -44,6 +45,7 @@ const MAX_TOPICS = 100;
 @WebSocketGateway()
 export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection<Client>, OnGatewayDisconnect<Client> {
   private readonly logger = new Logger('Gateway');
+  private readonly warnOfOutage = outageLog(this.logger, 'connections cannot be set up');
   /** By connection of the transport. */
   private readonly listeners = new Map<Client['conn'], Listener>();
   /** Connections of the transport that have asked to be let in. */
@@ -67,9 +69,11 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
         void this.admit(socket).then(
           () => next(),
           (error) => {
+            if (error instanceof AppError) {
+              // It has been told by then. Whoever has other credentials comes again.
+              setImmediate(() => socket.conn.close());
+            } else this.breakOff(socket, error);
             next(handshakeError(error));
-            // It has been told by then. Whoever has other credentials comes again.
-            setImmediate(() => socket.conn.close());
           },
         ),
     );
@@ -101,8 +105,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     try {
       await listener.inTurn(() => this.followUser(listener, cursor));
     } catch (error) {
-      this.logger.error(`a connection could not be set up: ${(error as Error).message}`);
-      client.disconnect(true);
+      this.breakOff(client, error);
     }
   }
 
@@ -226,6 +229,12 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     await this.hub.subscribe(topic, listener, afterSeq, replay, most);
     // The client may have left while the past was read.
     if (listener.socket.disconnected) this.hub.unsubscribe(topic, listener);
+  }
+
+  /** Without a word: a client whose connection breaks comes again by itself, one that is refused or disconnected does not. */
+  private breakOff(socket: Socket, error: unknown): void {
+    this.warnOfOutage(error as Error);
+    socket.conn.close();
   }
 
   /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */

@@ -1,9 +1,12 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { io, type Socket } from 'socket.io-client';
 import { api, expectStatus, loginAdmin, registerUser, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startPostgresProxy } from '../support/postgres-proxy.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
+import { ask } from './rows.js';
 import { forgeToken, inSeconds } from './tokens.js';
 
 const JWT_SECRET = 'a secret of the tests, long enough to sign';
@@ -100,6 +103,30 @@ describe('a connection to the feed', () => {
     expect(await stream.closed).toContain('TOKEN_EXPIRED');
     expect(await refreshed.refresh({ token: tokenFor(600) })).toMatchObject({ ok: true });
     refreshed.close();
+  });
+
+  it('that could not be set up while the database was away comes back by itself', async () => {
+    const proxy = await startPostgresProxy(database.url);
+    const server = await startServer({ env: { DATABASE_URL: proxy.url, JWT_SECRET }, roles: ['api'] });
+    const { key } = await createKey(['tasks:read']);
+    proxy.goAway();
+    const received: unknown[][] = [[], []];
+    const sockets = [{ token: user.token }, { api_key: key }].map((credentials, index) => {
+      const auth = { ...credentials, after_seq: 0 };
+      const socket = io(server.url, { auth, transports: ['websocket'], forceNew: true, reconnectionDelay: 50 });
+      return socket.on('event', (event) => received[index].push(event));
+    });
+    try {
+      await until('it cannot set them up', () => server.stdout().includes('connections cannot be set up'));
+      await pause(500);
+      proxy.comeBack();
+      await ask(database.url, `INSERT INTO task_events (type, user_id, data) VALUES ('task.log', '${user.id}', '{}')`);
+      await until('both are up to date', () => received.every((events) => events.length === 1));
+    } finally {
+      for (const socket of sockets) socket.close();
+      await server.stop();
+      await proxy.close();
+    }
   });
 
   it('counts under the address that a trusted proxy tells, of IPv6 under its network', async () => {
