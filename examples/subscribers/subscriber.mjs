@@ -28,10 +28,11 @@ socket.on('gap', (gap) => console.error(JSON.stringify(gap)));
 // We read too slowly, and the server has let go of us: a new connection resumes after `lastSeq`.
 socket.on('lagging', () => socket.disconnect().connect());
 
-// Our access has ended, and Socket.IO does not come back from this by itself.
+// Our access has ended, and Socket.IO does not come back from this by itself; or others took the last place before us.
 socket.on('closing', ({ code, message }) => {
   console.error(`${code}: ${message}`);
-  process.exitCode = 1;
+  if (PASSING.has(code)) setTimeout(() => socket.connect(), 10_000);
+  else process.exitCode = 1;
 });
 
 socket.on('connect_error', (error) => {

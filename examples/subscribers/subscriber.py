@@ -7,6 +7,7 @@ Without a seq it begins with the oldest that is kept. The key needs the scope ta
 Resuming is one header: Last-Event-ID says after which event to go on.
 """
 
+import http.client
 import json
 import os
 import sys
@@ -25,7 +26,8 @@ def follow(url, last_seq):
             # The server writes a comment every 15 s: a connection that is silent for longer is dead.
             with urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/events", headers=headers), timeout=45) as stream:
                 for line in stream:
-                    if line.startswith(b"data: "):
+                    # A line without an end was cut off with its connection.
+                    if line.startswith(b"data: ") and line.endswith(b"\n"):
                         event = json.loads(line[6:])
                         if "seq" not in event:  # "gap": older events are gone; "closing": why the stream ends
                             print(json.dumps(event), file=sys.stderr)
@@ -35,7 +37,7 @@ def follow(url, last_seq):
         except urllib.error.HTTPError as refusal:
             if refusal.code < 500 and refusal.code != 429:
                 sys.exit(f"{refusal.code}: {refusal.read().decode()}")
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass  # The server is away, or the connection broke.
         time.sleep(RETRY_SECONDS)
 

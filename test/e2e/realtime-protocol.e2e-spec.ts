@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -140,7 +141,64 @@ describe('the protocol of the live feed', () => {
       expect(seqsOf(subscriber.events)).toEqual(expected);
     }
   });
+
+  it('is spoken by the example subscribers over connections that break in the middle of an event', async () => {
+    const ownKey = { name: 'over breaking connections', scopes: ['tasks:read'] };
+    const { key } = expectStatus(await api(server.url).post('/auth/api-keys', ownKey, { token: user.token }), 201).body;
+    const { id } = expectStatus(await api(server.url).get('/auth/me', { token: user.token }), 200).body;
+    const rows = await ask<{ seq: number }>(
+      database.url,
+      `WITH more AS (INSERT INTO task_events (type, user_id, data)
+         SELECT 'task.log', $1, '{}' FROM generate_series(1, 50) RETURNING seq)
+       SELECT seq::int FROM more ORDER BY seq`,
+      [id],
+    );
+    const expected = rows.map(({ seq }) => seq);
+    const program = (name: string) => repository(`examples/subscribers/${name}`);
+    for (const [command, file] of [
+      ['node', 'subscriber.mjs'],
+      ['python3', 'subscriber.py'],
+    ]) {
+      const road = await startBreakingRoad(server.url, [2500, 3001, 3502]);
+      const example = new Example(command, [program(file), road.url, String(expected[0] - 1)], key);
+      try {
+        await until(`${file} is at the end`, () => example.events.at(-1)?.seq === expected.at(-1), 40_000);
+        expect(seqsOf(example.events)).toEqual(expected);
+        expect(road.broken()).toBe(3);
+      } finally {
+        await example.stop();
+        road.close();
+      }
+    }
+  });
 });
+
+/** A way to the server on which each connection breaks after so many bytes of its answers; those after the last do not. */
+async function startBreakingRoad(serverUrl: string, lengths: number[]) {
+  const { hostname, port } = new URL(serverUrl);
+  let broken = 0;
+  const road = createServer((client) => {
+    const server = connect(Number(port), hostname);
+    let left = lengths[broken] ?? Infinity;
+    client.on('error', () => undefined).on('close', () => server.destroy());
+    server.on('error', () => undefined).on('close', () => client.destroy());
+    client.pipe(server);
+    server.on('data', (chunk) => {
+      client.write(chunk.subarray(0, left));
+      left -= chunk.length;
+      if (left > 0) return;
+      broken += 1;
+      server.removeAllListeners('close').destroy();
+      client.end();
+    });
+  });
+  await once(road.listen(0, '127.0.0.1'), 'listening');
+  return {
+    url: `http://127.0.0.1:${(road.address() as AddressInfo).port}`,
+    broken: () => broken,
+    close: () => void road.close(),
+  };
+}
 
 class Example {
   private readonly process: ChildProcess;
