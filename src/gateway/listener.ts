@@ -5,8 +5,10 @@ import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { type FanOut, isBehind, type Receiver } from './fan-out.js';
 import type { Subscriber } from './hub.js';
-import type { Topic } from './topic.js';
+import { type Topic, topicName } from './topic.js';
 
+/** Topics one connection may follow at a time. */
+const MAX_TOPICS = 100;
 /** Subscriptions of one connection that may wait for their turn. */
 const MAX_WAITING = 100;
 /** How often a replay looks whether its client has taken what it was sent, ms. */
@@ -40,6 +42,21 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
 
   deliver(event: FeedEvent): void {
     this.fanOut.add(event, this);
+  }
+
+  /**
+   * Takes a place for a topic that is about to be followed.
+   * @returns whether it had none
+   * @throws AppError `exhausted` `TOO_MANY_TOPICS`
+   */
+  reserve(topic: Topic): boolean {
+    const name = topicName(topic);
+    if (this.topics.has(name)) return false;
+    if (this.topics.size >= MAX_TOPICS) {
+      throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
+    }
+    this.topics.set(name, topic);
+    return true;
   }
 
   /**

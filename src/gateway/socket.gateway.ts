@@ -25,9 +25,6 @@ import { TopicAccess } from './topic-access.js';
 import { asSeenBy } from './visibility.js';
 import type { Handshake } from './websocket.adapter.js';
 
-/** Topics one connection may follow at a time. */
-const MAX_TOPICS = 100;
-
 /**
  * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
  * `auth.token` or a key in `auth.api_key`; the client is in `user:<its id>` from the start, after the cursor in
@@ -120,22 +117,16 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const answer: (acknowledgement: Acknowledgement) => void =
       typeof ack === 'function' ? (ack as never) : () => undefined;
     const listener = client.data;
-    const { caller } = listener;
     try {
       const { topic, afterSeq } = parseSubscription(body);
-      await this.requests.takeRead(caller.id);
-      await this.topicAccess.authorise(caller, topic);
-      reserve(listener, topic);
-      await listener.inTurn(async () => {
-        // Unsubscribed while it waited.
-        if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
-        await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
-          const events = past.map((event) => asSeenBy(caller, event));
-          for (const event of events) queue(listener, JSON.stringify(event).length);
-          if (!rest.complete) listener.topics.delete(topicName(topic));
-          answer({ ok: true, ...rest, events });
-        });
-      });
+      // Before anything is waited for: what the client sends next may be that it has changed its mind.
+      const isNew = listener.reserve(topic);
+      try {
+        await listener.inTurn(() => this.replay(listener, topic, afterSeq, answer));
+      } catch (error) {
+        if (isNew) this.giveUp(listener, topic);
+        throw error;
+      }
     } catch (error) {
       if (!(error instanceof AppError)) this.logger.error(`a subscription failed: ${(error as Error).stack}`);
       answer(toRefusal(error));
@@ -146,8 +137,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   unsubscribe(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Acknowledgement {
     try {
       const { topic } = parseSubscription(body);
-      this.hub.unsubscribe(topic, client.data);
-      client.data.topics.delete(topicName(topic));
+      this.giveUp(client.data, topic);
       return { ok: true };
     } catch (error) {
       return toRefusal(error);
@@ -205,7 +195,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const topic: Topic = { kind: 'user', id: caller.id };
     let complete = false;
     const wanted = (): boolean => socket.connected && listener.topics.has(topicName(topic));
-    reserve(listener, topic);
+    listener.reserve(topic);
     while (!complete && wanted()) {
       const deliver = (past: Replay): void => {
         if (!wanted()) return;
@@ -217,6 +207,25 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
       await this.follow(listener, topic, cursor, deliver, PAGE);
       if (!complete) await listener.caughtUp();
     }
+  }
+
+  private async replay(
+    listener: Listener,
+    topic: Topic,
+    afterSeq: number | undefined,
+    answer: (acknowledgement: Acknowledgement) => void,
+  ): Promise<void> {
+    const { caller } = listener;
+    await this.requests.takeRead(caller.id);
+    await this.topicAccess.authorise(caller, topic);
+    // Unsubscribed while it waited.
+    if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
+    await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
+      const events = past.map((event) => asSeenBy(caller, event));
+      for (const event of events) queue(listener, JSON.stringify(event).length);
+      if (!rest.complete) listener.topics.delete(topicName(topic));
+      answer({ ok: true, ...rest, events });
+    });
   }
 
   private async follow(
@@ -245,6 +254,11 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     listener.socket.emit('lagging', { topics });
   }
 
+  private giveUp(listener: Listener, topic: Topic): void {
+    this.hub.unsubscribe(topic, listener);
+    listener.topics.delete(topicName(topic));
+  }
+
   /** Those whose past has not been read yet stay: they come when the client has caught up. */
   private giveUpTopics(listener: Listener): { topic: string; after_seq: number }[] {
     return [...listener.topics].flatMap(([name, topic]) => {
@@ -268,15 +282,6 @@ type Acknowledgement = ({ ok: true } & Partial<Replay>) | Refusal;
 function forgetHandshake(client: Client): void {
   Object.assign(client, { handshake: {} });
   Object.assign(client.request, { headers: {}, rawHeaders: [] });
-}
-
-/** @throws AppError `exhausted` `TOO_MANY_TOPICS` */
-function reserve({ topics }: Listener, topic: Topic): void {
-  const name = topicName(topic);
-  if (!topics.has(name) && topics.size >= MAX_TOPICS) {
-    throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
-  }
-  topics.set(name, topic);
 }
 
 function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {

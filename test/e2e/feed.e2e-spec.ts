@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { newId } from '../../src/common/ids.js';
 import { api, expectStatus, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -130,6 +131,35 @@ describe('the feed', () => {
       await until('the last task has completed', () => completed(followed) === 1);
       expect(socket.received.filter((event) => event.task_id !== lastTask)).toEqual([]);
     });
+  });
+
+  describe('over WebSocket, to a client that does not wait for answers', () => {
+    it('falls silent about a topic that is given up before it was followed', async () => {
+      const [taskId, next] = [await later(), await later()];
+      const admin = await connect(await loginAdmin(url));
+      const topic = `task:${taskId}`;
+      const asked = [admin.ask('subscribe', { topic }), admin.ask('unsubscribe', { topic })];
+      expect(await Promise.all(asked)).toEqual([{ ok: true, events: [], complete: false }, { ok: true }]);
+      expect(await admin.ask('subscribe', { topic: `task:${next}` })).toMatchObject({ complete: true });
+      for (const id of [taskId, next]) {
+        expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token: user.token }), 200);
+      }
+      await until('it hears of the next', () => admin.received.length > 0);
+      expect(admin.received.map((event) => event.task_id)).toEqual([next]);
+    });
+
+    it('keeps no place for what it may not follow', async () => {
+      const socket = await connect(user.token);
+      await Promise.all(Array.from({ length: 90 }, () => socket.ask('subscribe', { topic: `task:${newId()}` })));
+      await until('ten more are refused', async () => {
+        const answers = Array.from({ length: 10 }, () => socket.ask('subscribe', { topic: `task:${newId()}` }));
+        return (await Promise.all(answers)).every((answer) => !answer.ok && answer.code === 'NOT_FOUND');
+      });
+      const topic = `task:${await later()}`;
+      await until('its own is followed', async () => (await socket.ask('subscribe', { topic })).ok);
+    });
+
+    const later = (): Promise<string> => submit(url, user.token, 'good', { delay_ms: 3_600_000 });
   });
 
   describe('as server-sent events', () => {
