@@ -92,10 +92,10 @@ export class EventLog {
     return rows.map(({ projection, seq }) => ({ projection, seq: Number(seq) }));
   }
 
-  /** From here on every event is kept; older ones may have been deleted. 1 before any was. */
-  async oldestSeq(): Promise<number> {
-    const [row] = await this.sql.query<{ seq: string }>('feed-oldest', OLDEST, [DELETED]);
-    return Number(row.seq);
+  /** `oldest`: from here on every event is kept; older ones may have been deleted; 1 before any was. `last`: the end of the feed. */
+  async bounds(): Promise<{ oldest: number; last: number }> {
+    const [row] = await this.sql.query<{ oldest: string; last: string }>('feed-bounds', BOUNDS, [DELETED]);
+    return { oldest: Number(row.oldest), last: Number(row.last) };
   }
 
   /**
@@ -154,7 +154,9 @@ const DELETED = 'deleted';
 
 const PROJECTIONS = 'SELECT projection, seq FROM feed_cursors WHERE projection <> $1';
 
-const OLDEST = `SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = $1), 0) + 1 AS seq`;
+const BOUNDS = `
+  SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = $1), 0) + 1 AS oldest,
+         coalesce((SELECT max(seq) FROM task_events), 0) AS last`;
 
 /** Stops at the first event that is still to be kept: what is left has no hole. */
 const DELETE_OLD = `

@@ -83,7 +83,8 @@ export class EventStreamResponse implements Subscriber {
   }
 
   endEmpty(): void {
-    this.response.status(204).end();
+    this.response.status(204);
+    this.end();
   }
 
   get closed(): boolean {

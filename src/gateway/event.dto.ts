@@ -34,7 +34,10 @@ export class EventPage {
    */
   @ApiInteger()
   next_cursor: number | null;
-  /** `true`: events after the cursor have been deleted for their age (`EVENT_RETENTION_DAYS`). Else left out. */
+  /**
+   * `true`: events after the cursor have been deleted for their age (`EVENT_RETENTION_DAYS`), or the cursor is beyond the end of the
+   * feed. Else left out.
+   */
   @ApiProperty({ type: 'boolean', enum: [true], required: false })
   gap?: true;
   /**

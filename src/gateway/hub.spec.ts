@@ -99,11 +99,27 @@ describe('a subscription', () => {
   it('misses nothing of a task that began after what was deleted, and tells so of another', async () => {
     const { hub, feed } = await open();
     feed.append(...Array.from({ length: 9 }, () => task('an old task')), { ...task(), type: 'task.queued' }, task());
-    feed.oldestSeq = async () => 9;
+    feed.oldest = 9;
     expect((await subscribe(hub, TASK, 0)).replay).not.toHaveProperty('gap');
     const old = await subscribe(hub, { kind: 'task', id: 'an old task' }, 0);
     expect(old.replay).toMatchObject({ gap: true, oldest_seq: 9 });
     expect((await subscribe(hub, USER, 0)).replay).toMatchObject({ gap: true, oldest_seq: 9 });
+  });
+
+  it('after a cursor beyond the end, as of a database restored since, is told so and gets what comes', async () => {
+    const { hub, feed } = await open();
+    feed.append(task());
+    const pending = feed.holdReads();
+    const reading = subscribe(hub, TASK, 1000);
+    feed.append(task());
+    pending.answer();
+    const reader = await reading;
+    feed.append(task());
+    expect(reader.replay).toMatchObject({ gap: true, oldest_seq: 1, complete: true });
+    expect(reader.past()).toEqual([2]);
+    expect(reader.live).toEqual([3]);
+    expect(hub.unsubscribe(TASK, reader)).toBe(3);
+    expect((await subscribe(hub, TASK, 3)).replay).not.toHaveProperty('gap');
   });
 
   it('ends with unsubscribe, for this topic and this subscriber alone', async () => {
@@ -300,7 +316,11 @@ class Feed {
     return { answer, fail, beforeAnswer: (act: () => void) => void (this.beforeAnswer = act) };
   }
 
-  oldestSeq = async (): Promise<number> => 1;
+  oldest = 1;
+
+  async bounds(): Promise<{ oldest: number; last: number }> {
+    return { oldest: this.oldest, last: this.events.length };
+  }
 
   readTask(id: string, seq: number, limit: number): Promise<FeedEvent[]> {
     return this.read((event) => event.task_id === id && event.seq > seq, limit);

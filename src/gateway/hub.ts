@@ -13,7 +13,10 @@ export interface Replay {
   events: FeedEvent[];
   /** `false`: there was more than one answer carries, and nothing is subscribed yet; ask again after the last `seq`. */
   complete: boolean;
-  /** Events after the cursor have been deleted for their age: the first that is surely there has the number `oldest_seq`. */
+  /**
+   * Events after the cursor have been deleted for their age: the first that is surely there has the number `oldest_seq`. Or the
+   * cursor is of another feed, since it is beyond the end of this one: there is no past to it.
+   */
   gap?: true;
   oldest_seq?: number;
 }
@@ -61,7 +64,7 @@ export class Hub implements OnApplicationBootstrap {
     this.register(topic, subscriber, subscription);
     try {
       const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
-      const last = past.events.at(-1)?.seq ?? afterSeq ?? 0;
+      const last = past.events.at(-1)?.seq ?? (isOfAnotherFeed(afterSeq, past) ? 0 : afterSeq) ?? 0;
       if (!this.isCurrent(topic, subscriber, subscription)) {
         // Unsubscribed meanwhile, or asked for anew.
         return replay({ ...past, complete: false });
@@ -111,8 +114,8 @@ export class Hub implements OnApplicationBootstrap {
    */
   async gapAfter(afterSeq: number, topic: Topic, first?: FeedEvent): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
     if (topic.kind === 'task' && first?.type === 'task.queued') return {};
-    const oldest = await this.log.oldestSeq();
-    return afterSeq < oldest - 1 ? { gap: true, oldest_seq: oldest } : {};
+    const { oldest, last } = await this.log.bounds();
+    return afterSeq < oldest - 1 || afterSeq > last ? { gap: true, oldest_seq: oldest } : {};
   }
 
   /** How many subscriptions there are, by kind of topic. */
@@ -218,5 +221,8 @@ const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({
   kind: SpanKind.PRODUCER,
   attributes: { 'zerostate.event.type': type, 'zerostate.event.seq': seq, 'zerostate.task.id': task_id ?? undefined },
 });
+
+/** Where there is a gap at all: one that deletion has left begins before what is there. */
+const isOfAnotherFeed = (afterSeq = 0, { oldest_seq = Infinity }: Replay): boolean => afterSeq >= oldest_seq;
 
 const NO_PAST: Replay = { events: [], complete: true };

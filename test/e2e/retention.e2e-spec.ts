@@ -133,6 +133,8 @@ describe('retention', () => {
     const topic = `task:${running}`;
     expect(await socket.ask('subscribe', { topic, after_seq: 0 })).toMatchObject({ gap: true, oldest_seq: oldest });
     expect(await socket.ask('subscribe', { topic, after_seq: oldest - 1 })).not.toHaveProperty('gap');
+    const beyond = { gap: true, oldest_seq: oldest, events: [], complete: true };
+    expect(await socket.ask('subscribe', { topic, after_seq: 1e12 })).toMatchObject(beyond);
     expect(expectStatus(await get('/events'), 200).body).toMatchObject({ gap: true, oldest_seq: oldest });
     expect(expectStatus(await get(`/events?after_seq=${oldest - 1}`), 200).body).not.toHaveProperty('gap');
     socket.close();
