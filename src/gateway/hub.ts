@@ -6,6 +6,8 @@ import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 export interface Subscriber {
   /** Called with each later event once, in order, until `unsubscribe`. */
   deliver(event: FeedEvent): void;
+  /** Whether it may follow several topics at a time. */
+  readonly followsSeveral?: boolean;
 }
 
 export interface Replay {
@@ -37,7 +39,6 @@ const MAX_REPLAY_SIZE = 1024 * 1024;
 @Injectable()
 export class Hub implements OnApplicationBootstrap {
   private readonly topics = new Map<string, Map<Subscriber, Subscription>>();
-  private position = 0;
 
   constructor(
     private readonly log: EventLog,
@@ -63,7 +64,8 @@ export class Hub implements OnApplicationBootstrap {
     const subscription: Subscription = { gathered: [], replayedTo: afterSeq ?? 0 };
     this.register(topic, subscriber, subscription);
     try {
-      const past = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
+      const read = afterSeq === undefined ? NO_PAST : await this.read(topic, afterSeq, most);
+      const past = subscriber.followsSeveral ? upTo(this.tail.position, read) : read;
       const last = past.events.at(-1)?.seq ?? (isOfAnotherFeed(afterSeq, past) ? 0 : afterSeq) ?? 0;
       if (!this.isCurrent(topic, subscriber, subscription)) {
         // Unsubscribed meanwhile, or asked for anew.
@@ -91,7 +93,7 @@ export class Hub implements OnApplicationBootstrap {
   unsubscribe(topic: Topic, subscriber: Subscriber): number | undefined {
     const subscription = this.end(topic, subscriber);
     if (!subscription) return undefined;
-    return subscription.gathered ? subscription.replayedTo : Math.max(subscription.replayedTo, this.position);
+    return subscription.gathered ? subscription.replayedTo : Math.max(subscription.replayedTo, this.tail.position);
   }
 
   /** A topic's events after a cursor, oldest first. */
@@ -168,7 +170,6 @@ export class Hub implements OnApplicationBootstrap {
 
   private dispatch(events: FeedEvent[]): void {
     for (const event of events) {
-      this.position = event.seq;
       const followers = this.followersOf(event);
       if (followers.size === 0) continue;
       for (const [subscriber, subscriptions] of followers) hand(event, subscriber, subscriptions);
@@ -215,6 +216,15 @@ function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscript
     else carried = true;
   }
   if (due && !carried) subscriber.deliver(event);
+}
+
+/**
+ * What the table has beyond the live feed of this process comes live, to all topics it belongs to: a replay of one that carried it
+ * would take it from the others.
+ */
+function upTo(position: number, past: Replay): Replay {
+  const events = past.events.filter(({ seq }) => seq <= position);
+  return events.length === past.events.length ? past : { ...past, events, complete: true };
 }
 
 const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({

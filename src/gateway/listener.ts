@@ -19,6 +19,7 @@ const DRAIN_POLL_MS = 20;
  * in a process, so it has methods instead of closures of its own.
  */
 export class Listener implements Subscriber, Receiver, LastingConnection {
+  readonly followsSeveral = true;
   /** By name. */
   readonly topics = new Map<string, Topic>();
   queuedBytes = 0;
