@@ -19,7 +19,7 @@ import { Hub, PAGE, type Replay } from './hub.js';
 import { Listener } from './listener.js';
 import { limitMessages, limitPackets } from './message-limits.js';
 import { SocketCredentials } from './socket-credentials.js';
-import { type Refusal, toRefusal } from './refusal.js';
+import { handshakeError, type Refusal, toRefusal } from './refusal.js';
 import { parseTopic, type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
 import { asSeenBy } from './visibility.js';
@@ -294,10 +294,4 @@ function parseCursor(afterSeq: unknown): number | undefined {
   if (afterSeq === undefined || afterSeq === null) return undefined;
   if (Number.isSafeInteger(afterSeq) && (afterSeq as number) >= 0) return afterSeq as number;
   throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
-}
-
-/** What a refused handshake hands the client: `message`, and `data.code`. */
-function handshakeError(error: unknown): Error {
-  const { code, message } = toRefusal(error);
-  return Object.assign(new Error(message), { data: { code } });
 }
