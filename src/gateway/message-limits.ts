@@ -39,19 +39,13 @@ export function limitPackets(connection: Socket['conn'], listenerOf: () => Liste
 export function limitMessages(client: Socket, listener: Listener): void {
   const messages = new Budget(100, 20);
   client.use((packet, next) => {
-    if (!mayAnswer(listener, ACKNOWLEDGEMENT)) return;
+    queue(listener, ACKNOWLEDGEMENT);
+    // Too much waits for the client already: there is no way to tell it.
+    if (isFull(listener)) return client.conn.close(true);
     if (messages.spend()) return next();
     const acknowledge: unknown = packet.at(-1);
     if (typeof acknowledge === 'function') acknowledge(toRefusal(TOO_MANY));
   });
-}
-
-/** @returns false when too much waits for the client already; there is no way to tell it */
-function mayAnswer(listener: Listener, bytes: number): boolean {
-  queue(listener, bytes);
-  if (!isFull(listener)) return true;
-  listener.socket.conn.close(true);
-  return false;
 }
 
 const TOO_MANY = new AppError(
