@@ -43,6 +43,8 @@ class NamedShape extends Shape {
   payload: unknown;
 }
 
+const numbered = (length: number): object => Object.fromEntries(Array.from({ length }, (_, index) => [`a${index}`, 0]));
+
 describe('a checked DTO', () => {
   it('is an instance of its class, with defaults and conversions', () => {
     const shape = checkedDto(Shape, { name: 'disc', centre: { x: 1 } });
@@ -87,6 +89,15 @@ describe('a checked DTO', () => {
       expect(({} as { size?: number }).size).toBeUndefined();
     },
   );
+
+  it.each([
+    ['members', numbered(100_000)],
+    ['members further in', { name: 'disc', centre: numbered(100_000) }],
+    ['elements', { name: 'disc', corners: Array.from({ length: 100_000 }, (_, index) => index) }],
+    ['containers', { name: 'disc', corners: Array(100).fill(Array(100).fill({})) }],
+  ])('refuses very many %s in a few words, before it copies them one by one', (_, value) => {
+    expect(mistakesIn(Shape, value)).toEqual([{ field: '', message: 'there must be no more than 1000 members' }]);
+  });
 
   it.each([null, undefined, 'text', 7, true, [], [{ name: 'disc' }]])('is never made of %j', (value) => {
     expect(mistakesIn(Shape, value)).toEqual([{ field: '', message: 'a JSON object is expected' }]);

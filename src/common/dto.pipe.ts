@@ -2,7 +2,7 @@ import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/c
 import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { AppError, type FieldError } from './app-error.js';
-import { isDeeperThan } from './json.js';
+import { isDeeperThan, isLargerThan } from './json.js';
 
 type DtoClass<T extends object = object> = new () => T;
 
@@ -37,7 +37,12 @@ export function checkedDto<T extends object>(dto: DtoClass<T>, value: unknown): 
 
 /** No DTO nests deeper; what does would overflow the stack of the copy. */
 const MAX_DEPTH = 32;
+/** No DTO has as many; copying takes time with the square of their number, and each may be a mistake to tell. */
+const MAX_MEMBERS = 1000;
 function refuseWhatCannotBeCopied(value: object): void {
+  if (isLargerThan(MAX_MEMBERS, value)) {
+    throw malformed([{ field: '', message: `there must be no more than ${MAX_MEMBERS} members` }]);
+  }
   if (isDeeperThan(MAX_DEPTH, value)) {
     throw malformed([{ field: '', message: `members must not nest deeper than ${MAX_DEPTH} levels` }]);
   }

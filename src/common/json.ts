@@ -11,6 +11,19 @@ export function isDeeperThan(limit: number, value: unknown): boolean {
   return false;
 }
 
+/** Whether a JSON value has more than `limit` members and elements, those of what it contains included. Stops counting there. */
+export function isLargerThan(limit: number, value: unknown): boolean {
+  const containers = isContainer(value) ? [value] : [];
+  let count = 0;
+  for (const container of containers) {
+    const members = Object.values(container);
+    count += members.length;
+    if (count > limit) return true;
+    containers.push(...members.filter(isContainer));
+  }
+  return false;
+}
+
 /**
  * Whether a parsed JSON value has a number beyond the range of a double: it was read as infinity and would be written
  * as null. For values of bounded depth.

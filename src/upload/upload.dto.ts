@@ -72,11 +72,14 @@ export class UploadedDto {
   scan: ScanReport;
 }
 
+/** More entries than anybody may give are not looked at: that there are too many is known by then. */
+const MOST_ENTRIES = 100;
+
 function toList(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   if (value.startsWith('[')) return fromJson(value);
   return value
-    .split(',')
+    .split(',', MOST_ENTRIES)
     .map((entry) => entry.trim())
     .filter(Boolean);
 }

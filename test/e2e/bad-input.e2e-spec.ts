@@ -423,6 +423,22 @@ describe('bad input', () => {
       await refused([attack(submission, 'an input', withMember(submission, 'input', input), [413])]);
     });
 
+    it('a body of very many members, in a few words', async () => {
+      const many = `{${Array.from({ length: 90_000 }, (_, index) => `"${index.toString(36)}":0`).join()}}`;
+      const elements = `[${Array.from({ length: 90_000 }, (_, index) => index).join()}]`;
+      const answers = await refused(
+        readingJson().flatMap((operation) => [
+          attack(operation, 'many members', many, [400]),
+          ...membersOf(operation)
+            .filter((member) => member !== 'input')
+            .map((member) =>
+              attack(operation, `many elements of ${member}`, withMember(operation, member, elements), [400]),
+            ),
+        ]),
+      );
+      expect(answers.filter(({ answer }) => answer.text.length > 1000).map(({ what }) => what)).toEqual([]);
+    });
+
     it('a header that is hostile or endless, where it is not ignored', async () => {
       const withHeader = (name: string, values: string[], expected: number[]): Attack[] =>
         operations
