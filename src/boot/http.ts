@@ -7,6 +7,7 @@ import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import {
+  admitEveryRequest,
   guardAgainstFloods,
   isBinary,
   isStreamedJson,
@@ -41,6 +42,7 @@ export async function configureHttp(
   { server, tasks, protection }: Environment,
 ): Promise<void> {
   limitConnections(app.getHttpServer(), protection);
+  admitEveryRequest(app.getHttpServer());
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import type { MessageMappingProperties } from '@nestjs/websockets';
@@ -25,9 +25,13 @@ export class WebSocketAdapter extends IoAdapter {
   }
 
   override createIOServer(port: number, options?: ServerOptions): Server {
-    return super.createIOServer(port, {
+    const http = this.app.getHttpServer() as HttpServer;
+    const answering = http.listeners('request') as ((...request: unknown[]) => void)[];
+    const server = super.createIOServer(port, {
       ...options,
       transports: ['websocket'],
+      // Those that are no handshakes are answered like any request.
+      destroyUpgrade: false,
       maxHttpBufferSize: 64 * 1024,
       // A connection that never says who it is goes soon. Milliseconds.
       connectTimeout: 10_000,
@@ -36,7 +40,11 @@ export class WebSocketAdapter extends IoAdapter {
         Object.assign(request, { ip: this.addressOf(request) } satisfies Partial<Handshake>);
         answer(null, this.mayConnect(request));
       },
-    } as ServerOptions);
+    } as ServerOptions) as Server;
+    // It would answer requests below its path by itself, past everything that limits them; there is no transport that sends any.
+    http.removeAllListeners('request');
+    for (const listener of answering) http.on('request', listener);
+    return server;
   }
 
   /**

@@ -5,6 +5,8 @@ import type { NextFunction, Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import type { ProtectionConfig } from '../config/index.js';
 import { addressKey } from './address.js';
+import { isHandshake } from './every-request.js';
+import { inTurn } from './in-turn.js';
 import { floodRefusals } from './metrics.js';
 
 const WINDOW_MS = 1000;
@@ -78,8 +80,9 @@ export function guardAgainstFloods(
       });
     });
     // Handshakes of WebSockets do not come by the middleware.
-    server.on('upgrade', ({ socket }: IncomingMessage) => {
-      if (!mayAsk(addressKey(socket.remoteAddress))) refuse(socket, 'cut_off');
+    server.on('upgrade', (request: IncomingMessage) => {
+      const { socket } = request;
+      if (isHandshake(request) && !mayAsk(addressKey(socket.remoteAddress))) refuse(socket, 'cut_off');
     });
   }
 
@@ -116,28 +119,4 @@ function add(counts: Map<string, number>, key: string): number {
   const count = (counts.get(key) ?? 0) + 1;
   counts.set(key, count);
   return count;
-}
-
-/** Of each connection with a request under way, those behind it. */
-const lines = new WeakMap<Socket, (() => void)[]>();
-
-/**
- * Begins the work on a request once those before it on its connection are answered.
- * @returns false when too many wait already
- */
-function inTurn(socket: Socket, response: Response, begin: () => void, maxWaiting: number): boolean {
-  const line = lines.get(socket);
-  if (line && line.length >= maxWaiting) return false;
-  response.once('close', () => {
-    const next = lines.get(socket)?.shift();
-    if (next) next();
-    else lines.delete(socket);
-  });
-  if (line) {
-    line.push(begin);
-  } else {
-    lines.set(socket, []);
-    begin();
-  }
-  return true;
 }

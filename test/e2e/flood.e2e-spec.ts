@@ -113,6 +113,28 @@ describe('a flood', () => {
     expect(next.text).toBe('');
   });
 
+  it.each([
+    ['an expectation nobody knows', '127.0.0.8', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n'],
+    ['a target without a path', '127.0.0.9', 'GET http:// HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['a transport there is not', '127.0.0.10', 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [
+      'another protocol in mind',
+      '127.0.0.11',
+      'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+    ],
+  ])('of requests with %s is one like any other', async (_, address, request) => {
+    const flood = open(address);
+    for (let sent = 0; sent < 5000 && !flood.socket.closed; sent++) {
+      flood.send(request);
+      await flood.heard(sent + 1);
+    }
+    expect(flood.socket.closed).toBe(true);
+    expect(flood.text.match(/^x-content-type-options: nosniff/gim)?.length).toBe(flood.statuses.length);
+    const next = open(address);
+    await next.closed;
+    expect(next.text).toBe('');
+  });
+
   it('of connections ends at what one address may hold, and at what the process may', async () => {
     const held = Array.from({ length: 5 }, () => open('127.0.0.7'));
     await Promise.all(held.map((wire) => wire.opened));

@@ -185,6 +185,25 @@ describe('protection', () => {
     expect(refusal).toContain('X-Content-Type-Options: nosniff\r\n');
   });
 
+  it('answers a client that would rather speak another protocol, as Java does, by the one it came in', async () => {
+    const { email, password } = await registerUser(here.url);
+    const body = JSON.stringify({ email, password });
+    const wish = 'Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+    const login =
+      `POST /api/v1/auth/login HTTP/1.1\r\n${wish}Content-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n`;
+    const client = await raw(`GET /health/live HTTP/1.1\r\n${wish}\r\n`);
+    await client.heard(1);
+    client.send(login);
+    client.send(body);
+    await client.heard(2);
+    client.send('GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+    const answers = await client.ended;
+    expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 401']);
+    expect(answers).toContain('"access_token"');
+    expect(answers).toContain('"code":"TOKEN_MISSING"');
+  });
+
   it('lets browsers in from the listed origins only, sets its headers, and no cookie', async () => {
     const ask = (origin: string) => fetch(`${here.url}/health/live`, { headers: { origin } });
     const listed = await ask('https://app.example.test');
@@ -234,7 +253,14 @@ describe('protection', () => {
     expectStatus(await api(here.url).post('/auth/refresh', { refresh_token: 'none' }), 401);
   });
 
-  async function raw(text: string): Promise<{ ended: Promise<string> }> {
+  interface Wire {
+    ended: Promise<string>;
+    send(text: string): void;
+    /** Resolves once there are so many answers. */
+    heard(answers: number): Promise<unknown>;
+  }
+
+  async function raw(text: string): Promise<Wire> {
     const { hostname, port } = new URL(here.url);
     const socket = connect(Number(port), hostname);
     let answer = '';
@@ -242,6 +268,10 @@ describe('protection', () => {
     socket.on('error', () => undefined);
     await once(socket, 'connect');
     socket.write(text);
-    return { ended: once(socket, 'close').then(() => answer) };
+    return {
+      ended: once(socket, 'close').then(() => answer),
+      send: (more) => void socket.write(more),
+      heard: (answers) => until('it is answered', () => answer.split('HTTP/1.1 ').length > answers),
+    };
   }
 });
