@@ -8,11 +8,15 @@ describe('the address that a proxy names', () => {
     ['[2001:db8::7]:4711', '2001:db8::7'],
     ['2001:db8::7', '2001:db8::7'],
     ['fe80::7%eth0', 'fe80::7'],
+    ['::ffff:203.0.113.7', '203.0.113.7'],
     ["'; DROP TABLE audit_log; --", '192.0.2.1'],
     ['unknown', '192.0.2.1'],
     ['9'.repeat(100), '192.0.2.1'],
     [undefined, '192.0.2.1'],
   ])('as %s is %s', (named, address) => expect(soundAddress(named, { remoteAddress: '192.0.2.1' })).toBe(address));
+
+  it('is one of IPv4 also where that comes as a part of IPv6', () =>
+    expect(soundAddress(undefined, { remoteAddress: '::ffff:192.0.2.1' })).toBe('192.0.2.1'));
 });
 
 describe('the key of an address', () => {

@@ -7,7 +7,8 @@ import { isIP, isIPv6, type Socket } from 'node:net';
  */
 export function soundAddress(named: string | undefined, { remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
   const address = named?.replace(/^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/, '$1$2').replace(/%.*$/, '');
-  return address && isIP(address) ? address : remoteAddress;
+  // Where IPv6 is listened on, IPv4 comes as a part of it.
+  return (address && isIP(address) ? address : remoteAddress).replace(/^::ffff:(?=[\d.]+$)/i, '');
 }
 
 /** What one sender's requests are counted under: its address, or of IPv6 the /64 that a single customer is given. */
