@@ -11,6 +11,7 @@ import {
   IsIP,
   IsString,
   IsUUID,
+  MaxDate,
   MaxLength,
   MinDate,
   MinLength,
@@ -194,6 +195,8 @@ export class CreateApiKeyDto {
   @Transform(({ value }) => (typeof value === 'string' && RFC3339.test(value) ? new Date(value) : value))
   @IsDate()
   @MinDate(() => new Date(), { message: 'expires_at must be in the future' })
+  // What comes after cannot be written by RFC 3339.
+  @MaxDate(new Date('9999-12-31T23:59:59.999Z'), { message: 'expires_at must be in the year 9999 or earlier' })
   expires_at?: Date;
 }
 

@@ -298,6 +298,17 @@ describe('sessions, keys and roles', () => {
       await until('it has expired', async () => (await withKey(there, second)).status === 401, WAIT_MS);
     });
 
+    it('expires at a time that can be written, or not at all', async () => {
+      const { access_token: token } = await open();
+      const make = (expires_at: string) =>
+        api(here.url).post('/auth/api-keys', { name: 'for long', scopes: ['tasks:read'], expires_at }, { token });
+      const { key, ...made } = expectStatus(await make('9999-12-31T23:59:59Z'), 201).body;
+      secrets.add(key);
+      expect(made.expires_at).toBe('9999-12-31T23:59:59.000Z');
+      // In UTC that is the year 10000.
+      expect((await make('9999-12-31T23:59:59-23:59')).body.errors).toMatchObject([{ field: 'expires_at' }]);
+    });
+
     it('gives no key more than it has itself, and never more than its owner', async () => {
       const { access_token: token } = await open();
       const body = { name: 'more', scopes: ['admin'] };
