@@ -11,6 +11,7 @@ import {
   guardAgainstFloods,
   isBinary,
   isStreamedJson,
+  limitAnswerTime,
   limitBodyTime,
   limitConnections,
   shedLoad,
@@ -50,6 +51,7 @@ export async function configureHttp(
   setHeaders(app, server.corsOrigins);
   const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
   app.use(refuseFloods);
+  app.use(limitAnswerTime(protection.bodyTimeoutMs));
   app.use(traceAndLog);
   app.use(measureRequests);
   app.use(shedLoad(app.getHttpServer(), protection.maxLagMs));

@@ -227,7 +227,9 @@ export const variables = z
       'Requests a second from one address that have to be refused (4xx); past it the address is cut off for 10 s',
     ),
     HEADERS_TIMEOUT_MS: integer(10_000, 100).describe("For a request's headers to arrive, ms"),
-    BODY_TIMEOUT_MS: integer(30_000, 100).describe("For a request's body to arrive, uploads excepted, ms"),
+    BODY_TIMEOUT_MS: integer(30_000, 100).describe(
+      "For a request's body to arrive, uploads excepted, ms; and how long a client may take nothing of its answer",
+    ),
     UPLOAD_TIMEOUT_MS: integer(300_000, 1000).describe('For an upload to arrive, ms'),
     IDLE_TIMEOUT_MS: integer(10_000, 100).describe(
       'How long an idle connection is kept, ms: longer than a proxy in front keeps its own to this server',

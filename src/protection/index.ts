@@ -5,5 +5,5 @@ export { guardAgainstFloods } from './flood-guard.js';
 export { shedLoad } from './load-shedder.js';
 export { ProtectionModule } from './protection.module.js';
 export { type ExactLimit, type Limit, RateLimits, type Verdict } from './rate-limits.js';
-export { limitBodyTime, limitConnections } from './slow-requests.js';
+export { limitAnswerTime, limitBodyTime, limitConnections } from './slow-requests.js';
 export { isBinary, isStreamed, isStreamedJson } from './streamed-bodies.js';

@@ -41,3 +41,16 @@ export function limitBodyTime(
     next();
   };
 }
+
+/**
+ * Ends the connection of a client that takes nothing of its answer for so long. As long as there is nothing to take it may wait.
+ * Node.js looks twice before it takes a connection for silent.
+ */
+export function limitAnswerTime(timeoutMs: number): (request: Request, response: Response, next: NextFunction) => void {
+  return ({ socket }, response, next) => {
+    response.setTimeout(timeoutMs, () => {
+      if (response.writableLength > 0) socket.destroy();
+    });
+    next();
+  };
+}

@@ -174,6 +174,28 @@ describe('protection', () => {
     expect(await huge.ended).toMatch(/^HTTP\/1.1 431 /);
   });
 
+  it('cuts off an answer of which nothing is taken, and one that has nothing to take yet it does not', async () => {
+    const { token } = await registerUser(here.url);
+    const input = 'x'.repeat(30_000_000);
+    const { input_ref } = expectStatus(await api(here.url).post('/tasks/inputs', input, { token }), 201).body;
+    const task = { required_capabilities: ['nobody-offers-it'], budget: 1, input_ref };
+    const submitted = api(here.url).post('/tasks', task, { token, headers: { prefer: 'wait=5' } });
+    const [{ id }] = await until('it is stored', async () => {
+      const { items } = expectStatus(await api(here.url).get('/tasks', { token }), 200).body;
+      return items.length > 0 && items;
+    });
+    const { hostname, port } = new URL(here.url);
+    const deaf = connect(Number(port), hostname);
+    deaf.write(
+      `GET /api/v1/tasks/${id}/input?redirect=false HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
+    const download = (line: string): boolean => line.includes('/tasks/:id/input"');
+    const ended = await until('the server has given it up', () => here.stdout().split('\n').find(download));
+    expect(JSON.parse(ended)).toMatchObject({ status: 499 });
+    deaf.destroy();
+    expectStatus(await submitted, 202);
+  });
+
   it('answers a connection of its proxy before it ends it, when too many requests wait on it', async () => {
     const headers = 'Host: x\r\nOrigin: https://app.example.test\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n';
     const pipelined = await raw(`GET /health/live HTTP/1.1\r\n${headers}`.repeat(10));
