@@ -249,6 +249,24 @@ describe('protection', () => {
     expect((await api(here.url).post('/auth/login', { email, password })).headers.get('set-cookie')).toBeNull();
   });
 
+  it('gives up a Redis that says nothing any more, and asks it again when it does', async () => {
+    const { email, password } = await registerUser(here.url);
+    const logIn = async () => expectStatus(await api(here.url).post('/auth/login', { email, password }), 200);
+    const away = (): boolean => here.stdout().includes('each process counts by itself');
+    redis.signal('SIGSTOP');
+    try {
+      await until('it is known to be away', async () => (await logIn()) && away());
+    } finally {
+      redis.signal('SIGCONT');
+    }
+    await until('both count together', async () => {
+      const headers = { 'x-forwarded-for': '203.0.113.40' };
+      const wrong = { email: `${Math.random()}@example.test`, password: 'wrong' };
+      for (let index = 0; index < 10; index++) await api(here.url).post('/auth/login', wrong, { headers });
+      return (await api(there.url).post('/auth/login', wrong, { headers })).status === 429;
+    });
+  });
+
   it('goes on counting by itself, and carrying events and suspensions to every process, while Redis is away', async () => {
     const { token } = await registerUser(here.url);
     const admin = await loginAdmin(here.url);
