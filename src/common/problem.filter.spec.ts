@@ -73,6 +73,8 @@ describe('the problem filter', () => {
     const answer = respond(new AppError('unavailable', 'AWAY', 'Later.'));
     expect(answer.sent).toMatchObject({ status: 503, code: 'AWAY' });
     expect(answer).toMatchObject({ status: 503, type: 'application/problem+json', headers: { 'Retry-After': '5' } });
+    const { headers } = respond(new AppError('exhausted', 'TOO_MANY', 'Fewer.'));
+    expect(headers).toEqual({ 'Retry-After': '5' });
     expect(respond(new AppError('unauthorised', 'TOKEN_EXPIRED', 'Log in.')).headers).toEqual({
       'WWW-Authenticate': 'Bearer',
     });

@@ -35,6 +35,9 @@ const CODE_OF_STATUS: Record<number, string> = {
   416: 'RANGE_NOT_SATISFIABLE',
 };
 
+/** When to try again where nobody knows, seconds. */
+const UNKNOWN_WAIT = 5;
+
 /** Answers every error as RFC 9457 problem document. Stacks, SQL and paths go to the log, never to the client. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -58,8 +61,9 @@ export class ProblemFilter implements ExceptionFilter {
     }
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     const retryAfter = error instanceof AppError ? error.retryAfter : undefined;
-    if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
-    else if (problem.status === 503) response.setHeader('Retry-After', '5');
+    if (retryAfter !== undefined || problem.status === 429 || problem.status === 503) {
+      response.setHeader('Retry-After', String(retryAfter ?? UNKNOWN_WAIT));
+    }
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }
 }

@@ -149,6 +149,7 @@ describe('the rooms of the feed', () => {
       headers: { accept: 'text/event-stream' },
     });
     expect(expectStatus(stream, 429).body.code).toBe('TOO_MANY_CONNECTIONS');
+    expect(stream.headers.get('retry-after')).toBe('5');
     await connect(owner.token);
     held[0].close();
     await until('there is room again', () =>
