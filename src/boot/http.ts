@@ -14,6 +14,7 @@ import {
   limitAnswerTime,
   limitBodyTime,
   limitConnections,
+  refuseManyHeaders,
   shedLoad,
   soundAddress,
 } from '../protection/index.js';
@@ -49,6 +50,7 @@ export async function configureHttp(
   app.set('trust proxy', protection.trustProxy);
   app.use(nameSender);
   setHeaders(app, server.corsOrigins);
+  app.use(refuseManyHeaders);
   const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
   app.use(refuseFloods);
   app.use(limitAnswerTime(protection.bodyTimeoutMs));

@@ -33,6 +33,7 @@ const CODE_OF_STATUS: Record<number, string> = {
   413: 'BODY_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
   416: 'RANGE_NOT_SATISFIABLE',
+  431: 'HEADERS_TOO_LARGE',
 };
 
 /** When to try again where nobody knows, seconds. */

@@ -4,7 +4,7 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import proxyAddr from 'proxy-addr';
 import type { Server, ServerOptions, Socket } from 'socket.io';
-import { soundAddress } from '../protection/index.js';
+import { lacksHeaders, soundAddress } from '../protection/index.js';
 
 /** The request of a handshake. */
 export interface Handshake extends IncomingMessage {
@@ -38,7 +38,7 @@ export class WebSocketAdapter extends IoAdapter {
       serveClient: false,
       allowRequest: (request, answer) => {
         Object.assign(request, { ip: this.addressOf(request) } satisfies Partial<Handshake>);
-        answer(null, this.mayConnect(request));
+        answer(null, !lacksHeaders(request) && this.mayConnect(request));
       },
     } as ServerOptions) as Server;
     // It would answer requests below its path by itself, past everything that limits them; there is no transport that sends any.

@@ -1,11 +1,29 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { NextFunction, Request, Response } from 'express';
 import { isBusy } from './in-turn.js';
 
 /** Where handshakes of WebSockets are taken. */
 const HANDSHAKES = '/socket.io/';
 
 export const isHandshake = ({ url = '' }: IncomingMessage): boolean => url.startsWith(HANDSHAKES);
+
+/** Of one request. */
+const MOST_HEADERS = 100;
+
+/**
+ * Whether some of a request's headers may be missing: Node.js passes over those beyond its limit in silence. The last ones are
+ * those of proxies, and without them what a client says of its address would be believed.
+ */
+export const lacksHeaders = ({ rawHeaders }: IncomingMessage): boolean => rawHeaders.length > 2 * MOST_HEADERS;
+
+/** Middleware, to stand before everybody who looks at headers. */
+export function refuseManyHeaders(request: Request, response: Response, next: NextFunction): void {
+  if (!lacksHeaders(request)) return next();
+  response.setHeader('Connection', 'close');
+  const detail = `A request has at most ${MOST_HEADERS} headers.`;
+  next(Object.assign(new Error(detail), { status: 431, expose: true }));
+}
 
 /**
  * Has every request but a handshake come by the middleware, with its limits and its headers. Left to themselves, Node.js answers
@@ -14,6 +32,7 @@ export const isHandshake = ({ url = '' }: IncomingMessage): boolean => url.start
  * @param server nobody else has a hold on yet
  */
 export function admitEveryRequest(server: Server): void {
+  server.maxHeadersCount = MOST_HEADERS + 1;
   const [carry] = server.listeners('connection') as ((socket: Socket) => void)[];
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   server.prependListener('request', (request: IncomingMessage) => {
@@ -23,20 +42,15 @@ export function admitEveryRequest(server: Server): void {
   server.on('upgrade', (request: IncomingMessage, _socket: unknown, head: Buffer) => {
     if (isHandshake(request)) return;
     const { socket } = request;
-    const text = withoutUpgrade(request, server.maxHeadersCount ?? 0);
     // Node.js has let go of the connection, and of answers that were still to be sent on it.
-    if (text === undefined || isBusy(socket)) return void socket.destroy();
-    socket.unshift(Buffer.concat([Buffer.from(text, 'latin1'), head]));
+    if (isBusy(socket) || lacksHeaders(request)) return void socket.destroy();
+    socket.unshift(Buffer.concat([Buffer.from(withoutUpgrade(request), 'latin1'), head]));
     carry.call(server, socket);
   });
 }
 
-/**
- * The same request but for its wish to go on in another protocol, which may be ignored (RFC 9110, section 7.8).
- * @returns undefined for one with so many headers that some are missing here, and maybe with them where its body ends
- */
-function withoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage, most: number): string | undefined {
-  if (rawHeaders.length >= 2 * most) return undefined;
+/** The same request but for its wish to go on in another protocol, which may be ignored (RFC 9110, section 7.8). */
+function withoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     if (rawHeaders[index].toLowerCase() !== 'upgrade') lines.push(`${rawHeaders[index]}: ${rawHeaders[index + 1]}`);

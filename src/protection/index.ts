@@ -1,5 +1,5 @@
 export { addressKey, soundAddress } from './address.js';
-export { admitEveryRequest } from './every-request.js';
+export { admitEveryRequest, lacksHeaders, refuseManyHeaders } from './every-request.js';
 export { FailedHandshakes } from './failed-handshakes.js';
 export { guardAgainstFloods } from './flood-guard.js';
 export { shedLoad } from './load-shedder.js';

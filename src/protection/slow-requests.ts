@@ -14,7 +14,6 @@ export function limitConnections(server: Server, config: ProtectionConfig): void
   server.headersTimeout = config.headersTimeoutMs;
   server.requestTimeout = Math.max(config.uploadTimeoutMs, config.headersTimeoutMs);
   server.keepAliveTimeout = config.idleTimeoutMs;
-  server.maxHeadersCount = 100;
   Object.assign(server, { connectionsCheckingInterval: CHECK_MS });
 }
 

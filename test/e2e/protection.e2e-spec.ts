@@ -135,6 +135,28 @@ describe('protection', () => {
     expect(addresses.slice(0, 2)).toEqual(['127.0.0.1', '2001:db8:5:7:1:2:3:4']);
   });
 
+  it('believes nobody whose proxy is not heard for very many headers', async () => {
+    const ask = async (start: string[], more: number): Promise<string> => {
+      const forged = ['X-Forwarded-For: 203.0.113.99', ...Array<string>(more).fill('a:')];
+      const lines = [...start, 'Host: x', ...forged, 'Connection: close', 'X-Forwarded-For: 203.0.113.98', '', ''];
+      return (await raw(lines.join('\r\n'))).ended;
+    };
+    expect(await ask(['GET /health/live HTTP/1.1'], 96)).toMatch(/^HTTP\/1.1 200 /);
+    const refused = await ask(['GET /health/live HTTP/1.1'], 97);
+    expect(refused).toMatch(/^HTTP\/1.1 431 /);
+    expect(refused).toContain('"code":"HEADERS_TOO_LARGE"');
+    const handshake = [
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
+      'Connection: upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    expect(await ask(handshake, 93)).toMatch(/^HTTP\/1.1 400 [^]*\r\n\r\nForbidden$/);
+    const login = ['POST /api/v1/auth/login HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 2'];
+    expect(await ask(login, 300)).toMatch(/^HTTP\/1.1 431 /);
+  });
+
   it('counts a route in whatever form the router takes it', async () => {
     for (const path of ['/auth/login', '/AUTH/Login', '/auth/login/']) {
       const answer = await api(here.url).post(path, {}, { headers: { 'x-forwarded-for': '203.0.113.20' } });
