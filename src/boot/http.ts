@@ -12,6 +12,7 @@ import {
   isBinary,
   isStreamedJson,
   limitAnswerTime,
+  limitBodiesUnderWay,
   limitBodyTime,
   limitConnections,
   refuseManyHeaders,
@@ -60,10 +61,12 @@ export async function configureHttp(
   if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
   app.use(refuseOtherBodies);
+  const maxBodyBytes = tasks.maxInputBytes + BODY_MARGIN;
+  if (protection.rateLimits) app.use(limitBodiesUnderWay(maxBodyBytes));
   const problems = new ProblemFilter();
   app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));
   app.useBodyParser('json', {
-    limit: tasks.maxInputBytes + BODY_MARGIN,
+    limit: maxBodyBytes,
     type: (request) => !isStreamedJson((request as Request).path) && Boolean((request as Request).is('json')),
   });
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
