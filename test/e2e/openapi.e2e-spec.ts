@@ -60,6 +60,13 @@ describe('the OpenAPI document', () => {
     await database?.drop();
   });
 
+  it('is served in one form, which costs nothing to write again: everybody may ask for it', async () => {
+    const again = await fetch(`${server.url}/docs-json`);
+    expect(again.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(await again.json()).toEqual(document);
+    expect((await fetch(`${server.url}/docs-yaml`)).status).toBe(404);
+  });
+
   // Before what blocks for seconds: the server closes connections that are idle.
   it('is shown by a page whose own scripts its content policy allows, over plain HTTP too', async () => {
     const page = await fetch(`${server.url}/docs`);
