@@ -424,8 +424,8 @@ describe('bad input', () => {
     });
 
     it('a body of very many members, in a few words', async () => {
-      const many = `{${Array.from({ length: 90_000 }, (_, index) => `"${index.toString(36)}":0`).join()}}`;
-      const elements = `[${Array.from({ length: 90_000 }, (_, index) => index).join()}]`;
+      const many = `{${Array.from({ length: 5_000 }, (_, index) => `"${index.toString(36)}":0`).join()}}`;
+      const elements = `[${Array.from({ length: 5_000 }, (_, index) => index).join()}]`;
       const answers = await refused(
         readingJson().flatMap((operation) => [
           attack(operation, 'many members', many, [400]),
