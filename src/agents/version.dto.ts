@@ -1,6 +1,6 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { IsSemVer, MaxLength } from 'class-validator';
-import { Optional } from '../common/validators.js';
+import { MaxLength } from 'class-validator';
+import { IsVersion, Optional } from '../common/validators.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
@@ -13,7 +13,7 @@ export class DownloadQuery extends RedirectQuery {
    * @example "1.0.0"
    */
   @Optional()
-  @IsSemVer()
+  @IsVersion()
   @MaxLength(64)
   version?: string;
 }
@@ -24,7 +24,7 @@ export class RetireQuery {
    * @example "1.0.0"
    */
   @Optional()
-  @IsSemVer()
+  @IsVersion()
   @MaxLength(64)
   version?: string;
 }

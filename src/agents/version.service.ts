@@ -249,10 +249,12 @@ function sameVersion(
 const isSame = (stored: VersionLimits | null, named: VersionLimits | undefined): boolean =>
   named === undefined || isDeepStrictEqual({ ...stored }, { ...named });
 
-/** The patch after the highest version there is. */
+/** The patch after the highest version there is. @throws AppError `conflict` when no number follows */
 function nextVersion(existing: readonly Numbered[]): string {
   const [highest] = semver.rsort(existing.map(({ version }) => version));
-  return highest ? (semver.inc(highest, 'patch') as string) : '1.0.0';
+  const next = highest ? semver.valid(semver.inc(highest, 'patch')) : '1.0.0';
+  if (next) return next;
+  throw new AppError('conflict', 'VERSION_TAKEN', `There is no patch after version ${highest}: name a higher one.`);
 }
 
 /** @throws AppError `not_found` `NO_ACTIVE_VERSION` */

@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayUnique, IsArray, Matches, ValidateBy, ValidateIf } from 'class-validator';
+import { ArrayMaxSize, ArrayUnique, IsArray, isSemVer, Matches, ValidateBy, ValidateIf } from 'class-validator';
+import semver from 'semver';
 import { isDecimalAmount } from './money.js';
 
 /** A lower-case tag that agents offer and tasks require. */
@@ -17,6 +18,17 @@ export const IsRegion = () =>
 
 /** May be left out, but not be null (`IsOptional` lets null pass every other rule). */
 export const Optional = () => ValidateIf((_, value: unknown) => value !== undefined);
+
+/** semver whose numbers can be counted on: those above 2^53 - 1 have no successor. */
+export const IsVersion = () =>
+  ValidateBy({
+    name: 'isVersion',
+    validator: {
+      validate: (value: unknown) => isSemVer(value) && semver.valid(value as string) !== null,
+      defaultMessage: () =>
+        `$property must be a semantic version such as 1.0.0, with numbers up to ${Number.MAX_SAFE_INTEGER}`,
+    },
+  });
 
 /** An array of at most 32 distinct capability tags. */
 export const IsCapabilities = () =>

@@ -1,16 +1,16 @@
 import { Transform, Type } from 'class-transformer';
-import { IsObject, IsSemVer, MaxLength, ValidateNested } from 'class-validator';
+import { IsObject, MaxLength, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
-import { Optional } from '../common/validators.js';
+import { IsVersion, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
 export class UploadFormDto extends AgentCardChangesDto {
   /** semver; unset: the next patch. */
   @Optional()
-  @IsSemVer()
+  @IsVersion()
   @MaxLength(64)
   version?: string;
 

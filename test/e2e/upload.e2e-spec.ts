@@ -95,6 +95,13 @@ describe('uploading a binary', () => {
       expect((await get('/agents/counted/binary?version=9.9.9')).status).toBe(404);
     });
 
+    it('adds no patch to the highest number there is', async () => {
+      const highest = `1.0.${Number.MAX_SAFE_INTEGER}`;
+      expect((await upload('full', [...card(), field('version', highest), file(wasm)], 201)).version).toBe(highest);
+      await refused('full', [file(padded(wasm, 1))], 409, 'VERSION_TAKEN');
+      expect((await upload('full', [field('version', '1.1.0'), file(padded(wasm, 1))], 201)).version).toBe('1.1.0');
+    });
+
     it('changes nothing when these bytes are this version already', async () => {
       const form = [...card(), field('version', '1.0.0'), file(wasm)];
       const first = await upload('again', form, 201);
@@ -197,6 +204,11 @@ describe('uploading a binary', () => {
       ['a file of another name', 'binary', (bytes) => [...card(), file(bytes, 'binary')]],
       ['another file besides', 'icon', (bytes) => [...card(), file(bytes), file(bytes, 'icon')]],
       ['a version that is none', 'version', (bytes) => [...card(), field('version', '1.0'), file(bytes)]],
+      [
+        'a version that nothing can follow',
+        'version',
+        (bytes) => [...card(), field('version', '99999999999999999999.0.0'), file(bytes)],
+      ],
       ['a price that is none', 'price', (bytes) => [...card(), field('price', '-1'), file(bytes)]],
       ['limits that are no object', 'limits', (bytes) => [...card(), field('limits', '5'), file(bytes)]],
       ['limits that are no JSON', 'limits', (bytes) => [...card(), field('limits', 'memory_mb=1'), file(bytes)]],
