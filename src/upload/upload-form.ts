@@ -10,6 +10,11 @@ import type { StagedBlob, Staging } from '../storage/index.js';
 
 const FILE_FIELD = 'wasm_binary';
 const DEPOSIT_FIELD = 'deposit';
+/**
+ * What the parser keeps of a part, bytes: more than it is handed in one go. Of a part that is no field of a form it waits forever for
+ * the end, if that comes with more than it keeps.
+ */
+const PART_BUFFER = 2 ** 20;
 
 /** A multipart body as it was read: its text fields, and its file in the staging area. */
 export interface UploadForm {
@@ -90,12 +95,13 @@ function takeDeposit(fields: UploadForm['fields']): string | undefined {
 
 function openParser(request: Request, limits: StorageConfig): BusboyInstance {
   const contentType = request.headers['content-type'] ?? '';
-  if (!contentType.startsWith('multipart/form-data')) {
+  if (!contentType.toLowerCase().startsWith('multipart/form-data')) {
     throw new AppError('unsupported', 'MULTIPART_EXPECTED', 'Send the form as multipart/form-data, as `curl -F` does.');
   }
   if (Number(request.headers['content-length'] ?? 0) > limits.maxFormBytes) throw formTooLarge(limits);
   return new Busboy({
     headers: { 'content-type': contentType },
+    fileHwm: PART_BUFFER,
     limits: {
       fieldNameSize: 100,
       fieldSize: 64 * 1024,

@@ -149,6 +149,12 @@ describe('uploading a binary', () => {
       });
     });
 
+    it('whatever the case of its media type', async () => {
+      const { body, contentType } = multipart([...card(), file(wasm)]);
+      const answer = await post('shouted', body, contentType.replace('multipart/form-data', 'Multipart/Form-Data'));
+      expect(answer.status).toBe(201);
+    });
+
     it('of exactly the largest size', async () => {
       const largest = padded(wasm, MAX_BINARY_BYTES - padded(wasm, 100_000).length + 100_000);
       expect(largest.length).toBe(MAX_BINARY_BYTES);
@@ -297,6 +303,18 @@ describe('uploading a binary', () => {
       for (const [bytes, type] of bodies) {
         const answer = await post('fresh', bytes, type);
         expect([type, bytes.length, faultOf(answer, [400])]).toEqual([type, bytes.length, undefined]);
+      }
+    });
+
+    it('a file in a part that belongs to no form', async () => {
+      for (const size of [10_000, 20_000, 100_000, MAX_BINARY_BYTES]) {
+        const { body, contentType } = multipart([...card(), file(Buffer.alloc(size))]);
+        const strange = body
+          .toString('latin1')
+          .replace('form-data; name="wasm_binary"', 'attachment; name="wasm_binary"');
+        const answer = await post('fresh', Buffer.from(strange, 'latin1'), contentType);
+        expect([size, faultOf(answer, [400])]).toEqual([size, undefined]);
+        expect(JSON.parse(answer.text).errors[0].field).toBe('wasm_binary');
       }
     });
 
