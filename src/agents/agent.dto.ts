@@ -1,21 +1,18 @@
 import { ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
-import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsNumber,
-  IsOptional,
-  IsString,
-  Length,
-  Matches,
-  Max,
-  MaxLength,
-  Min,
-} from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, IsString, Matches, Max, Min, MinLength } from 'class-validator';
 import { Transform } from 'class-transformer';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { CAPABILITY, IsAmount, IsCapabilities, IsPlainText, IsRegion, Optional, SLUG } from '../common/validators.js';
+import {
+  CAPABILITY,
+  IsAmount,
+  IsCapabilities,
+  IsPlainText,
+  IsRegion,
+  MaxLength,
+  Optional,
+  SLUG,
+} from '../common/validators.js';
 
 /** On what terms an agent bids, beside its price. */
 export class AgentTermsDto {
@@ -66,7 +63,8 @@ export class CreateAgentDto extends AgentTermsDto {
   slug: string;
 
   /** @example "My agent" */
-  @Length(1, 120)
+  @MinLength(1)
+  @MaxLength(120)
   @IsPlainText()
   name: string;
 

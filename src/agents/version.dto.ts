@@ -1,6 +1,6 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { MaxLength } from 'class-validator';
-import { IsVersion, Optional } from '../common/validators.js';
+
+import { IsVersion, MaxLength, Optional } from '../common/validators.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';

@@ -12,7 +12,6 @@ import {
   IsString,
   IsUUID,
   MaxDate,
-  MaxLength,
   MinDate,
   MinLength,
 } from 'class-validator';
@@ -20,7 +19,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { IsPlainText, Optional } from '../common/validators.js';
+import { IsPlainText, MaxLength, Optional } from '../common/validators.js';
 import type { ApiKey } from './api-key.entity.js';
 import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
 import { USER_ROLES, type User, type UserRole } from './user.entity.js';

@@ -55,6 +55,16 @@ export const IsAmount = (example: number) =>
     }),
   );
 
+/** At most so many code points, as the database counts: class-validator's own counts no selectors of variants, as of emoji. */
+export const MaxLength = (max: number) =>
+  ValidateBy({
+    name: 'maxLength',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && [...value].length <= max,
+      defaultMessage: () => `$property must be shorter than or equal to ${max} characters`,
+    },
+  });
+
 /** Text that a database and a terminal can take: well-formed Unicode without control characters but tab and line breaks. */
 export const IsPlainText = () =>
   ValidateBy({

@@ -1,6 +1,6 @@
-import { IsNotEmpty, IsString, MaxLength } from 'class-validator';
+import { IsNotEmpty, IsString } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
-import { IsPlainText } from '../common/validators.js';
+import { IsPlainText, MaxLength } from '../common/validators.js';
 
 export class AnnouncementDto {
   /**

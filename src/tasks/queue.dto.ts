@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsUUID, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsInt, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
-import { IsPlainText, IsTime, Optional } from '../common/validators.js';
+import { IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
 
 /** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
 export class WaitingByPriorityDto {

@@ -12,7 +12,6 @@ import {
   IsObject,
   Matches,
   Max,
-  MaxLength,
   Min,
   ValidateNested,
 } from 'class-validator';
@@ -20,7 +19,7 @@ import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import { Opaque } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import { RunLimitsDto } from '../common/run-limits.dto.js';
-import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, Optional } from '../common/validators.js';
+import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, MaxLength, Optional } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from './task-state.js';
 

@@ -338,6 +338,19 @@ describe('bad input', () => {
       );
     });
 
+    it('a member that is too long, and looks half as long', async () => {
+      const attacks = readingJson().flatMap((operation) =>
+        membersOf(operation).flatMap((member) => {
+          const { maxLength } = resolved(operation.schema).properties![member] as { maxLength?: number };
+          if (!maxLength) return [];
+          const value = JSON.stringify('\u263a\ufe0f'.repeat(maxLength / 2 + 1));
+          return attack(operation, `a long ${member}`, withMember(operation, member, value), [400]);
+        }),
+      );
+      expect(attacks.length).toBeGreaterThan(5);
+      await refused(attacks);
+    });
+
     it('a member that is null where nothing says that it may be', async () => {
       await refused(
         readingJson().flatMap((operation) =>
