@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { HttpException, StreamableFile } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { BlobRef, BlobStat, BlobStore, ByteRange } from './blob-store.js';
@@ -59,24 +60,75 @@ export async function serveBlob(
     response.set({ 'Content-Type': type, 'Content-Length': String(length), 'Content-Disposition': disposition });
     return undefined;
   }
-  return new StreamableFile(await store.get(ref, range), { type, length, disposition });
+  return new StreamableFile(await whole(await store.get(ref, range), length, ref), { type, length, disposition });
 }
 
 /**
- * The one range a request asks for. Undefined, which means all of it, for none, for several, for one that is malformed,
- * and for one of other bytes than these (`If-Range`).
+ * The one range a request asks for. Undefined, which means all of it, for none, for several, for one that is malformed or of another
+ * unit, and for one of other bytes than these (`If-Range`).
  * @throws HttpException 416 for one that begins past the end
  */
 function requestedRange(request: Request, response: Response, { sha256, size }: BlobStat): ByteRange | undefined {
-  const ifRange = request.headers['if-range'];
-  if (ifRange !== undefined && ifRange !== `"${sha256}"`) return undefined;
-  const ranges = request.range(size, { combine: true });
-  if (ranges === UNSATISFIABLE) {
+  const { range, 'if-range': ifRange } = request.headers;
+  if (range === undefined || (ifRange !== undefined && ifRange !== `"${sha256}"`)) return undefined;
+  const asked = parseRanges(range, size);
+  if (!asked) return undefined;
+  const ranges = asked.filter(({ start }) => start < size).sort((a, b) => a.start - b.start);
+  if (ranges.length === 0) {
     response.set('Content-Range', `bytes */${size}`);
     throw new HttpException(`There are ${size} bytes: ask for a range within them.`, 416);
   }
-  return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
+  const joined = { ...ranges[0] };
+  for (const { start, end } of ranges) {
+    if (start > joined.end + 1) return undefined;
+    joined.end = Math.max(joined.end, end);
+  }
+  return joined;
 }
 
-/** As Express says it. */
-const UNSATISFIABLE = -1;
+/**
+ * Not Express's `range`: to that, the last hundred bytes of fifty are none.
+ * @returns none when the header is malformed, or counts in another unit
+ */
+function parseRanges(header: string, size: number): ByteRange[] | undefined {
+  const specs = /^bytes=(.+)$/i.exec(header)?.[1].split(',');
+  const ranges = specs?.map((spec) => parseRange(spec, size));
+  return ranges?.includes(null) ? undefined : (ranges as ByteRange[] | undefined);
+}
+
+/** @returns null for one that is malformed */
+function parseRange(spec: string, size: number): ByteRange | null {
+  const [, first, last] = /^\s*(\d*)-(\d*)\s*$/.exec(spec) ?? ['', '', ''];
+  if (first === '') return last === '' ? null : { start: Math.max(size - Number(last), 0), end: size - 1 };
+  if (last === '') return { start: Number(first), end: size - 1 };
+  return Number(last) < Number(first) ? null : { start: Number(first), end: Math.min(Number(last), size - 1) };
+}
+
+/**
+ * The same bytes, as many as were promised: of a store that ends too early, the client would take the next answer of its connection for
+ * the rest. The first of them are awaited: what fails at once is answered as such.
+ */
+async function whole(bytes: Readable, length: number, ref: BlobRef): Promise<Readable> {
+  const pieces = counted(bytes, length, ref);
+  const first = await pieces.next();
+  const all = Readable.from(beginningWith(first, pieces), { objectMode: false });
+  return all.once('close', () => bytes.destroy());
+}
+
+async function* counted(bytes: Readable, length: number, ref: BlobRef): AsyncGenerator<Buffer, void> {
+  let count = 0;
+  for await (const chunk of bytes as AsyncIterable<Buffer>) {
+    count += chunk.length;
+    yield chunk;
+  }
+  if (count !== length) throw new Error(`${ref} ended after ${count} bytes of ${length}`);
+}
+
+async function* beginningWith(
+  first: IteratorResult<Buffer, void>,
+  rest: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
+}

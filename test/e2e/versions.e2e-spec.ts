@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -167,6 +167,8 @@ describe('the versions of an agent', () => {
         ['bytes=10-19', 10, 19],
         ['bytes=10-', 10, size - 1],
         ['bytes=-5', size - 5, size - 1],
+        ['bytes=-999999999', 0, size - 1],
+        ['Bytes=4-7', 4, 7],
         ['bytes=0-999999999', 0, size - 1],
         ['bytes=0-3,4-7', 0, 7],
       ];
@@ -183,7 +185,9 @@ describe('the versions of an agent', () => {
       const whole: Record<string, string>[] = [
         { range: 'bytes=0-1,5-6' },
         { range: 'lines=1-2' },
+        { range: 'lines=999999999-' },
         { range: 'bytes=x' },
+        { range: 'bytes=7-4' },
         { range: 'bytes=0-3', 'if-range': '"other"' },
         { range: 'bytes=0-3', 'if-range': `W/${etag}` },
         { range: 'bytes=0-3', 'if-range': 'Tue, 24 Nov 2026 00:00:00 GMT' },
@@ -204,6 +208,20 @@ describe('the versions of an agent', () => {
         expect(answer.headers.get('content-range')).toBe(`bytes */${binary.length}`);
         expect(JSON.parse(answer.text).code).toBe('RANGE_NOT_SATISFIABLE');
       }
+    });
+
+    it('break off where the store ends too early, and are no client’s fault where it cannot be read', async () => {
+      const damaged = Buffer.concat([binary, Buffer.from([0, 2, 1, 0x78])]);
+      await upload('POST', id, damaged, 201, { version: '0.0.1' });
+      const sha256 = createHash('sha256').update(damaged).digest('hex');
+      const path = join(dataDir, 'blobs', 'sha256', sha256.slice(0, 2), sha256);
+      await truncate(path, 10);
+      const short = await download('redirect=false&version=0.0.1');
+      await expect(short.arrayBuffer()).rejects.toThrow();
+      await rm(path);
+      await mkdir(path);
+      const unreadable = await read(await download('redirect=false&version=0.0.1'));
+      expect(faultOf(unreadable, [500])).toBeUndefined();
     });
 
     it('are described to HEAD, without a redirect', async () => {
