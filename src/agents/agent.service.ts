@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type EntityManager, type FindOptionsWhere, In, QueryFailedError } from 'typeorm';
-import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, IsNull, QueryFailedError } from 'typeorm';
+import { AuditTrail, type AuditType, type Caller, holdAccount, owns, User } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
@@ -47,7 +47,10 @@ export class AgentService {
       .orderBy('agent.id', 'DESC')
       .limit(query.limit + 1);
     if (query.mine) agents.where(`agent.ownerId = :owner AND agent.status <> 'retired'`, { owner: caller.id });
-    else agents.where(`agent.status = 'active' AND agent.activeBinaryId IS NOT NULL`);
+    else
+      agents
+        .where(`agent.status = 'active' AND agent.activeBinaryId IS NOT NULL`)
+        .andWhere('NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)');
     if (query.capability) agents.andWhere('agent.capabilities @> ARRAY[:capability]', { capability: query.capability });
     if (query.cursor) agents.andWhere('agent.id < :cursor', { cursor: query.cursor });
     const page = toPage(await agents.getMany(), query.limit, (agent) => agent);
@@ -64,8 +67,7 @@ export class AgentService {
   /** Like `owned`, but any caller may look at any agent that is on the market. */
   async visible(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
-    const onTheMarket = agent?.status === 'active' && agent.activeBinaryId !== null;
-    if (!agent || !(onTheMarket || owns(caller, agent.ownerId))) throw notFound('agent');
+    if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent)))) throw notFound('agent');
     return agent;
   }
 
@@ -213,6 +215,12 @@ export class AgentService {
     const { subject, notice } = await this.database.transaction(work);
     if (notice) this.events.announce(notice);
     return subject;
+  }
+
+  /** Whether it bids: not while its owner is suspended. */
+  private async isOnTheMarket({ status, activeBinaryId, ownerId }: Agent): Promise<boolean> {
+    if (status !== 'active' || activeBinaryId === null) return false;
+    return this.database.getRepository(User).existsBy({ id: ownerId, suspendedAt: IsNull() });
   }
 
   private async cards(agents: Agent[]): Promise<AgentCardDto[]> {

@@ -64,16 +64,24 @@ describe('the market', () => {
     });
   });
 
-  it("gives no task to a suspended owner's agents until the suspension is taken back", async () => {
+  it("gives no task to a suspended owner's agents, nor shows them, until the suspension is taken back", async () => {
+    const stranger = await registerUser(url);
+    const shown = async (): Promise<[number, number]> => {
+      const { items } = expectStatus(await api(url).get('/agents?capability=rogue', stranger), 200).body;
+      return [items.length, (await api(url).get(`/agents/${agentId}/card`, stranger)).status];
+    };
     const owner = await registerUser(url);
     const agentId = await publish(url, owner.token, 'rogue', await good(), { capabilities: ['rogue'] });
     expect((await run('rogue')).agent_id).toBe(agentId);
+    expect(await shown()).toEqual([1, 200]);
     const admin = await loginAdmin(url);
     const { id } = expectStatus(await api(url).get('/auth/me', { token: owner.token }), 200).body;
     expectStatus(await api(url).post(`/users/${id}/suspend`, {}, { token: admin }), 200);
     expect((await run('rogue', {}, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
+    expect(await shown()).toEqual([0, 404]);
     expectStatus(await api(url).post(`/users/${id}/unsuspend`, {}, { token: admin }), 200);
     expect((await run('rogue')).agent_id).toBe(agentId);
+    expect(await shown()).toEqual([1, 200]);
   });
 
   describe('when all agents of an auction fail', () => {
