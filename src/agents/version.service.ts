@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
-import { DataSource, type EntityManager, In, LessThan, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager, In, QueryFailedError } from 'typeorm';
 import { type Caller, holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import type { Page, PageQuery } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import { BlobLedger, type BlobRef } from '../storage/index.js';
 import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binary.entity.js';
@@ -104,13 +104,23 @@ export class VersionService {
     await this.ledger.expectRoom(ownerOf(target, caller), upload.size);
   }
 
+  /** A page, newest first: of fewer versions than `limit` where their reports are large. */
   async list(agent: Agent, { limit, cursor }: PageQuery): Promise<Page<VersionDto>> {
-    const binaries = await this.database.getRepository(AgentBinary).find({
-      where: { agentId: agent.id, ...(cursor && { id: LessThan(cursor) }) },
-      order: { id: 'DESC' },
-      take: limit + 1,
-    });
-    return toPage(binaries, limit, (binary) => present(binary, agent.activeBinaryId));
+    const reports = await this.database.query<{ id: string; bytes: number }[]>(REPORTS, [
+      agent.id,
+      cursor ?? null,
+      limit + 1,
+    ]);
+    let bytes = 0;
+    const passed = reports.findIndex((report) => (bytes += report.bytes) > MOST_REPORT_BYTES);
+    const fitting = Math.min(limit, passed < 0 ? limit : Math.max(passed, 1));
+    const ids = reports.slice(0, fitting).map(({ id }) => id);
+    const where = { id: In(ids) };
+    const binaries = await this.database.getRepository(AgentBinary).find({ where, order: { id: 'DESC' } });
+    return {
+      items: binaries.map((binary) => present(binary, agent.activeBinaryId)),
+      next_cursor: reports.length > fitting ? ids[fitting - 1] : null,
+    };
   }
 
   /** A version in service. @param version unset: the active one @throws AppError `not_found` */
@@ -205,6 +215,16 @@ export class VersionService {
     return binary;
   }
 }
+
+/** On one page: a binary that is made for it has a report of megabytes, and a hundred of them would hold the process up. */
+const MOST_REPORT_BYTES = 8_000_000;
+
+const REPORTS = `
+  SELECT id, octet_length(validation::text) AS bytes
+    FROM agent_binaries
+   WHERE agent_id = $1 AND ($2::uuid IS NULL OR id < $2)
+   ORDER BY id DESC
+   LIMIT $3`;
 
 /** Whose quotas an upload counts for. */
 const ownerOf = (target: UploadTarget, caller: Caller): string =>

@@ -35,6 +35,7 @@ export class VersionsController {
 
   /**
    * All versions of one of your own agents, newest first, with their validation reports; retired ones too.
+   * @remarks Where the reports are large, a page has fewer than `limit`.
    * @param id UUID of the agent, or your slug for it
    */
   @Get('versions')

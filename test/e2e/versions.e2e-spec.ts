@@ -32,6 +32,24 @@ describe('the versions of an agent', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
+  it('are listed in shorter pages where their reports are large', async () => {
+    const id = await publish(server.url, user.token, 'verbose', await saying('much'));
+    for (const version of ['1.0.1', '1.0.2', '1.0.3', '1.0.4']) {
+      await upload('POST', id, await saying('more'), 201, { version });
+    }
+    const grow = `UPDATE agent_binaries SET validation = json_build_object('padding', repeat('x', $3)) WHERE agent_id = $1 AND version = ANY ($2)`;
+    await ask(database.url, grow, [id, ['1.0.4', '1.0.3', '1.0.2'], 3_000_000]);
+    await ask(database.url, grow, [id, ['1.0.1'], 9_000_000]);
+    const pages: string[][] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const query: string = cursor && `&cursor=${cursor}`;
+      const page = expectStatus(await get(`/agents/${id}/versions?limit=100${query}`), 200).body;
+      pages.push(page.items.map(({ version }: { version: string }) => version));
+      cursor = page.next_cursor;
+    }
+    expect(pages).toEqual([['1.0.4', '1.0.3'], ['1.0.2'], ['1.0.1'], ['1.0.0']]);
+  });
+
   describe('activated', () => {
     it('back and forth bid at once, each answering as itself', async () => {
       const id = await publish(server.url, user.token, 'rolled', await saying('one'), { capabilities: ['roll'] });
