@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { Announced, DepositBox, SignedUpload } from '../deposits.js';
-import { explained } from './s3-errors.js';
+import { explained, explainedStream } from './s3-errors.js';
 
 const PREFIX = 'deposits/';
 
@@ -41,7 +41,7 @@ export class S3DepositBox implements DepositBox {
   async open(id: string): Promise<Readable> {
     const command = new GetObjectCommand({ Bucket: this.bucket, Key: PREFIX + id });
     const { Body } = await this.client.send(command).catch((error) => Promise.reject(explained(error)));
-    return Body as Readable;
+    return explainedStream(Body as Readable);
   }
 
   async remove(id: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { finished, PassThrough, type Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
 import { misconfigured, missing } from './blob-faults.js';
 
@@ -41,4 +42,14 @@ export function explained(error: unknown, about: { name?: string; suspect?: stri
   return new AppError('unavailable', 'STORAGE_AWAY', 'The store of binaries does not answer: try again later.', {
     cause,
   });
+}
+
+/** The bytes of an answer, whose errors are told as those of the request: a service may break off in the middle of it. */
+export function explainedStream(body: Readable): Readable {
+  const bytes = new PassThrough();
+  finished(body, (error) => {
+    if (error) bytes.destroy(explained(error));
+  });
+  bytes.once('close', () => body.destroy());
+  return body.pipe(bytes);
 }

@@ -1,9 +1,13 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { S3BlobStore } from './s3.driver.js';
 
-describe('an S3 service that falls silent', () => {
+const REF = `s3:${'0'.repeat(64)}`;
+const PART = 'of a binary';
+
+describe('an S3 service that', () => {
   let service: Server;
 
   afterEach(async () => {
@@ -12,9 +16,10 @@ describe('an S3 service that falls silent', () => {
   });
 
   it.each<[string, (answer: ServerResponse) => void]>([
-    ['before it answers', () => undefined],
-    ['in the middle of its answer', (answer) => answer.writeHead(200, { 'content-length': 1000 }).write('of a binary')],
-  ])('is given up: %s', async (_, begin) => {
+    ['falls silent before it answers', () => undefined],
+    ['falls silent in the middle of its answer', (answer) => begun(answer).write(PART)],
+    ['hangs up in the middle of its answer', (answer) => begun(answer).write(PART, () => answer.destroy())],
+  ])('%s is away, however its bytes are asked for', async (_, begin) => {
     service = createServer((_request, answer) => begin(answer));
     await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
     const config = {
@@ -27,6 +32,11 @@ describe('an S3 service that falls silent', () => {
       serverSideEncryption: undefined,
     };
     const store = new S3BlobStore(config, 100);
-    await expect(store.read(`s3:${'0'.repeat(64)}`)).rejects.toMatchObject({ code: 'STORAGE_AWAY' });
+    const asked = [store.read(REF), store.get(REF).then(buffer), store.deposits.open('a').then(buffer)];
+    for (const answered of await Promise.allSettled(asked)) {
+      expect(answered).toMatchObject({ status: 'rejected', reason: { kind: 'unavailable', code: 'STORAGE_AWAY' } });
+    }
   });
 });
+
+const begun = (answer: ServerResponse): ServerResponse => answer.writeHead(200, { 'content-length': 1000 });

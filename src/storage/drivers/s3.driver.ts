@@ -19,7 +19,7 @@ import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '..
 import type { StagedBlob } from '../staging.js';
 import { changed } from './blob-faults.js';
 import { S3DepositBox } from './s3-deposits.js';
-import { explained } from './s3-errors.js';
+import { explained, explainedStream } from './s3-errors.js';
 
 /** Tries of one request. The client pauses between them, longer each time and at random (its `standard` mode). */
 const MAX_ATTEMPTS = 4;
@@ -81,7 +81,7 @@ export class S3BlobStore implements BlobStore {
 
   async get(ref: BlobRef, range?: ByteRange): Promise<Readable> {
     const { Body } = await this.open(ref, range);
-    return Body as Readable;
+    return explainedStream(Body as Readable);
   }
 
   async stat(ref: BlobRef): Promise<BlobStat> {
