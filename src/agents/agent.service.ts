@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type EntityManager, type FindOptionsWhere, In, IsNull, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, IsNull, Not, QueryFailedError } from 'typeorm';
 import { AuditTrail, type AuditType, type Caller, holdAccount, owns, User } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
@@ -92,7 +92,9 @@ export class AgentService {
   async retire(caller: Caller, reference: string): Promise<void> {
     const agent = await this.owned(caller, reference);
     await this.announced(async (transaction) => {
-      await transaction.update(Agent, agent.id, { status: 'retired' });
+      const inService = { id: agent.id, status: Not('retired' as const) };
+      const { affected } = await transaction.update(Agent, inService, { status: 'retired' });
+      if (affected === 0) throw notFound('agent');
       const notice = await this.recordAct(transaction, caller, 'agent.updated', agent, { status: 'retired' });
       return { subject: agent, notice };
     });

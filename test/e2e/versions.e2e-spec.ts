@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { api, expectStatus, registerUser, waitForTask, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
@@ -48,6 +49,21 @@ describe('the versions of an agent', () => {
       cursor = page.next_cursor;
     }
     expect(pages).toEqual([['1.0.4', '1.0.3'], ['1.0.2'], ['1.0.1'], ['1.0.0']]);
+  });
+
+  it('go with their agent, which is retired once, however often at a time', async () => {
+    const id = await publish(server.url, user.token, 'leaving', await saying('bye'));
+    const holder = new pg.Client(database.url);
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM agents WHERE id = $1 FOR UPDATE', [id]);
+    const asked = Array.from({ length: 2 }, () => api(server.url).delete(`/agents/${id}`, user));
+    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await until('both wait for the agent', async () => (await ask(database.url, waiting)).length === 2);
+    await holder.query('COMMIT');
+    await holder.end();
+    expect((await Promise.all(asked)).map(({ status }) => status).sort()).toEqual([204, 404]);
+    expect(await events(id, 'agent.updated')).toEqual([expect.objectContaining({ status: 'retired' })]);
   });
 
   describe('activated', () => {
