@@ -1,6 +1,6 @@
 import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
@@ -69,7 +69,11 @@ export async function runAgent(command: Command, config: Environment): Promise<L
 
 const VARIABLES = { ZEROSTATE_TASK_ID: '00000000-0000-7000-8000-000000000000', ZEROSTATE_ATTEMPT: '1' };
 
+/** More than once: a pipe would have nothing left for the validator. */
 function readBinary(file: string, config: Environment): Buffer {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+    throw new UsageError(`${file} is no file: save the binary to one.`);
+  }
   const bytes = readFile(file);
   const { maxBinaryBytes } = config.storage;
   if (bytes.length > maxBinaryBytes) {
