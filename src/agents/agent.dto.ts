@@ -59,7 +59,9 @@ export class CreateAgentDto extends AgentTermsDto {
    * Your name for the agent in addresses, unique among your agents.
    * @example "my-agent"
    */
-  @Matches(SLUG, { message: 'slug must be 1 to 64 lower-case letters, digits or "-", and not start with "-"' })
+  @Matches(SLUG, {
+    message: 'slug must be 1 to 64 lower-case letters, digits or "-", not start with "-" and be no UUID',
+  })
   slug: string;
 
   /** @example "My agent" */

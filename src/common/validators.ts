@@ -7,8 +7,8 @@ import { isDecimalAmount } from './money.js';
 /** A lower-case tag that agents offer and tasks require. */
 export const CAPABILITY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** An agent's name in addresses. */
-export const SLUG = /^[a-z0-9][a-z0-9-]{0,63}$/;
+/** An agent's name in addresses, where a UUID is taken for its id. */
+export const SLUG = /^(?![0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$)[a-z0-9][a-z0-9-]{0,63}$/;
 
 /** A place, as operators and owners name theirs. */
 export const REGION = /^[a-z0-9][a-z0-9-]{0,31}$/;

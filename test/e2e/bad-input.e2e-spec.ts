@@ -351,6 +351,12 @@ describe('bad input', () => {
       await refused(attacks);
     });
 
+    it('a slug that addresses would take for an id', async () => {
+      const operation = readingJson().find(({ id }) => id === 'createAgent')!;
+      const slug = JSON.stringify('01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e');
+      await refused([attack(operation, 'a slug like an id', withMember(operation, 'slug', slug), [400])]);
+    });
+
     it('a member that is null where nothing says that it may be', async () => {
       await refused(
         readingJson().flatMap((operation) =>
