@@ -15,7 +15,7 @@ const MAY_IMPORT = {
   protection: [],
   auth: ['database', 'feed', 'protection'],
   agents: ['auth', 'database', 'storage', 'feed'],
-  upload: ['auth', 'agents', 'storage', 'validation', 'database'],
+  upload: ['auth', 'agents', 'storage', 'validation', 'database', 'protection'],
   tasks: ['auth', 'database', 'queue', 'feed', 'storage'],
   execution: ['storage'],
   orchestration: ['auth', 'queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
