@@ -84,10 +84,17 @@ export const IsTime = () =>
   ValidateBy({
     name: 'isTime',
     validator: {
-      validate: (value: unknown) =>
-        typeof value === 'string' && RFC_3339.test(value) && !Number.isNaN(Date.parse(value)),
+      validate: (value: unknown) => typeof value === 'string' && RFC_3339.test(value) && isInstant(value),
       defaultMessage: () => '$property must be a time such as 2026-11-24T09:30:00Z',
     },
   });
 
-const RFC_3339 = /^[12]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+const RFC_3339 = /^[1-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+const END_OF_9999 = Date.UTC(10_000, 0);
+
+/** `Date.parse` moves a 30 February into March and 24:00 into the next day: such a time reads differently once it is written again. */
+function isInstant(time: string): boolean {
+  const instant = Date.parse(time);
+  const local = time.slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);
+  return instant < END_OF_9999 && new Date(`${local}Z`).toISOString().startsWith(local);
+}

@@ -492,6 +492,11 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       await admin('resume');
     });
 
+    it('takes the last day of the year 9999 for a deadline', async () => {
+      const deadline = '9999-12-31T23:59:59.000Z';
+      expect(expectStatus(await post('/tasks', body({ deadline })), 202).body).toMatchObject({ deadline });
+    });
+
     it.each([
       ['a time too far ahead', { run_at: '2999-01-01T00:00:00Z' }, 'run_at'],
       ['a start too far ahead', { delay_ms: 1e12 }, 'delay_ms'],
@@ -502,6 +507,8 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
         'deadline',
       ],
       ['a time that is none', { run_at: '2026-13-45T00:00:00Z' }, 'run_at'],
+      ['a day that its month does not have', { deadline: '2099-02-30T00:00:00Z' }, 'deadline'],
+      ['a deadline after the year 9999', { deadline: '9999-12-31T23:59:59-14:00' }, 'deadline'],
     ])('refuses %s', async (_, fields, field) => {
       const answer = expectStatus(await post('/tasks', body(fields)), 400);
       expect(answer.body.errors).toMatchObject([{ field }]);
