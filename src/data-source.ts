@@ -29,6 +29,7 @@ import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-o
 import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { AuditKeys1795550000000 } from '../migrations/1795550000000-audit-keys.js';
 import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.js';
+import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -83,6 +84,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Traces1795545000000,
     AuditKeys1795550000000,
     KeyMakers1795551000000,
+    RetriedTasks1795560000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

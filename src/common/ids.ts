@@ -5,10 +5,6 @@ export const newId = (): string => v7();
 
 export const isId = (text: string): boolean => validate(text);
 
-/** How long ago an id was made, ms. */
-export const ageOf = (id: string, now = Date.now()): number =>
-  Math.max(0, now - Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
-
 /** A number from 0 up to 1 that is as random as the id is, and always the same for it. */
 export const luckOf = (id: string): number => Number.parseInt(id.slice(-8), 16) / 2 ** 32;
 

@@ -19,7 +19,7 @@ export const pauseBefore = (n: number, random = Math.random): number => {
 /**
  * How long to wait for busy agents, ms: the longer a task has waited the longer, so that many waiting tasks do not keep
  * the workers busy with asking.
- * @param waitedMs since its submission
+ * @param waitedMs since it could first have been taken up
  */
 export const pauseWhileBusy = (waitedMs: number, random = Math.random): number => {
   const longest = Math.min(Math.max(waitedMs / 4, FIRST_MS), LONGEST_BUSY_MS);

@@ -1,5 +1,4 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { ageOf } from '../common/ids.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
 import { markFailed, traced } from '../observability/index.js';
@@ -187,7 +186,7 @@ export class TaskProcessor {
   /** Puts a task back that only busy agents could do, or such as are taken or changed each time before it is awarded to them. */
   private async wait(task: UnfinishedTask, failures: readonly Failure[]): Promise<Handled> {
     await this.requeue(task, failures, 'busy');
-    return { againInMs: pauseWhileBusy(ageOf(task.id)) };
+    return { againInMs: pauseWhileBusy(Math.max(0, Date.now() - task.dueSince)) };
   }
 
   /** Puts a task back between two attempts. It keeps its place among them: who has failed it is not asked again. */

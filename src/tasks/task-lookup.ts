@@ -5,7 +5,7 @@ import type { TaskPriority, QueueEntry } from '../queue/index.js';
 import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
-import { risen } from './waiting-line.js';
+import { risen, WAITS_SINCE } from './waiting-line.js';
 
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
 @Injectable()
@@ -252,7 +252,7 @@ const UNFINISHED = `
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
            THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS held_for_ms,
-         (extract(epoch FROM clock_timestamp() - greatest(tasks.created_at, run_at)) * 1000)::float8 AS waited_ms,
+         (extract(epoch FROM clock_timestamp() - ${WAITS_SINCE}) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.handed_back
     FROM tasks
@@ -300,8 +300,8 @@ const WAITING = `
   SELECT priority,
          count(*)::int AS count,
          (count(*) FILTER (WHERE held))::int AS held,
-         (extract(epoch FROM now() - min(greatest(created_at, run_at))) * 1000)::float8 AS oldest_ms,
-         (extract(epoch FROM now() - min(greatest(created_at, run_at)) FILTER (WHERE NOT held)) * 1000)::float8
+         (extract(epoch FROM now() - min(${WAITS_SINCE})) * 1000)::float8 AS oldest_ms,
+         (extract(epoch FROM now() - min(${WAITS_SINCE}) FILTER (WHERE NOT held)) * 1000)::float8
            AS oldest_admitted_ms
     FROM tasks
    WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())

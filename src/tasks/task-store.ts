@@ -114,7 +114,7 @@ export interface TaskChange {
   from?: readonly TaskStatus[];
   /** The change to `running` on the way to this one, which has been withdrawn: both are written as one. */
   through?: { event: TaskChange['event']; agoMs: number };
-  /** Attempts so far no longer count against agents or workers. */
+  /** A retry: attempts so far no longer count against agents or workers, nor does the wait for them. */
   forgive?: boolean;
   /** Begins attempt `ordinal`. */
   award?: Award;
@@ -268,6 +268,8 @@ const TRANSITION = `
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
            held = false,
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
+           retried_at = CASE WHEN forgive THEN clock_timestamp() ELSE retried_at END,
+           aged = CASE WHEN forgive THEN 0 ELSE aged END,
            lease_until = CASE
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'

@@ -140,6 +140,10 @@ export class Task {
   @Column({ type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;
 
+  /** When it was last queued once more, having failed; since then it has waited. */
+  @Column({ type: 'timestamptz', nullable: true })
+  retriedAt: Date | null;
+
   @Column({ type: 'timestamptz', nullable: true })
   startedAt: Date | null;
 

@@ -22,7 +22,16 @@ export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents:
 /** How it is carried out is nobody's business outside. */
 type ShownTask = Omit<
   Task,
-  'userId' | 'weights' | 'attempt' | 'forgivenAttempts' | 'held' | 'aged' | 'traceparent' | 'leaseUntil' | 'worker'
+  | 'userId'
+  | 'weights'
+  | 'attempt'
+  | 'forgivenAttempts'
+  | 'held'
+  | 'aged'
+  | 'traceparent'
+  | 'retriedAt'
+  | 'leaseUntil'
+  | 'worker'
 >;
 
 /** Those that the task refers to, by reference. */

@@ -71,10 +71,12 @@ const toEntries = (rows: Row[]): QueueEntry[] =>
     .map(({ id, priority, aged }) => ({ taskId: id, priority: risen(priority, aged) }));
 
 const IS_DUE = '(run_at IS NULL OR run_at <= now())';
+/** Since when a task could have been taken up. */
+export const WAITS_SINCE = 'greatest(tasks.created_at, run_at, retried_at)';
 /** How many levels there are above its own. */
 const LEVELS_ABOVE = `(array_position(ARRAY['critical', 'high', 'normal', 'low'], priority::text) - 1)`;
 const levelsRisen = (step: string): string =>
-  `least(${LEVELS_ABOVE}, floor(extract(epoch FROM now() - greatest(created_at, run_at)) * 1000 / ${step}))::int`;
+  `least(${LEVELS_ABOVE}, floor(extract(epoch FROM now() - ${WAITS_SINCE}) * 1000 / ${step}))::int`;
 
 /** Per user and priority the oldest held ones come by the index, no more of them than there is room. */
 const ADMIT = `

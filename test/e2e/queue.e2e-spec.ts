@@ -167,6 +167,8 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       const before = await rowCount();
       const answer = await post('/tasks/batch', { tasks: [body(), body({ budget: -1 }), body()] });
       expect(expectStatus(answer, 400).body.errors).toMatchObject([{ field: 'tasks.1.budget' }]);
+      const none = await post('/tasks/batch', { tasks: [body(), null] });
+      expect(expectStatus(none, 400).body.errors).toMatchObject([{ field: 'tasks.1' }]);
       expectStatus(await post('/tasks/batch', { tasks: [] }), 400);
       expectStatus(await post('/tasks/batch', { tasks: Array.from({ length: 1001 }, () => body()) }), 400);
       expect(await rowCount()).toBe(before);
@@ -465,6 +467,28 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       // As many as are taken at the same time may pass it on their way into the sandbox.
       expect(Number(before)).toBeLessThan(16);
     }, 90_000);
+  });
+
+  describe('given a task that failed long ago and is retried', () => {
+    it('counts its wait, and lets it rise with age, from the retry on', async () => {
+      const agedOf = async (id: string): Promise<number> =>
+        (await ask<{ aged: number }>(database.url, 'SELECT aged FROM tasks WHERE id = $1', [id]))[0].aged;
+      const stats = async () => (await api(url).get('/queue/stats', { token: adminToken })).body;
+      const retried = await submit(url, token, 'nowhere', { priority: 'low' });
+      await waitForTask(url, token, retried, 'failed');
+      const age = `UPDATE tasks SET created_at = now() - interval '10 minutes' WHERE id = $1`;
+      await ask(database.url, age, [retried]);
+      await admin('pause');
+      expectStatus(await api(url).post(`/tasks/${retried}/retry`, undefined, { token }), 202);
+      expect((await stats()).oldest_waiting_ms).toBeLessThan(10 * 60_000);
+
+      const old = await submit(url, token, 'good', { priority: 'low' });
+      await ask(database.url, age, [old]);
+      await until('what has waited as long has risen', async () => (await agedOf(old)) === 3);
+      expect(await agedOf(retried)).toBe(0);
+      await admin('resume');
+      await waitForTask(url, token, old, 'completed');
+    });
   });
 
   describe('with times', () => {
