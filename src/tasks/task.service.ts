@@ -366,7 +366,10 @@ function placed<T>(index: number, check: () => T): T {
     return check();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    const errors = error.errors?.map(({ field, message }) => ({ field: `${placeInBatch(index)}${field}`, message }));
+    const errors = error.errors?.map(({ field, message }) => ({
+      field: field === '' ? `tasks.${index}` : `${placeInBatch(index)}${field}`,
+      message,
+    }));
     const detail = errors ? error.message : `tasks.${index}: ${error.message}`;
     throw new AppError(error.kind, error.code, detail, { errors });
   }
