@@ -27,7 +27,7 @@ export async function boot(environment: Environment): Promise<void> {
   startLogging(environment.server.logLevel);
   const { roles } = environment.server;
   const ending: (() => Promise<void>)[] = [];
-  stopOnSignals(ending);
+  const isStopping = stopOnSignals(ending);
   try {
     ending.push(await startTracing(environment.tracing, roles));
     const complete = await withDatabaseAndSecrets(environment, ending);
@@ -49,6 +49,8 @@ export async function boot(environment: Environment): Promise<void> {
     const { adminToken } = firstRun;
     if (complete.server.demo && adminToken && roles.includes('worker')) await showMainJob(url, adminToken);
   } catch (error) {
+    // What the start was about to use is being closed, and the stop ends the process once it is done.
+    if (isStopping()) return;
     for (const end of ending) await end().catch(() => undefined);
     throw error;
   }
@@ -66,8 +68,15 @@ async function withDatabaseAndSecrets(
   environment: Environment,
   ending: (() => Promise<void>)[],
 ): Promise<Installation> {
-  const { url, stop } = await openDatabase(environment, (line) => logger.log(line));
-  ending.push(stop);
+  const opening = openDatabase(environment, (line) => logger.log(line));
+  // Known before it is open: a stop that did not wait for it would leave PostgreSQL running.
+  ending.push(() =>
+    opening.then(
+      ({ stop }) => stop(),
+      () => undefined,
+    ),
+  );
+  const { url } = await opening;
   const migrations = await migrate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
   for (const migration of migrations) logger.log(`migrated the database: ${migration}`);
   return {
@@ -128,7 +137,8 @@ async function close(app: INestApplicationContext, { server }: Environment): Pro
   await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }
 
-function stopOnSignals(ending: (() => Promise<void>)[]): void {
+/** @returns whether there was a signal */
+function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals | 'disconnect'): Promise<void> => {
     if (stopping) process.exit(1);
@@ -145,4 +155,5 @@ function stopOnSignals(ending: (() => Promise<void>)[]): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
   // Started by a program over IPC: without it there is nobody left to serve or to stop us.
   if (process.send) process.on('disconnect', () => void stop('disconnect'));
+  return () => stopping;
 }

@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, login, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -97,6 +101,36 @@ describe('an installation on the embedded database', () => {
     expect(sentence).toEqual([expect.stringContaining(dataDir)]);
     await first.stop();
     await expectEverythingToBeThere();
+  });
+});
+
+describe('a server that is stopped while it starts', () => {
+  const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+  let dataDir: string;
+  const pidFile = (): string => join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid');
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'zerostate-stop-'));
+    await chmod(dataDir, 0o711); // as root, PostgreSQL runs as another user
+  });
+
+  afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+  it.each([
+    ['PostgreSQL begins to run', () => existsSync(pidFile())],
+    ['its modules have started', (output: string) => output.includes('successfully started')],
+  ])('ends well, and leaves no PostgreSQL behind, when %s', async (moment, hasCome) => {
+    const server = spawn(process.execPath, [MAIN], {
+      env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', DEMO: 'false' },
+    });
+    let output = '';
+    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text: Buffer) => (output += text));
+    const ended = once(server, 'close');
+    await until(moment, () => hasCome(output));
+    server.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+    expect(existsSync(pidFile())).toBe(false);
+    expect(output).not.toContain('"level":"error"');
   });
 });
 
