@@ -134,7 +134,8 @@ export class Confinement {
   async release(): Promise<void> {
     process.off('exit', this.removeFolder);
     await Promise.all(this.sweeps);
-    await rm(this.staged.folder, { recursive: true, force: true });
+    // A process that is just being started may put something into it meanwhile.
+    await rm(this.staged.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
