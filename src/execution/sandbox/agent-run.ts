@@ -125,8 +125,8 @@ export function unstartable(fault: string, { maxMemoryPages, maxTableElements }:
   return { end: 'refused', reason: fault };
 }
 
-/** Of a table; in V8's older words that of a segment which fills one. */
-const TOO_MANY_ELEMENTS = /^(initial table size|number of elements of) /;
+/** Of a table, or of a segment which fills one; some versions of V8 leave a space before it. */
+const TOO_MANY_ELEMENTS = /^ ?(initial table size|number of elements of) /;
 
 const trapped = (trap: Trap, stderrTail: string): ReportedOutcome => ({ end: 'trapped', ...trap, stderrTail });
 
