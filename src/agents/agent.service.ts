@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type EntityManager, type FindOptionsWhere, In, IsNull, Not, QueryFailedError } from 'typeorm';
-import { AuditTrail, type AuditType, type Caller, holdAccount, owns, User } from '../auth/index.js';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, Not, QueryFailedError } from 'typeorm';
+import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
@@ -47,10 +47,7 @@ export class AgentService {
       .orderBy('agent.id', 'DESC')
       .limit(query.limit + 1);
     if (query.mine) agents.where(`agent.ownerId = :owner AND agent.status <> 'retired'`, { owner: caller.id });
-    else
-      agents
-        .where(`agent.status = 'active' AND agent.activeBinaryId IS NOT NULL`)
-        .andWhere('NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)');
+    else agents.where(ON_THE_MARKET);
     if (query.capability) agents.andWhere('agent.capabilities @> ARRAY[:capability]', { capability: query.capability });
     if (query.cursor) agents.andWhere('agent.id < :cursor', { cursor: query.cursor });
     const page = toPage(await agents.getMany(), query.limit, (agent) => agent);
@@ -67,7 +64,7 @@ export class AgentService {
   /** Like `owned`, but any caller may look at any agent that is on the market. */
   async visible(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
-    if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent)))) throw notFound('agent');
+    if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent.id)))) throw notFound('agent');
     return agent;
   }
 
@@ -219,10 +216,9 @@ export class AgentService {
     return subject;
   }
 
-  /** Whether it bids: not while its owner is suspended. */
-  private async isOnTheMarket({ status, activeBinaryId, ownerId }: Agent): Promise<boolean> {
-    if (status !== 'active' || activeBinaryId === null) return false;
-    return this.database.getRepository(User).existsBy({ id: ownerId, suspendedAt: IsNull() });
+  private isOnTheMarket(id: string): Promise<boolean> {
+    const agents = this.database.createQueryBuilder(Agent, 'agent').where(ON_THE_MARKET);
+    return agents.andWhere('agent.id = :id', { id }).getExists();
   }
 
   private async cards(agents: Agent[]): Promise<AgentCardDto[]> {
@@ -272,6 +268,11 @@ export class AgentService {
       .find({ where: { id: In(binaryIds) }, select: { id: true, version: true } });
   }
 }
+
+/** Condition: `agent` bids. */
+const ON_THE_MARKET = `
+  agent.status = 'active' AND agent.activeBinaryId IS NOT NULL
+  AND NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)`;
 
 /** Of an agent that names none: the same price for every task, as many at once as come. */
 const NO_TERMS = { pricePerKbMicro: 0n, surge: 1, maxConcurrency: null, region: null };

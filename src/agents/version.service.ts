@@ -5,7 +5,7 @@ import { DataSource, type EntityManager, In, QueryFailedError } from 'typeorm';
 import { type Caller, holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import type { Page, PageQuery } from '../common/pagination.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import { BlobLedger, type BlobRef } from '../storage/index.js';
 import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binary.entity.js';
@@ -114,13 +114,10 @@ export class VersionService {
     let bytes = 0;
     const passed = reports.findIndex((report) => (bytes += report.bytes) > MOST_REPORT_BYTES);
     const fitting = Math.min(limit, passed < 0 ? limit : Math.max(passed, 1));
-    const ids = reports.slice(0, fitting).map(({ id }) => id);
-    const where = { id: In(ids) };
+    const page = toPage(reports, fitting, ({ id }) => id);
+    const where = { id: In(page.items) };
     const binaries = await this.database.getRepository(AgentBinary).find({ where, order: { id: 'DESC' } });
-    return {
-      items: binaries.map((binary) => present(binary, agent.activeBinaryId)),
-      next_cursor: reports.length > fitting ? ids[fitting - 1] : null,
-    };
+    return { ...page, items: binaries.map((binary) => present(binary, agent.activeBinaryId)) };
   }
 
   /** A version in service. @param version unset: the active one @throws AppError `not_found` */

@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import type { Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import type { Environment, ProtectionConfig } from '../config/index.js';
-import { addressKey, isStreamed, RateLimits, type Verdict } from '../protection/index.js';
+import { addressKey, isStreamed, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 
 type RouteClass = keyof ProtectionConfig['perMinute'];
 
@@ -67,7 +67,7 @@ function tell(response: Response, { limit, remaining, resetMs }: Verdict): void 
   response.setHeader('RateLimit-Reset', String(reset));
 }
 
-function limited({ resetMs }: Verdict): AppError {
-  const retryAfter = Math.max(1, Math.ceil(resetMs / 1000));
-  return new AppError('exhausted', 'RATE_LIMITED', `Too many requests: try again in ${retryAfter} s.`, { retryAfter });
+function limited(verdict: Verdict): AppError {
+  const wait = retryAfter(verdict);
+  return new AppError('exhausted', 'RATE_LIMITED', `Too many requests: try again in ${wait} s.`, { retryAfter: wait });
 }

@@ -21,6 +21,9 @@ export interface Verdict {
   resetMs: number;
 }
 
+/** How long to wait before one tries again, seconds. */
+export const retryAfter = ({ resetMs }: Verdict): number => Math.max(1, Math.ceil(resetMs / 1000));
+
 /** One window's share that a process counts by itself before it asks Redis. */
 const OWN_SHARE = 0.1;
 

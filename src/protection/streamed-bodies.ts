@@ -1,3 +1,11 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Whether a request has a body that is kept in memory until it is whole. */
+export const isParsedWhole = ({ headers, path }: IncomingMessage & { path: string }): boolean => {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  return (length !== '0' || encoding !== undefined) && !isStreamed(path);
+};
+
 /** Whether a route reads its body as a stream, which may be large and take its time: a binary, or a large input. */
 export const isStreamed = (path: string): boolean => isBinary(path) || isStreamedJson(path);
 

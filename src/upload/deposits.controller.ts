@@ -10,7 +10,7 @@ import { malformed } from '../common/dto.pipe.js';
 import { bodyOf, discardBody } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
-import { type Limit, RateLimits } from '../protection/index.js';
+import { type Limit, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
 
 /** Uploads in two steps: the bytes to where they are stored, then the form that says what they are for. */
@@ -51,8 +51,8 @@ export class DepositsController {
       throw malformed([{ field: 'size', message: `must be at most ${this.maxBinaryBytes}` }]);
     }
     await this.ledger.expectRoom(caller.id, announced.size);
-    const { allowed, limit, resetMs } = await this.limits.take(this.announcing, caller.id, announced.size);
-    if (!allowed) throw tooMuch(limit, resetMs);
+    const verdict = await this.limits.take(this.announcing, caller.id, announced.size);
+    if (!verdict.allowed) throw tooMuch(verdict);
     const { token, upload, expiresAt } = await this.deposits.announce(caller.id, announced);
     return { deposit: token, upload, expires_at: expiresAt.toISOString() };
   }
@@ -88,8 +88,9 @@ export class DepositsController {
   }
 }
 
-function tooMuch({ points, seconds }: Limit, resetMs: number): AppError {
-  const retryAfter = Math.max(1, Math.ceil(resetMs / 1000));
-  const message = `An account announces at most ${points} bytes in ${seconds} s: upload the file itself, or try again in ${retryAfter} s.`;
-  return new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter });
+function tooMuch(verdict: Verdict): AppError {
+  const { points, seconds } = verdict.limit;
+  const wait = retryAfter(verdict);
+  const message = `An account announces at most ${points} bytes in ${seconds} s: upload the file itself, or try again in ${wait} s.`;
+  return new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: wait });
 }
