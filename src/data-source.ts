@@ -30,8 +30,9 @@ import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
 import { AuditKeys1795550000000 } from '../migrations/1795550000000-audit-keys.js';
 import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.js';
 import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
+import { OneTimeTokens1796140000000 } from '../migrations/1796140000000-one-time-tokens.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
-import { ApiKey, AuditEvent, Session, User } from './auth/index.js';
+import { ApiKey, AuditEvent, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { StoredBlob } from './storage/index.js';
@@ -54,6 +55,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     FeedCursor,
     FeedEventRow,
     IdempotencyKey,
+    OneTimeToken,
     Session,
     StoredBlob,
     Task,
@@ -85,6 +87,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     AuditKeys1795550000000,
     KeyMakers1795551000000,
     RetriedTasks1795560000000,
+    OneTimeTokens1796140000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -7,7 +7,7 @@ import type { Environment } from '../config/index.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
-/** Audience of the pass in a link to the queue's dashboard, which is good for a cookie. */
+/** Audience of the pass in a link to the queue's dashboard, which is good for one cookie. */
 export const DASHBOARD_LINK = 'queue-dashboard-link';
 /** Audience of the pass in that cookie, which is good for the pages and for no other pass. */
 export const DASHBOARD_COOKIE = 'queue-dashboard-cookie';
@@ -67,25 +67,31 @@ export class AccessTokens {
    * A token for one page of the server's own, which the API does not take. It ends with the token or key that it is asked for with.
    * @param audience the page
    * @param seconds how long it is good at most; unset: as long as an access token, the longest that a revocation is remembered
+   * @param jwtid a one-time token that the page spends when the pass is used
    */
-  issuePass({ id, role, sessionId, key, expiresAt }: Caller, audience: string, seconds = this.ttl): string {
+  issuePass(
+    { id, role, sessionId, key, expiresAt }: Caller,
+    audience: string,
+    { seconds = this.ttl, jwtid }: { seconds?: number; jwtid?: string } = {},
+  ): string {
     const left = Math.floor((expiresAt - Date.now()) / 1000);
     return this.jwt.sign(
       { role, sid: sessionId, key, access_ends_at: Number.isFinite(expiresAt) ? expiresAt : undefined },
-      { subject: id, audience, expiresIn: Math.min(seconds, left) },
+      { subject: id, audience, expiresIn: Math.min(seconds, left), ...(jwtid && { jwtid }) },
     );
   }
 
   /**
-   * @returns whoever it was issued for, as that caller may act now; `expiresAt` is that of the token or key it was asked for with
+   * @returns the caller it was issued for, as that caller may act now; `expiresAt` is that of the token or key it was asked for with.
+   *   `jwtid` as it was issued.
    * @throws AppError as `verify`
    */
-  verifyPass(pass: string, audience: string): Caller {
-    const { sub, sid, role, aud, key, access_ends_at: endsAt, expiresAt } = this.claims(pass);
+  verifyPass(pass: string, audience: string): Caller & { jwtid?: string } {
+    const { sub, sid, role, aud, jti, key, access_ends_at: endsAt, expiresAt } = this.claims(pass);
     if (aud !== audience || typeof sub !== 'string') throw invalid();
     // Signed by us for exactly this: its members are as `issuePass` wrote them.
     const caller = this.revocations.admit({ id: sub, role, sessionId: sid, key, expiresAt } as Caller);
-    return { ...caller, expiresAt: (endsAt as number | undefined) ?? Infinity };
+    return { ...caller, expiresAt: (endsAt as number | undefined) ?? Infinity, jwtid: jti as string | undefined };
   }
 
   /**
@@ -107,7 +113,7 @@ export class AccessTokens {
   }
 }
 
-type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'key' | 'access_ends_at', unknown>>;
+type Claims = Partial<Record<'sub' | 'sid' | 'role' | 'aud' | 'jti' | 'key' | 'access_ends_at', unknown>>;
 
 const invalid = (): AppError =>
   new AppError('unauthorised', 'TOKEN_INVALID', 'The access token is not valid: log in again.');

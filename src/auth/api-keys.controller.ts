@@ -32,7 +32,8 @@ export class ApiKeysController {
     @CurrentCaller() caller: Caller,
     @Body() { name, scopes, expires_at }: CreateApiKeyDto,
   ): Promise<NewApiKeyDto> {
-    const { key, secret } = await this.keys.create(caller, { name, scopes, expiresAt: expires_at ?? null });
+    const expiresAt = expires_at === undefined ? null : new Date(expires_at);
+    const { key, secret } = await this.keys.create(caller, { name, scopes, expiresAt });
     return { ...presentKey(key), key: secret };
   }
 

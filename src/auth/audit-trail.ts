@@ -6,6 +6,9 @@ import { AuditEvent, type AuditType } from './audit-event.entity.js';
 import { type AuditEventDto, type AuditQuery, presentAuditEvent } from './auth.dto.js';
 import type { Caller } from './caller.js';
 
+const LOOK_MS = 60_000;
+const MOST_LOOKS = 10_000;
+
 export interface AuditEntry {
   type: AuditType;
   /** Without `id`: somebody who is not logged in. Unset: the operator at the machine, or the server itself. */
@@ -19,6 +22,9 @@ export interface AuditEntry {
 /** The record of security-relevant acts. What is done in no transaction is recorded before it is done. */
 @Injectable()
 export class AuditTrail {
+  /** Looks that need no entry before this time, milliseconds since the epoch. */
+  private readonly looks = new Map<string, number>();
+
   constructor(private readonly database: DataSource) {}
 
   /** @param transaction that of the act itself, so that neither is kept without the other */
@@ -43,6 +49,21 @@ export class AuditTrail {
     transaction?: EntityManager,
   ): Promise<void> {
     if (entry.by.id !== entry.subjectId) await this.record(entry, transaction);
+  }
+
+  /**
+   * Records that somebody looked at what belongs to `subjectId`, or to everybody; one's own needs no entry. A look that is repeated
+   * within a minute, as by a page that renews itself, is recorded once by each process.
+   */
+  async recordRead(entry: AuditEntry & { by: Caller }): Promise<void> {
+    const { type, by, subjectId, details } = entry;
+    if (by.id === subjectId) return;
+    const look = JSON.stringify([type, by.id, by.key?.id, by.address, subjectId, details]);
+    const now = Date.now();
+    if ((this.looks.get(look) ?? 0) > now) return;
+    await this.record(entry);
+    if (this.looks.size >= MOST_LOOKS) this.looks.clear();
+    this.looks.set(look, now + LOOK_MS);
   }
 
   /** Newest first. */

@@ -6,7 +6,7 @@ import { AppError } from '../common/app-error.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { AccessTokens } from './access-tokens.js';
 import { ApiKeys } from './api-keys.service.js';
-import { assertScope, type Caller } from './caller.js';
+import { assertScope, type Caller, roleRequired } from './caller.js';
 import { RequestLimits } from './request-limits.js';
 
 /** The application-wide guard: who are you (401), may you (403), and not too often (429). Denies what no policy allows. */
@@ -54,12 +54,14 @@ function permit(caller: Caller, policy: Exclude<Policy, 'public'> | undefined): 
   if (!policy) throw new AppError('forbidden', 'NO_POLICY', 'Nobody may call this: the route declares no policy.');
   if (policy === 'session') {
     if (caller.sessionId) return;
-    throw new AppError('forbidden', 'LOGIN_REQUIRED', 'An API key does not do here: log in and use the access token.');
+    throw new AppError(
+      'forbidden',
+      'LOGIN_REQUIRED',
+      'This route does not accept API keys: log in and use the access token.',
+    );
   }
   assertScope(caller, policy);
-  if (policy === 'admin' && caller.role !== 'admin') {
-    throw new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
-  }
+  if (policy === 'admin' && caller.role !== 'admin') throw roleRequired();
 }
 
 export const bearerToken = ({ headers }: Request): string | undefined =>

@@ -18,6 +18,7 @@ import { AuthService } from './auth.service.js';
 import { LastingAccess } from './lasting-access.js';
 import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
+import { OneTimeTokens } from './one-time-tokens.js';
 import { RequestLimits } from './request-limits.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
@@ -50,11 +51,22 @@ import { Sessions } from './sessions.js';
     AuthService,
     LastingAccess,
     LoginThrottle,
+    OneTimeTokens,
     RequestLimits,
     Revocations,
     Sessions,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
-  exports: [AccountsService, AuthService, AccessTokens, ApiKeys, AuditTrail, LastingAccess, RequestLimits, Sessions],
+  exports: [
+    AccountsService,
+    AuthService,
+    AccessTokens,
+    ApiKeys,
+    AuditTrail,
+    LastingAccess,
+    OneTimeTokens,
+    RequestLimits,
+    Sessions,
+  ],
 })
 export class AuthModule {}

@@ -51,5 +51,7 @@ export function assertScope(caller: Caller, scope: Scope): void {
   throw new AppError('forbidden', 'SCOPE_REQUIRED', `This API key lacks the scope ${scope}.`);
 }
 
+export const roleRequired = (): AppError => new AppError('forbidden', 'ROLE_REQUIRED', 'This needs the role admin.');
+
 /** Whether the caller may see and change what belongs to `ownerId`. */
 export const owns = (caller: Caller, ownerId: string): boolean => caller.role === 'admin' || caller.id === ownerId;

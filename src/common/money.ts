@@ -5,9 +5,12 @@
 export type MicroCredits = bigint;
 
 const MICROS_PER_CREDIT = 1_000_000n;
-const DECIMAL = /^(\d{1,12})(?:\.(\d{1,6}))?$/;
+const DECIMAL = /^(\d{1,9})(?:\.(\d{1,6}))?$/;
 
-/** What a price or budget may look like on the wire: up to twelve digits, then up to six decimals. */
+/** The largest amount on the wire, in credits: its fifteen digits are the most that every JSON number keeps exactly. */
+export const MAX_AMOUNT = '999999999.999999';
+
+/** Whether a price or budget is a decimal of at most nine digits, then at most six decimals. */
 export const isDecimalAmount = (value: unknown): value is string | number =>
   (typeof value === 'string' || typeof value === 'number') && DECIMAL.test(wireText(value));
 
@@ -21,8 +24,11 @@ export function parseAmount(value: string | number): MicroCredits {
   return BigInt(match[1]) * MICROS_PER_CREDIT + BigInt((match[2] ?? '').padEnd(6, '0'));
 }
 
-/** Micro-credits as the wire's number. Exact: twelve digits and six decimals of which at most 15 are significant in practice. */
+/** Micro-credits as the wire's number. Exact up to `MAX_AMOUNT`. */
 export const amountToWire = (amount: MicroCredits): number => Number(amountToDecimal(amount));
+
+/** Micro-credits from a number that `amountToWire` made, of whatever size: older rows hold larger amounts than requests may now. */
+export const amountFromWire = (wire: number): MicroCredits => BigInt(wire.toFixed(6).replace('.', ''));
 
 /** Micro-credits as a decimal without trailing zeros: `1500000n` → `1.5`. */
 export function amountToDecimal(amount: MicroCredits): string {

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayUnique, IsArray, isSemVer, Matches, ValidateBy, ValidateIf } from 'class-validator';
 import semver from 'semver';
-import { isDecimalAmount } from './money.js';
+import { isDecimalAmount, MAX_AMOUNT } from './money.js';
 
 /** A lower-case tag that agents offer and tasks require. */
 export const CAPABILITY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -42,7 +42,7 @@ export const IsCapabilities = () =>
     }),
   );
 
-/** A number or decimal string, not negative, with at most six decimals. */
+/** A number or decimal string from 0 to `MAX_AMOUNT`, with at most six decimals. */
 export const IsAmount = (example: number) =>
   applyDecorators(
     ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example }),
@@ -50,7 +50,7 @@ export const IsAmount = (example: number) =>
       name: 'isAmount',
       validator: {
         validate: isDecimalAmount,
-        defaultMessage: () => '$property must be an amount of 0 or more with at most six decimals',
+        defaultMessage: () => `$property must be an amount from 0 to ${MAX_AMOUNT} with at most six decimals`,
       },
     }),
   );
@@ -86,6 +86,16 @@ export const IsTime = () =>
     validator: {
       validate: (value: unknown) => typeof value === 'string' && RFC_3339.test(value) && isInstant(value),
       defaultMessage: () => '$property must be a time such as 2026-11-24T09:30:00Z',
+    },
+  });
+
+/** A time that has not come yet. Beside `IsTime`, which refuses what is no time. */
+export const IsInFuture = () =>
+  ValidateBy({
+    name: 'isInFuture',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && !(Date.parse(value) <= Date.now()),
+      defaultMessage: () => '$property must be in the future',
     },
   });
 

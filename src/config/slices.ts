@@ -26,9 +26,12 @@ export function tracing(env: Variables) {
   const wanted = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
   const on = wanted !== undefined && env.OTEL_TRACES_EXPORTER === 'otlp' && !env.OTEL_SDK_DISABLED;
   return {
-    /** Unset: no traces are sent. The SDK reads where to, and how many, from the environment itself. */
+    /** Unset: no traces are sent. The SDK reads where to from the environment itself. */
     protocol: on ? (env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL) : undefined,
     serviceName: env.OTEL_SERVICE_NAME,
+    sampler: env.OTEL_TRACES_SAMPLER,
+    /** Of the traces, with a sampler that takes a share of them. */
+    share: env.OTEL_TRACES_SAMPLER_ARG,
   };
 }
 

@@ -89,7 +89,9 @@ export const variables = z
     OTEL_TRACES_SAMPLER: z
       .enum(SAMPLERS)
       .default('parentbased_always_on')
-      .describe('Which traces are recorded; with `parentbased_` it holds for those that no caller began'),
+      .describe(
+        'Which traces are recorded; with `parentbased_` a caller that records none of its own is heeded, one that asks for more is not',
+      ),
     OTEL_TRACES_SAMPLER_ARG: number(1, 0, 1).describe('Share of the traces that are recorded, for `traceidratio`'),
     OTEL_TRACES_EXPORTER: z
       .enum(['otlp', 'none'], 'must be otlp or none')

@@ -80,7 +80,7 @@ export class EventsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const task = await this.tasks.owned(caller, id);
+    const task = await this.tasks.looked(caller, id, 'events');
     // Its id as events carry it: it may have been asked for in capitals.
     const topic = { kind: 'task', id: task.id } as const;
     const feed = { topic, isLast: endsTask, ended: isTerminal(task.status) };

@@ -1,22 +1,34 @@
 import { Injectable } from '@nestjs/common';
 import { AgentService } from '../agents/index.js';
-import type { Caller } from '../auth/index.js';
+import { AuditTrail, type Caller } from '../auth/index.js';
 import { notFound } from '../common/app-error.js';
 import { TaskService } from '../tasks/index.js';
-import type { Topic } from './topic.js';
+import { type Topic, topicName } from './topic.js';
 
-/** Who may follow what: one's own, and admins everything. */
+/** Who may follow what: one's own, and admins everything. What admins follow of others is in the audit trail. */
 @Injectable()
 export class TopicAccess {
   constructor(
     private readonly tasks: TaskService,
     private readonly agents: AgentService,
+    private readonly audit: AuditTrail,
   ) {}
 
   /** @throws AppError `not_found` for what does not exist and for somebody else's alike */
   async authorise(caller: Caller, topic: Topic): Promise<void> {
-    if (topic.kind === 'task') await this.tasks.owned(caller, topic.id);
-    else if (topic.kind === 'agent') await this.agents.owned(caller, topic.id);
-    else if (caller.role !== 'admin' && !(topic.kind === 'user' && topic.id === caller.id)) throw notFound('topic');
+    if (topic.kind === 'task') {
+      await this.tasks.looked(caller, topic.id, 'events');
+      return;
+    }
+    const subjectId = await this.ownerOf(caller, topic);
+    await this.audit.recordRead({ type: 'feed.followed', by: caller, subjectId, details: { topic: topicName(topic) } });
+  }
+
+  /** @returns undefined for the whole feed */
+  private async ownerOf(caller: Caller, topic: Exclude<Topic, { kind: 'task' }>): Promise<string | undefined> {
+    if (topic.kind === 'agent') return (await this.agents.owned(caller, topic.id)).ownerId;
+    const isOwn = topic.kind === 'user' && topic.id === caller.id;
+    if (caller.role !== 'admin' && !isOwn) throw notFound('topic');
+    return topic.kind === 'user' ? topic.id : undefined;
   }
 }

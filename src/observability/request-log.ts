@@ -16,7 +16,10 @@ const logger = new Logger('Http');
  */
 export function traceAndLog(request: Request, response: Response, next: NextFunction): void {
   const startedAt = performance.now();
-  const { step, place } = enterTrace(request.method, request.header('traceparent'), { kind: SpanKind.SERVER });
+  const { step, place } = enterTrace(request.method, request.header('traceparent'), {
+    kind: SpanKind.SERVER,
+    isRemote: true,
+  });
   // The name of the W3C's draft (Trace Context, level 2) for what it also calls the response's `traceparent`.
   if (isTracing()) response.setHeader('traceresponse', toTraceparent(place));
   const context: WorkContext = { trace: place };

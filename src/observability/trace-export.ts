@@ -7,7 +7,15 @@ import { setGlobalErrorHandler } from '@opentelemetry/core';
 import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace-base';
 import type { OtlpProtocol, Role, TracingConfig } from '../config/index.js';
 import { outageLog } from './outage-log.js';
 
@@ -20,7 +28,7 @@ const GREETING_MS = 2000;
  * It reads the standard variables itself; `config/` has checked those that it knows.
  */
 export function openExport(
-  { serviceName }: TracingConfig,
+  config: TracingConfig,
   roles: readonly Role[],
   protocol: OtlpProtocol,
 ): { tracer: Tracer; close: () => Promise<void> } {
@@ -32,10 +40,15 @@ export function openExport(
   diag.setLogger({ error: warn, warn, info: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.WARN);
 
   const provider = new BasicTracerProvider({
+    sampler: samplerOf(config),
     spanProcessors: [new BatchSpanProcessor(exporterFor(protocol))],
     resource: defaultResource()
       .merge(
-        resourceFromAttributes({ ...processAttributes(), 'service.name': serviceName, 'zerostate.roles': [...roles] }),
+        resourceFromAttributes({
+          ...processAttributes(),
+          'service.name': config.serviceName,
+          'zerostate.roles': [...roles],
+        }),
       )
       .merge(detectResources({ detectors: [envDetector] })),
   });
@@ -43,6 +56,21 @@ export function openExport(
     tracer: provider.getTracer('zerostate'),
     close: () => Promise.race([provider.shutdown().catch(warn), pause(FAREWELL_MS, undefined, { ref: false })]),
   };
+}
+
+/**
+ * Anybody may send a `traceparent` that asks to be recorded. Whether it is, the server decides as if the trace began here; a caller
+ * that asks not to be recorded is heeded. Inside the installation the decision of the first process holds for all.
+ */
+function samplerOf({ sampler, share }: TracingConfig): Sampler {
+  const kind = sampler.replace('parentbased_', '');
+  const root =
+    kind === 'traceidratio'
+      ? new TraceIdRatioBasedSampler(share)
+      : kind === 'always_off'
+        ? new AlwaysOffSampler()
+        : new AlwaysOnSampler();
+  return sampler === kind ? root : new ParentBasedSampler({ root, remoteParentSampled: root });
 }
 
 /** Sends the collector nothing, in due form. @throws Error when it does not take that */

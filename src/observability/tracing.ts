@@ -66,15 +66,17 @@ export async function traced<T>(name: string, options: StepOptions, work: (step:
 /**
  * The first step of this process in a trace, for whoever ends it by hand and works `within` its place.
  * @param traceparent where the trace goes on; what is none begins a new one
+ * @param options `isRemote`: it comes from outside the installation, so that its wish to be recorded does not count
  */
 export function enterTrace(
   name: string,
   traceparent: string | null | undefined,
-  options: StepOptions,
+  options: StepOptions & { isRemote?: boolean },
 ): { step: Span; place: TraceContext } {
   const parent = parseTraceparent(traceparent);
   if (!tracer) return { step: NOBODY_LOOKS, place: parent ?? newTrace() };
-  const step = begin(tracer, name, options, parent);
+  const { isRemote, ...rest } = options;
+  const step = begin(tracer, name, rest, parent && { ...parent, isRemote });
   return { step, place: placeOf(step) };
 }
 
@@ -104,7 +106,7 @@ function begin(
   by: Tracer,
   name: string,
   { linkTo, ...options }: StepOptions,
-  parent: TraceContext | undefined,
+  parent: ParentContext | undefined,
   startTime?: number,
 ): Span {
   const link = parseTraceparent(linkTo);
@@ -117,8 +119,12 @@ function placeOf(step: Span): TraceContext {
   return { traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 };
 }
 
-const toSpanContext = ({ traceId, spanId, sampled }: TraceContext): SpanContext => ({
+/** `isRemote` as in `enterTrace`. */
+type ParentContext = TraceContext & { isRemote?: boolean };
+
+const toSpanContext = ({ traceId, spanId, sampled, isRemote }: ParentContext): SpanContext => ({
   traceId,
   spanId,
+  isRemote,
   traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
 });

@@ -1,8 +1,9 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
+import { makePrivateFolder } from './private-folder.js';
 import { Signer } from './signer.js';
 import { removeStale } from './stale-files.js';
 import type { StagedBlob, Staging } from './staging.js';
@@ -153,7 +154,7 @@ export class LocalDepositBox implements DepositBox {
     }
     const staged = await stageAnnounced(this.staging, bytes(), { size, sha256 });
     try {
-      await mkdir(this.dir, { recursive: true });
+      await makePrivateFolder(this.dir);
       await rename(staged.path, this.pathOf(id));
     } finally {
       await this.staging.discard(staged);

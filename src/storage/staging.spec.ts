@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, utimes } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -28,6 +28,16 @@ describe('the staging area', () => {
     const staged = await stage(bytes);
     expect(staged).toMatchObject({ size, sha256: createHash('sha256').update(bytes).digest('hex') });
     expect(bytes.equals(await readFile(staged.path))).toBe(true);
+  });
+
+  it('closes its folder to other users of the machine, also one that was left open', async () => {
+    const folder = join(dir, 'staged');
+    const modeOf = async () => ((await stat(folder)).mode & 0o777).toString(8);
+    await stage(Buffer.from('first'));
+    expect(await modeOf()).toBe('750');
+    await chmod(folder, 0o755);
+    await stage(Buffer.from('second'));
+    expect(await modeOf()).toBe('750');
   });
 
   it('takes as much as it may, and leaves nothing of one byte more', async () => {

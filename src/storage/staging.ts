@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import { makePrivateFolder } from './private-folder.js';
 import { removeStale } from './stale-files.js';
 
 /** Bytes that are whole, on their way into a blob store. */
@@ -32,7 +33,7 @@ export class Staging {
    */
   async stage(source: Readable, maxBytes: number): Promise<StagedBlob> {
     const path = join(this.dir, newId());
-    await mkdir(dirname(path), { recursive: true });
+    await makePrivateFolder(this.dir);
     const hash = createHash('sha256');
     let size = 0;
     const measure = new Transform({

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AccessTokens, AuditTrail, type Caller, DASHBOARD_LINK } from '../auth/index.js';
+import { AccessTokens, AuditTrail, type Caller, DASHBOARD_LINK, OneTimeTokens } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
@@ -21,6 +21,7 @@ export class QueueAdmin {
     private readonly store: TaskStore,
     private readonly tasks: TaskService,
     private readonly tokens: AccessTokens,
+    private readonly oneTime: OneTimeTokens,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -63,10 +64,11 @@ export class QueueAdmin {
     return { retried: retried.filter(Boolean).length, failed: await this.lookup.countFailed(filter) };
   }
 
-  /** The address of the dashboard, with a pass for this admin. */
+  /** The address of the dashboard, with a pass for this admin that is good for one use. */
   async openDashboard(by: Caller): Promise<DashboardLinkDto> {
     await this.audit.record({ type: 'queue.dashboard_opened', by });
-    const pass = this.tokens.issuePass(by, DASHBOARD_LINK, LINK_TTL);
+    const jwtid = await this.oneTime.issue('queue_dashboard', by.id, LINK_TTL);
+    const pass = this.tokens.issuePass(by, DASHBOARD_LINK, { seconds: LINK_TTL, jwtid });
     return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
   }
 

@@ -93,7 +93,7 @@ export class QueueController {
 
   /**
    * A link to the queue's dashboard (Bull Board, read only) for your browser.
-   * @remarks The link is good for a minute; the browser then stays let in until the access token that you ask
+   * @remarks The link is good for a minute and for one use; the browser then stays let in until the access token that you ask
    * with expires; with an API key, as long as an access token lives.
    */
   @Post('dashboard')

@@ -10,6 +10,7 @@ import {
   IsInt,
   IsNumber,
   IsObject,
+  IsUUID,
   Matches,
   Max,
   Min,
@@ -195,6 +196,12 @@ export class ListTasksQuery extends PageQuery {
   @Optional()
   @IsIn(TASK_STATUSES)
   status?: TaskStatus;
+
+  /** Only for admins: the tasks of this account instead of your own. */
+  @ApiId({ required: false })
+  @Optional()
+  @IsUUID()
+  user_id?: string;
 }
 
 export class RateTaskDto {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
-import { accountGone, AuditTrail, type Caller, owns } from '../auth/index.js';
+import { accountGone, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
@@ -73,7 +73,7 @@ export class TaskService {
     try {
       const stored = await this.write([task], key && { key, request: ['task', dto] });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
-      if (watch && (await endsWithin(watch, waitMs))) return await this.get(caller, task.id);
+      if (watch && (await endsWithin(watch, waitMs))) return await this.present(caller, task.id);
       return presentTask(asStored(task, stored.createdAt, dto.input), [], stored.documents);
     } finally {
       watch?.stop();
@@ -92,8 +92,12 @@ export class TaskService {
     return { items: taskIds.flatMap((id) => byId.get(id) ?? []) };
   }
 
+  /** The caller's tasks, or for an admin those of one account. @throws AppError `forbidden` `ROLE_REQUIRED` */
   async list(caller: Caller, query: ListTasksQuery): Promise<Page<TaskSummaryDto>> {
-    const where: FindOptionsWhere<Task> = { userId: caller.id };
+    const userId = query.user_id?.toLowerCase() ?? caller.id;
+    if (!owns(caller, userId)) throw roleRequired();
+    await this.audit.recordRead({ type: 'tasks.listed', by: caller, subjectId: userId });
+    const where: FindOptionsWhere<Task> = { userId };
     if (query.status) where.status = query.status;
     if (query.cursor) where.id = LessThan(query.cursor);
     const tasks = await this.database.getRepository(Task).find({
@@ -107,13 +111,18 @@ export class TaskService {
   }
 
   async get(caller: Caller, id: string): Promise<TaskDto> {
+    await this.looked(caller, id, 'task');
+    return this.present(caller, id);
+  }
+
+  private async present(caller: Caller, id: string): Promise<TaskDto> {
     const { task, attempts } = await this.read(caller, id);
     return presentTask(task, attempts, await this.documents.of(task));
   }
 
   /** How a task stands and what came out, without its history; or the document that came out. */
   async result(caller: Caller, id: string): Promise<TaskResultDto | TaskDocument> {
-    const task = await this.owned(caller, id);
+    const task = await this.looked(caller, id, 'result');
     if (task.resultRef) return this.documents.get(task.userId, task.resultRef);
     const { status, error, cost } = presentSummary(task);
     return { id, status, result: task.result, error, cost };
@@ -121,18 +130,33 @@ export class TaskService {
 
   /** The input of a task: the value in its row, or the document. */
   async input(caller: Caller, id: string): Promise<{ value: unknown } | TaskDocument> {
-    const task = await this.owned(caller, id);
+    const task = await this.looked(caller, id, 'input');
     return task.inputRef ? this.documents.get(task.userId, task.inputRef) : { value: task.input };
   }
 
+  /**
+   * A task for someone who is about to read it or its events. An admin's look at somebody else's is in the audit trail.
+   * @throws AppError as `owned`
+   */
+  async looked(caller: Caller, id: string, at: 'task' | 'result' | 'input' | 'auction' | 'events'): Promise<Task> {
+    const task = await this.owned(caller, id);
+    await this.audit.recordRead({
+      type: 'task.read',
+      by: caller,
+      subjectId: task.userId,
+      details: { task_id: task.id, what: at },
+    });
+    return task;
+  }
+
   /** @throws AppError `not_found` for an unknown task and for somebody else's */
-  async owned(caller: Caller, id: string): Promise<Task> {
+  private async owned(caller: Caller, id: string): Promise<Task> {
     return (await this.read(caller, id)).task;
   }
 
   /** How its agents were chosen, the first auction first. @throws AppError `not_found` also before it */
   async auctions(caller: Caller, id: string): Promise<AuctionRecord[]> {
-    await this.owned(caller, id);
+    await this.looked(caller, id, 'auction');
     const records = await this.database
       .getRepository(AuctionRecord)
       .find({ where: { taskId: id }, order: { round: 'ASC' } });
@@ -158,7 +182,7 @@ export class TaskService {
     await this.audit.recordForOthers(entry);
     while (!(await this.cancelAsRead(caller, task))) task = await this.notEnded(caller, id);
     await this.entries.remove(id);
-    return this.get(caller, id);
+    return this.present(caller, id);
   }
 
   /** @throws AppError `not_found`; `conflict` `ALREADY_ENDED` */
@@ -195,7 +219,7 @@ export class TaskService {
       const entry = { type: 'task.retried', by: caller, subjectId: userId, details: { task_id: id } } as const;
       return this.audit.recordForOthers(entry);
     });
-    return this.get(caller, id);
+    return this.present(caller, id);
   }
 
   /** The same, for whoever does not want to see it. @param before is called once nothing refuses it @throws AppError as `retry` */
@@ -246,7 +270,7 @@ export class TaskService {
       ]);
     });
     this.events.announce(notice);
-    return this.get(caller, id);
+    return this.present(caller, id);
   }
 
   private async read(caller: Caller, id: string): Promise<TaskWithAttempts> {
@@ -305,9 +329,9 @@ export class TaskService {
   private async whenEnded(caller: Caller, id: string, waitMs: number): Promise<TaskDto> {
     const watch = waitMs > 0 ? this.waiter.watch(id) : null;
     try {
-      const task = await this.get(caller, id);
+      const task = await this.present(caller, id);
       if (!watch || isTerminal(task.status)) return task;
-      return (await endsWithin(watch, waitMs)) ? await this.get(caller, id) : task;
+      return (await endsWithin(watch, waitMs)) ? await this.present(caller, id) : task;
     } finally {
       watch?.stop();
     }

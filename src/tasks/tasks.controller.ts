@@ -135,7 +135,10 @@ export class TasksController {
     return this.tasks.submitBatch(caller, dto, idempotencyKey(key));
   }
 
-  /** Your tasks, newest first. */
+  /**
+   * Your tasks, newest first.
+   * @remarks Admins may name another account with `user_id`; the audit trail tells who has looked.
+   */
   @Get()
   @ApiOperation({ operationId: 'listTasks' })
   @ApiOkResponse({ type: TaskPage, description: 'A page of tasks, without inputs and results.' })

@@ -241,6 +241,11 @@ describe('accounts', () => {
     });
 
     it('is in no list of a stranger', async () => {
+      const { id } = JSON.parse((await call(owner.token, 'GET', '/auth/me')).text);
+      const theirs = await call(stranger.token, 'GET', `/tasks?user_id=${id}`);
+      expect([theirs.status, JSON.parse(theirs.text).code]).toEqual([403, 'ROLE_REQUIRED']);
+      const own = JSON.parse((await call(owner.token, 'GET', `/tasks?user_id=${id.toUpperCase()}`)).text);
+      expect(own.items.map((task: { id: string }) => task.id)).toEqual([taskId]);
       expect(JSON.parse((await call(stranger.token, 'GET', '/tasks')).text).items).toEqual([]);
       expect(JSON.parse((await call(stranger.token, 'GET', '/agents?mine=true')).text).items).toEqual([]);
       const market = JSON.parse((await call(stranger.token, 'GET', '/agents?limit=100')).text).items;

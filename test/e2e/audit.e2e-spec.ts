@@ -3,6 +3,7 @@ import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask }
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { endless, good, publish, submit } from './agents.js';
+import { FeedSocket } from './feed-client.js';
 
 /** What an admin does to what belongs to others, and with which key. Acts on accounts: `sessions.e2e-spec.ts`. */
 describe('the audit trail', () => {
@@ -18,7 +19,7 @@ describe('the audit trail', () => {
     server = await startServer({ env: { DATABASE_URL: database.url } });
     admin = await known(await loginAdmin(server.url));
     owner = await known((await registerUser(server.url)).token);
-    key = await createKey(['admin', 'agents:write', 'tasks:write']);
+    key = await createKey(['admin', 'agents:write', 'tasks:read', 'tasks:write']);
     agentId = await publish(server.url, owner.token, 'theirs', await good(), { capabilities: ['theirs'] });
     await publish(server.url, owner.token, 'endless', await endless(), { capabilities: ['endless'] });
   });
@@ -80,6 +81,41 @@ describe('the audit trail', () => {
       const entry = { actor_id: admin.id, key_id: key.id, subject_id: owner.id, details };
       expect(await trail(`type=${type}`)).toEqual([expect.objectContaining(entry)]);
     }
+  });
+
+  it("tells which admin read somebody else's task, and nothing of what its submitter reads", async () => {
+    await publish(server.url, owner.token, 'read', await good(), { capabilities: ['read'] });
+    const id = await submit(server.url, owner.token, 'read');
+    await waitForTask(server.url, owner.token, id, 'completed');
+    const looks = { '': 'task', '/result': 'result', '/input': 'input', '/auction': 'auction', '/events': 'events' };
+    for (const path of Object.keys(looks)) {
+      expectStatus(await api(server.url).get(`/tasks/${id}${path}`, { token: owner.token }), 200);
+      expectStatus(await api(server.url).get(`/tasks/${id}${path}`, { headers: { 'x-api-key': key.key } }), 200);
+      // A page that renews itself does not fill the trail.
+      expectStatus(await api(server.url).get(`/tasks/${id}${path}`, { headers: { 'x-api-key': key.key } }), 200);
+    }
+    const { items } = expectStatus(
+      await api(server.url).get(`/tasks?user_id=${owner.id}`, { headers: { 'x-api-key': key.key } }),
+      200,
+    ).body;
+    expect(items.map((task: { id: string }) => task.id)).toContain(id);
+    const entry = { actor_id: admin.id, key_id: key.id, subject_id: owner.id };
+    const expected = Object.values(looks).map((what) => ({ ...entry, details: { task_id: id, what } }));
+    expect(await trail('type=task.read')).toMatchObject(expected);
+    expect(await trail('type=tasks.listed')).toMatchObject([{ ...entry, details: {} }]);
+  });
+
+  it('tells which admin followed the feed of somebody else, or all of it', async () => {
+    const socket = await FeedSocket.connect(server.url, { token: admin.token });
+    for (const topic of [`user:${owner.id}`, `user:${admin.id}`, 'admin', 'admin']) {
+      expect(await socket.ask('subscribe', { topic })).toMatchObject({ ok: true });
+      await socket.ask('unsubscribe', { topic });
+    }
+    socket.close();
+    expect(await trail('type=feed.followed')).toMatchObject([
+      { actor_id: admin.id, subject_id: owner.id, details: { topic: `user:${owner.id}` } },
+      { actor_id: admin.id, subject_id: null, details: { topic: 'admin' } },
+    ]);
   });
 
   it('tells who made an announcement, and who changed the log level or the queue', async () => {

@@ -36,6 +36,13 @@ describe('the health of a process', () => {
     }
   });
 
+  it('is not touched by SIGUSR1, by which any process of its user could open a debugger in it', async () => {
+    process.kill(server.pid, 'SIGUSR1');
+    await until('it says so', () => server.stdout().includes('SIGUSR1 is ignored'));
+    expect(server.stdout()).not.toContain('Debugger listening');
+    expect((await ready()).status).toBe(200);
+  });
+
   it('is bad while migrations are missing, and says what to do', async () => {
     const client = new pg.Client(database.url);
     await client.connect();

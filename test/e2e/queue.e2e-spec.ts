@@ -303,6 +303,12 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       ).body;
       const arrival = await page(link);
       expect([arrival.status, arrival.headers.get('location')]).toEqual([303, '/admin/queues']);
+      // Looking at the head uses nothing up; opening the link does.
+      const second = expectStatus(await api(url).post('/queue/dashboard', undefined, { token: login }), 201).body.url;
+      const opened: number[] = [];
+      for (const method of ['HEAD', 'GET', 'GET', 'HEAD']) opened.push((await page(second, {}, method)).status);
+      expect(opened).toEqual([303, 303, 401, 303]);
+      expect((await page(link)).status).toBe(401);
       const [cookie, ...attributes] = arrival.headers.get('set-cookie')!.split('; ');
       expect(attributes).toEqual(expect.arrayContaining(['Path=/admin/queues', 'HttpOnly', 'SameSite=Strict']));
 

@@ -305,8 +305,18 @@ describe('sessions, keys and roles', () => {
       const { key, ...made } = expectStatus(await make('9999-12-31T23:59:59Z'), 201).body;
       secrets.add(key);
       expect(made.expires_at).toBe('9999-12-31T23:59:59.000Z');
-      // In UTC that is the year 10000.
-      expect((await make('9999-12-31T23:59:59-23:59')).body.errors).toMatchObject([{ field: 'expires_at' }]);
+      // In UTC the first is in the year 10000. The others name a day, an hour or a year that does not exist, or one that is over.
+      for (const wrong of [
+        '9999-12-31T23:59:59-23:59',
+        '2099-02-30T00:00:00Z',
+        '2099-01-01T24:00:00Z',
+        '0000-01-01T00:00:00Z',
+        '2020-01-01T00:00:00Z',
+      ]) {
+        const { status, body } = await make(wrong);
+        expect([wrong, status]).toEqual([wrong, 400]);
+        expect(body.errors[0].field).toBe('expires_at');
+      }
     });
 
     it('gives no key more than it has itself, and never more than its owner', async () => {

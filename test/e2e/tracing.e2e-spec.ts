@@ -236,6 +236,33 @@ describe('traces, sent to a collector by an API and its workers', () => {
     expect(events.filter((event) => 'traceparent' in event)).toEqual([]);
   });
 
+  it('are not recorded because a stranger asks for it: the server keeps to its own share', async () => {
+    const sparing = await startServer({
+      roles: ['api'],
+      env: { ...env, OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' },
+    });
+    try {
+      const caller = { ...newTrace(), sampled: true };
+      const headers = { traceparent: toTraceparent(caller) };
+      const answer = await api(sparing.url).post(
+        '/tasks',
+        { required_capabilities: ['good'], budget: 10, input: {} },
+        { token: user.token, headers },
+      );
+      const { id } = expectStatus(answer, 202).body;
+      expect(parseTraceparent(answer.headers.get('traceresponse'))).toMatchObject({
+        traceId: caller.traceId,
+        sampled: false,
+      });
+      await waitForTask(server.url, user.token, id, 'completed');
+      const { traceId } = await submitTraced('good');
+      await until('a later trace is here', () => spansOf(traceId).some(({ name }) => name === 'task.settle'));
+      expect(spansOf(caller.traceId)).toEqual([]);
+    } finally {
+      await sparing.stop();
+    }
+  });
+
   const submitTraced = async (capability: string, headers = {}): Promise<{ traceId: string; id: string }> => {
     const task = { required_capabilities: [capability], budget: 10, input: {} };
     const answer = expectStatus(await api(server.url).post('/tasks', task, { token: user.token, headers }), 202);

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { amountToDecimal, amountToWire, parseAmount } from '../../common/money.js';
+import { amountFromWire, amountToDecimal, amountToWire } from '../../common/money.js';
 import type { ScoreboardDto, ScoredBidDto } from '../../tasks/index.js';
 import type { CounterfactualDto, ExplainedAuctionDto, VerificationDto } from './explanation.dto.js';
 import { priceOf } from './bidding.js';
@@ -81,10 +81,10 @@ const toBid = (bid: ScoredBidDto): Bid => ({
   agentId: bid.agent_id,
   agentName: bid.agent_name,
   version: bid.version,
-  priceMicro: parseAmount(bid.price),
+  priceMicro: amountFromWire(bid.price),
   // Scoreboards from before agents had a price policy name only the price.
-  baseMicro: parseAmount(bid.base_price ?? bid.price),
-  inputMicro: parseAmount(bid.input_price ?? 0),
+  baseMicro: amountFromWire(bid.base_price ?? bid.price),
+  inputMicro: amountFromWire(bid.input_price ?? 0),
   surge: bid.surge ?? 1,
   rating: bid.rating,
   estimatedMs: bid.estimated_ms,

@@ -1,4 +1,5 @@
-import { access, constants, mkdir, open } from 'node:fs/promises';
+import { access, constants, open } from 'node:fs/promises';
+import { makePrivateFolder } from '../private-folder.js';
 import { misconfigured } from './blob-faults.js';
 
 /** A rename is durable once its folder is. */
@@ -7,10 +8,10 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-/** Makes the folder if it is not there. @throws AppError `internal` `STORAGE_MISCONFIGURED` */
+/** Makes the folder where it is missing. @throws AppError `internal` `STORAGE_MISCONFIGURED` */
 export async function assertWritable(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makePrivateFolder(path);
     await access(path, constants.R_OK | constants.W_OK);
   } catch (error) {
     throw misconfigured('its folder below DATA_DIR cannot be written to', error);

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
@@ -10,6 +10,7 @@ import { newId } from '../../common/ids.js';
 import type { ByteRange } from '../blob-store.js';
 import type { IpfsNode } from '../ipfs-node.js';
 import type { StagedBlob } from '../staging.js';
+import { makePrivateFolder } from '../private-folder.js';
 import { removeStale } from '../stale-files.js';
 import { missing } from './blob-faults.js';
 import { assertWritable, syncFolder } from './folder.js';
@@ -25,7 +26,7 @@ export class EmbeddedIpfs implements IpfsNode {
   async add({ path }: StagedBlob): Promise<string> {
     const root = await cidOfFile(path);
     const draft = join(this.dir, `${newId()}${DRAFT}`);
-    await mkdir(this.dir, { recursive: true });
+    await makePrivateFolder(this.dir);
     // There before anything can fail, or a pipeline that gives up would have it made after it was removed.
     const file = await open(draft, 'wx');
     try {

@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
 import type { BlobLinks } from '../blob-links.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange, SignedDownload } from '../blob-store.js';
+import { makePrivateFolder } from '../private-folder.js';
 import type { StagedBlob } from '../staging.js';
 import { missing } from './blob-faults.js';
 import { assertWritable, syncFolder } from './folder.js';
@@ -26,7 +27,7 @@ export class LocalBlobStore implements BlobStore {
 
   async put(staged: StagedBlob): Promise<BlobRef> {
     const path = this.pathOf(staged.sha256);
-    await Promise.all([mkdir(dirname(path), { recursive: true }), staged.durable]);
+    await Promise.all([makePrivateFolder(dirname(path)), staged.durable]);
     await rename(staged.path, path);
     await syncFolder(dirname(path));
     return this.refOf(staged);
