@@ -32,7 +32,7 @@ export const LEASE_MARGIN_MS = 30_000;
 const CHECK_MS = 2_000;
 
 export type AttemptResult =
-  | { end: 'completed'; result: TaskResult; metering: AttemptMetering; through: TaskChange['through'] }
+  | { end: 'completed'; result: TaskResult; record: Completed; through?: TaskChange['through'] }
   | { end: 'failed'; error: TaskError; record: AttemptEnd }
   /** What is wrong is the task's: its input is gone, its result may not be kept, or its time was over before it began. Nobody else need try. */
   | { end: 'spoilt'; error: TaskError }
@@ -40,6 +40,8 @@ export type AttemptResult =
   | { end: 'overtaken' }
   /** This process stops: another one may do it. */
   | { end: 'stopped' };
+
+type Completed = AttemptEnd & { metering: AttemptMetering };
 
 /** JSON text, or the document that it is. */
 export type TaskResult = { text: string } | { document: StoredDocument };
@@ -94,9 +96,8 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
-    const running = toRunning(task, agent, ordinal);
     const askedAt = performance.now();
-    let started: { at: number; entered: Promise<boolean> } | undefined;
+    let started: { at: number; change: TaskChange; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
     this.running.set(task.id, { abort, ordinal });
@@ -108,7 +109,9 @@ export class AttemptRunner implements OnApplicationShutdown {
         onLog: AsyncResource.bind((line: string) => log.add(line)),
         // The agent does not wait for the commit that says it runs; its settlement does, or says it in its stead.
         onStart: () => {
-          started = { at: performance.now(), entered: this.store.transition(running) };
+          const at = performance.now();
+          const change = toRunning(task, agent, ordinal, at);
+          started = { at, change, entered: this.store.transition(change) };
           this.intake.waited(started.at - askedAt);
           started.entered.then(
             (entered) => entered || kill(abort, 'overtaken'),
@@ -118,8 +121,9 @@ export class AttemptRunner implements OnApplicationShutdown {
       });
       const result = await this.resultOf(task, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
-      if (result.end === 'completed' && this.store.withdraw(running)) {
-        return { ...result, through: { event: running.event, agoMs: performance.now() - started.at } };
+      if ('record' in result) result.record.runningSince = started.at;
+      if (result.end === 'completed' && this.store.withdraw(started.change)) {
+        return { ...result, through: { event: started.change.event } };
       }
       if ((await started.entered) && result.end !== 'overtaken') return result;
       // Whoever ended the attempt could not know what it took.
@@ -159,7 +163,11 @@ export class AttemptRunner implements OnApplicationShutdown {
     const metering = measured(report);
     switch (outcome.end) {
       case 'completed':
-        return { end: 'completed', result: await this.keep(task, outcome.output), metering, through: undefined };
+        return {
+          end: 'completed',
+          result: await this.keep(task, outcome.output),
+          record: { outcome: 'completed', error: null, metering },
+        };
       case 'cancelled':
         // Until it had a sandbox, no agent could have done anything about it.
         if (killed === 'deadline' && !started) return { end: 'spoilt', error: DEADLINE_EXCEEDED };
@@ -197,9 +205,10 @@ export class AttemptRunner implements OnApplicationShutdown {
   }
 }
 
-const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number): TaskChange => ({
+const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number, runningSince: number): TaskChange => ({
   taskId: task.id,
   to: 'running',
+  runningSince,
   attempt: ordinal,
   leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
   event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },

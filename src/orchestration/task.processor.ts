@@ -210,17 +210,17 @@ export class TaskProcessor {
     task: UnfinishedTask,
     agent: Bidder,
     ordinal: number,
-    { result, metering, through }: Extract<AttemptResult, { end: 'completed' }>,
+    { result, record, through }: Extract<AttemptResult, { end: 'completed' }>,
   ): Promise<void> {
     const change: TaskChange = {
       taskId: task.id,
       to: 'completed',
       through,
       attempt: ordinal,
-      ended: { outcome: 'completed', error: null, metering },
+      ended: record,
       ...('text' in result ? { resultText: result.text } : { resultRef: result.document.sha256 }),
       costMicro: agent.priceMicro,
-      event: { type: 'task.completed', data: completion(agent, ordinal, result, metering) },
+      event: { type: 'task.completed', data: completion(agent, ordinal, result, record.metering) },
       agentOwnerId: agent.ownerId,
     };
     const settled = await this.settle(change);

@@ -113,7 +113,9 @@ export interface TaskChange {
   /** Of the states the transition table lets `to` be reached from, only these. */
   from?: readonly TaskStatus[];
   /** The change to `running` on the way to this one, which has been withdrawn: both are written as one. */
-  through?: { event: TaskChange['event']; agoMs: number };
+  through?: { event: TaskChange['event'] };
+  /** When the sandbox of a change to `running` began, on the clock of `performance.now()`. */
+  runningSince?: number;
   /** A retry: attempts so far no longer count against agents or workers, nor does the wait for them. */
   forgive?: boolean;
   /** Begins attempt `ordinal`. */
@@ -166,6 +168,8 @@ export interface AttemptEnd {
   outcome: string;
   error: TaskError | null;
   metering: AttemptMetering | null;
+  /** When its sandbox began, on the clock of `performance.now()`; unset: it never did, or its worker is gone. */
+  runningSince?: number;
 }
 
 export interface TaskError {
@@ -210,7 +214,7 @@ const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   ),
   through_type: change.through?.event.type ?? null,
   through_data: asText(change.through?.event.data),
-  running_ms: change.through?.agoMs ?? 0,
+  running_ms: msSince(change.runningSince ?? change.ended?.runningSince),
   forgive: change.forgive ?? false,
   held_attempt: change.attempt ?? null,
   new_attempt: change.award?.ordinal ?? null,
@@ -234,7 +238,15 @@ const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   event_data: JSON.stringify(change.event.data),
 });
 
+const msSince = (moment: number | undefined): number | null =>
+  moment === undefined ? null : performance.now() - moment;
+
 /**
+ * Every time that a change writes is one reading of the database's clock, `feed.at`, taken once the feed's lock is had: an
+ * attempt ends when its task does, and times follow the order of events. `running_ms` says how long ago the sandbox began
+ * when the change was handed over. The task's start is never later than that, so `completed_at - started_at` is at least
+ * the wall time of the attempt.
+ *
  * `feed` comes first so that every batch takes the feed's lock before it locks rows: two batches with tasks in common
  * then wait for each other in one place and cannot deadlock.
  *
@@ -242,9 +254,9 @@ const toChangeRow = ({ change, traceparent }: TracedChange) => ({
  * before the lock was had, `place` what this batch awards itself. A task that another row of the batch ends still counts.
  */
 const TRANSITION = `
-  WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
+  WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}, clock_timestamp() AS at),
   change AS MATERIALIZED (
-    SELECT change.*, CASE
+    SELECT change.*, feed.at, CASE
              WHEN agent_id IS NULL THEN NULL
              WHEN agents.revision IS DISTINCT FROM agent_revision THEN 'agent_changed'
              WHEN max_concurrency IS NULL THEN NULL
@@ -268,35 +280,34 @@ const TRANSITION = `
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
            held = false,
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
-           retried_at = CASE WHEN forgive THEN clock_timestamp() ELSE retried_at END,
+           retried_at = CASE WHEN forgive THEN at ELSE retried_at END,
            aged = CASE WHEN forgive THEN 0 ELSE aged END,
            lease_until = CASE
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
-             WHEN lease_ms IS NOT NULL THEN clock_timestamp() + lease_ms * interval '1 millisecond'
+             WHEN lease_ms IS NOT NULL THEN at + lease_ms * interval '1 millisecond'
              ELSE lease_until END,
            worker = CASE WHEN to_status IN ('assigned', 'running') THEN coalesce(change.worker, tasks.worker) END,
            result = coalesce(change.result::json, tasks.result),
            result_ref = coalesce(change.result_ref, tasks.result_ref),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),
-           started_at = CASE
-             WHEN to_status = 'running' OR through_type IS NOT NULL
-             THEN coalesce(started_at, clock_timestamp() - running_ms * interval '1 millisecond')
-             ELSE started_at END,
-           completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN clock_timestamp() END
+           started_at = least(started_at, CASE
+             WHEN running_ms IS NOT NULL THEN at - running_ms * interval '1 millisecond'
+             WHEN to_status = 'running' THEN at END),
+           completed_at = CASE WHEN to_status IN ('completed', 'failed', 'cancelled') THEN at END
       FROM change
      WHERE tasks.id = change.id
        AND refusal IS NULL
        AND tasks.status = ANY (from_statuses)
        AND (held_attempt IS NULL OR tasks.attempt = held_attempt)
-    RETURNING tasks.id, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
+    RETURNING tasks.id, at, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
               change.metering, change.scoreboard, change.through_type, change.through_data,
               change.event_type, change.event_agent_id, change.event_data, change.traceparent
   ),
   ended_attempt AS (
     UPDATE task_attempts
-       SET outcome = ended_outcome, error = ended_error::json, metering = moved.metering::json, ended_at = clock_timestamp()
+       SET outcome = ended_outcome, error = ended_error::json, metering = moved.metering::json, ended_at = at
       FROM moved
      WHERE ended_outcome IS NOT NULL AND task_attempts.task_id = moved.id
        -- An award has moved the task on to the attempt after the one that ended.
@@ -305,17 +316,17 @@ const TRANSITION = `
   ),
   new_attempt AS (
     INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
-    SELECT id, new_attempt, agent_id, version, price_micro, clock_timestamp() FROM moved WHERE new_attempt IS NOT NULL
+    SELECT id, new_attempt, agent_id, version, price_micro, at FROM moved WHERE new_attempt IS NOT NULL
   ),
   auction AS (
-    INSERT INTO auctions (task_id, round, first_attempt, scoreboard)
-    SELECT id, (SELECT coalesce(max(round), 0) + 1 FROM auctions WHERE task_id = moved.id), new_attempt, scoreboard::json
+    INSERT INTO auctions (task_id, round, first_attempt, scoreboard, created_at)
+    SELECT id, (SELECT coalesce(max(round), 0) + 1 FROM auctions WHERE task_id = moved.id), new_attempt, scoreboard::json, at
       FROM moved
      WHERE scoreboard IS NOT NULL
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)
-    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json, traceparent
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, at, traceparent)
+    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json, at, traceparent
       FROM moved, LATERAL (VALUES (1, through_type, through_data), (2, event_type, event_data)) AS event(place, type, data)
      WHERE type IS NOT NULL
      ORDER BY id, place

@@ -196,6 +196,21 @@ describe('a server on PostgreSQL alone', () => {
       expect(new Set(typesOf(log))).toEqual(new Set(['task.log']));
       expect(log.flatMap((event) => event.data.lines)).toEqual(['step', 'step', 'step']);
     });
+
+    it('dates task, attempt and event by one clock, whose times cover the wall time of the run', async () => {
+      const ids = await Promise.all(Array.from({ length: 20 }, () => submit(url, token, 'machine-learning')));
+      for (const id of ids) {
+        const done = await waitForTask(url, token, id, 'completed');
+        const [attempt] = done.attempts;
+        const times = [done.created_at, attempt.started_at, done.started_at, done.completed_at];
+        expect(times).toEqual([...times].sort());
+        expect(attempt.ended_at).toBe(done.completed_at);
+        expect((await history(url, token, id)).at(-1)!.at).toBe(done.completed_at);
+        // Times have whole milliseconds.
+        const tookMs = Date.parse(done.completed_at) - Date.parse(done.started_at);
+        expect(tookMs + 1).toBeGreaterThanOrEqual(attempt.metering.wall_ms);
+      }
+    });
   });
 
   describe('an auction', () => {
