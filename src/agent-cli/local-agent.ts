@@ -6,7 +6,7 @@ import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
-import { lowestOf, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
+import { lowestOf, type RunLimits, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { WasmValidator, type ValidationReport } from '../validation/index.js';
 import { UsageError, type Command } from './command.js';
 
@@ -18,7 +18,7 @@ export interface LocalValidation {
 export interface LocalRun extends RunReport {
   /** Kept lines of standard error. */
   log: string[];
-  limits: Record<string, number>;
+  limits: Omit<RunLimits, 'clockResolutionUs'> & { timeoutMs: number };
   /** Walls that do not stand on this machine, a line each. */
   sandbox_notes: string[];
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { parseEnvironment } from '../config/index.js';
 import { parseCommand, USAGE, UsageError } from './command.js';
 import { runAgent, validateAgent } from './local-agent.js';
+import { runJson, validationJson } from './report-json.js';
 import { runText, validationText } from './report-text.js';
 
 /**
@@ -18,13 +19,16 @@ async function main(): Promise<number> {
   const config = parseEnvironment(process.env);
   const validation = await validateAgent(command.file, config);
   if (command.name === 'validate' || !validation.report.is_valid) {
-    console.log(command.json ? JSON.stringify(validation, null, 2) : validationText(command.file, validation));
+    console.log(
+      command.json ? JSON.stringify(validationJson(validation), null, 2) : validationText(command.file, validation),
+    );
     return validation.report.is_valid ? 0 : 1;
   }
   const run = await runAgent(command, config);
-  const report = { ...run, validation: validation.report };
   console.log(
-    command.json ? JSON.stringify(report, null, 2) : `${validationText(command.file, validation)}\n\n${runText(run)}`,
+    command.json
+      ? JSON.stringify(runJson(run, validation), null, 2)
+      : `${validationText(command.file, validation)}\n\n${runText(run)}`,
   );
   return run.outcome.end === 'completed' ? 0 : 1;
 }

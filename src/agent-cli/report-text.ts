@@ -29,16 +29,16 @@ export function validationText(file: string, { report, limits }: LocalValidation
 /** A run's report for a person. */
 export function runText({ outcome, metering, log, limits, sandbox_notes }: LocalRun): string {
   const rows: [string, string, string][] = [
-    ['wall time', ms(metering.wallMs), ms(limits['timeoutMs'])],
-    ['CPU time', ms(metering.cpuMs), ms(limits['maxCpuMs'])],
-    ['peak memory', bytes(metering.peakMemoryBytes), pages(limits['maxMemoryPages'])],
-    ['table elements', '', String(limits['maxTableElements'])],
-    ['stack', '', bytes(1024 * limits['stackKb'])],
+    ['wall time', ms(metering.wallMs), ms(limits.timeoutMs)],
+    ['CPU time', ms(metering.cpuMs), ms(limits.maxCpuMs)],
+    ['peak memory', bytes(metering.peakMemoryBytes), pages(limits.maxMemoryPages)],
+    ['table elements', '', String(limits.maxTableElements)],
+    ['stack', '', bytes(1024 * limits.stackKb)],
     ['input', bytes(metering.bytesIn), ''],
-    ['output', bytes(metering.bytesOut), bytes(limits['maxOutputBytes'])],
+    ['output', bytes(metering.bytesOut), bytes(limits.maxOutputBytes)],
     ['host calls', String(metering.hostCalls), ''],
-    ['log', bytes(Buffer.byteLength(log.join('\n'))), bytes(limits['maxStderrBytes'])],
-    ['log lines', String(log.length), String(limits['maxStderrLines'])],
+    ['log', bytes(Buffer.byteLength(log.join('\n'))), bytes(limits.maxStderrBytes)],
+    ['log lines', String(log.length), String(limits.maxStderrLines)],
   ];
   return [
     outcomeText(outcome),

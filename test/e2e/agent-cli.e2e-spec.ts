@@ -53,16 +53,18 @@ describe('npm run agent', () => {
     expect(JSON.parse(report.outcome.output)).toEqual(expected);
     expect(report).toMatchObject({
       outcome: { end: 'completed' },
-      metering: { bytesIn: expect.any(Number), peakMemoryBytes: 2 * 64 * 1024 },
-      limits: { timeoutMs: 30_000, maxMemoryPages: 2048 },
+      metering: { bytes_in: expect.any(Number), peak_memory_bytes: 2 * 64 * 1024 },
+      limits: { timeout_ms: 30_000, memory_mb: 128, log_lines: 1000 },
       validation: { is_valid: true },
     });
+    const validated = JSON.parse((await run(['validate', 'echo.wasm', '--json'])).out);
+    expect([...keysOf(report), ...keysOf(validated)].filter((key) => /[A-Z]/.test(key))).toEqual([]);
   });
 
   it('takes an input that a task would bring by reference, up to the limit of those', async () => {
     const large = { input: JSON.stringify('x'.repeat(2e6)) };
     const taken = await run(['run', 'good.wasm', '--input', '-', '--json'], large);
-    expect(JSON.parse(taken.out)).toMatchObject({ outcome: { end: 'completed' }, metering: { bytesIn: 2_000_002 } });
+    expect(JSON.parse(taken.out)).toMatchObject({ outcome: { end: 'completed' }, metering: { bytes_in: 2_000_002 } });
     const env = { MAX_INPUT_BLOB_BYTES: '2000001' };
     expect(await run(['run', 'good.wasm', '--input', '-'], { ...large, env })).toMatchObject({
       code: 2,
@@ -142,11 +144,17 @@ describe('npm run agent', () => {
 
   it('holds to the limits of the configuration, and names the variable that is wrong', async () => {
     const tight = await run(['run', 'endless.wasm', '--json'], { env: { TASK_TIMEOUT_MS: '200' } });
-    expect(JSON.parse(tight.out)).toMatchObject({ outcome: { end: 'timed_out' }, limits: { timeoutMs: 200 } });
+    expect(JSON.parse(tight.out)).toMatchObject({ outcome: { end: 'timed_out' }, limits: { timeout_ms: 200 } });
     const wrong = await run(['run', 'good.wasm'], { env: { SANDBOX_SLOTS: 'many' } });
     expect(wrong).toMatchObject({ code: 2, error: expect.stringContaining('SANDBOX_SLOTS') });
   });
 });
+
+/** Of an object and of all that are in it. */
+const keysOf = (value: unknown): string[] =>
+  value && typeof value === 'object'
+    ? Object.entries(value).flatMap(([key, inner]) => [...(Array.isArray(value) ? [] : [key]), ...keysOf(inner)])
+    : [];
 
 describe('a command that starts from the build', () => {
   it('builds first when a source is newer, was added or was removed, and only then', async () => {

@@ -1,0 +1,32 @@
+import { PAGES_PER_MB } from '../common/run-limits.dto.js';
+import type { LocalRun, LocalValidation } from './local-agent.js';
+
+/** The reports for programs, with the names that the API gives to the same things. */
+
+export const validationJson = ({ report, limits }: LocalValidation): object => ({ report, limits: snakeCased(limits) });
+
+export function runJson({ outcome, metering, log, limits, sandbox_notes }: LocalRun, { report }: LocalValidation) {
+  return {
+    outcome: snakeCased(outcome),
+    metering: snakeCased(metering),
+    log,
+    limits: {
+      timeout_ms: limits.timeoutMs,
+      memory_mb: limits.maxMemoryPages / PAGES_PER_MB,
+      table_elements: limits.maxTableElements,
+      stack_kb: limits.stackKb,
+      cpu_ms: limits.maxCpuMs,
+      output_bytes: limits.maxOutputBytes,
+      log_bytes: limits.maxStderrBytes,
+      log_lines: limits.maxStderrLines,
+    },
+    sandbox_notes,
+    validation: report,
+  };
+}
+
+/** An object with values that are no objects. */
+const snakeCased = (flat: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(flat).map(([name, value]) => [snakeCase(name), value]));
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
