@@ -31,6 +31,7 @@ import { AuditKeys1795550000000 } from '../migrations/1795550000000-audit-keys.j
 import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.js';
 import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
 import { OneTimeTokens1796140000000 } from '../migrations/1796140000000-one-time-tokens.js';
+import { Moderation1796140100000 } from '../migrations/1796140100000-moderation.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -88,6 +89,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     KeyMakers1795551000000,
     RetriedTasks1795560000000,
     OneTimeTokens1796140000000,
+    Moderation1796140100000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -12,7 +12,7 @@ const MAX_AGE_MS = 1000;
 /** Agents read by one statement when all are. */
 const PAGE = 5000;
 
-/** An active agent with an active version, of an owner who is not suspended: what an auction knows of a bidder. */
+/** An active agent that the market allows, with an active version, of an owner who is not suspended: what an auction knows of a bidder. */
 export interface Candidate {
   agentId: string;
   /** Of the agent as it was read: an award to it is refused when it has changed since. */
@@ -284,14 +284,14 @@ const AGENT = `
          a.max_concurrency, a.region, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
          b.version, b.sha256, b.storage_ref, b.limits,
-         a.status = 'active' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
+         a.status = 'active' AND a.moderation = 'allowed' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
     JOIN users o ON o.id = a.owner_id
     JOIN agent_statistics s ON s.agent_id = a.id
     LEFT JOIN agent_binaries b ON b.id = a.active_binary_id`;
 
 const ALL = `${AGENT}
-   WHERE a.id > $1 AND a.status = 'active' AND a.active_binary_id IS NOT NULL
+   WHERE a.id > $1 AND a.status = 'active' AND a.moderation = 'allowed' AND a.active_binary_id IS NOT NULL
    ORDER BY a.id
    LIMIT $2`;
 

@@ -1,5 +1,17 @@
-import { ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
-import { IsBoolean, IsIn, IsInt, IsNumber, IsOptional, IsString, Matches, Max, Min, MinLength } from 'class-validator';
+import { ApiProperty, ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Matches,
+  Max,
+  Min,
+  MinLength,
+} from 'class-validator';
 import { Transform } from 'class-transformer';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
@@ -13,6 +25,7 @@ import {
   Optional,
   SLUG,
 } from '../common/validators.js';
+import { type Moderation, MODERATIONS } from './agent.entity.js';
 
 /** On what terms an agent bids, beside its price. */
 export class AgentTermsDto {
@@ -129,6 +142,32 @@ export class ListAgentsQuery extends PageQuery {
   mine?: boolean;
 }
 
+export class BlockAgentDto {
+  /**
+   * Why, in words for the owner of the agent.
+   * @example "Answers with advertisements."
+   */
+  @IsString()
+  @MinLength(1)
+  @MaxLength(500)
+  @IsPlainText()
+  reason: string;
+}
+
+export class ListModeratedQuery extends PageQuery {
+  /** Which agents; unset: those that await approval. */
+  @ApiProperty({ enum: MODERATIONS, required: false })
+  @Optional()
+  @IsIn(MODERATIONS)
+  status: Moderation = 'pending';
+
+  /** Only agents of this account. */
+  @ApiId({ required: false })
+  @Optional()
+  @IsUUID()
+  owner_id?: string;
+}
+
 /** The public description of an agent. */
 export class AgentCardDto {
   @ApiId()
@@ -227,6 +266,18 @@ export class AgentDto extends AgentCardDto {
   @ApiId()
   owner_id: string;
   status: 'active' | 'paused' | 'retired';
+  /** Whether admins let it onto the market; `pending`: it awaits approval. Only `allowed` agents bid. */
+  @ApiProperty({ enum: MODERATIONS })
+  moderation: Moderation;
+  /**
+   * Why it is blocked; null unless it is.
+   * @example null
+   */
+  @ApiProperty({ type: 'string', nullable: true })
+  moderation_reason: string | null;
+  /** When an admin decided last; null: never. */
+  @ApiTime({ nullable: true })
+  moderated_at: string | null;
   /**
    * The owner's estimate of one run, ms.
    * @example 40
@@ -243,5 +294,12 @@ export class AgentCardPage implements Page<AgentCardDto> {
   items: AgentCardDto[];
   /** `cursor` of the next page; null on the last. */
   @ApiId()
+  next_cursor: string | null;
+}
+
+export class AgentPage implements Page<AgentDto> {
+  items: AgentDto[];
+  /** `cursor` of the next page; null on the last. */
+  @ApiId({ nullable: true })
   next_cursor: string | null;
 }

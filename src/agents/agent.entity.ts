@@ -2,12 +2,17 @@ import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn, Upd
 import { User } from '../auth/index.js';
 import { bigintColumn } from '../database/index.js';
 
-/** `active` agents bid; `paused` ones are kept out of auctions by their owner; `retired` ones are deleted but for their history. */
+/** `active` agents bid; `paused` ones are out of auctions by their owner's wish; `retired` ones are deleted but for their history. */
 export type AgentStatus = 'active' | 'paused' | 'retired';
+
+/** Whether admins let it onto the market: `pending` agents await approval, `blocked` ones were taken off it. */
+export const MODERATIONS = ['allowed', 'pending', 'blocked'] as const;
+export type Moderation = (typeof MODERATIONS)[number];
 
 /** A registered, owned, priced service. It can bid once it has an active version. */
 @Entity('agents')
 @Index('agents_owner_slug_key', ['ownerId', 'slug'], { unique: true, where: `status <> 'retired'` })
+@Index('agents_moderation_idx', ['moderation', 'id'], { where: `moderation <> 'allowed'` })
 @Index('agents_capabilities_idx', ['capabilities'], { type: 'gin' })
 export class Agent {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agents_pkey' })
@@ -56,6 +61,18 @@ export class Agent {
 
   @Column({ type: 'varchar', length: 16, default: 'active' })
   status: AgentStatus;
+
+  /** Only admins change it. */
+  @Column({ type: 'varchar', length: 16, default: 'allowed' })
+  moderation: Moderation;
+
+  /** Why it is blocked, in words for its owner. */
+  @Column({ type: 'varchar', length: 500, nullable: true })
+  moderationReason: string | null;
+
+  /** When an admin decided last; null: never. */
+  @Column({ type: 'timestamptz', nullable: true })
+  moderatedAt: Date | null;
 
   /** The version that bids; null until the first upload. */
   @Column({ type: 'uuid', nullable: true })

@@ -23,6 +23,8 @@ import { estimateDurationMs, smoothedRating, successRate } from './statistics.js
 @Injectable()
 export class AgentService {
   private readonly auction: AuctionConfig;
+  /** Whether new agents await approval. */
+  private readonly approval: boolean;
 
   constructor(
     private readonly database: DataSource,
@@ -32,11 +34,12 @@ export class AgentService {
     config: ConfigService<Environment, true>,
   ) {
     this.auction = config.get('auction', { infer: true });
+    this.approval = config.get('market', { infer: true }).agentApproval;
   }
 
   /** @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
   async create(caller: Caller, dto: CreateAgentDto): Promise<Agent> {
-    return this.announced((transaction) => this.insert(transaction, caller.id, dto));
+    return this.announced((transaction) => this.insert(transaction, caller, dto));
   }
 
   /** A page of the market, or of the caller's own agents. */
@@ -103,10 +106,24 @@ export class AgentService {
   }
 
   async present(agent: Agent): Promise<AgentDto> {
+    const [presented] = await this.presentAll([agent]);
+    return presented;
+  }
+
+  /** Agents as their owners see them. */
+  async presentAll(agents: Agent[]): Promise<AgentDto[]> {
+    const cards = await this.cards(agents);
+    return agents.map((agent, index) => this.withOwnersView(cards[index], agent));
+  }
+
+  private withOwnersView(card: AgentCardDto, agent: Agent): AgentDto {
     return {
-      ...(await this.card(agent)),
+      ...card,
       owner_id: agent.ownerId,
       status: agent.status,
+      moderation: agent.moderation,
+      moderation_reason: agent.moderationReason,
+      moderated_at: agent.moderatedAt?.toISOString() ?? null,
       expected_duration_ms: agent.expectedDurationMs,
       created_at: agent.createdAt.toISOString(),
       updated_at: agent.updatedAt.toISOString(),
@@ -116,7 +133,7 @@ export class AgentService {
   /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
   async insert(
     transaction: EntityManager,
-    ownerId: string,
+    { id: ownerId, role }: Pick<Caller, 'id' | 'role'>,
     dto: CreateAgentDto,
   ): Promise<{ subject: Agent; notice: FeedNotice }> {
     const agent = transaction.create(Agent, {
@@ -125,6 +142,7 @@ export class AgentService {
       slug: dto.slug,
       description: '',
       status: 'active',
+      moderation: this.approval && role !== 'admin' ? 'pending' : 'allowed',
       expectedDurationMs: null,
       activeBinaryId: null,
       ...NO_TERMS,
@@ -142,7 +160,9 @@ export class AgentService {
     });
     await transaction.insert(AgentStatistics, { agentId: agent.id });
     addToWorkContext({ agent_id: agent.id });
-    return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, {}) };
+    const { moderation } = agent;
+    const data = moderation === 'allowed' ? {} : { moderation };
+    return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, data) };
   }
 
   /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. Says nothing where nothing changes. */
@@ -271,7 +291,7 @@ export class AgentService {
 
 /** Condition: `agent` bids. */
 const ON_THE_MARKET = `
-  agent.status = 'active' AND agent.activeBinaryId IS NOT NULL
+  agent.status = 'active' AND agent.moderation = 'allowed' AND agent.activeBinaryId IS NOT NULL
   AND NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)`;
 
 /** Of an agent that names none: the same price for every task, as many at once as come. */

@@ -5,6 +5,8 @@ import { BlobLedger, BlobLedgerModule, StorageModule } from '../storage/index.js
 import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
 import { AgentsController } from './agents.controller.js';
+import { ModerationController } from './moderation.controller.js';
+import { ModerationService } from './moderation.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
 import { VERSION_BYTES } from './version-bytes.js';
@@ -14,8 +16,16 @@ import { VersionsController } from './versions.controller.js';
 
 @Module({
   imports: [AuthModule, BlobLedgerModule, FeedModule, StorageModule],
-  controllers: [AgentsController, VersionsController],
-  providers: [AgentService, OwnerQuota, VersionService, VersionScans, AgentCatalog, StatisticsProjection],
+  controllers: [AgentsController, ModerationController, VersionsController],
+  providers: [
+    AgentService,
+    ModerationService,
+    OwnerQuota,
+    VersionService,
+    VersionScans,
+    AgentCatalog,
+    StatisticsProjection,
+  ],
   exports: [AgentService, VersionService, VersionScans, AgentCatalog],
 })
 export class AgentsModule {

@@ -186,7 +186,7 @@ export class VersionService {
     caller: Caller,
     target: UploadTarget,
   ): Promise<{ subject: Agent; notice?: FeedNotice }> {
-    if ('create' in target) return this.agents.insert(transaction, caller.id, target.create);
+    if ('create' in target) return this.agents.insert(transaction, caller, target.create);
     return this.agents.change(transaction, caller, target.agent.id, target.changes);
   }
 

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { checkedDto } from '../common/dto.pipe.js';
 import { AccountsService } from './accounts.service.js';
 import {
   AccountDto,
@@ -11,6 +12,7 @@ import {
   ChangeAccountDto,
   CreateAccountDto,
   ListAccountsQuery,
+  SuspendAccountDto,
   presentAccount,
 } from './auth.dto.js';
 import { AuditTrail } from './audit-trail.js';
@@ -90,21 +92,24 @@ export class AccountsController {
   }
 
   /**
-   * Shuts an account out: its logins end, and its API keys are refused.
+   * Suspends an account: its logins end, its API keys are refused, its agents stop bidding and its tasks are cancelled.
+   * @remarks The reason is shown to the account's user, and stands in the audit trail. Once more changes the reason.
    * @param id UUID of the account
    */
   @Post('users/:id/suspend')
   @HttpCode(200)
   @ApiOperation({ operationId: 'suspendAccount' })
   @ApiOkResponse({ type: AccountDto, description: 'The account, suspended.' })
-  @ApiProblems(401, 403, 404)
+  @ApiBody({ type: SuspendAccountDto, required: false })
+  @ApiProblems(400, 401, 403, 404, 413, 415)
   @LastAdmin()
-  async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AccountDto> {
-    return presentAccount(await this.accounts.suspend(caller, id));
+  async suspend(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() body: unknown): Promise<AccountDto> {
+    const { reason } = checkedDto(SuspendAccountDto, body ?? {});
+    return presentAccount(await this.accounts.suspend(caller, id, reason ?? null));
   }
 
   /**
-   * Lets a suspended account log in again; its API keys are good again.
+   * Lets a suspended account log in again; its API keys are good again, and its agents bid again. Cancelled tasks stay so.
    * @param id UUID of the account
    */
   @Post('users/:id/unsuspend')

@@ -5,7 +5,7 @@ import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { AuditTrail } from './audit-trail.js';
 import { type AccountDto, type ListAccountsQuery, presentAccount } from './auth.dto.js';
-import type { Caller } from './caller.js';
+import { accountGone, accountSuspended, type Caller } from './caller.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
@@ -13,6 +13,8 @@ import { User, type UserRole } from './user.entity.js';
 /** What admins do to accounts. The last admin who can log in stays one. */
 @Injectable()
 export class AccountsService {
+  private readonly afterwards: ((userId: string) => Promise<void>)[] = [];
+
   constructor(
     private readonly database: DataSource,
     private readonly sessions: Sessions,
@@ -41,22 +43,43 @@ export class AccountsService {
     return user;
   }
 
-  /** Ends all sessions of the account and refuses its keys, on every process. */
-  suspend(by: Caller, id: string): Promise<User> {
-    return this.change(id, async (user, transaction) => {
-      if (user.suspendedAt) return;
-      if (user.role === 'admin') await this.keepAnAdmin(transaction, id);
-      await transaction.query('UPDATE users SET suspended_at = now(), access_changed_at = now() WHERE id = $1', [id]);
+  /** Why an account may not act, when a statement found it missing or suspended. */
+  async refusal(id: string): Promise<AppError> {
+    const user = await this.database.getRepository(User).findOneBy({ id });
+    return user ? accountSuspended(user.suspensionReason) : accountGone();
+  }
+
+  /** Who has to act when an account is shut out; called after the commit, and again by a sweep should it fail. */
+  whenShutOut(act: (userId: string) => Promise<void>): void {
+    this.afterwards.push(act);
+  }
+
+  /**
+   * Ends all sessions of the account and refuses its keys, on every process; then cancels its tasks. Once more changes the reason.
+   * @throws AppError `not_found`, `conflict` `LAST_ADMIN`
+   */
+  async suspend(by: Caller, id: string, reason: string | null): Promise<User> {
+    const user = await this.change(id, async (user, transaction) => {
+      if (user.suspendedAt && user.suspensionReason === reason) return;
+      if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
+      await transaction.query(
+        `UPDATE users SET suspended_at = coalesce(suspended_at, now()), suspension_reason = $2, access_changed_at = now()
+          WHERE id = $1`,
+        [id, reason],
+      );
       await this.sessions.end(transaction, id);
-      await this.audit.record({ type: 'account.suspended', by, subjectId: id }, transaction);
+      const details = reason === null ? {} : { reason };
+      await this.audit.record({ type: 'account.suspended', by, subjectId: id, details }, transaction);
     });
+    for (const act of this.afterwards) await act(id);
+    return user;
   }
 
   /** The account may log in again; sessions that were ended stay so. */
   unsuspend(by: Caller, id: string): Promise<User> {
     return this.change(id, async (user, transaction) => {
       if (!user.suspendedAt) return;
-      await transaction.query('UPDATE users SET suspended_at = NULL, access_changed_at = now() WHERE id = $1', [id]);
+      await transaction.query(UNSUSPEND, [id]);
       await this.audit.record({ type: 'account.unsuspended', by, subjectId: id }, transaction);
     });
   }
@@ -95,5 +118,8 @@ export class AccountsService {
     throw new AppError('conflict', 'LAST_ADMIN', 'This is the last admin: make another account admin first.');
   }
 }
+
+const UNSUSPEND = `
+  UPDATE users SET suspended_at = NULL, suspension_reason = NULL, access_changed_at = now() WHERE id = $1`;
 
 const ADMINS_LOCK = 7305449119;

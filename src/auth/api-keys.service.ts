@@ -138,13 +138,13 @@ export class ApiKeys {
 
   private async read(hash: string, now: number) {
     const [row] = await this.database.query<(KeyRow | undefined)[]>(
-      `SELECT key.id, key.user_id, key.scopes, key.expires_at, account.role, account.suspended_at
+      `SELECT key.id, key.user_id, key.scopes, key.expires_at, account.role, account.suspended_at, account.suspension_reason
          FROM api_keys key JOIN users account ON account.id = key.user_id
         WHERE key.hash = $1 AND key.revoked_at IS NULL`,
       [hash],
     );
     if (!row) throw keyRefused();
-    if (row.suspended_at) throw accountSuspended();
+    if (row.suspended_at) throw accountSuspended(row.suspension_reason);
     const role = row.scopes.includes('admin') ? row.role : 'user';
     return {
       caller: {
@@ -183,6 +183,7 @@ interface KeyRow {
   expires_at: Date | null;
   role: UserRole;
   suspended_at: Date | null;
+  suspension_reason: string | null;
 }
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');

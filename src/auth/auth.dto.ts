@@ -95,6 +95,19 @@ export class ChangeAccountDto {
   role: UserRole;
 }
 
+export class SuspendAccountDto {
+  /**
+   * Why, in words for the account's user.
+   * @example "Uploads the work of others."
+   */
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(500)
+  @IsPlainText()
+  reason?: string;
+}
+
 export class UserDto {
   @ApiId()
   id: string;
@@ -112,6 +125,12 @@ export class AccountDto extends UserDto {
   /** Since when neither its tokens nor its keys are good. */
   @ApiTime({ nullable: true })
   suspended_at: string | null;
+  /**
+   * Why, as the admin gave it.
+   * @example null
+   */
+  @ApiProperty({ type: 'string', nullable: true })
+  suspension_reason: string | null;
 }
 
 export class AccountPage implements Page<AccountDto> {
@@ -302,6 +321,7 @@ export const presentUser = (user: User): UserDto => ({
 export const presentAccount = (user: User): AccountDto => ({
   ...presentUser(user),
   suspended_at: user.suspendedAt?.toISOString() ?? null,
+  suspension_reason: user.suspensionReason,
 });
 
 export const presentKey = (key: ApiKey): ApiKeyDto => ({

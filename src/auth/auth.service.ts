@@ -81,7 +81,7 @@ export class AuthService {
     if (outcome === 'suspended') {
       const details = { reason: 'suspended' };
       await this.audit.record({ type: 'login.failed', by: { address }, subjectId: user?.id, details });
-      throw accountSuspended();
+      throw accountSuspended(user?.suspensionReason ?? null);
     }
     return outcome;
   }

@@ -28,11 +28,12 @@ export const CurrentCaller = createParamDecorator(
 export const accountGone = (): AppError =>
   new AppError('unauthorised', 'ACCOUNT_GONE', 'The account of this access token is gone: log in with another.');
 
-export const accountSuspended = (): AppError =>
+/** @param reason as the admin gave it */
+export const accountSuspended = (reason: string | null): AppError =>
   new AppError(
     'forbidden',
     'ACCOUNT_SUSPENDED',
-    'This account is suspended: ask an administrator of this installation.',
+    `This account is suspended${reason ? ` (${reason})` : ''}: ask an administrator of this installation.`,
   );
 
 export const tokenExpired = (): AppError =>

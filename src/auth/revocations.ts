@@ -32,7 +32,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly listeners = new Set<() => void>();
   private sessions = new Set<string>();
   private keys = new Set<string>();
-  private users = new Map<string, { role: UserRole; suspended: boolean }>();
+  private users = new Map<string, ChangedUser>();
   private known = '';
   /** When the lists were read last, by the clock of the database. */
   private readAt: Date | null = null;
@@ -75,7 +75,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     if (caller.expiresAt <= Date.now()) throw caller.key ? keyRefused() : tokenExpired();
     if (caller.key && this.keys.has(caller.key.id)) throw keyRefused();
     const changed = this.users.get(caller.id);
-    if (changed?.suspended) throw accountSuspended();
+    if (changed?.suspended) throw accountSuspended(changed.reason);
     if (caller.sessionId && this.sessions.has(caller.sessionId)) {
       throw new AppError('unauthorised', 'SESSION_REVOKED', 'This session has been ended: log in again.');
     }
@@ -116,8 +116,8 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
       this.database.query<{ at: Date }[]>('SELECT now() AS at'),
       this.database.query<{ id: string }[]>(`SELECT id FROM sessions WHERE revoked_at > ${since}`, span),
       this.database.query<{ id: string }[]>(`SELECT id FROM api_keys WHERE revoked_at > ${since}`, span),
-      this.database.query<{ id: string; role: UserRole; suspended: boolean }[]>(
-        `SELECT id, role, suspended_at IS NOT NULL AS suspended FROM users WHERE access_changed_at > ${since}`,
+      this.database.query<ChangedUser[]>(
+        `SELECT id, role, suspended_at IS NOT NULL AS suspended, suspension_reason AS reason FROM users WHERE access_changed_at > ${since}`,
         span,
       ),
     ]);
@@ -130,4 +130,12 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     this.known = known;
     for (const listener of this.listeners) listener();
   }
+}
+
+interface ChangedUser {
+  id: string;
+  role: UserRole;
+  suspended: boolean;
+  /** Why it is suspended. */
+  reason: string | null;
 }

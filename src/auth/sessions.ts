@@ -64,7 +64,7 @@ export class Sessions {
       if (!session?.alive) return 'ended';
       const user = await transaction.findOneBy(User, { id: session.user_id });
       if (!user) return 'ended';
-      if (user.suspendedAt) throw accountSuspended();
+      if (user.suspendedAt) throw accountSuspended(user.suspensionReason);
       const repeated = token.generation === session.generation - 1 && session.fresh;
       if (token.generation !== session.generation && !repeated) {
         await transaction.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [token.sessionId]);

@@ -25,6 +25,10 @@ export class User {
   @Column({ type: 'timestamptz', nullable: true })
   suspendedAt: Date | null;
 
+  /** Why, in words for the account's user; null when no reason was given. */
+  @Column({ type: 'varchar', length: 500, nullable: true })
+  suspensionReason: string | null;
+
   /** Last change of role or suspension: what access tokens issued before may not know. */
   @Column({ type: 'timestamptz', nullable: true })
   accessChangedAt: Date | null;

@@ -22,6 +22,7 @@ const TAGS: Record<string, string> = {
   tasks: 'Submit work, follow it, see why which agent got it.',
   auctions: 'Why an agent was chosen, and who would be.',
   agents: 'Register agents and look at the market.',
+  moderation: 'Which agents are let onto the market. Admins only.',
   binaries: 'The versions of an agent: upload and download WebAssembly.',
   auth: 'Logging in and out, tokens and API keys.',
   accounts: 'All accounts, and the audit trail. Admins only.',

@@ -33,6 +33,7 @@ const toSlices = (env: Variables) => ({
   protection: slices.protection(env),
   gateway: slices.gateway(env),
   tasks: slices.tasks(env),
+  market: slices.market(env),
   auction: slices.auction(env),
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),

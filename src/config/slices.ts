@@ -147,6 +147,9 @@ export const tasks = (env: Variables) => ({
   idempotencyTtlMs: env.IDEMPOTENCY_TTL_MS,
 });
 
+/** Who may be on the market. */
+export const market = (env: Variables) => ({ agentApproval: env.AGENT_APPROVAL });
+
 export type AuctionConfig = ReturnType<typeof auction>;
 export type AuctionWeights = AuctionConfig['weights'];
 /** What distance costs: the way there and back between regions, added to an agent's estimate. */

@@ -260,6 +260,9 @@ export const variables = z
     ),
     IDEMPOTENCY_TTL_MS: integer(DAY_MS, 1000).describe('How long a repeated submission is recognised by its key, ms'),
 
+    AGENT_APPROVAL: flag(false).describe(
+      'New agents bid only once an admin has approved them; those of admins at once',
+    ),
     AUCTION_SCORING: z
       .enum(SCORING_STRATEGIES)
       .default('minmax')

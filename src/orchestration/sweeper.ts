@@ -5,7 +5,7 @@ import { Presence } from '../database/index.js';
 import type { Environment } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
-import { DEADLINE_EXCEEDED, TaskEntries, TaskLookup, TaskStore, WaitingLine } from '../tasks/index.js';
+import { DEADLINE_EXCEEDED, ShutOutAccounts, TaskEntries, TaskLookup, TaskStore, WaitingLine } from '../tasks/index.js';
 
 /** Tasks looked at, or moved, in one statement. */
 const BATCH = 1000;
@@ -18,7 +18,7 @@ const NIL = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
- * entry, and queues them again; fails tasks whose deadline passed while they waited; lets waiting ones rise with age.
+ * entry, and queues them again; fails tasks whose deadline passed while they waited; cancels those of suspended accounts; lets waiting ones rise with age.
  *
  * A row is written before its entry and ends before it, so a task without an entry may be on its way into the queue, or
  * out of it. One that still has none at the next look, and still is to be worked on, has lost it. Should another sweeper be
@@ -39,6 +39,7 @@ export class Sweeper {
     private readonly entries: TaskEntries,
     private readonly lookup: TaskLookup,
     private readonly line: WaitingLine,
+    private readonly shutOut: ShutOutAccounts,
     private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     config: ConfigService<Environment, true>,
@@ -65,6 +66,7 @@ export class Sweeper {
     const expired = await this.lookup.expired(BATCH);
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
+    await this.shutOut.sweep();
     const risen = await this.line.age(BATCH, (entries) => this.queue.reprioritise(entries));
     sweeperFinds.inc({ kind: 'risen' }, risen);
     if (this.missed.length > 0) await this.queueLost(this.missed);

@@ -9,6 +9,7 @@ export {
   ScoreWeightsDto,
 } from './scoreboard.dto.js';
 export { IdempotencyKey } from './idempotency-key.entity.js';
+export { ShutOutAccounts } from './shut-out-accounts.js';
 export { Submissions } from './submissions.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { TaskDocument } from './task-document.entity.js';

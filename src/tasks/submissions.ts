@@ -151,7 +151,7 @@ const SUBMIT = `
     SELECT new_key.*
       FROM feed, json_to_recordset($1::json)
         AS new_key(submission int, user_id uuid, key text, fingerprint text, ttl_ms bigint, task_ids uuid[])
-     WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id)
+     WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id AND suspended_at IS NULL)
   ),
   claimed AS (
     INSERT INTO idempotency_keys AS held (user_id, key, fingerprint, task_ids)
@@ -172,8 +172,8 @@ const SUBMIT = `
                     weights text, limits text,
                     region text, region_required boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
-     -- The foreign key would refuse the whole batch.
-     WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id)
+     -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
+     WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (

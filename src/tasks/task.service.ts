@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
-import { accountGone, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
+import { AccountsService, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
@@ -14,6 +14,7 @@ import { EventLog } from '../feed/index.js';
 import { SpanKind, traced } from '../observability/index.js';
 import type { QueueEntry } from '../queue/index.js';
 import { AuctionRecord } from './auction-record.entity.js';
+import { cancellation } from './cancellation.js';
 import type { TaskDocument } from './task-document.entity.js';
 import { NO_DOCUMENTS, TaskDocuments } from './task-documents.js';
 import { presentSummary, presentTask } from './task.presenter.js';
@@ -54,6 +55,7 @@ export class TaskService {
     private readonly documents: TaskDocuments,
     private readonly entries: TaskEntries,
     private readonly audit: AuditTrail,
+    private readonly accounts: AccountsService,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
@@ -64,7 +66,7 @@ export class TaskService {
   /**
    * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
    * ended.
-   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
     const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
@@ -198,15 +200,9 @@ export class TaskService {
    */
   private cancelAsRead(by: Caller, { id, userId, attempt, agentId, traceparent }: Task): Promise<boolean> {
     const who = by.id === userId ? 'the submitter' : 'an administrator';
+    const error = { code: 'CANCELLED', message: `Cancelled by ${who}.` };
     return traced('task.cancel', { linkTo: traceparent }, () =>
-      this.store.transition({
-        taskId: id,
-        to: 'cancelled',
-        attempt,
-        ended: { outcome: 'cancelled', error: null, metering: null },
-        error: { code: 'CANCELLED', message: `Cancelled by ${who}.` },
-        event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: agentId } },
-      }),
+      this.store.transition(cancellation({ id, attempt, agentId }, error)),
     );
   }
 
@@ -299,7 +295,7 @@ export class TaskService {
           placed,
         })),
       );
-      if (outcome.end === 'account_gone') throw accountGone();
+      if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
       if (outcome.end === 'stored') {
         for (const task of placed) if (!task.held) this.entries.add(entryOf(task));
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };

@@ -11,6 +11,7 @@ import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
+import { ShutOutAccounts } from './shut-out-accounts.js';
 import { Submissions } from './submissions.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskEntries } from './task-entries.js';
@@ -28,6 +29,7 @@ import { WaitingLine } from './waiting-line.js';
   providers: [
     QueueAdmin,
     QueueBound,
+    ShutOutAccounts,
     Submissions,
     TaskDocuments,
     TaskEntries,
@@ -38,7 +40,7 @@ import { WaitingLine } from './waiting-line.js';
     TaskWaiter,
     WaitingLine,
   ],
-  exports: [Submissions, TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
+  exports: [ShutOutAccounts, Submissions, TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
 })
 export class TasksModule implements BeforeApplicationShutdown {
   constructor(

@@ -10,6 +10,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import type { Agent } from '../agents/index.js';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
@@ -87,6 +88,13 @@ const ApiUpload = () =>
       detail: 'The binary cannot be scanned for malware now, and nothing was stored: upload it again in a minute.',
     }),
   );
+
+/** What a new active version leads to. */
+const WHAT_FOLLOWS: Record<Agent['moderation'], string> = {
+  allowed: 'the agent bids for tasks',
+  pending: 'the agent bids once an administrator has approved it',
+  blocked: 'the agent is blocked by an administrator and does not bid',
+};
 
 @ApiTags('binaries')
 @Access('agents:write')
@@ -167,7 +175,7 @@ export class UploadController {
       binary_size: binary.size,
       status: added ? 'uploaded' : 'unchanged',
       message: added
-        ? `Version ${binary.version} is active: the agent bids for tasks.`
+        ? `Version ${binary.version} is active: ${WHAT_FOLLOWS[agent.moderation]}.`
         : `These bytes were version ${binary.version} already; no version was added, and the active one is as it was.`,
       version: binary.version,
       validation: report,

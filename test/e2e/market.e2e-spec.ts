@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { chatty, endless, good, history, publish, submit, trapping, typesOf } from './agents.js';
@@ -22,6 +22,7 @@ describe('the market', () => {
         MAX_AUCTION_ROUNDS: '2',
         ENABLE_GEO_ROUTING: 'true',
         GEO_ROUND_TRIPS_MS: 'eu:us=90',
+        SWEEP_INTERVAL_MS: '500',
       },
     });
     url = server.url;
@@ -82,6 +83,128 @@ describe('the market', () => {
     expectStatus(await api(url).post(`/users/${id}/unsuspend`, {}, { token: admin }), 200);
     expect((await run('rogue')).agent_id).toBe(agentId);
     expect(await shown()).toEqual([1, 200]);
+  });
+
+  it('cancels the tasks of a suspended account, tells why, and stores none that was under way', async () => {
+    const admin = await loginAdmin(url);
+    const user = await registerUser(url);
+    const { id } = expectStatus(await api(url).get('/auth/me', { token: user.token }), 200).body;
+    await offer('endless', await endless(), '0.10', 'endless');
+    const running = await submit(url, user.token, 'endless', { timeout_ms: 300_000 });
+    await waitForTask(url, user.token, running, 'running');
+    const waiting = await submit(url, user.token, 'endless', { delay_ms: 3_600_000 });
+    const reason = 'Sends spam.';
+    const suspended = expectStatus(await api(url).post(`/users/${id}/suspend`, { reason }, { token: admin }), 200).body;
+    expect(suspended).toMatchObject({ suspended_at: expect.any(String), suspension_reason: reason });
+    const refused = await api(url).get('/tasks', { token: user.token });
+    expect(refused).toMatchObject({ status: 403, body: { code: 'ACCOUNT_SUSPENDED' } });
+    expect(refused.body.detail).toContain(`(${reason})`);
+    for (const taskId of [running, waiting]) {
+      const task = expectStatus(await api(url).get(`/tasks/${taskId}`, { token: admin }), 200).body;
+      expect(task).toMatchObject({ status: 'cancelled', cost: null, error: { code: 'ACCOUNT_SUSPENDED' } });
+      const events = await history(url, admin, taskId);
+      expect(events.at(-1)).toMatchObject({ type: 'task.cancelled', data: { reason: 'account_suspended' } });
+    }
+    // A submission that had passed the guard before the suspension is left to the sweep.
+    await sql.query(
+      `UPDATE tasks SET status = 'queued', error = NULL, completed_at = NULL, run_at = now() + interval '1 hour' WHERE id = $1`,
+      [waiting],
+    );
+    await waitForTask(url, admin, waiting, 'cancelled');
+    const { items } = expectStatus(
+      await api(url).get(`/audit?type=account.suspended&user_id=${id}`, { token: admin }),
+      200,
+    ).body;
+    expect(items).toMatchObject([{ subject_id: id, details: { reason } }]);
+    const freed = expectStatus(await api(url).post(`/users/${id}/unsuspend`, undefined, { token: admin }), 200).body;
+    expect(freed).toMatchObject({ suspended_at: null, suspension_reason: null });
+    expectStatus(await api(url).post(`/users/${id}/suspend`, { reason: 7 }, { token: admin }), 400);
+  });
+
+  it('keeps a blocked agent off the market until an admin lifts that, whatever its owner does', async () => {
+    const admin = await loginAdmin(url);
+    const owner = await registerUser(url);
+    const agentId = await publish(url, owner.token, 'spam', await good(), { capabilities: ['blockable'] });
+    const act = (verb: string, body?: object, as = admin) =>
+      api(url).post(`/agents/${agentId}/${verb}`, body, { token: as });
+    const mine = async () => expectStatus(await api(url).get(`/agents/${agentId}`, owner), 200).body;
+    const shown = async () => (await api(url).get(`/agents/${agentId}/card`, { token })).status;
+    expect((await run('blockable')).agent_id).toBe(agentId);
+    for (const verb of ['block', 'unblock', 'approve']) {
+      for (const [as, status] of [
+        [owner.token, 403],
+        [token, 403],
+        [undefined, 401],
+      ] as const) {
+        expectStatus(await api(url).post(`/agents/${agentId}/${verb}`, { reason: 'x' }, { token: as }), status);
+      }
+    }
+    for (const body of [undefined, {}, { reason: '' }]) expectStatus(await act('block', body), 400);
+
+    const reason = 'Answers with advertisements.';
+    const blocked = expectStatus(await act('block', { reason }), 200).body;
+    expect(blocked).toMatchObject({ status: 'active', moderation: 'blocked', moderation_reason: reason });
+    expect((await run('blockable', {}, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
+    expect(await shown()).toBe(404);
+    for (const status of ['paused', 'active']) {
+      expectStatus(await api(url).patch(`/agents/${agentId}`, { status }, { token: owner.token }), 200);
+    }
+    expectStatus(
+      await uploadAgent(url, owner.token, 'spam', await good(), { version: '2.0.0', capabilities: ['blockable'] }),
+      201,
+    );
+    expect(await mine()).toMatchObject({ status: 'active', moderation: 'blocked', moderation_reason: reason });
+    expect((await run('blockable', {}, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
+    expect((await act('approve')).body.code).toBe('AGENT_BLOCKED');
+
+    expect(expectStatus(await act('unblock'), 200).body).toMatchObject({
+      moderation: 'allowed',
+      moderation_reason: null,
+    });
+    expect((await run('blockable')).agent_id).toBe(agentId);
+    expect(await shown()).toBe(200);
+    const events = expectStatus(await api(url).get('/events?limit=100', owner), 200).body.items;
+    const told = events.filter(({ type }: any) => /^agent\.(un)?blocked$/.test(type));
+    expect(told).toMatchObject([
+      { type: 'agent.blocked', data: { agent_id: agentId, reason } },
+      { type: 'agent.unblocked', data: { agent_id: agentId } },
+    ]);
+    const { items } = expectStatus(await api(url).get('/audit?type=agent.blocked', { token: admin }), 200).body;
+    expect(items).toMatchObject([{ subject_id: (await mine()).owner_id, details: { agent_id: agentId, reason } }]);
+  });
+
+  it('lets new agents bid only once an admin has approved them, where the server asks for that', async () => {
+    const strict = await startServer({ env: { DATABASE_URL: database.url, AGENT_APPROVAL: 'true' }, roles: ['api'] });
+    try {
+      const admin = await loginAdmin(strict.url);
+      const owner = await registerUser(strict.url);
+      const made = expectStatus(
+        await uploadAgent(strict.url, owner.token, 'newcomer', await good(), { capabilities: ['approved'] }),
+        201,
+      ).body;
+      expect(made.message).toContain('once an administrator has approved it');
+      const path = `/agents/${made.agent_id}`;
+      expect((await api(strict.url).get(path, owner)).body.moderation).toBe('pending');
+      expect((await run('approved', {}, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
+      expectStatus(await api(strict.url).get('/moderation/agents', owner), 403);
+      const waiting = async () =>
+        expectStatus(await api(strict.url).get('/moderation/agents', { token: admin }), 200).body;
+      expect((await waiting()).items).toMatchObject([{ id: made.agent_id, slug: 'newcomer', moderation: 'pending' }]);
+      expect((await api(strict.url).post(`${path}/unblock`, undefined, { token: admin })).body.code).toBe(
+        'AWAITS_APPROVAL',
+      );
+      const approved = await api(strict.url).post(`${path}/approve`, undefined, { token: admin });
+      expect(expectStatus(approved, 200).body).toMatchObject({
+        moderation: 'allowed',
+        moderated_at: expect.any(String),
+      });
+      expect((await waiting()).items).toEqual([]);
+      expect((await run('approved')).agent_id).toBe(made.agent_id);
+      const own = await publish(strict.url, admin, 'of-an-admin', await good(), { capabilities: ['own'] });
+      expect((await api(strict.url).get(`/agents/${own}`, { token: admin })).body.moderation).toBe('allowed');
+    } finally {
+      await strict.stop();
+    }
   });
 
   describe('when all agents of an auction fail', () => {

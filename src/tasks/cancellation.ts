@@ -1,0 +1,19 @@
+import type { TaskChange, TaskError } from './task-store.js';
+
+/**
+ * The change that ends a task before its time. Who runs it learns of it by the feed and kills the sandbox.
+ * @param attempt the attempt that the task was in when it was read: a later one has to be read anew, or it would stay open
+ * @param reason why, where it was not a person's wish: a word for programs
+ */
+export const cancellation = (
+  { id, attempt, agentId }: { id: string; attempt: number; agentId: string | null },
+  error: TaskError,
+  reason?: string,
+): TaskChange => ({
+  taskId: id,
+  to: 'cancelled',
+  attempt,
+  ended: { outcome: 'cancelled', error: null, metering: null },
+  error,
+  event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: agentId, ...(reason && { reason }) } },
+});
