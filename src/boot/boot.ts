@@ -7,11 +7,13 @@ import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { openDatabase } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
+import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
+import { endOfLife } from './node-release.js';
 import { jwtSecret } from './secrets.js';
 
 const logger = new Logger('Boot');
@@ -19,9 +21,12 @@ const logger = new Logger('Boot');
 /** Enough to end connections that answer, ms. */
 const CLOSE_MS = 10_000;
 
+/** A migration that takes longer says so this often, ms. */
+const PROGRESS_MS = 10_000;
+
 /**
- * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. Ends the process
- * after a drain on SIGINT or SIGTERM; a second signal ends it at once.
+ * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. Takes over the
+ * signals before it returns its promise: `stopOnSignals` says how a process ends.
  */
 export async function boot(environment: Environment): Promise<void> {
   startLogging(environment.server.logLevel);
@@ -29,24 +34,34 @@ export async function boot(environment: Environment): Promise<void> {
   const ending: (() => Promise<void>)[] = [];
   const isStopping = stopOnSignals(ending);
   try {
+    logger.log(`ZeroState ${VERSION} on Node.js ${process.versions.node}, roles ${roles.join(', ')}`);
+    const risk = endOfLife(process.versions.node, new Date());
+    if (risk) logger.warn(risk);
     ending.push(await startTracing(environment.tracing, roles));
     const complete = await withDatabaseAndSecrets(environment, ending);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));
     if (roles.includes('worker'))
       for (const line of app.get(SandboxService, { strict: false }).describe()) logger.warn(line);
+    const health = app.get(Health, { strict: false });
     if (!isHttp(app)) {
+      health.serve();
       logger.log('ready: waiting for tasks');
       process.send?.({ type: 'ready' });
       return;
     }
-    await listen(app, complete);
-    // After the port is ours: a password that is shown once must not be made by a start that fails.
-    const firstRun = await provision(app, complete);
+    // Before anybody can connect: a stranger must not register the admin's address, and first tasks find their agents.
+    const { notices, adminToken } = await provision(app, complete);
+    if (isStopping()) return;
+    await app.listen(environment.server.port, environment.server.host).catch((error: Error) => {
+      // A password that was made here is shown this once, also by a start that fails.
+      console.log(notices.join('\n'));
+      throw error;
+    });
+    health.serve();
     const url = (await app.getUrl()).replace('0.0.0.0', 'localhost').replace('[::]', 'localhost');
-    announce(url, firstRun.notices);
+    announce(url, notices);
     process.send?.({ type: 'listening', url });
-    const { adminToken } = firstRun;
     if (complete.server.demo && adminToken && roles.includes('worker')) await showMainJob(url, adminToken);
   } catch (error) {
     // What the start was about to use is being closed, and the stop ends the process once it is done.
@@ -54,13 +69,6 @@ export async function boot(environment: Environment): Promise<void> {
     for (const end of ending) await end().catch(() => undefined);
     throw error;
   }
-}
-
-async function listen(app: NestExpressApplication, { server }: Environment): Promise<void> {
-  await app.listen(server.port, server.host).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EADDRINUSE') throw error;
-    throw new Error(`Port ${server.port} is taken: stop what listens there, or set PORT to another.`, { cause: error });
-  });
 }
 
 /** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */
@@ -77,8 +85,7 @@ async function withDatabaseAndSecrets(
     ),
   );
   const { url } = await opening;
-  const migrations = await migrate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
-  for (const migration of migrations) logger.log(`migrated the database: ${migration}`);
+  await bringUpToDate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
   return {
     ...environment,
     database: { ...environment.database, url },
@@ -87,6 +94,20 @@ async function withDatabaseAndSecrets(
       jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(environment.server.dataDir)),
     },
   };
+}
+
+/** One line for all migrations, and one now and then while they last. */
+async function bringUpToDate(url: string): Promise<void> {
+  const begun = Date.now();
+  const seconds = (): string => `${((Date.now() - begun) / 1000).toFixed(1)} s`;
+  const progress = setInterval(() => logger.log(`still migrating the database (${seconds()})`), PROGRESS_MS);
+  try {
+    const names = await migrate(url);
+    if (names.length > 0)
+      logger.log(`migrated the database in ${seconds()}: ${names.length} migrations, the last ${names.at(-1)}`);
+  } finally {
+    clearInterval(progress);
+  }
 }
 
 /** An address that does not answer is the operator's to mend, and its message alone does not say which address it was. */
@@ -137,23 +158,53 @@ async function close(app: INestApplicationContext, { server }: Environment): Pro
   await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }
 
-/** @returns whether there was a signal */
+/** Ctrl-C reaches a process twice: the terminal signals the whole group, and npm passes its own signal on. ms. */
+const SAME_SIGNAL_MS = 1000;
+
+/** How long a process that is in a hurry waits for the embedded database, ms. */
+const HURRY_MS = 5000;
+
+/**
+ * Ends the process with exit code 0 after a drain on SIGINT, SIGTERM or SIGHUP (a terminal that is gone). A second signal
+ * ends it with 1: only the embedded database is still stopped. An uncaught exception drains too, and ends it with 1.
+ * @param ending what to do for it, in order; the database comes last
+ * @returns whether the process is ending
+ */
 function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
-  let stopping = false;
-  const stop = async (signal: NodeJS.Signals | 'disconnect'): Promise<void> => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    logger.log(`${signal}: finishing what is under way; a second signal stops at once`);
+  let stoppingSince: number | undefined;
+  let hurried = false;
+  const hurry = async (): Promise<void> => {
+    if (hurried) process.exit(1);
+    hurried = true;
+    await Promise.race([
+      ending
+        .at(-1)?.()
+        .catch(() => undefined),
+      setTimeout(HURRY_MS),
+    ]);
+    process.exit(1);
+  };
+  const stop = async (reason: string, code: number): Promise<void> => {
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > SAME_SIGNAL_MS) await hurry();
+      return;
+    }
+    stoppingSince = performance.now();
+    logger.log(`${reason}: finishing what is under way; a second signal stops at once`);
     try {
       for (const end of ending) await end();
-      process.exit(0);
+      process.exit(code);
     } catch (error) {
       logger.error(`the stop was not clean: ${(error as Error).stack}`);
       process.exit(1);
     }
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
-  // Started by a program over IPC: without it there is nobody left to serve or to stop us.
-  if (process.send) process.on('disconnect', () => void stop('disconnect'));
-  return () => stopping;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(signal, 0));
+  // A program that started this one over IPC has gone, so there is nobody left to stop it.
+  if (process.send) process.on('disconnect', () => void stop('disconnect', 0));
+  process.on('uncaughtException', (error) => {
+    logger.fatal(`a fault of the server: ${error?.stack ?? error}`);
+    if (stoppingSince === undefined) void stop('uncaught exception', 1);
+  });
+  return () => stoppingSince !== undefined;
 }

@@ -23,13 +23,12 @@ export interface FirstRun {
 }
 
 /**
- * Leaves no installation without an admin and, outside production, no market without agents. Changes nothing that is there.
- * In production a password is given or there is no admin yet: one that is made up would stand in a log that is collected.
+ * Makes the first admin and, outside production, registers the example agents of a market that has none. Changes nothing
+ * that is there. In production no password is made up: it would be in a log that others collect.
  */
 export async function provision(app: INestApplicationContext, environment: Environment): Promise<FirstRun> {
-  const admin = await firstAdmin(app, environment);
-  if (!admin) return { notices: ['Admin       none yet: `npm run admin:create` makes one'] };
-  const { caller, notices } = admin;
+  const { caller, notices } = await firstAdmin(app, environment);
+  if (!caller) return { notices };
   const [agent] = await app.get(AgentCatalog, { strict: false }).offeringNow([]);
   if (!agent && !environment.server.production) notices.push(...(await registerExamples(app, caller)));
   return {
@@ -38,34 +37,50 @@ export async function provision(app: INestApplicationContext, environment: Envir
   };
 }
 
-async function firstAdmin(
-  app: INestApplicationContext,
-  { auth, server }: Environment,
-): Promise<{ caller: Caller; notices: string[] } | undefined> {
+/** The admin of this installation, made if it can be. `caller` is unset while there is none. */
+interface Admin {
+  caller?: Caller;
+  notices: string[];
+}
+
+async function firstAdmin(app: INestApplicationContext, { auth, server }: Environment): Promise<Admin> {
   const accounts = app.get(AuthService, { strict: false });
-  const known = async (): Promise<{ caller: Caller; notices: string[] } | undefined> => {
+  const known = async (): Promise<Admin | undefined> => {
     const admin = await accounts.firstAdmin();
     return admin ? { caller: { id: admin.id, role: 'admin', expiresAt: Infinity }, notices: [] } : undefined;
   };
   const present = await known();
-  if (present || (server.production && !auth.adminPassword)) return present;
+  if (present) return present;
+  if (server.production && !auth.adminPassword)
+    return { notices: ['Admin       none yet: `npm run admin:create` makes one'] };
   const password = auth.adminPassword ?? randomBytes(12).toString('base64url');
-  const admin = await accounts.create(auth.adminEmail, password, 'admin').catch((error: Error) => error);
-  // Another process that starts at the same moment has been faster.
-  if (admin instanceof Error) return (await known()) ?? Promise.reject(admin);
-  const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
-  return {
-    caller: { id: admin.id, role: 'admin', expiresAt: Infinity },
-    notices: [`Admin       ${auth.adminEmail}, ${shown}`],
-  };
+  try {
+    const { id } = await accounts.create(auth.adminEmail, password, 'admin');
+    const shown = auth.adminPassword ? 'the password from ADMIN_PASSWORD' : `password ${password} (shown this once)`;
+    return {
+      caller: { id, role: 'admin', expiresAt: Infinity },
+      notices: [`Admin       ${auth.adminEmail}, ${shown}`],
+    };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'EMAIL_TAKEN') throw error;
+    // Either another process that starts at the same moment made the admin, or a user has this address.
+    return (await known()) ?? { notices: [taken(auth.adminEmail)] };
+  }
 }
+
+/** Addresses are not verified: a stranger may have registered this one, so the start does not make it an admin. */
+const taken = (email: string): string =>
+  `Admin       none: ${email} (ADMIN_EMAIL) is a user's account. Set another ADMIN_EMAIL and start again, or run ` +
+  '`npm run admin:create`';
 
 /** Uploads each `examples/agents/<name>` the way an owner would: form, validation, storage, version. */
 async function registerExamples(app: INestApplicationContext, owner: Caller): Promise<string[]> {
   const uploads = app.get(UploadService, { strict: false });
   const staging = app.get(Staging, { strict: false });
   const registered: string[] = [];
-  for (const card of await exampleCards()) {
+  const cards = await exampleCards();
+  if (cards.length > 0) logger.log(`registering ${cards.length} example agents`);
+  for (const card of cards) {
     const { slug, binary, ...form } = card.form;
     try {
       const staged = await staging.stage(createReadStream(join(card.folder, binary)), Number.MAX_SAFE_INTEGER);
@@ -74,6 +89,8 @@ async function registerExamples(app: INestApplicationContext, owner: Caller): Pr
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       logger.warn(`the example agent ${slug} was not registered: ${error.code} ${error.message}`);
+      // What is away for one is away for all, and the start waits. The next start tries again.
+      if (error.kind === 'unavailable') break;
     }
   }
   return registered.length > 0 ? [`Agents      ${registered.join(', ')}`] : [];

@@ -8,6 +8,7 @@ import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import {
   admitEveryRequest,
+  endFaultyFraming,
   guardAgainstFloods,
   isBinary,
   isStreamedJson,
@@ -19,6 +20,7 @@ import {
   shedLoad,
   soundAddress,
 } from '../protection/index.js';
+import { serveLanding } from './landing.js';
 import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
 
@@ -52,6 +54,7 @@ export async function configureHttp(
   app.use(nameSender);
   setHeaders(app, server.corsOrigins);
   app.use(refuseManyHeaders);
+  app.use(endFaultyFraming);
   const refuseFloods = guardAgainstFloods(app.getHttpServer(), protection);
   app.use(refuseFloods);
   app.use(limitAnswerTime(protection.bodyTimeoutMs));
@@ -71,6 +74,7 @@ export async function configureHttp(
   });
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);
+  serveLanding(app);
 }
 
 /**

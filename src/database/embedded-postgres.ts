@@ -54,7 +54,7 @@ export async function startEmbeddedPostgres({ dataDir, log }: EmbeddedPostgresOp
   const password = await readPassword(installation);
   const urlAt = (port: number): string => `postgresql://zerostate:${password}@127.0.0.1:${port}/zerostate`;
 
-  let stopping = false;
+  let stopping: Promise<void> | undefined;
   let seat = await takeSeat(installation, urlAt, log);
   const { port } = seat.postmaster;
   guardSeat();
@@ -78,11 +78,8 @@ export async function startEmbeddedPostgres({ dataDir, log }: EmbeddedPostgresOp
   return {
     url: urlAt(port),
     dataDir: installation.cluster,
-    async stop() {
-      if (stopping) return;
-      stopping = true;
-      await leaveSeat(seat, log);
-    },
+    // A second caller waits for the same stop, so that the process does not end before it.
+    stop: () => (stopping ??= leaveSeat(seat, log)),
   };
 }
 

@@ -31,6 +31,7 @@ export class HealthController {
     type: ReadyDto,
     example: {
       status: 'not_ready',
+      version: '0.1.0',
       dependencies: { database: { status: 'down', required: true, ms: 3, reason: 'ECONNREFUSED' } },
     },
   })

@@ -29,6 +29,11 @@ export class DependencyHealth {
 export class ReadyDto {
   status: 'ready' | 'not_ready';
   /**
+   * Release of ZeroState that this process runs.
+   * @example "0.1.0"
+   */
+  version: string;
+  /**
    * By name of the dependency.
    * @example { "database": { "status": "up", "required": true, "ms": 3 } }
    */

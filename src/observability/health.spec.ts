@@ -3,7 +3,7 @@ import { Health } from './health.js';
 
 describe('the health of a process', () => {
   it('is asked of each dependency once, however many want to know within a moment', async () => {
-    const health = new Health();
+    const health = serving();
     const check = jest.fn(() => Promise.resolve());
     health.register('database', check);
     const reports = await Promise.all(Array.from({ length: 50 }, () => health.report()));
@@ -13,7 +13,7 @@ describe('the health of a process', () => {
   });
 
   it('is asked anew after that moment', async () => {
-    const health = new Health();
+    const health = serving();
     let away = false;
     health.register('database', () => (away ? Promise.reject(new Error('away')) : Promise.resolve()));
     expect((await health.report()).status).toBe('ready');
@@ -26,7 +26,7 @@ describe('the health of a process', () => {
   it('gathers no questions with a dependency that hangs, until the first has had no answer for long', async () => {
     jest.useFakeTimers();
     try {
-      const health = new Health();
+      const health = serving();
       const check = jest.fn(() => new Promise<void>(() => undefined));
       health.register('database', check);
       const ask = async () => {
@@ -43,13 +43,30 @@ describe('the health of a process', () => {
     }
   });
 
-  it('is bad from the moment it is told to stop, whatever was found a moment ago', async () => {
+  it('is bad until the start is over, however well everything answers', async () => {
     const health = new Health();
+    health.register('database', () => Promise.resolve());
+    expect(await health.report()).toMatchObject({
+      status: 'not_ready',
+      dependencies: { database: { status: 'up' }, process: { status: 'down', reason: 'starting' } },
+    });
+    health.serve();
+    expect((await health.report()).status).toBe('ready');
+  });
+
+  it('is bad from the moment it is told to stop, whatever was found a moment ago', async () => {
+    const health = serving();
     health.register('database', () => Promise.resolve());
     await health.report();
     health.stop();
     expect(await health.report()).toMatchObject({ status: 'not_ready', dependencies: { process: { status: 'down' } } });
   });
 });
+
+function serving(): Health {
+  const health = new Health();
+  health.serve();
+  return health;
+}
 
 const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { VERSION } from '../common/version.js';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
 import { gauge, shared } from './metrics.js';
 
@@ -14,11 +15,16 @@ const GIVEN_UP_MS = 30_000;
 /** What must answer for this process to be of use. Each module registers the checks of what it owns. */
 @Injectable()
 export class Health {
-  private stopping = false;
+  /** Why the process itself is not ready, whatever it depends on; undefined while it serves. */
+  private phase: 'starting' | 'stopping' | undefined = 'starting';
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
   private readonly dependencies = shared(() => this.ask(CHECK_TIMEOUT_MS), REPORT_MS);
 
   constructor() {
+    const labels = { version: VERSION, node: process.versions.node };
+    gauge('build_info', 'Always 1; its labels say which build this process runs.', Object.keys(labels), () => [
+      { labels, value: 1 },
+    ]);
     gauge('dependency_up', '1 where what this process depends on answers, else 0.', ['dependency'], async () =>
       Object.entries(await this.dependencies()).map(([dependency, { status }]) => ({
         labels: { dependency },
@@ -32,16 +38,28 @@ export class Health {
     this.checks.set(name, { check: oneAtATime(check), required });
   }
 
-  /** From now on this process is not ready: who sends it work is to send it elsewhere. */
-  stop(): void {
-    this.stopping = true;
+  /** The start is over: admin and example agents are there. Has no effect on a process that stops. */
+  serve(): void {
+    if (this.phase === 'starting') this.phase = undefined;
   }
 
-  /** Ready is who has everything that it requires, and does not stop. What it says of the former may be a second old. */
+  /** From now on this process is not ready, so that new work goes elsewhere. */
+  stop(): void {
+    this.phase = 'stopping';
+  }
+
+  /** A process is ready when its start is over, it does not stop, and everything it requires answers (at most 1 s ago). */
   async report(): Promise<ReadyDto> {
-    const dependencies = { ...(await this.dependencies()), ...(this.stopping && { process: STOPPING }) };
+    const asked = await this.dependencies();
+    const process: DependencyHealth | undefined = this.phase && {
+      status: 'down',
+      required: true,
+      ms: 0,
+      reason: this.phase,
+    };
+    const dependencies = { ...asked, ...(process && { process }) };
     const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
-    return { status: ready ? 'ready' : 'not_ready', dependencies };
+    return { status: ready ? 'ready' : 'not_ready', version: VERSION, dependencies };
   }
 
   /** Looks now. @param timeoutMs how long a dependency may take to answer before it counts as away */
@@ -52,8 +70,6 @@ export class Health {
     return Object.fromEntries(await Promise.all(results));
   }
 }
-
-const STOPPING: DependencyHealth = { status: 'down', required: true, ms: 0, reason: 'stopping' };
 
 /** Whoever asks while a check is under way waits for that: with something that hangs, no questions gather. */
 function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {

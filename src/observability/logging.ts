@@ -1,7 +1,7 @@
 import { Logger as NestLogger } from '@nestjs/common';
 import { Logger, PinoLogger } from 'nestjs-pino';
 import { type DestinationStream, pino } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { toLogFields, workContext } from '../common/work-context.js';
 import type { LogLevel } from '../config/index.js';
 
@@ -75,15 +75,16 @@ class QuietLogger extends Logger {
   }
 }
 
-const forPeople = (): DestinationStream =>
-  pretty({
+/** Writes to standard output like everything else, so that one listener there bears its errors. */
+function forPeople(): DestinationStream {
+  const line = prettyFactory({
     colorize: true,
-    // Written before the process ends, whatever ends it.
-    sync: true,
     translateTime: 'SYS:HH:MM:ss',
     messageFormat: '{context}: {msg}',
     ignore: 'context',
   });
+  return { write: (json) => void process.stdout.write(line(json)) };
+}
 
 /**
  * A line without what would let its reader in: whatever stands under the name of a secret, bearer tokens, JWTs, API keys,

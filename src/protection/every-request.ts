@@ -25,6 +25,22 @@ export function refuseManyHeaders(request: Request, response: Response, next: Ne
   next(Object.assign(new Error(detail), { status: 431, expose: true }));
 }
 
+/** Connections whose last request was framed so that nothing after it can be trusted. */
+const faulty = new WeakSet<Socket>();
+
+/**
+ * Answers an HTTP/1.0 request with `Transfer-Encoding`, then closes its connection (RFC 9112, section 6.1): a proxy may have
+ * read another end of its body. What comes after it on the connection is neither carried out nor answered.
+ */
+export function endFaultyFraming(request: Request, response: Response, next: NextFunction): void {
+  if (faulty.has(request.socket)) return;
+  if (request.httpVersion === '1.0' && request.headers['transfer-encoding'] !== undefined) {
+    faulty.add(request.socket);
+    response.setHeader('Connection', 'close');
+  }
+  next();
+}
+
 /**
  * Has every request but a handshake come by the middleware, with its limits and its headers. Left to themselves, Node.js answers
  * one with an `Expect` that it does not know, Express one whose target has no path, and nobody one that would rather go on in

@@ -1,6 +1,6 @@
 export { addressKey, soundAddress } from './address.js';
 export { limitBodiesUnderWay } from './body-budget.js';
-export { admitEveryRequest, lacksHeaders, refuseManyHeaders } from './every-request.js';
+export { admitEveryRequest, endFaultyFraming, lacksHeaders, refuseManyHeaders } from './every-request.js';
 export { FailedHandshakes } from './failed-handshakes.js';
 export { guardAgainstFloods } from './flood-guard.js';
 export { shedLoad } from './load-shedder.js';

@@ -2,8 +2,8 @@ import { malformed } from '../common/dto.pipe.js';
 
 /** What a submission asks for by headers. */
 
-/** The most a request may wait for its task, s. */
-const MAX_WAIT_S = 60;
+/** The most a request may wait for its task, s. Proxies close a request that is silent for 60 s, nginx by default. */
+export const MAX_WAIT_S = 50;
 
 /** @throws AppError `invalid` for a key that is empty, longer than 255 characters, or not visible ASCII */
 export function idempotencyKey(header: string | undefined): string | undefined {
@@ -12,7 +12,7 @@ export function idempotencyKey(header: string | undefined): string | undefined {
 }
 
 /**
- * `Prefer: wait=N` of RFC 7240. As the RFC has it, what cannot be read is ignored; more than a minute is a minute.
+ * `Prefer: wait=N` of RFC 7240. As the RFC has it, what cannot be read is ignored. More than `MAX_WAIT_S` counts as that.
  * @returns seconds; 0: answer at once
  */
 export function preferredWait(header: string | undefined): number {

@@ -18,7 +18,7 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { answerDocument } from './documents.controller.js';
-import { idempotencyKey, preferredWait } from './submission-headers.js';
+import { idempotencyKey, MAX_WAIT_S, preferredWait } from './submission-headers.js';
 import {
   ListTasksQuery,
   RateTaskDto,
@@ -91,7 +91,7 @@ export class TasksController {
   @ApiHeader({
     name: 'Prefer',
     required: false,
-    description: '`wait=N`: answer once the task has ended, but after N seconds (at most 60) as it then stands.',
+    description: `\`wait=N\`: answer once the task has ended, but after N seconds (at most ${MAX_WAIT_S}) as it then stands.`,
     schema: { type: 'string', example: 'wait=10' },
   })
   @ApiProblems(400, 401, 403, 413, 415)

@@ -15,7 +15,10 @@ import { freePort } from '../../src/database/embedded/free-port.js';
 import { PAGE_BYTES } from '../../src/execution/sandbox/engine.js';
 import { CHECK_TIMEOUT_MS } from '../../src/observability/health.js';
 import { good } from '../e2e/agents.js';
+import { migrate } from '../../src/data-source.js';
+import { ask } from '../e2e/rows.js';
 import { ensureInstalled } from '../support/apt.js';
+import { startDebianPostgres } from '../support/debian-postgres.js';
 import { until } from '../support/until.js';
 
 const deployed = (path: string): string => fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
@@ -46,6 +49,7 @@ interface Service {
   networks?: string[];
   mem_limit?: string;
   healthcheck?: { test: string[] };
+  command?: string[];
 }
 
 /** No container engine runs in these tests: they hold the files against the code, and nothing more. */
@@ -160,6 +164,43 @@ describe('the compose file', () => {
       expect(notes('setpriv', [...confined, '--', process.execPath])).toEqual(notes(process.execPath, []));
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+
+  it('lets the server be neither superuser of PostgreSQL nor root of MinIO, and no stranger into Redis', () => {
+    const { postgres, minio, redis } = services;
+    for (const [, { environment }] of ours()) {
+      expect(new URL(fill(environment!.DATABASE_URL)).username).not.toBe(postgres.environment!.POSTGRES_USER);
+      expect(environment!.S3_ACCESS_KEY_ID).not.toBe(minio.environment!.MINIO_ROOT_USER);
+      expect(environment!.REDIS_URL).toBe('redis://:${REDIS_PASSWORD:?}@redis:6379');
+      const own = Object.values(environment!).join();
+      expect(own).not.toContain(postgres.environment!.POSTGRES_PASSWORD);
+      expect(own).not.toContain(minio.environment!.MINIO_ROOT_PASSWORD);
+    }
+    expect(redis.command!.slice(-2)).toEqual(['--requirepass', redis.environment!.REDISCLI_AUTH]);
+  });
+
+  it('makes a role that can migrate and run the server, and is no superuser', async () => {
+    const postgres = await startDebianPostgres();
+    try {
+      const { hostname, port } = new URL(postgres.url);
+      const password = "it's secret";
+      const env = { POSTGRES_USER: 'zerostate_root', ZEROSTATE_PASSWORD: password, PGHOST: hostname, PGPORT: port };
+      // The superuser of this PostgreSQL has the name that the script gives to its role.
+      await ask(postgres.url, 'CREATE ROLE zerostate_root LOGIN SUPERUSER');
+      await ask(postgres.url.replace('zerostate@', 'zerostate_root@'), 'ALTER ROLE zerostate RENAME TO maker');
+      const script = deployed('postgres/create-role.sh');
+      const made = spawnSync('sh', [script], { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' });
+      expect([made.status, made.stderr]).toEqual([0, '']);
+      const url = `postgresql://zerostate:${encodeURIComponent(password)}@${hostname}:${port}/zerostate`;
+      expect((await migrate(url)).length).toBeGreaterThan(10);
+      const [role] = await ask(
+        url,
+        'SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user',
+      );
+      expect(role).toEqual({ rolsuper: false, rolcreaterole: false, rolcreatedb: false });
+    } finally {
+      await postgres.stop();
     }
   });
 

@@ -118,6 +118,7 @@ describe('the alerts and dashboards', () => {
 
 /** Exported for a closer look; on no dashboard. */
 const DETAIL = [
+  'zerostate_build_info',
   'zerostate_feed_last_seq',
   'zerostate_gateway_subscriptions',
   'zerostate_upload_size_bytes',

@@ -24,9 +24,12 @@ const NO_COMMANDS = ['js', 'json', 'mermaid', 'text'];
 
 const NOT_RUN = [
   'README.md: it is what checks this page',
+  'README.md: it needs root; `npm test` checks it first',
   'docs/agent-developer-guide.md: who tests this page has the repository and its packages',
   'docs/benchmarks.md: it takes more than ten minutes',
   'docs/deployment.md: it needs a container engine',
+  'docs/deployment.md: it needs a cluster',
+  'docs/deployment.md: it needs root and systemd',
   'docs/deployment.md: the suite about backups runs it, on two databases',
   'docs/deployment.md: the suite about backups runs it, on two databases',
   'docs/deployment.md: it needs a container engine',

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -10,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { agent, echo, endless, good, trapping } from './agents.js';
 
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
-const BUILD_IF_STALE = fileURLToPath(new URL('../../../scripts/build-if-stale.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
 
 describe('npm run agent', () => {
@@ -155,42 +153,3 @@ const keysOf = (value: unknown): string[] =>
   value && typeof value === 'object'
     ? Object.entries(value).flatMap(([key, inner]) => [...(Array.isArray(value) ? [] : [key]), ...keysOf(inner)])
     : [];
-
-describe('a command that starts from the build', () => {
-  it('builds first when a source is newer, was added or was removed, and only then', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'zerostate-stale-'));
-    const path = (name: string): string => join(dir, name);
-    const at = (name: string, seconds: number) => utimes(path(name), seconds, seconds);
-    const builds = async (): Promise<boolean> => {
-      await rm(path('built'), { force: true });
-      const child = spawn(process.execPath, [BUILD_IF_STALE], { cwd: dir, stdio: 'ignore' });
-      expect(await once(child, 'close')).toEqual([0, null]);
-      return existsSync(path('built'));
-    };
-    try {
-      await mkdir(path('src/part'), { recursive: true });
-      await mkdir(path('dist/src'), { recursive: true });
-      await writeFile(path('package.json'), '{"scripts":{"build":"echo > built"}}');
-      for (const file of ['src/part/a.ts', 'dist/src/main.js']) await writeFile(path(file), '');
-      const old = async () => {
-        for (const name of ['src/part/a.ts', 'src/part', 'src', 'package.json']) await at(name, 1000);
-        await at('dist/src/main.js', 2000);
-      };
-      await old();
-      expect(await builds()).toBe(false);
-      await at('src/part/a.ts', 3000);
-      expect(await builds()).toBe(true);
-      await old();
-      await writeFile(path('src/part/b.ts'), '');
-      expect(await builds()).toBe(true);
-      await rm(path('src/part/b.ts'));
-      for (const name of ['src/part/a.ts', 'src', 'package.json']) await at(name, 1000);
-      expect(await builds()).toBe(true);
-      await old();
-      await rm(path('dist'), { recursive: true });
-      expect(await builds()).toBe(true);
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
-  });
-});

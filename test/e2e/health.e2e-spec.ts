@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { freePort } from '../../src/database/embedded/free-port.js';
@@ -14,7 +15,8 @@ describe('the health of a process', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    server = await startServer({ env: { DATABASE_URL: database.url, SHUTDOWN_DELAY_MS: '3000' } });
+    const env = { DATABASE_URL: database.url, SHUTDOWN_DELAY_MS: '3000', METRICS_PORT: '0' };
+    server = await startServer({ env });
   });
 
   afterAll(async () => {
@@ -41,6 +43,28 @@ describe('the health of a process', () => {
     await until('it says so', () => server.stdout().includes('SIGUSR1 is ignored'));
     expect(server.stdout()).not.toContain('Debugger listening');
     expect((await ready()).status).toBe(200);
+  });
+
+  it('comes with the release, which the metrics and the page at the root name as well', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
+    expect((await ready()).body.version).toBe(version);
+    const figures = await scrape(await operationsUrl(server));
+    const labels = [`version="${version}"`, `node="${process.versions.node}"`];
+    expect(samples(figures, 'zerostate_build_info', ...labels)).toEqual([1]);
+    const landing = await (await fetch(server.url)).json();
+    expect(landing).toMatchObject({ name: 'ZeroState', version });
+  });
+
+  it('is one of the links at the root, which a program gets as JSON and a browser as a page', async () => {
+    const page = await fetch(server.url, { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    const html = await page.text();
+    const { links } = (await (await fetch(server.url)).json()) as { links: Record<string, string> };
+    expect(Object.keys(links)).toEqual(['documentation', 'openapi', 'api', 'live', 'ready']);
+    for (const path of Object.values(links)) {
+      expect(html).toContain(`<a href="${path}">`);
+      if (path !== 'api/v1') expect([path, (await fetch(`${server.url}/${path}`)).status]).toEqual([path, 200]);
+    }
   });
 
   it('is bad while migrations are missing, and says what to do', async () => {

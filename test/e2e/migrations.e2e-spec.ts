@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { Init1795449600000 } from '../../migrations/1795449600000-init.js';
 import { dataSourceOptions, migrate, revert, schemaState } from '../../src/data-source.js';
 import { newId } from '../../src/common/ids.js';
-import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
+import { ADMIN, api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer } from '../support/server.js';
 import { until } from '../support/until.js';
@@ -169,7 +169,7 @@ describe('processes that start together on an empty database', () => {
     const env = { DATABASE_URL: database.url, JWT_SECRET: 'shared by the three servers of this test' };
     const servers = await Promise.all(Array.from({ length: 3 }, () => startServer({ env })));
     const said = (words: string) => servers.filter((server) => server.stdout().includes(words)).length;
-    expect(said('migrated the database: Init')).toBe(1);
+    expect(said('migrated the database')).toBe(1);
     expect(said('the password from ADMIN_PASSWORD')).toBe(1);
     for (const { url } of servers) await loginAdmin(url);
     await Promise.all(servers.map((server) => server.stop()));
@@ -178,14 +178,20 @@ describe('processes that start together on an empty database', () => {
 });
 
 describe('an installation in production that was given no password', () => {
-  it('makes no admin with one that stands in its log, and says how to make one', async () => {
+  it('makes no admin with one that is in its log, nor of a user who registered ADMIN_EMAIL, and says what to do', async () => {
     const database = await createEmptyDatabase();
     const env = { DATABASE_URL: database.url, NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), ADMIN_PASSWORD: '' };
     const server = await startServer({ env });
     expect(server.stdout()).toContain('npm run admin:create');
     expect(server.stdout()).not.toContain('shown this once');
     expect(await ask(database.url, `SELECT 1 FROM users`)).toEqual([]);
+    await api(server.url).post('/auth/register', ADMIN);
     await server.stop();
+
+    const next = await startServer({ env: { ...env, ADMIN_PASSWORD: ADMIN.password } });
+    expect(next.stdout()).toContain("is a user's account. Set another ADMIN_EMAIL");
+    expect(await ask(database.url, `SELECT role FROM users`)).toEqual([{ role: 'user' }]);
+    await next.stop();
     await database.drop();
   });
 });

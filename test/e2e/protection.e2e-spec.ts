@@ -196,6 +196,24 @@ describe('protection', () => {
     expect(await huge.ended).toMatch(/^HTTP\/1.1 431 /);
   });
 
+  it('carries out nothing that follows an HTTP/1.0 request with Transfer-Encoding, and closes its connection', async () => {
+    const smuggled = 'POST /api/v1/auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    const account = JSON.stringify({ email: 'smuggled@example.test', password: 'a password for tests' });
+    const connection = await raw(
+      'GET /health/live HTTP/1.0\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n' +
+        'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n' +
+        `${smuggled}Content-Length: ${account.length}\r\n\r\n${account}`,
+    );
+    const answer = await connection.ended;
+    expect(answer.match(/^HTTP\/1\.1 /gm)).toHaveLength(1);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*\r\nConnection: close\r\n/);
+    const login = await raw(
+      `POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n` +
+        `Content-Length: ${account.length}\r\n\r\n${account}`,
+    );
+    expect(await login.ended).toContain('WRONG_CREDENTIALS');
+  });
+
   it('cuts off an answer of which nothing is taken, and one that has nothing to take yet it does not', async () => {
     const { token } = await registerUser(here.url);
     const input = 'x'.repeat(30_000_000);

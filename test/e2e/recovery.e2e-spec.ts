@@ -117,8 +117,10 @@ describe('a server that is stopped while it starts', () => {
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
   it.each([
+    ['the database is being created', (output: string) => output.includes('Creating the database')],
     ['PostgreSQL begins to run', () => existsSync(pidFile())],
     ['its modules have started', (output: string) => output.includes('successfully started')],
+    ['example agents are registered', (output: string) => output.includes('registering')],
   ])('ends well, and leaves no PostgreSQL behind, when %s', async (moment, hasCome) => {
     const server = spawn(process.execPath, [MAIN], {
       env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', DEMO: 'false' },
@@ -127,7 +129,9 @@ describe('a server that is stopped while it starts', () => {
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (text: Buffer) => (output += text));
     const ended = once(server, 'close');
     await until(moment, () => hasCome(output));
-    server.kill('SIGTERM');
+    // As Ctrl-C does under npm: the terminal signals the whole group, and npm passes its signal on.
+    server.kill('SIGINT');
+    server.kill('SIGINT');
     expect(await ended).toEqual([0, null]);
     expect(existsSync(pidFile())).toBe(false);
     expect(output).not.toContain('on pool more than once');

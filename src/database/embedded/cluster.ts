@@ -20,6 +20,7 @@ const PRIVATE_FILE = 0o600;
 export async function createCluster(installation: Installation, log: (line: string) => void): Promise<void> {
   if (await exists(installation.cluster)) return;
   const started = Date.now();
+  log('Creating the database, once');
   const folder = unfinishedFolder(installation.home);
   await mkdir(folder, { mode: PRIVATE_DIR });
   try {

@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import { parseEnvironment } from '../../src/config/environment.js';
+import { ensureInstalled } from '../support/apt.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const UNIT = `${ROOT}deploy/systemd/zerostate.service`;
+const ANALYZE = '/usr/bin/systemd-analyze';
+
+describe('the systemd unit', () => {
+  it('is one that systemd takes without a word', async () => {
+    ensureInstalled('systemd', () => existsSync(ANALYZE), '--no-install-recommends');
+    const folder = await mkdtemp(join(tmpdir(), 'zerostate-unit-'));
+    try {
+      const unit = join(folder, 'zerostate.service');
+      // What it names is not installed on a machine that tests it.
+      await writeFile(unit, (await readFile(UNIT, 'utf8')).replace('/usr/bin/node', process.execPath));
+      const { status, stderr } = spawnSync(ANALYZE, ['verify', '--man=no', unit], { encoding: 'utf8' });
+      const ours = stderr.split('\n').filter((line) => line.includes('zerostate'));
+      expect([status, ours]).toEqual([0, []]);
+      await writeFile(unit, `${await readFile(unit, 'utf8')}\nUnknown=1\n`);
+      expect(spawnSync(ANALYZE, ['verify', '--man=no', unit], { encoding: 'utf8' }).stderr).toContain('Unknown');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('starts what the build makes, and kills it later than it drains by default', async () => {
+    const text = await readFile(UNIT, 'utf8');
+    const [, main] = /^ExecStart=\/usr\/bin\/node --enable-source-maps (\S+)$/m.exec(text)!;
+    expect(existsSync(ROOT + main)).toBe(true);
+    const { server, queue } = parseEnvironment({});
+    const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(text)!;
+    expect(Number(seconds) * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);
+    // These would take down walls that the sandbox puts around agents.
+    expect(text.match(/^(RestrictNamespaces|ProtectKernelTunables|ProtectProc|SystemCallFilter)=/gm)).toBeNull();
+  });
+});
