@@ -32,6 +32,7 @@ import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.j
 import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
 import { OneTimeTokens1796140000000 } from '../migrations/1796140000000-one-time-tokens.js';
 import { Moderation1796140100000 } from '../migrations/1796140100000-moderation.js';
+import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -90,6 +91,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     RetriedTasks1795560000000,
     OneTimeTokens1796140000000,
     Moderation1796140100000,
+    SharedLogs1796150000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

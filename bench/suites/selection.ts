@@ -139,6 +139,7 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   limits: null,
   region: null,
   regionRequired: false,
+  shareLogs: false,
   timeoutMs: 30_000,
   startsInMs: 0,
   heldForMs: 0,

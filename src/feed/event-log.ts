@@ -121,7 +121,9 @@ export class EventLog {
     return toEvents(await this.sql.query<Row>('feed-task', `${SELECT} ${where}`, [taskId, seq, limit]));
   }
 
-  /** A user's events after `seq` (own tasks and own agents) and the announcements among them, oldest first. */
+  /**
+   * A user's events after `seq`, oldest first: own tasks, own agents, tasks of others that own agents work on, and announcements.
+   */
   async readUser(userId: string, seq: number, limit: number): Promise<FeedEvent[]> {
     return toEvents(await this.sql.query<Row>('feed-user', OF_USER, [userId, seq, limit]));
   }
@@ -177,9 +179,11 @@ const DELETE_OLD = `
 
 const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at, traceparent FROM task_events';
 
-/** Each half goes along its own index and stops at the limit. */
+/** Each part follows its own index and stops at the limit. */
 const OF_USER = `
   (${SELECT} WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+   UNION ALL
+  (${SELECT} WHERE agent_owner_id = $1 AND agent_owner_id <> user_id AND seq > $2 ORDER BY seq LIMIT $3)
    UNION ALL
   (${SELECT} WHERE type = 'system.announcement' AND seq > $2 ORDER BY seq LIMIT $3)
    ORDER BY seq LIMIT $3`;

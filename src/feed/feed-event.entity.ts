@@ -7,6 +7,7 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 @Entity('task_events')
 @Index('task_events_task_idx', ['taskId', 'seq'], { where: 'task_id IS NOT NULL' })
 @Index('task_events_agent_idx', ['agentId', 'seq'], { where: 'agent_id IS NOT NULL' })
+@Index('task_events_owner_idx', ['agentOwnerId', 'seq'], { where: 'agent_owner_id <> user_id' })
 @Index('task_events_announcement_idx', ['seq'], { where: `"type" = 'system.announcement'` })
 @Index('task_events_user_idx', ['userId', 'seq'], { where: 'user_id IS NOT NULL' })
 export class FeedEventRow {

@@ -38,7 +38,7 @@ export class FeedEvent {
   /** The task it is about, if it is about one. */
   @ApiId()
   task_id: string | null;
-  /** Whose task or agent it is. */
+  /** Whose task or agent it is; null for an announcement, and for the owner of an agent that works on a task of another user. */
   @ApiId()
   user_id: string | null;
   /** Owner of the agent at work, once one is. */

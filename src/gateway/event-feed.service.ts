@@ -50,14 +50,15 @@ export class EventFeed {
 
   private async page(caller: Caller, { topic }: Feed, { after_seq, limit }: EventsQuery): Promise<EventPage> {
     const events = await this.hub.history(topic, after_seq, limit + 1);
-    const items = events.slice(0, limit).map((event) => asSeenBy(caller, event));
-    const next_cursor = events.length > limit ? items[items.length - 1].seq : null;
+    const page = events.slice(0, limit);
+    const items = page.flatMap((event) => asSeenBy(caller, event) ?? []);
+    const next_cursor = events.length > limit ? page[page.length - 1].seq : null;
     return { items, next_cursor, ...(await this.hub.gapAfter(after_seq, topic, events[0])) };
   }
 
   private async stream(caller: Caller, feed: Feed, afterSeq: number, response: Response): Promise<void> {
     const { topic, isLast = () => false, ended = false } = feed;
-    const stream = new EventStreamResponse(response, isLast);
+    const stream = new EventStreamResponse(response, (event) => asSeenBy(caller, event), isLast);
     stream.onClose(() => this.hub.unsubscribe(topic, stream));
     stream.onClose(this.lasting.keep({ caller, onAccessEnded: (reason) => stream.endFor(reason) }));
     let cursor = afterSeq;
@@ -65,7 +66,7 @@ export class EventFeed {
     while (!complete && !stream.closed) {
       const send = (past: Replay): void => {
         if (past.gap) stream.tellGap(past.oldest_seq as number);
-        for (const event of past.events) stream.send(asSeenBy(caller, event));
+        for (const event of past.events) stream.send(event);
         cursor = past.events.at(-1)?.seq ?? cursor;
         complete = past.complete;
       };

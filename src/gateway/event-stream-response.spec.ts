@@ -15,7 +15,11 @@ describe('a stream of server-sent events', () => {
 
   it('carries a comment every 15 s, from its headers on until its reader leaves', () => {
     const { response, written } = recorded();
-    const stream = new EventStreamResponse(response, () => false);
+    const stream = new EventStreamResponse(
+      response,
+      (event) => event,
+      () => false,
+    );
     jest.advanceTimersByTime(60_000);
     expect(written).toEqual([]);
     stream.open();
@@ -31,7 +35,11 @@ describe('a stream of server-sent events', () => {
 
   it('writes nothing more once it has ended, though its reader has not taken everything yet', () => {
     const { response, written } = recorded();
-    const stream = new EventStreamResponse(response, () => false);
+    const stream = new EventStreamResponse(
+      response,
+      (event) => event,
+      () => false,
+    );
     stream.open();
     stream.end();
     jest.advanceTimersByTime(60_000);
@@ -40,7 +48,11 @@ describe('a stream of server-sent events', () => {
 
   it('is told why its access has ended, and cut off if it does not take that', () => {
     const { response, written } = recorded();
-    const stream = new EventStreamResponse(response, () => false);
+    const stream = new EventStreamResponse(
+      response,
+      (event) => event,
+      () => false,
+    );
     stream.endFor(new AppError('unauthorised', 'SESSION_REVOKED', 'This session has been ended.'));
     expect(written.join()).toContain('event: closing\ndata: {"code":"SESSION_REVOKED"');
     expect(response.destroyed).toBe(false);

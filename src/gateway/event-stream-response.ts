@@ -13,9 +13,13 @@ export class EventStreamResponse implements Subscriber {
   /** Since when it has been, milliseconds since the epoch. */
   private behindSince = Infinity;
 
-  /** @param isLast the event after which the stream ends */
+  /**
+   * @param see an event as the reader may see it; null: it may not
+   * @param isLast the event after which the stream ends
+   */
   constructor(
     private readonly response: Response,
+    private readonly see: (event: FeedEvent) => FeedEvent | null,
     private readonly isLast: (event: FeedEvent) => boolean,
   ) {
     response.on('close', () => clearInterval(this.keepAlive));
@@ -45,7 +49,8 @@ export class EventStreamResponse implements Subscriber {
   send(event: FeedEvent): void {
     if (this.closed) return;
     this.open();
-    this.response.write(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    const seen = this.see(event);
+    if (seen) this.response.write(`id: ${seen.seq}\nevent: ${seen.type}\ndata: ${JSON.stringify(seen)}\n\n`);
     if (this.isLast(event)) this.end();
   }
 

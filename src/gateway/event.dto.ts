@@ -26,7 +26,7 @@ export class EventsQuery {
 }
 
 export class EventPage {
-  /** Oldest first. */
+  /** Oldest first. May be fewer than `limit`, or none, although there is a `next_cursor`: hidden events count too. */
   items: FeedEvent[];
   /**
    * `after_seq` of the next page; null when there is none yet.

@@ -47,8 +47,9 @@ export class EventsController {
   ) {}
 
   /**
-   * Everything about your tasks and agents, and the announcements of this installation.
-   * @remarks With `Accept: text/event-stream` the past comes first and the stream goes on with what happens.
+   * Everything about your tasks and agents, what your agents do for others, and announcements.
+   * @remarks Of other users' tasks you see states, outcomes and rounded figures; logs and errors only where the task shares them.
+   * With `Accept: text/event-stream` the past comes first and the stream goes on with what happens.
    * `Last-Event-ID` (or `after_seq`) resumes without gap or double.
    */
   @Get('events')

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'socket.io';
 import type { FeedEvent } from '../feed/index.js';
 import type { Caller } from '../auth/index.js';
-import { asAgentOwnerSees, seesAll } from './visibility.js';
+import { seenIn, type View, viewOf } from './visibility.js';
 
 /**
  * Bytes of events that may wait for one reader: for a moment, as in a burst, and at the most. What a turn brings waits
@@ -46,14 +46,16 @@ export class FanOut<R extends Receiver> {
   private flush(): void {
     const touched = new Set<R>();
     for (const [event, receivers] of this.outbox) {
-      const whole = receivers.filter(({ caller }) => seesAll(caller, event));
-      this.send(event, whole);
-      if (whole.length < receivers.length) {
-        const wholly = new Set(whole);
-        this.send(
-          asAgentOwnerSees(event),
-          receivers.filter((receiver) => !wholly.has(receiver)),
-        );
+      const byView = new Map<View, R[]>();
+      for (const receiver of receivers) {
+        const view = viewOf(receiver.caller, event);
+        const others = byView.get(view);
+        if (others) others.push(receiver);
+        else byView.set(view, [receiver]);
+      }
+      for (const [view, viewers] of byView) {
+        const seen = seenIn(view, event);
+        if (seen) this.send(seen, viewers);
       }
       for (const receiver of receivers) touched.add(receiver);
     }
@@ -62,7 +64,6 @@ export class FanOut<R extends Receiver> {
   }
 
   private send(event: FeedEvent, receivers: Receiver[]): void {
-    if (receivers.length === 0) return;
     const bytes = JSON.stringify(event).length;
     for (const receiver of receivers) queue(receiver, bytes);
     // A socket is in a room that has its own id for a name.

@@ -221,7 +221,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     // Unsubscribed while it waited.
     if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
     await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
-      const events = past.map((event) => asSeenBy(caller, event));
+      const events = past.flatMap((event) => asSeenBy(caller, event) ?? []);
       for (const event of events) queue(listener, JSON.stringify(event).length);
       if (!rest.complete) listener.topics.delete(topicName(topic));
       answer({ ok: true, ...rest, events });

@@ -5,7 +5,7 @@ import { agentOf, type FeedEvent } from '../feed/index.js';
 /**
  * What a subscriber can follow, as clients write it:
  *
- *     user:<id>    everything about a user's tasks and agents, and the announcements of this installation
+ *     user:<id>    a user's tasks and agents, what these agents do for others, and announcements
  *     task:<id>    one task
  *     agent:<id>   one agent: its versions, and the tasks it works on
  *     admin        the whole feed
@@ -28,8 +28,9 @@ export function parseTopic(text: unknown): Topic {
 export const topicName = (topic: Topic): string => ('id' in topic ? `${topic.kind}:${topic.id}` : topic.kind);
 
 /** The topics an event belongs to, by name. Announcements belong to every `user:` topic besides: see the hub. */
-export const topicsOf = ({ user_id, task_id, data }: FeedEvent): string[] => [
+export const topicsOf = ({ user_id, agent_owner_id, task_id, data }: FeedEvent): string[] => [
   ...(user_id ? [`user:${user_id}`] : []),
+  ...(agent_owner_id && agent_owner_id !== user_id ? [`user:${agent_owner_id}`] : []),
   ...(task_id ? [`task:${task_id}`] : []),
   ...(agentOf(data) ? [`agent:${agentOf(data)}`] : []),
   'admin',

@@ -1,20 +1,81 @@
 import type { Caller } from '../auth/index.js';
-import type { FeedEvent } from '../feed/index.js';
-
-/** Whether the caller sees an event whole: the one it happened to, admins, and everybody an announcement. */
-export const seesAll = (caller: Caller, event: FeedEvent): boolean =>
-  caller.role === 'admin' || event.user_id === null || event.user_id === caller.id;
+import type { EventType, FeedEvent } from '../feed/index.js';
 
 /**
- * An event of somebody else's task as the owner of the agent at work sees it: what the agent did and how it ended, but
- * neither who asked nor what was answered.
+ * The one rule of who reads what of an event. Every transport applies it when an event is read, so it holds for history too.
+ *
+ * - `whole`: admins, the user whose task or agent it is about, and everybody for an announcement.
+ * - `agent_owner`: the owner of the agent at work on a task of another user. Sees the members that `OF_OTHERS` lists.
+ * - `nobody`: all others see nothing.
  */
-export function asAgentOwnerSees(event: FeedEvent): FeedEvent {
-  const { result, result_ref, result_size: _, ...data } = event.data;
-  const withheld =
-    result === undefined && result_ref === undefined ? {} : { result_omitted: 'belongs to the submitter of the task' };
-  return { ...event, user_id: null, data: { ...data, ...withheld } };
+export type View = 'whole' | 'agent_owner' | 'nobody';
+
+export function viewOf(caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent): View {
+  if (caller.role === 'admin' || event.type === 'system.announcement' || event.user_id === caller.id) return 'whole';
+  return event.agent_owner_id === caller.id && event.type in OF_OTHERS ? 'agent_owner' : 'nobody';
 }
 
-export const asSeenBy = (caller: Caller, event: FeedEvent): FeedEvent =>
-  seesAll(caller, event) ? event : asAgentOwnerSees(event);
+/** @returns the event as this view shows it; null: the view does not show it at all */
+export function seenIn(view: View, event: FeedEvent): FeedEvent | null {
+  if (view === 'whole') return event;
+  const allowed = OF_OTHERS[event.type];
+  if (view === 'nobody' || !allowed) return null;
+  const isShared = event.data.share_logs === true;
+  if (allowed.onlyShared && !isShared) return null;
+  const data: Record<string, unknown> = {};
+  for (const member of allowed.members) copy(member, event.data, data);
+  if (isShared && allowed.shared) copy(allowed.shared, event.data, data, allowed.as);
+  data.share_logs = isShared;
+  const { seq, type, task_id, agent_owner_id, at } = event;
+  return { seq, type, task_id, user_id: null, agent_owner_id, data, at };
+}
+
+export const asSeenBy = (caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent): FeedEvent | null =>
+  seenIn(viewOf(caller, event), event);
+
+interface Allowed {
+  /** Members of `data` that the owner always sees. */
+  members: readonly string[];
+  /** Member that the owner sees where the submitter shares logs. */
+  shared?: string;
+  /** Name under which it is shown. */
+  as?: string;
+  /** The event is shown only where the submitter shares logs. Number and times of log lines can carry an input too. */
+  onlyShared?: true;
+}
+
+const METERING = ['wall_ms', 'cpu_ms', 'peak_memory_bytes'] as const;
+const FAILURE = ['agent_id', 'outcome', 'trap', 'estimated_ms', ...METERING] as const;
+const AGENT_ERROR = { shared: 'agent_error', as: 'error' } as const;
+
+/** What the owner of an agent sees of its work for others, by type. A type that is not named here is not shown. */
+const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
+  'task.assigned': { members: ['status', 'agent_id', 'version', 'price'] },
+  'task.running': { members: ['status', 'agent_id'] },
+  'task.log': { members: ['agent_id'], shared: 'lines', onlyShared: true },
+  'task.failover': { members: FAILURE, ...AGENT_ERROR },
+  'task.requeued': { members: ['status', 'reason', ...FAILURE], ...AGENT_ERROR },
+  'task.completed': { members: ['status', 'agent_id', 'version', 'cost', 'estimated_ms', ...METERING] },
+  'task.failed': { members: ['status', ...FAILURE], ...AGENT_ERROR },
+  'task.cancelled': { members: ['status', 'agent_id'] },
+  'task.rated': { members: ['agent_id', 'rating'] },
+};
+
+/** Reasons of `task.requeued` that say nothing about other agents. */
+const OWN_REASONS: readonly unknown[] = ['stop', 'fault'];
+
+function copy(member: string, from: Record<string, unknown>, to: Record<string, unknown>, as = member): void {
+  const value = from[member];
+  if (value === undefined || (member === 'reason' && !OWN_REASONS.includes(value))) return;
+  to[as] = (METERING as readonly string[]).includes(member) ? roundedUp(Number(value)) : value;
+}
+
+/** Up to the next of 1, 2, 5, 10, 20, 50, …: an agent could tell its owner an input by exact figures. */
+export function roundedUp(value: number): number {
+  if (!(value > 0) || !Number.isFinite(value)) return 0;
+  const exponent = Math.floor(Math.log10(value));
+  const mantissa = value / 10 ** exponent;
+  const step = [1, 2, 5, 10].find((one) => mantissa <= one * (1 + 1e-9)) ?? 10;
+  // By text: 2 · 10⁻³ as a product is 0.002 only to the 16th digit.
+  return Number(`${step}e${exponent}`);
+}

@@ -8,6 +8,7 @@ export { traceAndLog } from './request-log.js';
 export {
   checkCollector,
   enterTrace,
+  markEndedBy,
   markFailed,
   recordStep,
   SpanKind,

@@ -100,6 +100,9 @@ export function markFailed(step: Span, error: { code?: unknown; name?: string; m
   step.setAttribute('error.type', String(code ?? name)).setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
+/** The same for how a task or an attempt ended. By its code alone: the text may quote what a tenant wrote, such as an agent's log. */
+export const markEndedBy = (step: Span, { code }: { code: string }): void => markFailed(step, { code, message: '' });
+
 const NOBODY_LOOKS: Span = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });
 
 function begin(

@@ -3,9 +3,16 @@ import type { RunOutcome } from '../execution/index.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
 import type { AttemptResult } from './attempt.js';
 
-export const failed = (error: TaskError, outcome: string, metering: AttemptMetering | null): AttemptResult => ({
+/** @param trap what kind of trap ended it, if one did */
+export const failed = (
+  error: TaskError,
+  outcome: string,
+  metering: AttemptMetering | null,
+  trap?: string,
+): AttemptResult => ({
   end: 'failed',
   error,
+  trap,
   record: { outcome, error, metering },
 });
 
@@ -39,7 +46,7 @@ class DocumentFault extends Error {
 export const ofDocument = <T>(work: Promise<T>): Promise<T> =>
   work.catch((error: Error) => Promise.reject(new DocumentFault(error)));
 
-/** What the submitter and the agent's owner read. */
+/** What the submitter reads, and the agent's owner where the submitter shares logs: it may quote the log or the output. */
 export function errorOf(outcome: FailedRun): TaskError {
   switch (outcome.end) {
     case 'exited':

@@ -35,7 +35,8 @@ export class AttemptLog {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (this.lines.length === 0) return;
-    const data = { attempt: this.attempt, agent_id: this.agent.agentId, lines: this.lines };
+    const { attempt, agent, lines } = this;
+    const data = { attempt, agent_id: agent.agentId, lines, share_logs: this.task.shareLogs };
     this.lines = [];
     this.writing = Promise.all([this.writing, this.post(data)]).then(() => undefined);
   }

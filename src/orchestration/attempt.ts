@@ -4,7 +4,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/
 import type { Candidate } from '../agents/index.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
-import { markFailed, outageLog, tellRoutine, traced } from '../observability/index.js';
+import { markEndedBy, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptEnd,
@@ -23,7 +23,7 @@ import { AttemptLog } from './attempt-log.js';
 import type { Bidder } from './auction/auction.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
-import { attemptAttributes } from './presentation.js';
+import { attemptAttributes, taskEvent } from './presentation.js';
 
 /** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
 export const LEASE_MARGIN_MS = 30_000;
@@ -33,7 +33,7 @@ const CHECK_MS = 2_000;
 
 export type AttemptResult =
   | { end: 'completed'; result: TaskResult; record: Completed; through?: TaskChange['through'] }
-  | { end: 'failed'; error: TaskError; record: AttemptEnd }
+  | { end: 'failed'; error: TaskError; trap?: string; record: AttemptEnd }
   /** What is wrong is the task's: its input is gone, its result may not be kept, or its time was over before it began. Nobody else need try. */
   | { end: 'spoilt'; error: TaskError }
   /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
@@ -82,7 +82,7 @@ export class AttemptRunner implements OnApplicationShutdown {
       try {
         const result = await this.tryOut(task, agent, ordinal);
         outcome = outcomeOf(result);
-        if (result.end === 'failed') markFailed(step, result.error);
+        if (result.end === 'failed') markEndedBy(step, result.error);
         return result;
       } finally {
         const duration_ms = Math.round(stopClock() * 1000);
@@ -174,7 +174,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
         return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
       default:
-        return failed(errorOf(outcome), outcome.end, metering);
+        return failed(errorOf(outcome), outcome.end, metering, outcome.end === 'trapped' ? outcome.trap : undefined);
     }
   }
 
@@ -211,7 +211,7 @@ const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number, runn
   runningSince,
   attempt: ordinal,
   leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
-  event: { type: 'task.running', data: { status: 'running', attempt: ordinal, agent_id: agent.agentId } },
+  event: taskEvent(task, 'task.running', { status: 'running', attempt: ordinal, agent_id: agent.agentId }),
   agentOwnerId: agent.ownerId,
 });
 

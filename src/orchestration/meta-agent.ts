@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { luckOf } from '../common/ids.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import type { AuctionConfig, Environment } from '../config/index.js';
-import { markFailed, traced } from '../observability/index.js';
+import { markEndedBy, traced } from '../observability/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction/auction.js';
 import { auctionBids, auctionCandidates, auctionDuration, auctions } from './metrics.js';
@@ -34,7 +34,7 @@ export class MetaAgent {
         'zerostate.auction.competitive': scoreboard.competitive,
         'zerostate.auction.winner': failure ? undefined : ranking[0].agentId,
       });
-      if (failure) markFailed(step, failure);
+      if (failure) markEndedBy(step, failure);
       return auction;
     });
   }

@@ -1,5 +1,6 @@
 import { amountToWire } from '../common/money.js';
-import type { AttemptMetering, TaskError } from '../tasks/index.js';
+import type { EventType } from '../feed/index.js';
+import type { AttemptMetering, TaskChange, TaskError, UnfinishedTask } from '../tasks/index.js';
 import type { TaskResult } from './attempt.js';
 import type { Bidder } from './auction/auction.js';
 import type { Failure } from './task.processor.js';
@@ -8,6 +9,13 @@ import type { Failure } from './task.processor.js';
 
 /** Results up to this size travel in the event; a larger one is fetched from the task. Characters. */
 const MAX_RESULT_IN_EVENT = 64 * 1024;
+
+/** An event about a task, with what the submitter allows the owner of the agent at work to read of it. */
+export const taskEvent = (
+  { shareLogs }: UnfinishedTask,
+  type: EventType,
+  data: Record<string, unknown>,
+): TaskChange['event'] => ({ type, data: { ...data, share_logs: shareLogs } });
 
 export const presentAward = (agent: Bidder, ordinal: number) => ({
   attempt: ordinal,
@@ -25,11 +33,23 @@ export const attemptAttributes = (agent: Bidder, ordinal: number) => ({
   'zerostate.price': amountToWire(agent.priceMicro),
 });
 
-export const presentFailure = ({ agent, error }: Failure, ordinal: number) => ({
+/** `agent_error` stays the agent's own where an event has the task's as its `error`. */
+export const presentFailure = ({ agent, error, trap, record }: Failure, ordinal: number) => ({
   attempt: ordinal,
   agent_id: agent.agentId,
   agent_name: agent.name,
   error,
+  agent_error: error,
+  outcome: record.outcome,
+  ...(trap && { trap }),
+  ...(record.metering && presentMetering(record.metering)),
+  estimated_ms: agent.estimatedMs,
+});
+
+const presentMetering = ({ wall_ms, cpu_ms, peak_memory_bytes }: AttemptMetering) => ({
+  wall_ms,
+  cpu_ms,
+  peak_memory_bytes,
 });
 
 export function completion(agent: Bidder, ordinal: number, result: TaskResult, metering: AttemptMetering) {
@@ -37,10 +57,9 @@ export function completion(agent: Bidder, ordinal: number, result: TaskResult, m
     status: 'completed',
     attempt: ordinal,
     agent_id: agent.agentId,
+    version: agent.version,
     cost: amountToWire(agent.priceMicro),
-    wall_ms: metering.wall_ms,
-    cpu_ms: metering.cpu_ms,
-    peak_memory_bytes: metering.peak_memory_bytes,
+    ...presentMetering(metering),
     estimated_ms: agent.estimatedMs,
     ...resultInEvent(result),
   };

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
-import { markFailed, traced } from '../observability/index.js';
+import { markEndedBy, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AttemptEnd,
@@ -17,7 +17,7 @@ import {
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import { attemptAttributes, completion, failure, presentAward, presentFailure } from './presentation.js';
+import { attemptAttributes, completion, failure, presentAward, presentFailure, taskEvent } from './presentation.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
@@ -144,8 +144,12 @@ export class TaskProcessor {
       ended: failed?.record ?? lostWith(task),
       scoreboard: turn === 0 ? auction.scoreboard : undefined,
       event: failed
-        ? { type: 'task.failover', data: { ...presentFailure(failed, ordinal - 1), status: 'assigned', next: award } }
-        : { type: 'task.assigned', data: { status: 'assigned', ...award, competitive } },
+        ? taskEvent(task, 'task.failover', {
+            ...presentFailure(failed, ordinal - 1),
+            status: 'assigned',
+            next: award,
+          })
+        : taskEvent(task, 'task.assigned', { status: 'assigned', ...award, competitive }),
       agentOwnerId: (failed?.agent ?? agent).ownerId,
     } satisfies TaskChange;
     return traced('task.award', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
@@ -175,7 +179,7 @@ export class TaskProcessor {
       from: ['assigned', 'running'],
       attempt,
       ended: { outcome: HANDED_BACK, error, metering: null },
-      event: { type: 'task.requeued', data: { status: 'queued', attempt, agent_id: agent.agentId, reason } },
+      event: taskEvent(task, 'task.requeued', { status: 'queued', attempt, agent_id: agent.agentId, reason }),
       agentOwnerId: agent.ownerId,
     });
     // The award was not written: what came before it still is to be told.
@@ -200,7 +204,11 @@ export class TaskProcessor {
       from: ['assigned', 'running'],
       attempt,
       ended: last?.record ?? lostWith(task),
-      event: { type: 'task.requeued', data: { status: 'queued', ...(last && presentFailure(last, attempt)), reason } },
+      event: taskEvent(task, 'task.requeued', {
+        status: 'queued',
+        ...(last && presentFailure(last, attempt)),
+        reason,
+      }),
       agentOwnerId: last?.agent.ownerId,
     };
     await this.settle(change);
@@ -220,7 +228,7 @@ export class TaskProcessor {
       ended: record,
       ...('text' in result ? { resultText: result.text } : { resultRef: result.document.sha256 }),
       costMicro: agent.priceMicro,
-      event: { type: 'task.completed', data: completion(agent, ordinal, result, record.metering) },
+      event: taskEvent(task, 'task.completed', completion(agent, ordinal, result, record.metering)),
       agentOwnerId: agent.ownerId,
     };
     const settled = await this.settle(change);
@@ -238,7 +246,7 @@ export class TaskProcessor {
       attempt: ordinal,
       ended: { outcome: HANDED_BACK, error, metering: null },
       error,
-      event: { type: 'task.failed', data: { status: 'failed', attempt: ordinal, error } },
+      event: taskEvent(task, 'task.failed', { status: 'failed', attempt: ordinal, error }),
       agentOwnerId: agent.ownerId,
     };
     await this.settle(change);
@@ -260,7 +268,11 @@ export class TaskProcessor {
       ended: last?.record ?? lostWith(task),
       scoreboard: auction?.scoreboard,
       error,
-      event: { type: 'task.failed', data: { status: 'failed', ...(last && presentFailure(last, attempt)), error } },
+      event: taskEvent(task, 'task.failed', {
+        status: 'failed',
+        ...(last && presentFailure(last, attempt)),
+        error,
+      }),
       agentOwnerId: last?.agent.ownerId,
     };
     await this.settle(change);
@@ -273,7 +285,7 @@ export class TaskProcessor {
     return traced(name, { attributes }, async (step) => {
       const written = await this.insist(() => this.store.transition(change));
       step.setAttribute('zerostate.written', written);
-      if (change.error) markFailed(step, change.error);
+      if (change.error) markEndedBy(step, change.error);
       return written;
     });
   }
@@ -297,6 +309,7 @@ const isPastDeadline = ({ deadlineAt }: UnfinishedTask): boolean => performance.
 export interface Failure {
   agent: Bidder;
   error: TaskError;
+  trap?: string;
   record: AttemptEnd;
 }
 

@@ -1,3 +1,4 @@
+import type { Task } from './task.entity.js';
 import type { TaskChange, TaskError } from './task-store.js';
 
 /**
@@ -6,7 +7,7 @@ import type { TaskChange, TaskError } from './task-store.js';
  * @param reason why, where it was not a person's wish: a word for programs
  */
 export const cancellation = (
-  { id, attempt, agentId }: { id: string; attempt: number; agentId: string | null },
+  { id, attempt, agentId, shareLogs }: Pick<Task, 'id' | 'attempt' | 'agentId' | 'shareLogs'>,
   error: TaskError,
   reason?: string,
 ): TaskChange => ({
@@ -15,5 +16,8 @@ export const cancellation = (
   attempt,
   ended: { outcome: 'cancelled', error: null, metering: null },
   error,
-  event: { type: 'task.cancelled', data: { status: 'cancelled', agent_id: agentId, ...(reason && { reason }) } },
+  event: {
+    type: 'task.cancelled',
+    data: { status: 'cancelled', agent_id: agentId, share_logs: shareLogs, ...(reason && { reason }) },
+  },
 });

@@ -31,6 +31,7 @@ export interface NewTask {
   limits: TaskLimits | null;
   region: string | null;
   regionRequired: boolean;
+  shareLogs: boolean;
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
@@ -82,6 +83,7 @@ export function toNewTask(
     limits: dto.limits ?? null,
     region: dto.region ?? null,
     regionRequired: dto.region_required ?? false,
+    shareLogs: dto.share_logs ?? false,
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
     held: false,

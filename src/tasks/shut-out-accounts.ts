@@ -43,9 +43,9 @@ export class ShutOutAccounts {
   private async cancel(userId: string | null): Promise<number> {
     const tasks = await this.sql.query<Row>('task-shut-out', SHUT_OUT, [userId, BATCH]);
     const cancelled = await Promise.all(
-      tasks.map(async ({ id, attempt, agent_id: agentId, deleted }) => {
+      tasks.map(async ({ id, attempt, agent_id: agentId, share_logs: shareLogs, deleted }) => {
         const [error, reason] = deleted ? DELETED : SUSPENDED;
-        const done = await this.store.transition(cancellation({ id, attempt, agentId }, error, reason));
+        const done = await this.store.transition(cancellation({ id, attempt, agentId, shareLogs }, error, reason));
         if (done) await this.entries.remove(id);
         return done;
       }),
@@ -67,12 +67,13 @@ interface Row {
   id: string;
   attempt: number;
   agent_id: string | null;
+  share_logs: boolean;
   deleted: boolean;
 }
 
 /** Unfinished tasks are few beside all there are, and have an index. */
 const SHUT_OUT = `
-  SELECT tasks.id, attempt, agent_id, false AS deleted
+  SELECT tasks.id, attempt, agent_id, share_logs, false AS deleted
     FROM tasks
     JOIN users ON users.id = user_id
    WHERE status IN ('queued', 'assigned', 'running') AND suspended_at IS NOT NULL AND ($1::uuid IS NULL OR user_id = $1)

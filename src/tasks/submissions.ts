@@ -135,6 +135,7 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Subm
   limits: asText(task.limits),
   region: task.region,
   region_required: task.regionRequired,
+  share_logs: task.shareLogs,
   timeout_ms: task.timeoutMs,
   held: task.held,
   run_at: task.runAt?.toISOString() ?? null,
@@ -170,7 +171,7 @@ const SUBMIT = `
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
                     required_capabilities text[], budget_micro bigint, input text, input_ref text, result_by_ref boolean,
                     weights text, limits text,
-                    region text, region_required boolean, timeout_ms int, traceparent text,
+                    region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
@@ -178,9 +179,11 @@ const SUBMIT = `
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, input_ref,
-                       result_by_ref, weights, limits, region, region_required, timeout_ms, traceparent, held, run_at, deadline)
+                       result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, held,
+                       run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, input_ref,
-           result_by_ref, weights::json, limits::json, region, region_required, timeout_ms, traceparent, held, run_at, deadline
+           result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, held,
+           run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
   ),

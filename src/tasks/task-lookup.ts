@@ -149,6 +149,8 @@ export interface UnfinishedTask {
   limits: TaskLimits | null;
   region: string | null;
   regionRequired: boolean;
+  /** Whether owners of its agents may read their logs and the text of their errors. */
+  shareLogs: boolean;
   timeoutMs: number;
   /** How long it is not to begin yet, ms: by the database's clock, as all of these. */
   startsInMs: number;
@@ -202,6 +204,7 @@ interface UnfinishedRow {
   limits: TaskLimits | null;
   region: string | null;
   region_required: boolean;
+  share_logs: boolean;
   timeout_ms: number;
   starts_in_ms: number | null;
   held_for_ms: number | null;
@@ -226,6 +229,7 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   limits: row.limits,
   region: row.region,
   regionRequired: row.region_required,
+  shareLogs: row.share_logs,
   timeoutMs: row.timeout_ms,
   startsInMs: Math.max(0, row.starts_in_ms ?? 0),
   heldForMs: Math.max(0, row.held_for_ms ?? 0),
@@ -247,7 +251,7 @@ const documentOf = (row: UnfinishedRow): StoredDocument => ({
 const UNFINISHED = `
   SELECT id, tasks.user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
-         region_required, timeout_ms, traceparent,
+         region_required, share_logs, timeout_ms, traceparent,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})

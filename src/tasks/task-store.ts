@@ -326,7 +326,9 @@ const TRANSITION = `
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, at, traceparent)
-    SELECT type, id, user_id, agent_owner_id, event_agent_id, data::json, at, traceparent
+    SELECT type, id, user_id,
+           coalesce(agent_owner_id, (SELECT owner_id FROM agents WHERE agents.id = event_agent_id)),
+           event_agent_id, data::json, at, traceparent
       FROM moved, LATERAL (VALUES (1, through_type, through_data), (2, event_type, event_data)) AS event(place, type, data)
      WHERE type IS NOT NULL
      ORDER BY id, place

@@ -169,6 +169,15 @@ export class SubmitTaskDto {
   @ValidateNested()
   @Type(() => TaskLimitsDto)
   limits?: TaskLimitsDto;
+
+  /**
+   * Whether the owner of each agent at work may read its log and the text of its errors. Both may quote your input.
+   * @example false
+   */
+  @ApiPropertyOptional({ default: false })
+  @Optional()
+  @IsBoolean()
+  share_logs?: boolean;
 }
 
 /** The most tasks of one batch. */
@@ -375,6 +384,11 @@ export class TaskDto extends TaskSummaryDto {
    * @example false
    */
   region_required: boolean;
+  /**
+   * As submitted: whether owners of the agents at work may read their logs and the text of their errors.
+   * @example false
+   */
+  share_logs: boolean;
   attempts: AttemptDto[];
   /**
    * The answer of the agent; null unless completed, and where `result_ref` names it.

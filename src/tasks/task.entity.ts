@@ -66,6 +66,10 @@ export class Task {
   @Column({ type: 'json', nullable: true })
   limits: TaskLimits | null;
 
+  /** Whether the owner of an agent at work may read its log and the text of its errors. */
+  @Column({ type: 'boolean', default: false })
+  shareLogs: boolean;
+
   /** Where it would rather be done; null: anywhere. */
   @Column({ type: 'varchar', length: 32, nullable: true })
   region: string | null;

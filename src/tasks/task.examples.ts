@@ -63,6 +63,7 @@ export const QUEUED_TASK: TaskDto = {
   limits: null,
   region: null,
   region_required: false,
+  share_logs: false,
   attempts: [],
   result: null,
   result_ref: null,

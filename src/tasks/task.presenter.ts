@@ -13,6 +13,7 @@ export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents:
   limits: task.limits,
   region: task.region,
   region_required: task.regionRequired,
+  share_logs: task.shareLogs,
   attempts: attempts.map(presentAttempt),
   result: task.result,
   result_ref: task.resultRef,

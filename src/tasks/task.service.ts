@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { DataSource, type FindOptionsWhere, In, LessThan } from 'typeorm';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, LessThan } from 'typeorm';
 import { AccountsService, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
@@ -198,11 +198,11 @@ export class TaskService {
    * @returns false when it is no longer as it was read: one that was awarded in between has an attempt to end and an owner to tell,
    *   which a statement that began before that award does not see
    */
-  private cancelAsRead(by: Caller, { id, userId, attempt, agentId, traceparent }: Task): Promise<boolean> {
+  private cancelAsRead(by: Caller, { id, userId, attempt, agentId, shareLogs, traceparent }: Task): Promise<boolean> {
     const who = by.id === userId ? 'the submitter' : 'an administrator';
     const error = { code: 'CANCELLED', message: `Cancelled by ${who}.` };
     return traced('task.cancel', { linkTo: traceparent }, () =>
-      this.store.transition(cancellation({ id, attempt, agentId }, error)),
+      this.store.transition(cancellation({ id, attempt, agentId, shareLogs }, error)),
     );
   }
 
@@ -260,9 +260,10 @@ export class TaskService {
         { type: 'task.rated', by: caller, subjectId: task.userId, details },
         transaction,
       );
-      const data = { rating, agent_id: task.agentId };
+      const data = { rating, agent_id: task.agentId, share_logs: task.shareLogs };
+      const agent_owner_id = await ownerOf(transaction, task.agentId);
       return this.events.append(transaction, [
-        { type: 'task.rated', task_id: id, user_id: task.userId, agent_owner_id: null, data },
+        { type: 'task.rated', task_id: id, user_id: task.userId, agent_owner_id, data },
       ]);
     });
     this.events.announce(notice);
@@ -376,6 +377,13 @@ async function endsWithin({ ended }: Watch, ms: number): Promise<boolean> {
   const inTime = await Promise.race([ended.then(() => true), timeout]);
   settled.abort();
   return inTime;
+}
+
+/** By the agents' table itself, of which this module knows no entity. */
+async function ownerOf(transaction: EntityManager, agentId: string | null): Promise<string | null> {
+  const text = 'SELECT owner_id FROM agents WHERE id = $1';
+  const [agent] = await transaction.query<{ owner_id: string }[]>(text, [agentId]);
+  return agent?.owner_id ?? null;
 }
 
 const placeInBatch = (index: number): string => `tasks.${index}.`;

@@ -207,6 +207,7 @@ async function submitAndCancel({ submissions, store }: Process, userId: string):
       limits: null,
       region: null,
       regionRequired: false,
+      shareLogs: false,
       budgetMicro: 1n,
       timeoutMs: 1,
       runAt: null,

@@ -504,6 +504,7 @@ describe('the store of tasks', () => {
     limits: null,
     region: null,
     regionRequired: false,
+    shareLogs: false,
     timeoutMs: 1000,
     runAt: null,
     held: false,

@@ -55,6 +55,8 @@ describe('the rooms of the feed', () => {
     const ofTask = live.filter((event) => event.task_id === taskId);
     expect(typesOf(ofTask)).toEqual(['task.assigned', 'task.running', 'task.completed']);
     expect(ofTask.every((event) => event.user_id === null && !('result' in event.data))).toBe(true);
+    const own = socket.received.filter((event) => event.task_id === taskId);
+    expect(own).toEqual(ofTask);
 
     const past = await (await connect(owner.token)).followTopic(`agent:${agentId}`, 0);
     expect(typesOf(past).slice(0, 2)).toEqual(['agent.created', 'agent.version_uploaded']);

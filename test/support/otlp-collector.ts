@@ -13,6 +13,8 @@ export interface ReceivedSpan {
   name: string;
   kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer';
   failed: boolean;
+  /** Why it failed, as its status says; '' when it does not. */
+  message: string;
   attributes: Record<string, unknown>;
   /** Traces it has to do with. */
   links: string[];
@@ -74,6 +76,7 @@ const toSpan = (span: Export['resourceSpans'][0]['scopeSpans'][0]['spans'][0], r
   name: span.name,
   kind: KINDS[span.kind ?? 0],
   failed: span.status?.code === STATUS_ERROR,
+  message: span.status?.message ?? '',
   attributes: toRecord(span.attributes),
   links: (span.links ?? []).map(({ traceId }) => traceId),
   duration: Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6,
@@ -103,7 +106,7 @@ interface Export {
         endTimeUnixNano: string;
         attributes?: Attribute[];
         links?: { traceId: string }[];
-        status?: { code?: number };
+        status?: { code?: number; message?: string };
       }[];
     }[];
   }[];
