@@ -5,7 +5,7 @@ import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import type { VersionLimits } from './agent-binary.entity.js';
-import { estimateDurationMs, smoothedRating } from './statistics.js';
+import { estimateDurationMs, type EstimateRules, smoothedRating } from './statistics.js';
 
 /** How old the statistics in the catalogue may be, ms. */
 const MAX_AGE_MS = 1000;
@@ -61,6 +61,7 @@ export interface PricePolicy {
 export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly warnOfOutage = outageLog(new Logger('Catalogue'), 'newcomers may be invited more than once');
   private readonly prior: { mean: number; weight: number };
+  private readonly estimates: EstimateRules;
   private readonly unsubscribe: () => void;
 
   private readonly agents = new Map<string, Candidate>();
@@ -81,7 +82,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     @Inject(EVENT_STREAM) stream: EventStream,
     config: ConfigService<Environment, true>,
   ) {
-    const { ratingPriorMean, ratingPriorWeight } = config.get('auction', { infer: true });
+    const { ratingPriorMean, ratingPriorWeight, estimates } = config.get('auction', { infer: true });
+    this.estimates = estimates;
     this.prior = { mean: ratingPriorMean, weight: ratingPriorWeight };
     this.unsubscribe = stream.subscribe(({ signals }) => {
       this.told ||= signals.some(({ type }) => type.startsWith('agent.'));
@@ -221,7 +223,15 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       region: row.region,
       rating: smoothedRating(row.rating_sum, row.rating_count, this.prior),
       tasksCompleted: row.tasks_completed,
-      estimatedMs: estimateDurationMs(row.duration_p80_ms, row.expected_duration_ms),
+      estimatedMs: estimateDurationMs(
+        {
+          tasksCompleted: row.tasks_completed,
+          durationP80Ms: row.duration_p80_ms,
+          estimateRatio: row.estimate_ratio,
+          declaredMs: row.expected_duration_ms,
+        },
+        this.estimates,
+      ),
       lastInvitedAt: Math.max(row.last_invited_at?.getTime() ?? 0, known?.lastInvitedAt ?? 0),
       version: row.version,
       sha256: row.sha256,
@@ -265,6 +275,7 @@ interface AgentRow {
   expected_duration_ms: number | null;
   tasks_completed: number;
   duration_p80_ms: number | null;
+  estimate_ratio: number | null;
   rating_sum: number;
   rating_count: number;
   last_invited_at: Date | null;
@@ -282,7 +293,7 @@ const UNBEGUN = 'pg_snapshot_xmax(pg_current_snapshot())::text::bigint';
 const AGENT = `
   SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.price_per_kb_micro, a.surge,
          a.max_concurrency, a.region, a.expected_duration_ms,
-         s.tasks_completed, s.duration_p80_ms, s.rating_sum, s.rating_count, s.last_invited_at,
+         s.tasks_completed, s.duration_p80_ms, s.estimate_ratio, s.rating_sum, s.rating_count, s.last_invited_at,
          b.version, b.sha256, b.storage_ref, b.limits,
          a.status = 'active' AND a.moderation = 'allowed' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a

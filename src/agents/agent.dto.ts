@@ -104,7 +104,7 @@ export class CreateAgentDto extends AgentTermsDto {
   price: number | string;
 
   /**
-   * Your estimate of one run, ms; used until the server has seen some.
+   * Your estimate of one run, ms; used until the server has seen some, and for no less than `AUCTION_UNPROVEN_MS`.
    * @example 40
    */
   @ApiInteger({ required: false })
@@ -181,26 +181,10 @@ export class AgentCardDto {
   /** @example ["summarise"] */
   capabilities: string[];
   /**
-   * Credits for one task, at least.
+   * Credits for one task, at least. `POST /auctions/simulate` answers what yours would cost.
    * @example 0.5
    */
   price: number;
-  /**
-   * Credits added for each begun KiB of the input.
-   * @example 0
-   */
-  price_per_kb: number;
-  /**
-   * By how much the price is multiplied at full load.
-   * @example 1
-   */
-  surge: number;
-  /**
-   * Tasks it takes on at once; null: any number.
-   * @example 4
-   */
-  @ApiInteger()
-  max_concurrency: number | null;
   /**
    * Where it belongs; null: nowhere in particular.
    * @example "eu-central"
@@ -238,7 +222,8 @@ export class AgentStatisticsDto {
    */
   success_rate: number | null;
   /**
-   * What an auction expects a run to take, ms.
+   * What an auction expects a run to take, ms: to two digits what was seen of it, longer where its bids promised too little. An agent
+   * with few completed tasks counts as no faster than `AUCTION_UNPROVEN_MS`.
    * @example 40
    */
   estimated_ms: number;
@@ -278,6 +263,22 @@ export class AgentDto extends AgentCardDto {
   /** When an admin decided last; null: never. */
   @ApiTime({ nullable: true })
   moderated_at: string | null;
+  /**
+   * Credits added for each begun KiB of the input.
+   * @example 0
+   */
+  price_per_kb: number;
+  /**
+   * By how much the price is multiplied at full load.
+   * @example 1
+   */
+  surge: number;
+  /**
+   * Tasks it takes on at once; null: any number.
+   * @example 4
+   */
+  @ApiInteger()
+  max_concurrency: number | null;
   /**
    * The owner's estimate of one run, ms.
    * @example 40

@@ -17,7 +17,7 @@ import { AgentStatistics } from './agent-statistics.entity.js';
 import type { AgentCardDto, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { OwnerQuota } from './owner-quota.js';
-import { estimateDurationMs, smoothedRating, successRate } from './statistics.js';
+import { estimateDurationMs, smoothedRating, successRate, toTwoDigits } from './statistics.js';
 
 /** The registry: who offers what at which price. Every change is told to the feed in its own transaction. */
 @Injectable()
@@ -124,6 +124,9 @@ export class AgentService {
       moderation: agent.moderation,
       moderation_reason: agent.moderationReason,
       moderated_at: agent.moderatedAt?.toISOString() ?? null,
+      price_per_kb: amountToWire(agent.pricePerKbMicro),
+      surge: agent.surge,
+      max_concurrency: agent.maxConcurrency,
       expected_duration_ms: agent.expectedDurationMs,
       created_at: agent.createdAt.toISOString(),
       updated_at: agent.updatedAt.toISOString(),
@@ -259,9 +262,6 @@ export class AgentService {
         description: agent.description,
         capabilities: agent.capabilities,
         price: amountToWire(agent.priceMicro),
-        price_per_kb: amountToWire(agent.pricePerKbMicro),
-        surge: agent.surge,
-        max_concurrency: agent.maxConcurrency,
         region: agent.region,
         version: versionOf.get(agent.activeBinaryId ?? '') ?? null,
         statistics: {
@@ -273,10 +273,10 @@ export class AgentService {
           }),
           rating_count: seen.ratingCount,
           success_rate: successRate(seen.tasksCompleted, seen.attemptsFailed),
-          actual_to_estimate: seen.estimateRatio,
-          estimated_ms: estimateDurationMs(seen.durationP80Ms, agent.expectedDurationMs),
-          cpu_p80_ms: seen.cpuP80Ms && toHundredths(seen.cpuP80Ms),
-          memory_p80_bytes: seen.memoryP80Bytes && Math.round(seen.memoryP80Bytes),
+          actual_to_estimate: seen.estimateRatio && toTwoDigits(seen.estimateRatio),
+          estimated_ms: estimateDurationMs({ ...seen, declaredMs: agent.expectedDurationMs }, this.auction.estimates),
+          cpu_p80_ms: seen.cpuP80Ms && toTwoDigits(seen.cpuP80Ms),
+          memory_p80_bytes: seen.memoryP80Bytes && toTwoDigits(seen.memoryP80Bytes),
         },
       };
     });
@@ -321,5 +321,3 @@ function changesOf(dto: Partial<CreateAgentDto> & Pick<UpdateAgentDto, 'status'>
   };
   return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
 }
-
-const toHundredths = (value: number): number => Math.round(value * 100) / 100;

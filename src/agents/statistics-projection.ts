@@ -73,6 +73,15 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   await repository.save(rows);
 }
 
+/** A run that was stopped later than its bid promised counts as that long, or a slow agent would be judged by its fast runs alone. */
+function countFailure(statistics: AgentStatistics, data: FeedEvent['data']): void {
+  statistics.attemptsFailed += 1;
+  const [durationMs, promisedMs] = [Number(data.wall_ms), Number(data.estimated_ms)];
+  if (data.outcome !== 'timed_out' || !(durationMs > promisedMs)) return;
+  statistics.durationP80Ms = nextP80(statistics.durationP80Ms, durationMs);
+  statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, promisedMs);
+}
+
 /** What each event says about the agent named in its data. */
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {
   'task.completed': (statistics, data) => {
@@ -88,15 +97,11 @@ const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, d
     const { peak_memory_bytes: peak } = data;
     if (typeof peak === 'number') statistics.memoryP80Bytes = nextP80(statistics.memoryP80Bytes, peak);
   },
-  'task.failover': (statistics) => {
-    statistics.attemptsFailed += 1;
-  },
-  'task.failed': (statistics) => {
-    statistics.attemptsFailed += 1;
-  },
+  'task.failover': countFailure,
+  'task.failed': countFailure,
   'task.requeued': (statistics, data) => {
-    // Because of a failed attempt, when the agents that are left are busy; else it is nobody's fault.
-    if (data.error) statistics.attemptsFailed += 1;
+    // Only after a failed attempt, when the agents that are left are busy.
+    if (data.error) countFailure(statistics, data);
   },
   'task.rated': (statistics, data) => {
     statistics.ratingSum += Number(data.rating);

@@ -27,10 +27,36 @@ describe('the duration estimate', () => {
     );
   });
 
-  it('takes the owner’s word only while there is no history', () => {
-    expect(estimateDurationMs(12.4, 900)).toBe(12);
-    expect(estimateDurationMs(null, 900)).toBe(900);
-    expect(estimateDurationMs(null, null)).toBe(5000);
+  const RULES = { historyTasks: 5, unprovenMs: 1000 };
+  const seen = (
+    tasksCompleted: number,
+    durationP80Ms: number | null,
+    declaredMs: number | null,
+    estimateRatio = 1,
+  ) => ({
+    tasksCompleted,
+    durationP80Ms,
+    declaredMs,
+    estimateRatio: durationP80Ms === null ? null : estimateRatio,
+  });
+
+  it.each([
+    ['a promise of 1 ms without history', seen(0, null, 1), 1000],
+    ['a slower promise without history', seen(0, null, 4000), 4000],
+    ['no promise and no history', seen(0, null, null), 5000],
+    ['four fast runs', seen(4, 2, 1), 1000],
+    ['four runs slower than promised', seen(4, 3000, 1), 3000],
+    ['five fast runs', seen(5, 2, 1), 2],
+    ['history against a declared duration', seen(5, 12.4, 900), 12],
+    ['completed tasks from before durations were recorded', seen(5, null, 900), 900],
+    ['history to two digits', seen(50, 1234, null), 1200],
+  ])('is for %s as the rules say', (_, history, expected) => {
+    expect(estimateDurationMs(history, RULES)).toBe(expected);
+  });
+
+  it('grows when bids promised too little, tenfold at most, and never falls below what was seen', () => {
+    const after = (ratio: number) => estimateDurationMs(seen(50, 100, 1, ratio), RULES);
+    expect([0.2, 1, 1.5, 4, 1000].map(after)).toEqual([100, 100, 150, 400, 1000]);
   });
 });
 

@@ -27,9 +27,42 @@ export function nextEstimateRatio(previous: number | null, durationMs: number, p
 export const successRate = (completed: number, failed: number): number | null =>
   completed + failed === 0 ? null : completed / (completed + failed);
 
-/** What a run is expected to take, ms: history first, then the owner's word. */
-export const estimateDurationMs = (historyP80: number | null, declared: number | null): number =>
-  Math.round(historyP80 ?? declared ?? UNKNOWN_DURATION_MS);
+/** What the server has seen of an agent's durations, and what its owner declares. */
+export interface DurationHistory {
+  tasksCompleted: number;
+  /** Ms; null without history. */
+  durationP80Ms: number | null;
+  /** Mean duration as a multiple of what bids promised; null without history. */
+  estimateRatio: number | null;
+  /** The owner's word, ms. */
+  declaredMs: number | null;
+}
+
+/** When history is believed, and what is expected at least before. */
+export interface EstimateRules {
+  historyTasks: number;
+  unprovenMs: number;
+}
+
+/** The most by which broken promises lengthen an estimate. */
+const MAX_FORFEIT = 10;
+
+/**
+ * What a bid says a run takes, ms.
+ *
+ * - Below `historyTasks` completed tasks: what was seen or declared, but at least `unprovenMs`. A promise costs nothing, and an
+ *   owner can complete a task or two by itself.
+ * - From there on: what was seen. An agent that breaks its promises forfeits their speed: its estimate grows by the mean excess.
+ */
+export function estimateDurationMs(seen: DurationHistory, { historyTasks, unprovenMs }: EstimateRules): number {
+  const { tasksCompleted, durationP80Ms, estimateRatio, declaredMs } = seen;
+  const forfeit = Math.min(Math.max(estimateRatio ?? 1, 1), MAX_FORFEIT);
+  const expected = durationP80Ms === null ? (declaredMs ?? UNKNOWN_DURATION_MS) : toTwoDigits(durationP80Ms * forfeit);
+  return Math.round(tasksCompleted < historyTasks ? Math.max(expected, unprovenMs) : expected);
+}
+
+/** To two significant digits: what strangers read of an agent's runs must not tell a single one exactly. */
+export const toTwoDigits = (value: number): number => Number(value.toPrecision(2));
 
 /**
  * Mean of the votes (1–5) smoothed by a prior that counts as `prior.weight` votes of `prior.mean`, so that a new agent is

@@ -55,6 +55,7 @@ function classOf({ path: asked, method }: Request): RouteClass | undefined {
   if (path.startsWith('/health')) return undefined;
   if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
   if (method === 'GET' || method === 'HEAD') return 'read';
+  if (path === '/api/v1/auctions/simulate') return 'simulate';
   return isStreamed(path) || path === '/api/v1/deposits' ? 'upload' : 'write';
 }
 

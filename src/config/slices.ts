@@ -110,6 +110,7 @@ export const protection = (env: Variables) => ({
     auth: env.RATE_LIMIT_AUTH,
     read: env.RATE_LIMIT_READ,
     write: env.RATE_LIMIT_WRITE,
+    simulate: env.RATE_LIMIT_SIMULATE,
     upload: env.RATE_LIMIT_UPLOAD,
   },
   /** As Express's `trust proxy`. */
@@ -182,6 +183,7 @@ export function auction(env: Variables) {
     },
     discoverySeat: env.AUCTION_DISCOVERY_SEAT,
     exploration: env.AUCTION_EXPLORATION,
+    estimates: { historyTasks: env.AUCTION_HISTORY_TASKS, unprovenMs: env.AUCTION_UNPROVEN_MS },
   };
 }
 

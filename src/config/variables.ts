@@ -208,6 +208,7 @@ export const variables = z
     RATE_LIMIT_AUTH: integer(300, 1).describe('Logins, registrations and refreshes a minute from one address'),
     RATE_LIMIT_READ: integer(12_000, 1).describe('Reads a minute of one user'),
     RATE_LIMIT_WRITE: integer(6000, 1).describe('Writes a minute of one user'),
+    RATE_LIMIT_SIMULATE: integer(30, 1).describe('Auctions a minute that one user may simulate'),
     RATE_LIMIT_UPLOAD: integer(120, 1).describe('Uploads a minute of one user'),
     TRUST_PROXY: z
       .string()
@@ -286,6 +287,12 @@ export const variables = z
     REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
     AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
 
+    AUCTION_HISTORY_TASKS: integer(5, 0, 1000).describe(
+      'Completed tasks from which an auction believes what it has seen of an agent’s duration',
+    ),
+    AUCTION_UNPROVEN_MS: integer(1000, 1, 86_400_000).describe(
+      'Least duration that an auction expects of an agent with fewer completed tasks, ms',
+    ),
     AUCTION_EXPLORATION: number(0, 0, 0.5).describe(
       'Share of the auctions with a discovery seat that its bid wins whatever its score, e.g. 0.05',
     ),

@@ -72,7 +72,7 @@ export class ScoredBidDto {
   /** @example "1.0.0" */
   version: string;
   /**
-   * Credits: `(base_price + input_price) · surge`, rounded up.
+   * Credits, for this task.
    * @example 0.5
    */
   price: number;

@@ -266,7 +266,15 @@ describe('the market', () => {
       expect(await terms(id, { price_per_kb: '0.002' })).toMatchObject({ price: 0.1, price_per_kb: 0.002 });
       const task = await run('by-size', { input: { text: 'x'.repeat(5000) } });
       expect(task.cost).toBe(0.11);
-      expect((await roundsOf(task.id))[0].bids[0]).toMatchObject({ price: 0.11, base_price: 0.1, input_price: 0.01 });
+      const [bid] = (await roundsOf(task.id))[0].bids;
+      expect(bid.price).toBe(0.11);
+      const card = expectStatus(await api(url).get(`/agents/${id}/card`, { token }), 200).body;
+      // How the price grows is the owner's to know.
+      for (const shown of [bid, card]) {
+        for (const term of ['base_price', 'input_price', 'price_per_kb', 'surge', 'max_concurrency']) {
+          expect(shown).not.toHaveProperty(term);
+        }
+      }
     });
 
     it('gives an agent no more tasks at once than it takes on, and lets the others wait', async () => {
@@ -322,6 +330,23 @@ describe('the market', () => {
       await terms(id, { max_concurrency: null }, 400);
       expect(await terms(id, { max_concurrency: null, surge: 1 })).toMatchObject({ max_concurrency: null, surge: 1 });
     });
+  });
+
+  it('believes no declared duration before an agent has a history', async () => {
+    const proven = await offer('proven', await good(), '0.90', 'promise');
+    const history =
+      'tasks_completed = 30, duration_p80_ms = 40, estimate_ratio = 0.9, rating_sum = 90, rating_count = 20';
+    await sql.query(`UPDATE agent_statistics SET ${history} WHERE agent_id = $1`, [proven]);
+    const newcomer = await offer('newcomer', await good(), '0', 'promise');
+    const promise = { expected_duration_ms: 1 };
+    expectStatus(await api(url).patch(`/agents/${newcomer}`, promise, { token: ownerToken }), 200);
+    const task = await run('promise');
+    expect(task.agent_id).toBe(proven);
+    const [{ bids }] = await roundsOf(task.id, '?verify=true');
+    expect(bids.map((bid: any) => [bid.agent_id, bid.estimated_ms, bid.terms.speed])).toEqual([
+      [proven, 40, 1],
+      [newcomer, 1000, 0],
+    ]);
   });
 
   describe('asked who would win', () => {

@@ -26,6 +26,7 @@ describe('protection', () => {
       JWT_SECRET,
       RATE_LIMIT_ENABLED: 'true',
       RATE_LIMIT_READ: '40',
+      RATE_LIMIT_SIMULATE: '3',
       TRUST_PROXY: '1',
       HEADERS_TIMEOUT_MS: '1000',
       BODY_TIMEOUT_MS: '1000',
@@ -63,6 +64,18 @@ describe('protection', () => {
     const other = await registerUser(here.url);
     expect((await api(here.url).get('/auth/me', { token: other.token })).status).toBe(200);
     expect((await fetch(`${here.url}/health/live`)).status).toBe(200);
+  });
+
+  it('limits simulated auctions apart from submissions, in any spelling of their path', async () => {
+    const { token } = await registerUser(here.url);
+    const task = { required_capabilities: [], budget: 1, input: {} };
+    const paths = ['/auctions/simulate', '/Auctions/Simulate/', '/auctions/simulate', '/auctions/simulate/'];
+    const answers = [];
+    for (const path of paths) answers.push(await api(here.url).post(path, task, { token }));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect(answers[3].body.code).toBe('RATE_LIMITED');
+    expect(answers[0].headers.get('ratelimit-policy')).toBe('"simulate";q=3;w=60');
+    expectStatus(await api(here.url).post('/tasks', task, { token }), 202);
   });
 
   it('counts handshakes and messages of sockets among the reads of their user', async () => {

@@ -150,7 +150,10 @@ describe('what agents ask', () => {
     const busy = candidate('busy', { pricing: asking(1n, { maxConcurrency: 2 }), running: 2 });
     const alone = hold([busy]);
     expect(alone).toMatchObject({ failure: { code: 'AGENTS_BUSY' }, worthWaiting: true });
-    expect(alone.scoreboard.excluded[0]).toMatchObject({ reason: 'busy', detail: expect.stringContaining('2 tasks') });
+    expect(alone.scoreboard.excluded[0]).toMatchObject({
+      reason: 'busy',
+      detail: 'It has as many tasks as it takes on at once.',
+    });
     expect(hold([busy, candidate('idle')])).toMatchObject({ failure: null, worthWaiting: false });
     expect(hold([busy], {}, { requireCompetition: true, minAgents: 2 }).worthWaiting).toBe(true);
   });

@@ -251,7 +251,7 @@ const EXCLUSION_DETAILS: Record<
     `It belongs ${region ? `to ${region}` : 'nowhere in particular'}, the task to ${request.region}.`,
   over_budget: ({ priceMicro }, { budgetMicro }) =>
     `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
-  busy: ({ candidate: { running } }) => `It is at work on ${running} tasks, as many as it takes on at once.`,
+  busy: () => 'It has as many tasks as it takes on at once.',
   no_seat: (_excluded, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
 };
 

@@ -1,7 +1,9 @@
+import { OmitType } from '@nestjs/swagger';
 import { ApiId, ApiInteger, ApiTime } from '../../common/api-schema.js';
 import { ScoreboardDto, ScoredBidDto, ScoreWeightsDto, TaskErrorDto } from '../../tasks/index.js';
 
-export class ExplainedBidDto extends ScoredBidDto {
+/** A bid without the parts of its price: how an owner's price grows with input and load is no other tenant's to read. */
+export class ExplainedBidDto extends OmitType(ScoredBidDto, ['base_price', 'input_price', 'surge']) {
   /** Each term times its weight and the capability match; they sum up to the total. */
   weighted: ScoreWeightsDto;
 }
@@ -36,9 +38,9 @@ export class VerificationDto {
 }
 
 /** An auction, with what explains it. */
-export class ExplainedAuctionDto extends ScoreboardDto {
+export class ExplainedAuctionDto extends OmitType(ScoreboardDto, ['bids']) {
   /** Best first. */
-  declare bids: ExplainedBidDto[];
+  bids: ExplainedBidDto[];
   /** Null when fewer than two agents bid. */
   counterfactual: CounterfactualDto | null;
 }

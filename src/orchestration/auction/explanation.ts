@@ -8,7 +8,10 @@ import { type Bid, scoreBids, type Scoring, weightedTerms } from './scoring.js';
 /** A stored scoreboard with what follows from it: the weighted terms and what the runner-up would have had to do. Pure. */
 export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
   ...board,
-  bids: board.bids.map((bid) => ({ ...bid, weighted: weightedTerms(bid.terms, board.weights, bid.capability_match) })),
+  bids: board.bids.map(({ base_price: _base, input_price: _input, surge: _surge, ...bid }) => ({
+    ...bid,
+    weighted: weightedTerms(bid.terms, board.weights, bid.capability_match),
+  })),
   counterfactual: counterfactual(board),
 });
 
