@@ -116,25 +116,52 @@ describe('a server that is stopped while it starts', () => {
 
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
+  function start(env: Record<string, string> = {}, ...flags: string[]) {
+    const server = spawn(process.execPath, [...flags, MAIN], {
+      env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', DEMO: 'false', ...env },
+    });
+    let output = '';
+    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text: Buffer) => (output += text));
+    return { server, output: () => output };
+  }
+
   it.each([
     ['the database is being created', (output: string) => output.includes('Creating the database')],
     ['PostgreSQL begins to run', () => existsSync(pidFile())],
     ['its modules have started', (output: string) => output.includes('successfully started')],
     ['example agents are registered', (output: string) => output.includes('registering')],
   ])('ends well, and leaves no PostgreSQL behind, when %s', async (moment, hasCome) => {
-    const server = spawn(process.execPath, [MAIN], {
-      env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', DEMO: 'false' },
-    });
-    let output = '';
-    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text: Buffer) => (output += text));
+    const { server, output } = start();
     const ended = once(server, 'close');
-    await until(moment, () => hasCome(output));
+    await until(moment, () => hasCome(output()));
     // As Ctrl-C does under npm: the terminal signals the whole group, and npm passes its signal on.
     server.kill('SIGINT');
     server.kill('SIGINT');
     expect(await ended).toEqual([0, null]);
     expect(existsSync(pidFile())).toBe(false);
-    expect(output).not.toContain('on pool more than once');
+    expect(output()).not.toContain('on pool more than once');
+  });
+
+  it('ends with 1, and leaves no PostgreSQL behind, after a fault of its own', async () => {
+    const fault = 'process.on("SIGUSR2", () => { throw new Error("a fault") })';
+    const { server, output } = start({}, '--import', `data:text/javascript,${fault}`);
+    const ended = once(server, 'close');
+    await until('it serves', () => output().includes('  Health  '));
+    server.kill('SIGUSR2');
+    expect(await ended).toEqual([1, null]);
+    expect(output()).toContain('Error: a fault');
+    expect(existsSync(pidFile())).toBe(false);
+  });
+
+  it('ends with 1, and leaves no PostgreSQL behind, at a second signal, though it would drain for long', async () => {
+    const { server, output } = start({ SHUTDOWN_DELAY_MS: '300000' });
+    const ended = once(server, 'close');
+    await until('it serves', () => output().includes('  Health  '));
+    // Within the first second it is taken for an echo of the first.
+    const signals = setInterval(() => server.kill('SIGTERM'), 500);
+    expect(await ended).toEqual([1, null]);
+    clearInterval(signals);
+    expect(existsSync(pidFile())).toBe(false);
   });
 });
 
