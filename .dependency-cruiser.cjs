@@ -44,6 +44,7 @@ const VENDORS = {
   '@ipld/car': '^src/storage/drivers/ipfs',
   multiformats: '^src/storage/drivers/ipfs',
   argon2: '^src/auth/',
+  nodemailer: '^src/auth/drivers/',
   pg: '^src/(database/|operator/|[^/]+/drivers/postgres)',
   'rate-limiter-flexible': '^src/protection/',
   'prom-client': '^src/observability/',

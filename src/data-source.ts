@@ -32,9 +32,11 @@ import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.j
 import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
 import { OneTimeTokens1796140000000 } from '../migrations/1796140000000-one-time-tokens.js';
 import { Moderation1796140100000 } from '../migrations/1796140100000-moderation.js';
+import { Registrations1796140200000 } from '../migrations/1796140200000-registrations.js';
+import { DeletedAccounts1796140300000 } from '../migrations/1796140300000-deleted-accounts.js';
 import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
-import { ApiKey, AuditEvent, OneTimeToken, Session, User } from './auth/index.js';
+import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { StoredBlob } from './storage/index.js';
@@ -57,6 +59,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     FeedCursor,
     FeedEventRow,
     IdempotencyKey,
+    KnownNetwork,
     OneTimeToken,
     Session,
     StoredBlob,
@@ -91,6 +94,8 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     RetriedTasks1795560000000,
     OneTimeTokens1796140000000,
     Moderation1796140100000,
+    Registrations1796140200000,
+    DeletedAccounts1796140300000,
     SharedLogs1796150000000,
   ],
   namingStrategy: new SnakeNaming(),

@@ -69,6 +69,7 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     ADMIN_PASSWORD: ADMIN.password,
     SANDBOX_SLOTS: String(SANDBOX_SLOTS),
     RATE_LIMIT_ENABLED: 'false',
+    YOUNG_ACCOUNT_HOURS: '0',
     ACCESS_TOKEN_TTL: '86400',
     ...(redisUrl && { REDIS_URL: redisUrl }),
     ...options.env,

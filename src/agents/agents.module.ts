@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { AuthModule } from '../auth/index.js';
+import { AccountsService, AuthModule, YoungAccounts } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
 import { BlobLedger, BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
@@ -9,6 +9,7 @@ import { ModerationController } from './moderation.controller.js';
 import { ModerationService } from './moderation.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
+import { retireAgentsOf } from './retire-agents.js';
 import { VERSION_BYTES } from './version-bytes.js';
 import { VersionScans } from './version-scans.js';
 import { VersionService } from './version.service.js';
@@ -29,7 +30,9 @@ import { VersionsController } from './versions.controller.js';
   exports: [AgentService, VersionService, VersionScans, AgentCatalog],
 })
 export class AgentsModule {
-  constructor(ledger: BlobLedger) {
+  constructor(ledger: BlobLedger, young: YoungAccounts, accounts: AccountsService) {
+    accounts.whenDeleted(retireAgentsOf);
     ledger.register(VERSION_BYTES);
+    ledger.scaleQuota((userId, quota) => young.quotaOf(userId, quota));
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { EntityManager } from 'typeorm';
+import { YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QuotaConfig } from '../config/index.js';
 
@@ -9,7 +10,10 @@ import type { Environment, QuotaConfig } from '../config/index.js';
 export class OwnerQuota {
   private readonly quotas: QuotaConfig;
 
-  constructor(config: ConfigService<Environment, true>) {
+  constructor(
+    private readonly young: YoungAccounts,
+    config: ConfigService<Environment, true>,
+  ) {
     this.quotas = config.get('quotas', { infer: true });
   }
 
@@ -19,8 +23,10 @@ export class OwnerQuota {
       `SELECT count(*)::int AS count FROM agents WHERE owner_id = $1 AND status <> 'retired'`,
       [ownerId],
     );
-    if (count < this.quotas.agents) return;
-    const message = `An account has at most ${this.quotas.agents} agents: retire one first.`;
+    const most = await this.young.quotaOf(ownerId, this.quotas.agents);
+    if (count < most) return;
+    const whose = most < this.quotas.agents ? 'A new account' : 'An account';
+    const message = `${whose} has at most ${most} agents: retire one first.`;
     throw new AppError('forbidden', 'QUOTA_EXCEEDED', message);
   }
 }

@@ -7,6 +7,8 @@ import { accountGone } from './caller.js';
  * @throws AppError `unauthorised` `ACCOUNT_GONE`
  */
 export async function holdAccount(transaction: EntityManager, userId: string): Promise<void> {
-  const rows = await transaction.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
+  const rows = await transaction.query('SELECT FROM users WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE', [
+    userId,
+  ]);
   if (rows.length === 0) throw accountGone();
 }

@@ -1,5 +1,12 @@
-import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { checkedDto } from '../common/dto.pipe.js';
@@ -12,12 +19,14 @@ import {
   ChangeAccountDto,
   CreateAccountDto,
   ListAccountsQuery,
+  PasswordResetDto,
   SuspendAccountDto,
   presentAccount,
 } from './auth.dto.js';
 import { AuditTrail } from './audit-trail.js';
 import { AuthService } from './auth.service.js';
 import { type Caller, CurrentCaller } from './caller.js';
+import { PasswordResets } from './password-resets.js';
 
 const LastAdmin = () =>
   ApiProblem(409, {
@@ -34,6 +43,7 @@ export class AccountsController {
     private readonly accounts: AccountsService,
     private readonly auth: AuthService,
     private readonly audit: AuditTrail,
+    private readonly resets: PasswordResets,
   ) {}
 
   /** All accounts, newest first. */
@@ -119,6 +129,34 @@ export class AccountsController {
   @ApiProblems(401, 403, 404)
   async unsuspend(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AccountDto> {
     return presentAccount(await this.accounts.unsuspend(caller, id));
+  }
+
+  /**
+   * A token that sets a new password of an account, for an admin to hand over.
+   * @remarks It is shown this once, is good for one use, and takes the place of earlier ones.
+   * @param id UUID of the account
+   */
+  @Post('users/:id/password-reset')
+  @ApiOperation({ operationId: 'issuePasswordReset' })
+  @ApiCreatedResponse({ type: PasswordResetDto, description: 'The token.' })
+  @ApiProblems(401, 403, 404)
+  resetPassword(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<PasswordResetDto> {
+    return this.resets.issue(caller, id);
+  }
+
+  /**
+   * Deletes an account for good: personal data goes, agents are retired, tasks are cancelled and then deleted.
+   * @remarks Its id stays in the audit trail and in what others have of it. Its email is free again.
+   * @param id UUID of the account
+   */
+  @Delete('users/:id')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'deleteAccount' })
+  @ApiNoContentResponse({ description: 'The account is gone.' })
+  @ApiProblems(401, 403, 404)
+  @LastAdmin()
+  delete(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    return this.accounts.delete(caller, id);
   }
 
   /** The security-relevant acts, newest first. Nobody can change or remove one. */

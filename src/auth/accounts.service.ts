@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, IsNull } from 'typeorm';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { AuditTrail } from './audit-trail.js';
 import { type AccountDto, type ListAccountsQuery, presentAccount } from './auth.dto.js';
 import { accountGone, accountSuspended, type Caller } from './caller.js';
+import { NOBODYS } from './password.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
@@ -14,6 +15,7 @@ import { User, type UserRole } from './user.entity.js';
 @Injectable()
 export class AccountsService {
   private readonly afterwards: ((userId: string) => Promise<void>)[] = [];
+  private readonly erasures: ((transaction: EntityManager, userId: string) => Promise<void>)[] = [];
 
   constructor(
     private readonly database: DataSource,
@@ -27,6 +29,7 @@ export class AccountsService {
     const accounts = this.database
       .getRepository(User)
       .createQueryBuilder('account')
+      .where('account.deleted_at IS NULL')
       .orderBy('account.id', 'DESC')
       .limit(limit + 1);
     if (role) accounts.andWhere('account.role = :role', { role });
@@ -36,9 +39,10 @@ export class AccountsService {
     return toPage(await accounts.getMany(), limit, presentAccount);
   }
 
-  /** @throws AppError `not_found` */
+  /** @throws AppError `not_found`, also for a deleted one */
   async get(id: string): Promise<User> {
-    const user = isId(id) ? await this.database.getRepository(User).findOneBy({ id }) : null;
+    const where = { id, deletedAt: IsNull() };
+    const user = isId(id) ? await this.database.getRepository(User).findOneBy(where) : null;
     if (!user) throw notFound('account');
     return user;
   }
@@ -46,7 +50,7 @@ export class AccountsService {
   /** Why an account may not act, when a statement found it missing or suspended. */
   async refusal(id: string): Promise<AppError> {
     const user = await this.database.getRepository(User).findOneBy({ id });
-    return user ? accountSuspended(user.suspensionReason) : accountGone();
+    return user && !user.deletedAt ? accountSuspended(user.suspensionReason) : accountGone();
   }
 
   /** Who has to act when an account is shut out; called after the commit, and again by a sweep should it fail. */
@@ -59,7 +63,7 @@ export class AccountsService {
    * @throws AppError `not_found`, `conflict` `LAST_ADMIN`
    */
   async suspend(by: Caller, id: string, reason: string | null): Promise<User> {
-    const user = await this.change(id, async (user, transaction) => {
+    await this.change(id, async (user, transaction) => {
       if (user.suspendedAt && user.suspensionReason === reason) return;
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
       await transaction.query(
@@ -72,21 +76,51 @@ export class AccountsService {
       await this.audit.record({ type: 'account.suspended', by, subjectId: id, details }, transaction);
     });
     for (const act of this.afterwards) await act(id);
-    return user;
+    return this.get(id);
+  }
+
+  /** Who clears what an account has elsewhere, in the transaction that deletes the account. */
+  whenDeleted(erase: (transaction: EntityManager, userId: string) => Promise<void>): void {
+    this.erasures.push(erase);
+  }
+
+  /**
+   * Deletes an account for good. Email, password, keys' names and known networks go at once, its agents are retired, its tasks are
+   * cancelled and then deleted. What stays is the id, for what refers to it.
+   * @param by an admin, or the user
+   * @throws AppError `not_found`, `conflict` `LAST_ADMIN`
+   */
+  async delete(by: Caller, id: string): Promise<void> {
+    await this.change(id, async (user, transaction) => {
+      if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
+      await transaction.query(DELETE, [id, NOBODYS]);
+      await this.sessions.end(transaction, id);
+      await transaction.query(
+        `UPDATE api_keys SET name = '', revoked_at = coalesce(revoked_at, now()) WHERE user_id = $1`,
+        [id],
+      );
+      for (const table of ['known_networks', 'one_time_tokens']) {
+        await transaction.query(`DELETE FROM ${table} WHERE user_id = $1`, [id]);
+      }
+      for (const erase of this.erasures) await erase(transaction, id);
+      await this.audit.record({ type: 'account.deleted', by, subjectId: id }, transaction);
+    });
+    for (const act of this.afterwards) await act(id);
   }
 
   /** The account may log in again; sessions that were ended stay so. */
-  unsuspend(by: Caller, id: string): Promise<User> {
-    return this.change(id, async (user, transaction) => {
+  async unsuspend(by: Caller, id: string): Promise<User> {
+    await this.change(id, async (user, transaction) => {
       if (!user.suspendedAt) return;
       await transaction.query(UNSUSPEND, [id]);
       await this.audit.record({ type: 'account.unsuspended', by, subjectId: id }, transaction);
     });
+    return this.get(id);
   }
 
   /** @param by null: the operator, at the machine @throws AppError `conflict` `LAST_ADMIN` */
-  setRole(by: Caller | null, id: string, role: UserRole): Promise<User> {
-    return this.change(id, async (user, transaction) => {
+  async setRole(by: Caller | null, id: string, role: UserRole): Promise<User> {
+    await this.change(id, async (user, transaction) => {
       if (user.role === role) return;
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
       await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
@@ -94,19 +128,19 @@ export class AccountsService {
       const entry = { type: 'account.role_changed', by: by ?? undefined, subjectId: id, details } as const;
       await this.audit.record(entry, transaction);
     });
+    return this.get(id);
   }
 
-  private async change(id: string, act: (user: User, transaction: EntityManager) => Promise<void>): Promise<User> {
+  private async change(id: string, act: (user: User, transaction: EntityManager) => Promise<void>): Promise<void> {
     if (!isId(id)) throw notFound('account');
     await this.database.transaction(async (transaction) => {
       // One change of admins at a time: two of them may not demote each other at once.
       await transaction.query('SELECT pg_advisory_xact_lock($1)', [ADMINS_LOCK]);
-      const user = await transaction.findOneBy(User, { id });
+      const user = await transaction.findOneBy(User, { id, deletedAt: IsNull() });
       if (!user) throw notFound('account');
       await act(user, transaction);
     });
     await this.revocations.tell('user.changed', id);
-    return this.get(id);
   }
 
   private async keepAnAdmin(transaction: EntityManager, except: string): Promise<void> {
@@ -118,6 +152,12 @@ export class AccountsService {
     throw new AppError('conflict', 'LAST_ADMIN', 'This is the last admin: make another account admin first.');
   }
 }
+
+const DELETE = `
+  UPDATE users
+     SET email = id || '@deleted.invalid', password_hash = $2, role = 'user', suspended_at = coalesce(suspended_at, now()),
+         suspension_reason = NULL, deleted_at = now(), access_changed_at = now()
+   WHERE id = $1`;
 
 const UNSUSPEND = `
   UPDATE users SET suspended_at = NULL, suspension_reason = NULL, access_changed_at = now() WHERE id = $1`;

@@ -3,7 +3,16 @@ import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, 
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AccessTokens } from './access-tokens.js';
-import { CredentialsDto, LoginDto, PasswordDto, RefreshDto, SessionDto, UserDto, presentUser } from './auth.dto.js';
+import {
+  CredentialsDto,
+  DeleteAccountDto,
+  LoginDto,
+  PasswordDto,
+  RefreshDto,
+  SessionDto,
+  UserDto,
+  presentUser,
+} from './auth.dto.js';
 import { AuthService } from './auth.service.js';
 import { type Caller, CurrentCaller } from './caller.js';
 import { type OpenSession, Sessions } from './sessions.js';
@@ -129,6 +138,31 @@ export class AuthController {
   @TooManyAttempts()
   changePassword(@CurrentCaller() caller: Caller, @Body() dto: PasswordDto): Promise<void> {
     return this.auth.changePassword(caller, dto.current_password, dto.new_password);
+  }
+
+  /**
+   * Deletes your account for good.
+   * @remarks Asks for the password again. Logins and API keys end, your agents are retired, your tasks are cancelled and then deleted.
+   */
+  @Access('session')
+  @Post('delete-account')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'deleteOwnAccount' })
+  @ApiNoContentResponse({ description: 'The account is gone.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblem(409, {
+    meaning: 'You are the last admin.',
+    code: 'LAST_ADMIN',
+    detail: 'This is the last admin: make another account admin first.',
+  })
+  @ApiProblem(422, {
+    meaning: 'The password is wrong.',
+    code: 'WRONG_PASSWORD',
+    detail: 'The current password is wrong.',
+  })
+  @TooManyAttempts()
+  deleteAccount(@CurrentCaller() caller: Caller, @Body() { password }: DeleteAccountDto): Promise<void> {
+    return this.auth.deleteAccount(caller, password);
   }
 
   /** Who the access token belongs to. */

@@ -80,6 +80,57 @@ export class PasswordDto {
   new_password: string;
 }
 
+export class EmailDto {
+  /** @example "ada@example.org" */
+  @LowerCase()
+  @IsEmail()
+  @MaxLength(254)
+  email: string;
+}
+
+export class ResetPasswordDto {
+  /**
+   * From the mail, or from an admin. It is good once.
+   * @example "pX1jQb8…"
+   */
+  @IsString()
+  @IsPlainText()
+  @MaxLength(200)
+  token: string;
+
+  /**
+   * At least 10 characters; any characters.
+   * @example "staple battery horse correct"
+   */
+  @IsString()
+  @MinLength(10)
+  @MaxLength(200)
+  new_password: string;
+}
+
+export class PasswordResetDto {
+  /**
+   * For `POST /auth/password/reset`. It is shown this once.
+   * @example "pX1jQb8…"
+   */
+  token: string;
+  /**
+   * The same as a link, where the server has a page for it; else null.
+   * @example "https://market.example.org/reset#token=pX1jQb8…"
+   */
+  @ApiProperty({ type: 'string', nullable: true })
+  url: string | null;
+  @ApiTime()
+  expires_at: string;
+}
+
+export class DeleteAccountDto {
+  /** @example "correct horse battery" */
+  @IsString()
+  @MaxLength(200)
+  password: string;
+}
+
 export class CreateAccountDto extends CredentialsDto {
   /** @example "user" */
   @ApiProperty({ enum: USER_ROLES, required: false })

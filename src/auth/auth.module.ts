@@ -15,13 +15,20 @@ import { AuditTrail } from './audit-trail.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
+import { KnownNetworks } from './known-networks.js';
 import { LastingAccess } from './lasting-access.js';
+import { SmtpMailer } from './drivers/smtp.driver.js';
 import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
+import { MAILER } from './mailer.js';
 import { OneTimeTokens } from './one-time-tokens.js';
+import { PasswordController } from './password.controller.js';
+import { PasswordResets } from './password-resets.js';
+import { RegistrationCaps } from './registration-caps.js';
 import { RequestLimits } from './request-limits.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
+import { YoungAccounts } from './young-accounts.js';
 
 @Module({
   imports: [
@@ -42,19 +49,31 @@ import { Sessions } from './sessions.js';
       },
     }),
   ],
-  controllers: [AuthController, ApiKeysController, AccountsController, LogLevelController],
+  controllers: [AuthController, PasswordController, ApiKeysController, AccountsController, LogLevelController],
   providers: [
     AccessTokens,
     AccountsService,
     ApiKeys,
     AuditTrail,
     AuthService,
+    KnownNetworks,
     LastingAccess,
     LoginThrottle,
     OneTimeTokens,
+    PasswordResets,
+    {
+      provide: MAILER,
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Installation, true>) => {
+        const { smtpUrl, from } = config.get('mail', { infer: true });
+        return smtpUrl ? new SmtpMailer(smtpUrl, from) : null;
+      },
+    },
+    RegistrationCaps,
     RequestLimits,
     Revocations,
     Sessions,
+    YoungAccounts,
     { provide: APP_GUARD, useClass: AuthGuard },
   ],
   exports: [
@@ -67,6 +86,7 @@ import { Sessions } from './sessions.js';
     OneTimeTokens,
     RequestLimits,
     Sessions,
+    YoungAccounts,
   ],
 })
 export class AuthModule {}

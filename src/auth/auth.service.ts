@@ -4,10 +4,13 @@ import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import type { Environment } from '../config/index.js';
+import { AccountsService } from './accounts.service.js';
 import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
-import { LoginThrottle } from './login-throttle.js';
+import { KnownNetworks } from './known-networks.js';
+import { type Attempt, LoginThrottle } from './login-throttle.js';
 import { hashPassword, verifyPassword } from './password.js';
+import { RegistrationCaps } from './registration-caps.js';
 import { Revocations } from './revocations.js';
 import { type OpenSession, Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
@@ -19,10 +22,13 @@ export class AuthService {
 
   constructor(
     private readonly database: DataSource,
+    private readonly accounts: AccountsService,
     private readonly sessions: Sessions,
     private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
     private readonly throttle: LoginThrottle,
+    private readonly known: KnownNetworks,
+    private readonly caps: RegistrationCaps,
     config: ConfigService<Environment, true>,
   ) {
     this.open = config.get('auth', { infer: true }).openRegistration;
@@ -31,22 +37,25 @@ export class AuthService {
   /**
    * Opens an account for whoever asks, and logs it in.
    * @throws AppError `forbidden` `REGISTRATION_CLOSED`; `conflict` `EMAIL_TAKEN`, which counts as a failed attempt, so that
-   * nobody tries long lists of emails; `exhausted` `TOO_MANY_ATTEMPTS`
+   * nobody tries long lists of emails; `exhausted` `TOO_MANY_ATTEMPTS` or `TOO_MANY_REGISTRATIONS`
    */
   async register(email: string, password: string, address: string): Promise<OpenSession> {
     if (!this.open) {
       const detail = 'Registration is closed here: ask an administrator for an account.';
       throw new AppError('forbidden', 'REGISTRATION_CLOSED', detail);
     }
-    await this.attempt(email, address);
-    const passwordHash = await hashPassword(password);
-    const session = await this.database.transaction(async (transaction) => {
-      const user = await this.insert({ email, passwordHash, role: 'user' }, transaction);
-      const by = { id: user.id, address };
-      await this.audit.record({ type: 'account.registered', by, subjectId: user.id }, transaction);
-      return this.sessions.open(user, transaction);
+    const attempt = await this.attempt(email, address);
+    const session = await this.caps.within(address, async () => {
+      const passwordHash = await hashPassword(password);
+      return this.database.transaction(async (transaction) => {
+        const user = await this.insert({ email, passwordHash, role: 'user', selfRegistered: true }, transaction);
+        const by = { id: user.id, address };
+        await this.audit.record({ type: 'account.registered', by, subjectId: user.id }, transaction);
+        await this.known.remember(user.id, address, transaction);
+        return this.sessions.open(user, transaction);
+      });
     });
-    await this.throttle.succeeded(email, address);
+    await attempt.succeeded();
     return session;
   }
 
@@ -69,7 +78,7 @@ export class AuthService {
    * `TOO_MANY_ATTEMPTS`; `forbidden` `ACCOUNT_SUSPENDED`, to those who know the password only
    */
   async login(email: string, password: string, address: string): Promise<OpenSession> {
-    await this.attempt(email, address);
+    const attempt = await this.attempt(email, address);
     const user = await this.database.getRepository(User).findOneBy({ email });
     const matches = await verifyPassword(user?.passwordHash, password);
     const outcome = user && matches ? await this.openSession(user, address) : 'wrong';
@@ -77,7 +86,7 @@ export class AuthService {
       await this.audit.record({ type: 'login.failed', by: { address }, subjectId: user?.id });
       throw wrongCredentials();
     }
-    await this.throttle.succeeded(email, address);
+    await attempt.succeeded();
     if (outcome === 'suspended') {
       const details = { reason: 'suspended' };
       await this.audit.record({ type: 'login.failed', by: { address }, subjectId: user?.id, details });
@@ -102,13 +111,7 @@ export class AuthService {
    * @throws AppError `unprocessable` `WRONG_PASSWORD`; `exhausted` `TOO_MANY_ATTEMPTS`
    */
   async changePassword(caller: Caller, current: string, next: string): Promise<void> {
-    const user = await this.byId(caller.id);
-    await this.attempt(user.email, caller.address);
-    if (!(await verifyPassword(user.passwordHash, current))) {
-      await this.audit.record({ type: 'account.password_refused', by: caller, subjectId: user.id });
-      throw wrongPassword();
-    }
-    await this.throttle.succeeded(user.email, caller.address);
+    const user = await this.assertPassword(caller, current);
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {
       // Checking takes a while: the password may be another one by now.
@@ -121,10 +124,27 @@ export class AuthService {
     await this.revocations.tell('session.revoked', user.id);
   }
 
+  /** Deletes the caller's account, the password given once more. @throws AppError as `changePassword`; `conflict` `LAST_ADMIN` */
+  async deleteAccount(caller: Caller, password: string): Promise<void> {
+    await this.assertPassword(caller, password);
+    await this.accounts.delete(caller, caller.id);
+  }
+
+  private async assertPassword(caller: Caller, password: string): Promise<User> {
+    const user = await this.byId(caller.id);
+    const attempt = await this.attempt(user.email, caller.address);
+    if (!(await verifyPassword(user.passwordHash, password))) {
+      await this.audit.record({ type: 'account.password_refused', by: caller, subjectId: user.id });
+      throw wrongPassword();
+    }
+    await attempt.succeeded();
+    return user;
+  }
+
   /** @throws AppError `unauthorised` `ACCOUNT_GONE` */
   async byId(id: string): Promise<User> {
     const user = await this.database.getRepository(User).findOneBy({ id });
-    if (!user) throw accountGone();
+    if (!user || user.deletedAt) throw accountGone();
     return user;
   }
 
@@ -144,16 +164,17 @@ export class AuthService {
       if (!user) return 'wrong';
       if (user.suspendedAt) return 'suspended';
       const session = await this.sessions.open(user, transaction);
+      await this.known.remember(id, address, transaction);
       const details = { session_id: session.sessionId };
       await this.audit.record({ type: 'login.succeeded', by: { id, address }, subjectId: id, details }, transaction);
       return session;
     });
   }
 
-  private async attempt(email: string, address?: string): Promise<void> {
-    const throttled = await this.throttle.attempt(email, address);
-    if (!throttled) return;
-    const { limit, isFirst, retryAfter } = throttled;
+  private async attempt(email: string, address?: string): Promise<Attempt> {
+    const attempt = await this.throttle.attempt(email, address);
+    if ('succeeded' in attempt) return attempt;
+    const { limit, isFirst, retryAfter } = attempt;
     if (isFirst) {
       const user = await this.database.getRepository(User).findOneBy({ email });
       await this.audit.record({ type: 'login.throttled', by: { address }, subjectId: user?.id, details: { limit } });
@@ -164,7 +185,7 @@ export class AuthService {
   }
 
   private async insert(
-    values: Pick<User, 'email' | 'passwordHash' | 'role'>,
+    values: Pick<User, 'email' | 'passwordHash' | 'role'> & Partial<Pick<User, 'selfRegistered'>>,
     transaction: EntityManager,
   ): Promise<User> {
     const id = newId();

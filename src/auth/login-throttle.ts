@@ -2,13 +2,20 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Environment } from '../config/index.js';
-import { addressKey, type ExactLimit, RateLimits } from '../protection/index.js';
+import { addressKey, type ExactLimit, networkKey, RateLimits } from '../protection/index.js';
+import { KnownNetworks } from './known-networks.js';
 
-/** From one address on one account: somebody tries passwords. */
-const PAIR: ExactLimit = { name: 'login-pair', points: 10, seconds: 15 * 60, exact: true };
-/** From one address on any accounts: somebody tries leaked lists. */
-const ADDRESS: ExactLimit = { name: 'login-address', points: 100, seconds: 15 * 60, exact: true };
-/** On one account from anywhere; nobody reaches it from one address, so a stranger has work to do to lock its owner out. */
+const QUARTER = 15 * 60;
+
+/** Attempts at one account from a network it has logged in from before: a bucket that strangers elsewhere cannot fill. */
+const KNOWN: ExactLimit = { name: 'login-known', points: 10, seconds: QUARTER, exact: true };
+/** Attempts at one account from one address (IPv6: a /64), and from its surroundings (a /48; IPv4: a /24): guessing. */
+const PAIR: ExactLimit = { name: 'login-pair', points: 10, seconds: QUARTER, exact: true };
+const PAIR_NETWORK: ExactLimit = { name: 'login-pair-network', points: 30, seconds: QUARTER, exact: true };
+/** Attempts at any account from there: leaked lists. */
+const ADDRESS: ExactLimit = { name: 'login-address', points: 100, seconds: QUARTER, exact: true };
+const NETWORK: ExactLimit = { name: 'login-network', points: 300, seconds: QUARTER, exact: true };
+/** Attempts at one account from all networks that it does not know. */
 const ACCOUNT: ExactLimit = { name: 'login-account', points: 100, seconds: 60 * 60, exact: true };
 
 export interface Throttled {
@@ -20,6 +27,11 @@ export interface Throttled {
   retryAfter: number;
 }
 
+/** An attempt that may go on. It counts as failed until `succeeded` takes it back. */
+export interface Attempt {
+  succeeded(): Promise<void>;
+}
+
 /** Counts attempts that fail. Whether there is such an account makes no difference. */
 @Injectable()
 export class LoginThrottle {
@@ -27,40 +39,48 @@ export class LoginThrottle {
 
   constructor(
     private readonly limits: RateLimits,
+    private readonly known: KnownNetworks,
     config: ConfigService<Environment, true>,
   ) {
     this.enabled = config.get('protection', { infer: true }).rateLimits;
   }
 
   /**
-   * Counts an attempt before it is known to fail, so that a hundred at once are a hundred; `succeeded` takes it back. What
-   * one limit refuses is not counted by the next.
-   * @returns undefined while it may go on
+   * Counts an attempt before it is known to fail, so that a hundred at once are a hundred. What one limit refuses is not counted by
+   * the next.
    */
-  async attempt(email: string, address?: string): Promise<Throttled | undefined> {
-    if (!this.enabled) return undefined;
-    for (const [limit, key] of counters(email, address)) {
+  async attempt(email: string, address?: string): Promise<Attempt | Throttled> {
+    if (!this.enabled) return UNCOUNTED;
+    const isKnown = await this.known.includes(email, address);
+    const counters = countersOf(email, address, isKnown);
+    for (const [limit, key] of counters) {
       const { allowed, count, resetMs } = await this.limits.take(limit, key);
       if (allowed) continue;
       return { limit: limit.name, isFirst: count === limit.points + 1, retryAfter: Math.ceil(resetMs / 1000) };
     }
-    return undefined;
+    return { succeeded: () => this.takeBack(counters) };
   }
 
-  async succeeded(email: string, address?: string): Promise<void> {
-    if (!this.enabled) return;
-    const [pair, ...others] = counters(email, address);
-    await Promise.all([this.limits.forget(...pair), ...others.map(([limit, key]) => this.limits.giveBack(limit, key))]);
+  /** Who has the password is not guessing: the bucket of account and address is emptied. */
+  private async takeBack([own, ...others]: Counter[]): Promise<void> {
+    await Promise.all([this.limits.forget(...own), ...others.map(([limit, key]) => this.limits.giveBack(limit, key))]);
   }
 }
 
-/** Emails stay out of the store the counts are kept in. */
-function counters(email: string, address?: string): [ExactLimit, string][] {
+const UNCOUNTED: Attempt = { succeeded: () => Promise.resolve() };
+
+type Counter = [ExactLimit, string];
+
+/** Emails stay out of the store that the counts are kept in. */
+function countersOf(email: string, address: string | undefined, isKnown: boolean): Counter[] {
   const account = createHash('sha256').update(email).digest('base64url');
-  const sender = addressKey(address);
+  const [sender, network] = [addressKey(address), networkKey(address)];
+  if (isKnown) return [[KNOWN, `${account}:${sender}`]];
   return [
     [PAIR, `${account}:${sender}`],
+    [PAIR_NETWORK, `${account}:${network}`],
     [ADDRESS, sender],
+    [NETWORK, network],
     [ACCOUNT, account],
   ];
 }

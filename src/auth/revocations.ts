@@ -5,7 +5,7 @@ import { AppError } from '../common/app-error.js';
 import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
-import { type Caller, accountSuspended, keyRefused, tokenExpired } from './caller.js';
+import { type Caller, accountGone, accountSuspended, keyRefused, tokenExpired } from './caller.js';
 import type { UserRole } from './user.entity.js';
 
 /** How long a change may stay unknown here when its ring was lost, ms. */
@@ -75,6 +75,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     if (caller.expiresAt <= Date.now()) throw caller.key ? keyRefused() : tokenExpired();
     if (caller.key && this.keys.has(caller.key.id)) throw keyRefused();
     const changed = this.users.get(caller.id);
+    if (changed?.deleted) throw accountGone();
     if (changed?.suspended) throw accountSuspended(changed.reason);
     if (caller.sessionId && this.sessions.has(caller.sessionId)) {
       throw new AppError('unauthorised', 'SESSION_REVOKED', 'This session has been ended: log in again.');
@@ -117,7 +118,8 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
       this.database.query<{ id: string }[]>(`SELECT id FROM sessions WHERE revoked_at > ${since}`, span),
       this.database.query<{ id: string }[]>(`SELECT id FROM api_keys WHERE revoked_at > ${since}`, span),
       this.database.query<ChangedUser[]>(
-        `SELECT id, role, suspended_at IS NOT NULL AS suspended, suspension_reason AS reason FROM users WHERE access_changed_at > ${since}`,
+        `SELECT id, role, suspended_at IS NOT NULL AS suspended, suspension_reason AS reason,
+                deleted_at IS NOT NULL AS deleted FROM users WHERE access_changed_at > ${since}`,
         span,
       ),
     ]);
@@ -136,6 +138,7 @@ interface ChangedUser {
   id: string;
   role: UserRole;
   suspended: boolean;
+  deleted: boolean;
   /** Why it is suspended. */
   reason: string | null;
 }

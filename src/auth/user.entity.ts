@@ -4,6 +4,7 @@ export const USER_ROLES = ['user', 'admin'] as const;
 export type UserRole = (typeof USER_ROLES)[number];
 
 @Entity('users')
+@Index('users_to_erase_idx', ['deletedAt'], { where: 'deleted_at IS NOT NULL AND erased_at IS NULL' })
 @Index('users_access_changed_idx', ['accessChangedAt'], { where: 'access_changed_at IS NOT NULL' })
 export class User {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
@@ -21,6 +22,10 @@ export class User {
   @Column({ type: 'varchar', length: 16, default: 'user' })
   role: UserRole;
 
+  /** Opened by registration, not by an admin. */
+  @Column({ type: 'boolean', default: false })
+  selfRegistered: boolean;
+
   /** Set: neither tokens nor keys of the account are good. */
   @Column({ type: 'timestamptz', nullable: true })
   suspendedAt: Date | null;
@@ -28,6 +33,14 @@ export class User {
   /** Why, in words for the account's user; null when no reason was given. */
   @Column({ type: 'varchar', length: 500, nullable: true })
   suspensionReason: string | null;
+
+  /** Set: the account was deleted, and is suspended for good. The row stays for what refers to its id. */
+  @Column({ type: 'timestamptz', nullable: true })
+  deletedAt: Date | null;
+
+  /** When nothing was left of a deleted account but its row, its agents' rows and the audit trail. */
+  @Column({ type: 'timestamptz', nullable: true })
+  erasedAt: Date | null;
 
   /** Last change of role or suspension: what access tokens issued before may not know. */
   @Column({ type: 'timestamptz', nullable: true })

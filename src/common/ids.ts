@@ -8,6 +8,9 @@ export const isId = (text: string): boolean => validate(text);
 /** A number from 0 up to 1 that is as random as the id is, and always the same for it. */
 export const luckOf = (id: string): number => Number.parseInt(id.slice(-8), 16) / 2 ** 32;
 
+/** When an id was made, ms since the epoch. */
+export const timeOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+
 /** The smallest id of those made at this time, in ms since the epoch, or later. */
 export function firstIdAt(time: number): string {
   const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0');

@@ -30,6 +30,7 @@ const toSlices = (env: Variables) => ({
   storage: slices.storage(env),
   quotas: slices.quotas(env),
   auth: slices.auth(env),
+  mail: slices.mail(env),
   protection: slices.protection(env),
   gateway: slices.gateway(env),
   tasks: slices.tasks(env),

@@ -88,6 +88,9 @@ export const quotas = (env: Variables) => ({
   agents: env.MAX_AGENTS_PER_USER,
   /** Of all versions and documents of tasks whose bytes are kept. */
   storedBytes: env.MAX_STORED_BYTES_PER_USER,
+  /** How long an account that registered by itself has only this share of them. */
+  youngMs: env.YOUNG_ACCOUNT_HOURS * 3_600_000,
+  youngFactor: env.YOUNG_ACCOUNT_QUOTA_FACTOR,
 });
 
 export const auth = (env: Variables) => ({
@@ -99,8 +102,20 @@ export const auth = (env: Variables) => ({
   /** Of sessions and API keys that have ended. */
   retentionMs: env.ACCESS_RETENTION_DAYS * DAY_MS,
   openRegistration: env.REGISTRATION === 'open',
+  /** A day, as the next. */
+  registrationsPerAddress: env.REGISTRATIONS_PER_ADDRESS,
+  registrationsPerNetwork: env.REGISTRATIONS_PER_NETWORK,
   adminEmail: env.ADMIN_EMAIL.toLowerCase(),
   adminPassword: env.ADMIN_PASSWORD,
+});
+
+export const mail = (env: Variables) => ({
+  /** Unset: no mail is sent. */
+  smtpUrl: env.SMTP_URL,
+  from: env.MAIL_FROM ?? '',
+  resetPage: env.PASSWORD_RESET_URL,
+  /** Seconds. */
+  resetTtl: env.PASSWORD_RESET_TTL,
 });
 
 export type ProtectionConfig = ReturnType<typeof protection>;

@@ -194,6 +194,16 @@ export const variables = z
       .enum(['open', 'closed'], 'must be open or closed')
       .default('open')
       .describe('`closed`: only admins open accounts'),
+    REGISTRATIONS_PER_ADDRESS: integer(50, 1).describe(
+      'Accounts that may be opened a day from one address, of IPv6 from one /64',
+    ),
+    REGISTRATIONS_PER_NETWORK: integer(500, 1).describe('The same from one /48 of IPv6, or one /24 of IPv4'),
+    YOUNG_ACCOUNT_HOURS: number(24, 0, 87_600).describe(
+      'How long an account that registered by itself counts as young, hours; 0: not at all',
+    ),
+    YOUNG_ACCOUNT_QUOTA_FACTOR: number(0.1, 0.001, 1).describe(
+      'Share of each quota of a user (agents, stored bytes, waiting tasks) that a young account has',
+    ),
     ADMIN_EMAIL: z
       .email('must be an email address')
       .default('admin@zerostate.local')
@@ -203,6 +213,21 @@ export const variables = z
       .min(10, 'must have at least 10 characters')
       .optional()
       .describe('Its password; unset: generated and printed once'),
+
+    SMTP_URL: url('smtp:', 'smtps:')
+      .optional()
+      .describe('Mail server for password resets, `smtps://user:password@host:465`; unset: no mail is sent'),
+    MAIL_FROM: z
+      .string()
+      .min(3)
+      .optional()
+      .describe('Sender of mail, such as `ZeroState <noreply@example.org>`; required with SMTP_URL'),
+    PASSWORD_RESET_URL: url('http:', 'https:')
+      .optional()
+      .describe(
+        'Page on which a user chooses a new password; it gets the token as `#token=…`; unset: the token alone is sent',
+      ),
+    PASSWORD_RESET_TTL: integer(3600, 60, 604_800).describe('How long a token that resets a password is good, seconds'),
 
     RATE_LIMIT_ENABLED: flag(true).describe('Limit requests by address and user, and attempts to log in'),
     RATE_LIMIT_AUTH: integer(300, 1).describe('Logins, registrations and refreshes a minute from one address'),
@@ -354,6 +379,11 @@ export const variables = z
     path: ['S3_BUCKET'],
     message: 'must be set when STORAGE_DRIVER=s3',
     when: accepted('STORAGE_DRIVER', 'S3_BUCKET'),
+  })
+  .refine((env) => !env.SMTP_URL || env.MAIL_FROM, {
+    path: ['MAIL_FROM'],
+    message: 'must be set when SMTP_URL is',
+    when: accepted('SMTP_URL', 'MAIL_FROM'),
   })
   .refine((env) => !env.S3_ACCESS_KEY_ID === !env.S3_SECRET_ACCESS_KEY, {
     path: ['S3_SECRET_ACCESS_KEY'],

@@ -108,6 +108,15 @@ export class EventLog {
     return row.count;
   }
 
+  /**
+   * Deletes up to `limit` events of these users that every projection has seen, but not the newest event of all.
+   * @returns how many
+   */
+  async deleteOf(userIds: string[], limit: number): Promise<number> {
+    const [row] = await this.sql.query<{ count: number }>('feed-delete-of', DELETE_OF, [userIds, limit, DELETED]);
+    return row.count;
+  }
+
   /** All events after `seq`, oldest first. */
   async readAfter(seq: number, limit: number): Promise<FeedEvent[]> {
     return toEvents(
@@ -174,6 +183,20 @@ const DELETE_OLD = `
   mark AS (
     INSERT INTO feed_cursors (projection, seq) SELECT $3, max(seq) FROM gone HAVING count(*) > 0
     ON CONFLICT (projection) DO UPDATE SET seq = excluded.seq
+  )
+  SELECT count(*)::int AS count FROM gone`;
+
+const DELETE_OF = `
+  WITH gone AS (
+    DELETE FROM task_events
+     WHERE seq IN (
+       SELECT seq FROM task_events
+        WHERE user_id = ANY ($1::uuid[])
+          AND seq <= (SELECT min(seq) FROM feed_cursors WHERE projection <> $3)
+          AND seq < (SELECT max(seq) FROM task_events)
+        LIMIT $2
+     )
+    RETURNING seq
   )
   SELECT count(*)::int AS count FROM gone`;
 

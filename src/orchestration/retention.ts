@@ -6,7 +6,7 @@ import { ApiKeys, Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
 import { inOneProcess } from '../database/index.js';
 import { EventLog } from '../feed/index.js';
-import { Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
+import { AccountErasure, Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
@@ -29,6 +29,7 @@ export class Retention {
     private readonly store: TaskStore,
     private readonly submissions: Submissions,
     private readonly documents: TaskDocuments,
+    private readonly erasure: AccountErasure,
     private readonly events: EventLog,
     private readonly sessions: Sessions,
     private readonly apiKeys: ApiKeys,
@@ -53,6 +54,8 @@ export class Retention {
 
   private async deleteOld(signal: AbortSignal): Promise<void> {
     const all = (deleteBatch: () => Promise<number>): Promise<number> => inBatches(deleteBatch, signal);
+    const erased = await this.erasure.run(signal);
+    if (erased > 0) this.logger.log(`deleted ${erased} tasks and events of deleted accounts`);
     const { taskRetentionMs, eventRetentionMs, idempotencyTtlMs } = this.config;
     const tasks = taskRetentionMs > 0 ? await all(() => this.store.deleteOld(taskRetentionMs, BATCH)) : 0;
     // After the tasks that referred to them.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { addressKey, soundAddress } from './address.js';
+import { addressKey, networkKey, soundAddress } from './address.js';
 
 describe('the address that a proxy names', () => {
   it.each([
@@ -28,4 +28,14 @@ describe('the key of an address', () => {
     ['2001:db8::9', '2001:db8:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
   ])('of %s is %s', (address, key) => expect(addressKey(address)).toBe(key));
+});
+
+it.each([
+  ['203.0.113.7', '203.0.113.0/24'],
+  ['::ffff:203.0.113.7', '203.0.113.0/24'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1::/48'],
+  ['2001:db8::1', '2001:db8:0::/48'],
+  ['', ''],
+])('counts the surroundings of %j under %j', (address, key) => {
+  expect(networkKey(address)).toBe(key);
 });

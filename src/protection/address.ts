@@ -1,4 +1,4 @@
-import { isIP, isIPv6, type Socket } from 'node:net';
+import { isIP, isIPv4, isIPv6, type Socket } from 'node:net';
 
 /**
  * Where a request comes from.
@@ -21,4 +21,11 @@ export function addressKey(address = ''): string {
   const rest = (tail ?? '').split(':').filter(Boolean);
   const zeros = tail === undefined ? [] : Array.from({ length: 8 - groups.length - rest.length }, () => '0');
   return `${[...groups, ...zeros, ...rest].slice(0, 4).join(':')}::/64`;
+}
+
+/** What the surroundings of a sender are counted under: of IPv6 the /48 that a site is given, of IPv4 the /24. */
+export function networkKey(address = ''): string {
+  const key = addressKey(address);
+  if (isIPv4(key)) return `${key.split('.').slice(0, 3).join('.')}.0/24`;
+  return key.endsWith('::/64') ? `${key.split(':').slice(0, 3).join(':')}::/48` : key;
 }

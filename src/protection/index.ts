@@ -1,4 +1,4 @@
-export { addressKey, soundAddress } from './address.js';
+export { addressKey, networkKey, soundAddress } from './address.js';
 export { limitBodiesUnderWay } from './body-budget.js';
 export { admitEveryRequest, endFaultyFraming, lacksHeaders, refuseManyHeaders } from './every-request.js';
 export { FailedHandshakes } from './failed-handshakes.js';

@@ -34,6 +34,7 @@ export class BlobLedger {
   private readonly holders: BlobHolder[] = [];
   /** What one user may have stored, bytes. */
   private readonly quota: number;
+  private quotaOf = async (_userId: string, quota: number): Promise<number> => quota;
 
   constructor(
     private readonly database: DataSource,
@@ -46,6 +47,11 @@ export class BlobLedger {
   /** To be called once by whoever has a table that refers to `blobs`, before anything is collected. */
   register(holder: BlobHolder): void {
     this.holders.push(holder);
+  }
+
+  /** Lets a module that knows accounts say how much of the quota a user has. */
+  scaleQuota(quotaOf: (userId: string, quota: number) => Promise<number>): void {
+    this.quotaOf = quotaOf;
   }
 
   /** Stores staged bytes durably. They stay for the grace period, and as long as somebody needs them. */
@@ -66,11 +72,12 @@ export class BlobLedger {
   async expectRoom(userId: string, size: number, transaction: EntityManager = this.database.manager): Promise<void> {
     const sum = this.holders.map(({ bytesOf }) => `(${bytesOf})`).join(' + ');
     const [{ kept }] = await transaction.query<{ kept: string }[]>(`SELECT (${sum})::text AS kept`, [userId]);
-    if (Number(kept) + size <= this.quota) return;
+    const quota = await this.quotaOf(userId, this.quota);
+    if (Number(kept) + size <= quota) return;
     throw new AppError(
       'forbidden',
       'QUOTA_EXCEEDED',
-      `An account stores at most ${this.quota} bytes, versions of agents and documents of tasks together, and yours has ${kept}: ` +
+      `${quota < this.quota ? 'A new account' : 'An account'} stores at most ${quota} bytes, versions of agents and documents of tasks together, and yours has ${kept}: ` +
         'retire versions, or wait until documents that no task needs have gone.',
     );
   }

@@ -1,3 +1,4 @@
+export { AccountErasure } from './account-erasure.js';
 export { AuctionRecord } from './auction-record.entity.js';
 export {
   type BoundsDto,

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QueueConfig } from '../config/index.js';
 import type { NewTask } from './new-task.js';
@@ -31,6 +32,7 @@ export class QueueBound {
 
   constructor(
     private readonly lookup: TaskLookup,
+    private readonly young: YoungAccounts,
     config: ConfigService<Environment, true>,
   ) {
     this.config = config.get('queue', { infer: true });
@@ -42,9 +44,10 @@ export class QueueBound {
    */
   async submit<T>(tasks: NewTask[], write: (placed: NewTask[]) => Promise<T>): Promise<T> {
     const [{ userId }] = tasks;
-    await this.count(() => !this.refusal(tasks.length, userId) && !this.place(tasks).some(({ held }) => held));
+    const most = await this.mostWaiting(userId);
+    await this.count(() => !this.refusal(tasks.length, userId, most) && !this.place(tasks).some(({ held }) => held));
     // Nothing is awaited between the look and the taking: others look at the same moment.
-    const refusal = this.refusal(tasks.length, userId);
+    const refusal = this.refusal(tasks.length, userId, most);
     if (refusal) throw refusal;
     const placed = this.place(tasks);
     return this.track(loadOf(placed), () => write(placed));
@@ -52,8 +55,9 @@ export class QueueBound {
 
   /** Runs `write` if one more task of the user may wait. @throws as `submit` */
   async readmit<T>(userId: string, write: () => Promise<T>): Promise<T> {
-    await this.count(() => !this.refusal(1, userId));
-    const refusal = this.refusal(1, userId);
+    const most = await this.mostWaiting(userId);
+    await this.count(() => !this.refusal(1, userId, most));
+    const refusal = this.refusal(1, userId, most);
     if (refusal) throw refusal;
     const load = new Map([
       [ALL, 1],
@@ -98,10 +102,16 @@ export class QueueBound {
   }
 
   /** Why so many more tasks of the user may not wait; null: they may. */
-  private refusal(count: number, userId: string): AppError | null {
+  private refusal(count: number, userId: string, mostWaiting: number): AppError | null {
     const { maxSize, maxWaitingPerUser } = this.config;
-    if (this.load(waitingOf(userId)) + count > maxWaitingPerUser) return quotaExceeded(maxWaitingPerUser);
+    if (this.load(waitingOf(userId)) + count > mostWaiting) {
+      return quotaExceeded(mostWaiting, mostWaiting < maxWaitingPerUser);
+    }
     return this.load(ALL) + count > maxSize ? queueFull(maxSize) : null;
+  }
+
+  private mostWaiting(userId: string): Promise<number> {
+    return this.young.quotaOf(userId, this.config.maxWaitingPerUser);
   }
 
   private load(key: string): number {
@@ -141,11 +151,11 @@ const queueFull = (most: number): AppError =>
     `As many tasks wait as may (${most}): nothing was stored. Submit again after the time in Retry-After.`,
   );
 
-const quotaExceeded = (most: number): AppError =>
+const quotaExceeded = (most: number, isYoung: boolean): AppError =>
   new AppError(
     'exhausted',
     'QUOTA_EXCEEDED',
-    `At most ${most} tasks of one user may wait: nothing was stored. Submit again when some of yours have ended.`,
+    `At most ${most} tasks of one ${isYoung ? 'new account' : 'user'} may wait: nothing was stored. Submit again when some of yours have ended.`,
     { retryAfter: 1 },
   );
 

@@ -73,7 +73,7 @@ interface Row {
 
 /** Unfinished tasks are few beside all there are, and have an index. */
 const SHUT_OUT = `
-  SELECT tasks.id, attempt, agent_id, share_logs, false AS deleted
+  SELECT tasks.id, attempt, agent_id, share_logs, deleted_at IS NOT NULL AS deleted
     FROM tasks
     JOIN users ON users.id = user_id
    WHERE status IN ('queued', 'assigned', 'running') AND suspended_at IS NOT NULL AND ($1::uuid IS NULL OR user_id = $1)

@@ -52,6 +52,12 @@ export class TaskStore {
     return row.count;
   }
 
+  /** Deletes up to `limit` tasks of these users that have ended, with their attempts and auctions. @returns how many */
+  async deleteOf(userIds: string[], limit: number): Promise<number> {
+    const [row] = await this.sql.query<{ count: number }>('task-delete-of', DELETE_OF, [userIds, limit]);
+    return row.count;
+  }
+
   /** @returns whether the task was in a state that allowed the change; `false` means nothing was written */
   async transition(change: TaskChange): Promise<boolean> {
     return (await this.hand(change)) === 'changed';
@@ -189,13 +195,11 @@ const METER_LATE = `
    WHERE task_id = $1 AND ordinal = $2 AND ended_at IS NOT NULL AND metering IS NULL`;
 
 /** Tasks that have ended neither change nor are referred to, but for a retry, which locks its row. */
-const DELETE_OLD = `
+const deletion = (selection: string): string => `
   WITH old AS MATERIALIZED (
     SELECT id
       FROM tasks
-     -- Who has ended before that has begun before that: the newer ones need not be read.
-     WHERE id < $3 AND status IN ('completed', 'failed', 'cancelled')
-       AND completed_at < now() - $1::float8 * interval '1 millisecond'
+     WHERE status IN ('completed', 'failed', 'cancelled') AND ${selection}
      ORDER BY id
      LIMIT $2
        FOR UPDATE SKIP LOCKED
@@ -204,6 +208,10 @@ const DELETE_OLD = `
   auction AS (DELETE FROM auctions WHERE task_id IN (SELECT id FROM old)),
   gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
   SELECT count(*)::int AS count FROM gone`;
+
+/** A task that ended before the cutoff also started before it, so newer ids can be skipped. */
+const DELETE_OLD = deletion(`id < $3 AND completed_at < now() - $1::float8 * interval '1 millisecond'`);
+const DELETE_OF = deletion('user_id = ANY ($1::uuid[])');
 
 const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   id: change.taskId,

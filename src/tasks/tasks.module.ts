@@ -6,6 +6,7 @@ import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { BlobLedgerModule, StorageModule } from '../storage/index.js';
+import { AccountErasure } from './account-erasure.js';
 import { DocumentsController } from './documents.controller.js';
 import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
@@ -27,6 +28,7 @@ import { WaitingLine } from './waiting-line.js';
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, QueueModule, StorageModule],
   controllers: [TasksController, DocumentsController, QueueController],
   providers: [
+    AccountErasure,
     QueueAdmin,
     QueueBound,
     ShutOutAccounts,
@@ -40,7 +42,17 @@ import { WaitingLine } from './waiting-line.js';
     TaskWaiter,
     WaitingLine,
   ],
-  exports: [ShutOutAccounts, Submissions, TaskDocuments, TaskEntries, TaskService, TaskStore, TaskLookup, WaitingLine],
+  exports: [
+    AccountErasure,
+    ShutOutAccounts,
+    Submissions,
+    TaskDocuments,
+    TaskEntries,
+    TaskService,
+    TaskStore,
+    TaskLookup,
+    WaitingLine,
+  ],
 })
 export class TasksModule implements BeforeApplicationShutdown {
   constructor(

@@ -5,6 +5,7 @@ import { expect, it } from '@jest/globals';
 /** Under these the whole may be used, changed and passed on, also by companies and without publishing what is theirs. */
 const PERMISSIVE = new Set([
   'MIT',
+  'MIT-0',
   'ISC',
   '0BSD',
   'Apache-2.0',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ADMIN, api, expectStatus, loginAdmin, registerUser, waitForTask, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type SmtpServer, startSmtpServer } from '../support/smtp-server.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { good, publish, submit } from './agents.js';
 import { faultOf, read } from './problems.js';
@@ -16,14 +17,26 @@ const UNKNOWN_ID = '01900000-0000-7000-8000-000000000000';
 describe('accounts', () => {
   let database: TestDatabase;
   let server: ServerProcess;
+  let smtp: SmtpServer;
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET } });
+    smtp = await startSmtpServer();
+    server = await startServer({
+      env: {
+        DATABASE_URL: database.url,
+        JWT_SECRET,
+        SMTP_URL: smtp.url,
+        MAIL_FROM: 'ZeroState <noreply@example.test>',
+        PASSWORD_RESET_URL: 'https://market.example.test/reset',
+        RETENTION_INTERVAL_MS: '300',
+      },
+    });
   });
 
   afterAll(async () => {
     await server?.stop();
+    await smtp?.close();
     await database?.drop();
   });
 
@@ -178,6 +191,165 @@ describe('accounts', () => {
       expect({ status, code: body.code }).toEqual({ status: 401, code: 'TOKEN_MISSING' });
       expect(headers.get('www-authenticate')).toBe('Bearer');
       expect(body.detail).toContain('/api/v1/auth/login');
+    });
+  });
+
+  describe('a lost password', () => {
+    const reset = (token: string, new_password: string) =>
+      api(server.url).post('/auth/password/reset', { token, new_password });
+    const logIn = async (email: string, password: string): Promise<number> =>
+      (await api(server.url).post('/auth/login', { email, password })).status;
+    const issue = (id: string, token?: string) =>
+      api(server.url).post(`/users/${id}/password-reset`, undefined, { token });
+
+    it('is replaced once with a token that an admin hands over, which ends all logins and leaves a trail', async () => {
+      const admin = await loginAdmin(server.url);
+      const { user, access_token } = (await register('lost@example.test', PASSWORD, 201)).body;
+      expectStatus(await issue(user.id), 401);
+      expectStatus(await issue(user.id, access_token), 403);
+      expectStatus(await issue(UNKNOWN_ID, admin), 404);
+      const first = expectStatus(await issue(user.id, admin), 201).body;
+      const second = expectStatus(await issue(user.id, admin), 201).body;
+      expect(second.url).toBe(`https://market.example.test/reset#token=${second.token}`);
+      expect(Date.parse(second.expires_at)).toBeGreaterThan(Date.now() + 3_500_000);
+
+      expect((await reset(second.token, 'short')).body.code).toBe('VALIDATION_FAILED');
+      for (const wrong of [first.token, 'x'.repeat(43), `${second.token}x`, '']) {
+        expect(await reset(wrong, 'a new password')).toMatchObject({
+          status: 422,
+          body: { code: 'RESET_TOKEN_INVALID' },
+        });
+      }
+      const answers = await Promise.all([1, 2, 3].map((n) => reset(second.token, `a new password ${n}`)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 422, 422]);
+      const chosen = `a new password ${answers.findIndex(({ status }) => status === 204) + 1}`;
+      expect([await logIn(user.email, PASSWORD), await logIn(user.email, chosen)]).toEqual([401, 200]);
+      expect((await api(server.url).get('/auth/me', { token: access_token })).body.code).toBe('SESSION_REVOKED');
+
+      const expired = expectStatus(await issue(user.id, admin), 201).body;
+      await ask(database.url, 'UPDATE one_time_tokens SET expires_at = now() WHERE user_id = $1', [user.id]);
+      expect((await reset(expired.token, 'a new password')).body.code).toBe('RESET_TOKEN_INVALID');
+      const trail = expectStatus(await api(server.url).get(`/audit?user_id=${user.id}`, { token: admin }), 200).body
+        .items;
+      const types = trail.map(({ type }: { type: string }) => type).filter((type: string) => type.includes('reset'));
+      expect(types.toSorted()).toEqual(['account.password_reset', ...Array(3).fill('account.password_reset_issued')]);
+      const kept =
+        JSON.stringify(await ask(database.url, 'SELECT * FROM one_time_tokens, audit_log')) + server.stdout();
+      for (const { token } of [first, second, expired]) expect(kept).not.toContain(token);
+    });
+
+    it('is replaced with a link by mail, and the answer does not tell whether there is such an account', async () => {
+      await register('forgetful@example.test', PASSWORD, 201);
+      const forgot = (email: string) => api(server.url).post('/auth/password/forgot', { email });
+      const [unknown, known] = [await forgot('unknown@example.test'), await forgot(' Forgetful@Example.test')];
+      expect([unknown.status, unknown.body]).toEqual([204, '']);
+      expect([known.status, known.body]).toEqual([204, '']);
+      const mail = await until('the mail is here', () => smtp.mails[0]);
+      expect(mail.to).toBe('forgetful@example.test');
+      const [, token] = /https:\/\/market\.example\.test\/reset#token=([\w-]{43})/.exec(mail.data) ?? [];
+      expectStatus(await reset(token, 'remembered at last'), 204);
+      expect(await logIn('forgetful@example.test', 'remembered at last')).toBe(200);
+      expect(smtp.mails).toHaveLength(1);
+    });
+
+    it('needs an admin where the server sends no mail', async () => {
+      const silent = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET }, roles: ['api'] });
+      try {
+        const answer = await api(silent.url).post('/auth/password/forgot', { email: 'forgetful@example.test' });
+        expect(answer).toMatchObject({ status: 403, body: { code: 'MAIL_NOT_CONFIGURED' } });
+        const admin = await loginAdmin(silent.url);
+        const { items } = (await api(silent.url).get('/users?email=forgetful@example.test', { token: admin })).body;
+        expect(expectStatus(await issue(items[0].id, admin), 201).body.url).toContain('#token=');
+      } finally {
+        await silent.stop();
+      }
+    });
+  });
+
+  describe('deleting an account', () => {
+    it('leaves nothing of its person but ids: logins, keys, agents, tasks and documents are gone', async () => {
+      const admin = await loginAdmin(server.url);
+      const credentials = { email: 'leaving@example.test', password: PASSWORD };
+      const { user, access_token: token } = (await register(credentials.email, PASSWORD, 201)).body;
+      const key = expectStatus(
+        await api(server.url).post(
+          '/auth/api-keys',
+          { name: 'of Leaving Person', scopes: ['account:read'] },
+          { token },
+        ),
+        201,
+      ).body.key;
+      const agentId = await publish(server.url, token, 'leaving-agent', await good(), {
+        capabilities: ['leaving'],
+        description: 'by Leaving Person',
+      });
+      const done = await submit(server.url, token, 'leaving', { input: { name: 'Leaving Person' } });
+      await waitForTask(server.url, token, done, 'completed');
+      const { input_ref } = expectStatus(
+        await api(server.url).post('/tasks/inputs', { name: 'Leaving Person', much: 'x' }, { token }),
+        201,
+      ).body;
+      const waiting = await submit(server.url, token, 'leaving', { input: undefined, input_ref, delay_ms: 3_600_000 });
+      const wrong = await api(server.url).post('/auth/delete-account', { password: 'not the password' }, { token });
+      expect(wrong).toMatchObject({ status: 422, body: { code: 'WRONG_PASSWORD' } });
+      const withKey = await api(server.url).post('/auth/delete-account', credentials, {
+        headers: { 'x-api-key': key },
+      });
+      expect(withKey.body.code).toBe('LOGIN_REQUIRED');
+
+      expectStatus(await api(server.url).post('/auth/delete-account', { password: PASSWORD }, { token }), 204);
+      expect((await api(server.url).get('/auth/me', { token })).body.code).toBe('ACCOUNT_GONE');
+      expect((await api(server.url).get('/auth/me', { headers: { 'x-api-key': key } })).status).toBe(401);
+      expect((await api(server.url).post('/auth/login', credentials)).body.code).toBe('WRONG_CREDENTIALS');
+      expect((await api(server.url).get(`/users/${user.id}`, { token: admin })).status).toBe(404);
+      expect((await api(server.url).get(`/agents/${agentId}`, { token: admin })).status).toBe(404);
+      expect((await api(server.url).post(`/users/${user.id}/unsuspend`, {}, { token: admin })).status).toBe(404);
+      await until('its tasks are gone', async () => {
+        const { items } = (await api(server.url).get(`/tasks?user_id=${user.id}`, { token: admin })).body;
+        return items.length === 0;
+      });
+      for (const id of [done, waiting])
+        expect((await api(server.url).get(`/tasks/${id}`, { token: admin })).status).toBe(404);
+      await until('the events are gone', async () => {
+        // The newest event of all stays; somebody else's comes after it.
+        await api(server.url).post('/gateway/announcements', { message: 'onwards' }, { token: admin });
+        return (await ask(database.url, 'SELECT FROM task_events WHERE user_id = $1', [user.id])).length === 0;
+      });
+      for (const [table, columns] of [
+        ['users', 'users::text'],
+        ['api_keys', 'name'],
+        ['agents', `slug || name || description`],
+        ['tasks', 'tasks::text'],
+        ['task_events', 'data::text'],
+        ['audit_log', 'details::text'],
+      ]) {
+        const rows = await ask<{ text: string }>(database.url, `SELECT ${columns} AS text FROM ${table}`);
+        expect([table, rows.filter(({ text }) => /leaving(?!-agent)|leaving person/i.test(text))]).toEqual([table, []]);
+      }
+      const trail = (await api(server.url).get(`/audit?type=account.deleted&user_id=${user.id}`, { token: admin })).body
+        .items;
+      expect(trail).toMatchObject([{ actor_id: user.id, subject_id: user.id }]);
+      const [kept] = await ask<{ email: string }>(database.url, 'SELECT email FROM users WHERE id = $1', [user.id]);
+      expect(kept.email).toBe(`${user.id}@deleted.invalid`);
+      // The email is free again.
+      await register(credentials.email, PASSWORD, 201);
+    });
+
+    it('can be done by an admin, but not to the last one', async () => {
+      const admin = await loginAdmin(server.url);
+      const { id } = (await api(server.url).get('/auth/me', { token: admin })).body;
+      const { user, access_token } = (await register('removed@example.test', PASSWORD, 201)).body;
+      const remove = (of: string, token?: string) => api(server.url).delete(`/users/${of}`, { token });
+      expectStatus(await remove(user.id), 401);
+      expectStatus(await remove(user.id, access_token), 403);
+      expectStatus(await remove(user.id, admin), 204);
+      expectStatus(await remove(user.id, admin), 404);
+      expect((await remove(id, admin)).body.code).toBe('LAST_ADMIN');
+      const own = await api(server.url).post('/auth/delete-account', { password: ADMIN.password }, { token: admin });
+      expect(own).toMatchObject({ status: 409, body: { code: 'LAST_ADMIN' } });
+      expect((await api(server.url).get('/users?limit=100', { token: admin })).body.items).not.toContainEqual(
+        expect.objectContaining({ id: user.id }),
+      );
     });
   });
 

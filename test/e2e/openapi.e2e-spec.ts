@@ -20,6 +20,8 @@ const PUBLIC = [
   'register',
   'login',
   'refreshSession',
+  'forgotPassword',
+  'resetPassword',
   'bringDeposit',
   'downloadBlob',
   'getIpfsContent',

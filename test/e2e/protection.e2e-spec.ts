@@ -28,6 +28,9 @@ describe('protection', () => {
       RATE_LIMIT_READ: '40',
       RATE_LIMIT_SIMULATE: '3',
       TRUST_PROXY: '1',
+      // Nobody listens there.
+      SMTP_URL: 'smtp://127.0.0.1:1',
+      MAIL_FROM: 'tests@example.test',
       HEADERS_TIMEOUT_MS: '1000',
       BODY_TIMEOUT_MS: '1000',
       IDLE_TIMEOUT_MS: '1000',
@@ -146,6 +149,89 @@ describe('protection', () => {
     const { items } = expectStatus(await api(here.url).get('/audit?type=login.failed', { token: admin }), 200).body;
     const addresses = items.map(({ address }: { address: string }) => address);
     expect(addresses.slice(0, 2)).toEqual(['127.0.0.1', '2001:db8:5:7:1:2:3:4']);
+  });
+
+  it('cannot be used to lock an account out: from where it has logged in before, it has a bucket of its own', async () => {
+    const { email, password } = await registerUser(here.url);
+    const attempt = (word: string, address: string, server = here) =>
+      api(server.url).post('/auth/login', { email, password: word }, { headers: { 'x-forwarded-for': address } });
+    const home = '2001:db8:77:1::5';
+    expect((await attempt(password, home)).status).toBe(200);
+    // Strangers fill the bucket of all networks that the account does not know.
+    const refusals: number[] = [];
+    for (let index = 0; index < 104; index++) {
+      refusals.push((await attempt('wrong', `2001:db8:${0x1000 + index}::1`, index % 2 ? here : there)).status);
+    }
+    expect(refusals.slice(0, 100)).toEqual(Array(100).fill(401));
+    expect(refusals.at(-1)).toBe(429);
+    expect((await attempt(password, '2001:db8:78:1::5')).status).toBe(429);
+    expect((await attempt(password, '2001:db8:77:1:a::9', there)).status).toBe(200);
+    // Guessing from there has its own end, and is refused by name.
+    for (let index = 0; index < 10; index++) expect((await attempt('wrong', home)).status).toBe(401);
+    expect((await attempt(password, home)).status).toBe(429);
+    const admin = await loginAdmin(here.url);
+    const trail = expectStatus(await api(here.url).get('/audit?type=login.throttled', { token: admin }), 200).body;
+    expect(trail.items.slice(0, 2).map(({ details }: any) => details.limit)).toEqual(['login-known', 'login-account']);
+  });
+
+  it('counts guessing by the /48 as well, in which one sender may have very many /64', async () => {
+    const { email } = await registerUser(here.url);
+    const statuses: number[] = [];
+    for (let index = 0; index < 34; index++) {
+      const headers = { 'x-forwarded-for': `2001:db8:99:${index.toString(16)}::1` };
+      statuses.push((await api(here.url).post('/auth/login', { email, password: 'wrong' }, { headers })).status);
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(30);
+    expect(statuses.at(-1)).toBe(429);
+  });
+
+  it('opens so many accounts a day from one /64 and one /48; a refused one does not count', async () => {
+    const capped = await startServer({
+      env: {
+        DATABASE_URL: database.url,
+        REDIS_URL: redis.url,
+        JWT_SECRET,
+        RATE_LIMIT_ENABLED: 'true',
+        TRUST_PROXY: '1',
+        QUEUE_PREFIX: 'capped',
+        REGISTRATIONS_PER_ADDRESS: '2',
+        REGISTRATIONS_PER_NETWORK: '3',
+      },
+      roles: ['api'],
+    });
+    try {
+      const at = async (address: string, email: string) => {
+        const credentials = { email, password: 'a password for tests' };
+        const headers = { 'x-forwarded-for': address };
+        const answer = await api(capped.url).post('/auth/register', credentials, { headers });
+        return [answer.status, answer.body.code, Number(answer.headers.get('retry-after')) > 3600];
+      };
+      expect(await at('2001:db8:a:1::1', 'cap-1@example.test')).toEqual([201, undefined, false]);
+      expect(await at('2001:db8:a:1::2', 'cap-1@example.test')).toEqual([409, 'EMAIL_TAKEN', false]);
+      expect(await at('2001:db8:a:1::3', 'cap-2@example.test')).toEqual([201, undefined, false]);
+      expect(await at('2001:db8:a:1::4', 'cap-3@example.test')).toEqual([429, 'TOO_MANY_REGISTRATIONS', true]);
+      expect(await at('2001:db8:a:2::1', 'cap-3@example.test')).toEqual([201, undefined, false]);
+      expect(await at('2001:db8:a:3::1', 'cap-4@example.test')).toEqual([429, 'TOO_MANY_REGISTRATIONS', true]);
+      expect(await at('2001:db8:b:1::1', 'cap-4@example.test')).toEqual([201, undefined, false]);
+    } finally {
+      await capped.stop();
+    }
+  });
+
+  it('answers a request for a mail at once, also while the mail server is away, and takes so many from one address', async () => {
+    const { email } = await registerUser(here.url);
+    const ask = async (mail: string, address: string): Promise<number> =>
+      (await api(here.url).post('/auth/password/forgot', { email: mail }, { headers: { 'x-forwarded-for': address } }))
+        .status;
+    const statuses: number[] = [];
+    for (let index = 0; index < 21; index++) statuses.push(await ask(email, '203.0.113.60'));
+    expect(statuses).toEqual([...Array<number>(20).fill(204), 429]);
+    expect(await ask('nobody@example.test', '203.0.113.61')).toBe(204);
+    await until('it is in the log', () => here.stdout().includes('was not sent'));
+    // Three of them reached the account, however many were asked for.
+    const admin = await loginAdmin(here.url);
+    const issued = await api(here.url).get('/audit?type=account.password_reset_issued', { token: admin });
+    expect(expectStatus(issued, 200).body.items).toHaveLength(3);
   });
 
   it('believes nobody whose proxy is not heard for very many headers', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { api, expectStatus, registerUser, uploadAgent } from '../support/client.js';
+import { api, expectStatus, login, loginAdmin, registerUser, uploadAgent } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
@@ -127,6 +127,59 @@ describe('the quota of a user', () => {
     for (const other of await Promise.all([1, 2, 3, 4].map(() => submit()))) expectStatus(other, 202);
     expect((await submit()).body.code).toBe('QUOTA_EXCEEDED');
     expect(expectStatus(await submit(token, { 'idempotency-key': 'once' }), 202).body.id).toBe(id);
+  });
+});
+
+describe('the quotas of a new account', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = {
+      DATABASE_URL: database.url,
+      YOUNG_ACCOUNT_HOURS: '24',
+      YOUNG_ACCOUNT_QUOTA_FACTOR: '0.2',
+      MAX_AGENTS_PER_USER: '10',
+      MAX_WAITING_PER_USER: '10',
+      MAX_STORED_BYTES_PER_USER: '1000',
+    };
+    server = await startServer({ env, roles: ['api'] });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('are a share of those of others, unless an admin opened it', async () => {
+    const admin = await loginAdmin(server.url);
+    const opened = { email: 'opened@example.test', password: 'a password for tests' };
+    expectStatus(await api(server.url).post('/users', opened, { token: admin }), 201);
+    const [young, trusted] = [(await registerUser(server.url)).token, await login(server.url, opened)];
+    const task = { required_capabilities: ['any'], input: {}, budget: 1 };
+    const agent = (slug: string) => ({ slug, name: slug, capabilities: ['any'], price: '0.10' });
+    const third = async (token: string) => {
+      for (const slug of ['one', 'two'])
+        expectStatus(await api(server.url).post('/agents', agent(slug), { token }), 201);
+      for (let count = 0; count < 2; count++) expectStatus(await api(server.url).post('/tasks', task, { token }), 202);
+      const answers = [
+        await api(server.url).post('/agents', agent('three'), { token }),
+        await api(server.url).post('/tasks', task, { token }),
+        await api(server.url).post('/tasks/inputs', { much: 'x'.repeat(300) }, { token }),
+      ];
+      return answers.map(({ status, body }) => [status, body.code]);
+    };
+    expect(await third(young)).toEqual([
+      [403, 'QUOTA_EXCEEDED'],
+      [429, 'QUOTA_EXCEEDED'],
+      [403, 'QUOTA_EXCEEDED'],
+    ]);
+    expect(await third(trusted)).toEqual([
+      [201, undefined],
+      [202, undefined],
+      [201, undefined],
+    ]);
   });
 });
 

@@ -62,6 +62,8 @@ export async function launchServer({
       RATE_LIMIT_ENABLED: 'false',
       // Suites share the machine: one that makes it busy must not get requests of others turned away.
       MAX_EVENT_LOOP_LAG_MS: '600000',
+      // Nearly every account of a test is new.
+      YOUNG_ACCOUNT_HOURS: '0',
       ADMIN_EMAIL: ADMIN.email,
       ADMIN_PASSWORD: ADMIN.password,
       ...env,
