@@ -22,7 +22,32 @@ const row = (number: number) => ({
   last_invited_at: null,
 });
 
+const catalogOver = (query: (sql: string) => Promise<unknown[]>): AgentCatalog => {
+  const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
+  const stream = { subscribe: () => () => undefined } as unknown as EventStream;
+  return new AgentCatalog({ query } as unknown as DataSource, stream, config);
+};
+
 describe('the catalogue of agents', () => {
+  it('forgets a capability that no agent offers any more', async () => {
+    let agents: object[] = [];
+    const query = async (sql: string): Promise<unknown[]> => {
+      if (sql.includes('LIMIT')) return [{ ...row(1), capabilities: ['work', 'first'] }];
+      if (sql.includes('revision >=')) return agents;
+      return sql.startsWith('SELECT') ? [{ horizon: '1' }] : [];
+    };
+    const catalog = catalogOver(query);
+    await catalog.offeringNow([]);
+    for (let turn = 0; turn < 100; turn++) {
+      agents = [{ ...row(1), capabilities: ['work', `word-${turn}`], horizon: '1' }];
+      await catalog.offeringNow([]);
+    }
+    expect(catalog.capabilityCount).toBe(2);
+    agents = [{ ...row(1), bids: false, horizon: '1' }];
+    await catalog.offeringNow([]);
+    expect(catalog.capabilityCount).toBe(0);
+  });
+
   it('keeps nothing of a first read that broke off: who has left the market since would stay in it', async () => {
     const pages = [
       async () => Array.from({ length: 5000 }, (_, number) => row(number)),
@@ -33,9 +58,7 @@ describe('the catalogue of agents', () => {
       if (sql.includes('LIMIT')) return pages.shift()!();
       return sql.startsWith('SELECT') ? [{ horizon: '1' }] : [];
     };
-    const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
-    const stream = { subscribe: () => () => undefined } as unknown as EventStream;
-    const catalog = new AgentCatalog({ query } as unknown as DataSource, stream, config);
+    const catalog = catalogOver(query);
     await expect(catalog.offering([])).rejects.toThrow('went away');
     for (const required of [[], ['work']]) {
       expect([...(await catalog.offering(required))].map(({ agentId }) => agentId)).toEqual([row(1).id]);

@@ -190,13 +190,25 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     if (known) {
       this.agents.delete(row.id);
       this.limited.delete(known);
-      for (const capability of known.capabilities) this.byCapability.get(capability)?.offering.delete(known);
+      for (const capability of known.capabilities) this.withdraw(capability, known);
     }
     if (!row.bids) return;
     const candidate = this.toCandidate(row, known);
     this.agents.set(row.id, candidate);
     if (candidate.pricing.maxConcurrency !== null) this.limited.add(candidate);
     for (const capability of candidate.capabilities) this.posting(capability).offering.add(candidate);
+  }
+
+  /** A capability that no agent offers any more is forgotten. Capabilities are free words, of which there is no end. */
+  private withdraw(capability: string, candidate: Candidate): void {
+    const posting = this.byCapability.get(capability);
+    posting?.offering.delete(candidate);
+    if (posting?.offering.size === 0) this.byCapability.delete(capability);
+  }
+
+  /** Capabilities that are kept: those that agents on the market offer. */
+  get capabilityCount(): number {
+    return this.byCapability.size;
   }
 
   private posting(capability: string): Posting {

@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import type { Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import type { Environment, ProtectionConfig } from '../config/index.js';
-import { addressKey, isStreamed, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
+import { addressKey, isUpload, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 
 type RouteClass = keyof ProtectionConfig['perMinute'];
 
@@ -56,7 +56,7 @@ function classOf({ path: asked, method }: Request): RouteClass | undefined {
   if (path.startsWith('/api/v1/auth/') && method === 'POST') return 'auth';
   if (method === 'GET' || method === 'HEAD') return 'read';
   if (path === '/api/v1/auctions/simulate') return 'simulate';
-  return isStreamed(path) || path === '/api/v1/deposits' ? 'upload' : 'write';
+  return isUpload({ method, path }) || path === '/api/v1/deposits' ? 'upload' : 'write';
 }
 
 function tell(response: Response, { limit, remaining, resetMs }: Verdict): void {

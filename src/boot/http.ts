@@ -8,10 +8,10 @@ import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import {
   admitEveryRequest,
+  bodyReader,
   endFaultyFraming,
   guardAgainstFloods,
-  isBinary,
-  isStreamedJson,
+  hasBody,
   limitAnswerTime,
   limitBodiesUnderWay,
   limitBodyTime,
@@ -70,7 +70,7 @@ export async function configureHttp(
   app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));
   app.useBodyParser('json', {
     limit: maxBodyBytes,
-    type: (request) => !isStreamedJson((request as Request).path) && Boolean((request as Request).is('json')),
+    type: (request) => bodyReader(request as Request) === 'parser',
   });
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);
@@ -115,8 +115,6 @@ function endPreflight(request: Request, response: Response, next: NextFunction):
 
 /** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */
 function refuseOtherBodies(request: Request, _response: Response, next: NextFunction): void {
-  // `is` answers null for a request without a body, but takes `Content-Length: 0`, as browsers send it, for one.
-  const readable = isBinary(request.path) ? ['json', 'multipart/form-data', 'application/wasm'] : ['json'];
-  if (request.headers['content-length'] === '0' || request.is(readable) !== false) return next();
+  if (!hasBody(request) || bodyReader(request) !== 'nobody') return next();
   next(new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.'));
 }

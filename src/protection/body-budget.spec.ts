@@ -35,7 +35,8 @@ describe('bodies under way', () => {
     await underWay(2);
   });
 
-  const head = (length: string): string => `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${length}\r\n\r\n`;
+  const head = (length: string): string =>
+    `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n${length}\r\n\r\n`;
 
   async function open(port: number): Promise<Socket> {
     const socket = connect(port, '127.0.0.1');

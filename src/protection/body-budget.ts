@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import { addressKey } from './address.js';
-import { isParsedWhole } from './streamed-bodies.js';
+import { bodyReader } from './body-routes.js';
 
 const MOST_BYTES = 128 * 1024 * 1024;
 
@@ -17,7 +17,7 @@ export function limitBodiesUnderWay(
 ): (request: Request, response: Response, next: NextFunction) => void {
   const underWay = new Map<string, number>();
   return (request, _response, next) => {
-    if (!isParsedWhole(request)) return next();
+    if (bodyReader(request) !== 'parser') return next();
     const { 'content-length': length, 'transfer-encoding': chunked, 'content-encoding': packed } = request.headers;
     const key = addressKey(request.ip);
     const add = (bytes: number): void => {

@@ -1,4 +1,5 @@
 export { addressKey, networkKey, soundAddress } from './address.js';
+export { bodyReader, hasBody, isUpload } from './body-routes.js';
 export { limitBodiesUnderWay } from './body-budget.js';
 export { admitEveryRequest, endFaultyFraming, lacksHeaders, refuseManyHeaders } from './every-request.js';
 export { FailedHandshakes } from './failed-handshakes.js';
@@ -7,4 +8,3 @@ export { shedLoad } from './load-shedder.js';
 export { ProtectionModule } from './protection.module.js';
 export { type ExactLimit, type Limit, RateLimits, retryAfter, type Verdict } from './rate-limits.js';
 export { limitAnswerTime, limitBodyTime, limitConnections } from './slow-requests.js';
-export { isBinary, isStreamed, isStreamedJson } from './streamed-bodies.js';

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import type { ProtectionConfig } from '../config/index.js';
 import { floodRefusals } from './metrics.js';
-import { isParsedWhole } from './streamed-bodies.js';
+import { bodyReader } from './body-routes.js';
 
 /** How often Node.js looks for connections past their time, ms. Its own default is half a minute. */
 const CHECK_MS = 1000;
@@ -26,7 +26,7 @@ export function limitBodyTime(
   refuse: (error: Error, request: Request, response: Response) => void,
 ): (request: Request, response: Response, next: NextFunction) => void {
   return (request, response, next) => {
-    if (!isParsedWhole(request)) return next();
+    if (bodyReader(request) !== 'parser') return next();
     const timer = setTimeout(() => {
       const detail = `The body has not arrived within ${timeoutMs / 1000} s.`;
       response.setHeader('Connection', 'close');
