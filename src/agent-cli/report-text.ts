@@ -57,12 +57,13 @@ function outcomeText(outcome: RunReport['outcome']): string {
   const facts = Object.entries(details)
     .filter(([name, value]) => name !== 'stderrTail' && value !== undefined)
     .map(([name, value]) => `${name}: ${String(value)}`);
-  const advice = ADVICE[end];
+  const advice = (outcome.end === 'trapped' && TRAP_ADVICE[outcome.trap]) || ADVICE[end];
   return [`✗ ${end}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}`, ...(advice ? [`  ${advice}`] : [])].join('\n');
 }
 
 const ADVICE: Partial<Record<string, string>> = {
   exited: 'The agent ended with a code other than 0. Its log should say why.',
+  input_refused: 'The agent ended with exit code 65: it works, and cannot do this input. Its log should say why.',
   trapped: 'The engine stopped the agent: a failed assertion, an access out of bounds, an overflow of the stack.',
   timed_out: 'Make it faster, or give the task more time: --timeout MS here, "timeout_ms" in a task.',
   cpu_exhausted: 'Use less processor time: all threads and compiling count.',
@@ -71,6 +72,12 @@ const ADVICE: Partial<Record<string, string>> = {
   output_too_large: 'Answer with less, or summarise.',
   invalid_output: 'Standard output must be one JSON document and nothing else; messages belong on standard error.',
   refused: 'The engine could not start the module.',
+};
+
+const TRAP_ADVICE: Partial<Record<string, string>> = {
+  stack_overflow: 'Its calls are too deep: recurse less, or raise stack_kb in the limits of the version.',
+  linear_stack_overflow:
+    'The stack in its memory is full. Put less on it, or link with -Wl,--stack-first -Wl,-z,stack-size=1048576.',
 };
 
 function table(head: string[], rows: string[][]): string[] {

@@ -1,3 +1,4 @@
+export { inactivityText } from './activation.js';
 export { AgentBinary, type VersionLimits } from './agent-binary.entity.js';
 export { AgentCatalog, type Candidate, type PricePolicy } from './agent-catalog.js';
 export { AgentStatistics } from './agent-statistics.entity.js';

@@ -62,25 +62,37 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   const relevant = events.filter((event) => event.type in CHANGES && event.data.agent_id);
   if (relevant.length === 0) return;
   const repository = transaction.getRepository(AgentStatistics);
-  const ids = [...new Set(relevant.map((event) => event.data.agent_id as string))];
+  const ids = [...new Set(relevant.flatMap(({ data }) => [data.agent_id as string, ...contradictedBy(data)]))];
   // In the order of their ids, so that whoever else changes several waits for this transaction rather than both for each other.
   const rows = await repository.find({ where: { agentId: In(ids) }, order: { agentId: 'ASC' } });
   const byAgent = new Map(rows.map((row) => [row.agentId, row]));
   for (const event of relevant) {
     const statistics = byAgent.get(event.data.agent_id as string);
     if (statistics) CHANGES[event.type]?.(statistics, event.data);
+    for (const id of contradictedBy(event.data)) {
+      const refusing = byAgent.get(id);
+      if (refusing) refusing.attemptsFailed += 1;
+    }
   }
   await repository.save(rows);
 }
 
-/** A run that was stopped later than its bid promised counts as that long, or a slow agent would be judged by its fast runs alone. */
+/**
+ * A run that was stopped later than its bid promised counts as that long, or a slow agent would be judged by its fast runs
+ * alone. An attempt that refused the input counts only once another agent has done the task.
+ */
 function countFailure(statistics: AgentStatistics, data: FeedEvent['data']): void {
+  if (data.outcome === 'input_refused') return;
   statistics.attemptsFailed += 1;
   const [durationMs, promisedMs] = [Number(data.wall_ms), Number(data.estimated_ms)];
   if (data.outcome !== 'timed_out' || !(durationMs > promisedMs)) return;
   statistics.durationP80Ms = nextP80(statistics.durationP80Ms, durationMs);
   statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, promisedMs);
 }
+
+/** Agents that refused the input of a task which another one then completed. */
+const contradictedBy = ({ contradicted }: FeedEvent['data']): string[] =>
+  Array.isArray(contradicted) ? (contradicted as string[]) : [];
 
 /** What each event says about the agent named in its data. */
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {

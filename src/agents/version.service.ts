@@ -8,6 +8,7 @@ import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import type { FeedNotice } from '../feed/index.js';
 import { BlobLedger, type BlobRef } from '../storage/index.js';
+import { type Inactivity, inactivityOf } from './activation.js';
 import { AgentBinary, type ScanVerdict, type VersionLimits } from './agent-binary.entity.js';
 import type { CreateAgentDto, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
@@ -27,6 +28,8 @@ export interface NewVersion {
   scan: ScanVerdict;
   /** Unset: the server's. */
   limits?: VersionLimits;
+  /** Whether it becomes the active version; unset: if it is the highest release. */
+  activate?: boolean;
 }
 
 /**
@@ -38,8 +41,12 @@ export type UploadTarget = { agent: Agent; changes: UpdateAgentDto; replacing: b
 export interface AddedVersion {
   agent: Agent;
   binary: AgentBinary;
-  /** `false` when the same bytes were already this version: nothing was written. */
+  /** `false` when the same bytes were already this version. */
   added: boolean;
+  /** Why an added version is not the active one; null when it is. */
+  inactivity: Inactivity | null;
+  /** The version that bids now; null when none does. */
+  activeVersion: string | null;
 }
 
 /**
@@ -56,7 +63,8 @@ export class VersionService {
   ) {}
 
   /**
-   * Adds a version and activates it, in one transaction that also creates the agent or changes it as the form says.
+   * Adds a version and activates it if it is to be (see `inactivityOf`), in one transaction that also creates the agent or
+   * changes it as the form says. A version that is there already is only activated, where the upload says so.
    * @throws AppError `conflict` `VERSION_TAKEN` or `VERSION_RETIRED` for a number that cannot be used again,
    *   `not_found` `NO_ACTIVE_VERSION`, `forbidden` `QUOTA_EXCEEDED`, `unavailable` `UPLOAD_STALLED`
    */
@@ -69,19 +77,32 @@ export class VersionService {
       if (replacing) assertActive(agent);
       const existing = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
       const same = sameVersion(agent, existing, upload, replacing);
+      const activeVersion = existing.find(({ id }) => id === agent.activeBinaryId)?.version ?? null;
       if (same) {
         const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
-        return { subject: { agent, binary, added: false }, notice: changed };
+        const wanted = upload.activate && binary.id !== agent.activeBinaryId;
+        const notice = wanted ? await this.makeActive(transaction, caller, agent, binary) : changed;
+        const bids = wanted ? binary.version : activeVersion;
+        return { subject: { agent, binary, added: false, inactivity: null, activeVersion: bids }, notice };
       }
       await this.ledger.expectRoom(ownerId, upload.size, transaction);
       const version = upload.version ?? nextVersion(existing);
+      const inService = existing.filter((it) => !it.retiredAt && it.scan?.status !== 'infected');
+      const inactivity = inactivityOf(
+        version,
+        inService.map((it) => it.version),
+        upload.activate ?? (replacing || undefined),
+      );
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
-      await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
+      if (!inactivity) await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
       const notice = await this.agents.recordAct(transaction, caller, 'agent.version_uploaded', agent, {
         version,
         sha256: binary.sha256,
+        active: !inactivity,
+        ...(inactivity && { inactive_because: inactivity }),
       });
-      return { subject: { agent, binary, added: true }, notice };
+      const bids = inactivity ? activeVersion : version;
+      return { subject: { agent, binary, added: true, inactivity, activeVersion: bids }, notice };
     });
   }
 
@@ -141,18 +162,9 @@ export class VersionService {
       const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
       if (!binary) throw notFound('version');
       if (binary.retiredAt) throw gone('conflict', binary);
-      if (binary.scan?.status === 'infected') throw quarantined(binary, binary.scan);
       const subject = present(binary, binary.id);
       if (locked.activeBinaryId === binary.id) return { subject };
-      await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
-      const { sha256 } = binary;
-      return {
-        subject,
-        notice: await this.agents.recordAct(transaction, caller, 'agent.version_activated', locked, {
-          version,
-          sha256,
-        }),
-      };
+      return { subject, notice: await this.makeActive(transaction, caller, locked, binary) };
     });
   }
 
@@ -178,6 +190,19 @@ export class VersionService {
       const notice = await this.agents.recordAct(transaction, caller, 'agent.version_retired', locked, data);
       return { subject, notice };
     });
+  }
+
+  /** @throws AppError `conflict` `VERSION_QUARANTINED` */
+  private async makeActive(
+    transaction: EntityManager,
+    caller: Caller,
+    agent: Agent,
+    binary: AgentBinary,
+  ): Promise<FeedNotice> {
+    const { id, version, sha256, scan } = binary;
+    if (scan?.status === 'infected') throw quarantined(binary, scan);
+    await transaction.update(Agent, agent.id, { activeBinaryId: id });
+    return this.agents.recordAct(transaction, caller, 'agent.version_activated', agent, { version, sha256 });
   }
 
   /** Holds the agent's row, so that concurrent uploads see each other's versions. */
@@ -227,8 +252,8 @@ const REPORTS = `
 const ownerOf = (target: UploadTarget, caller: Caller): string =>
   'agent' in target ? target.agent.ownerId : caller.id;
 
-type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt'>;
-const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true } as const;
+type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt' | 'scan'>;
+const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true, scan: true } as const;
 
 /** What tells an upload from a version there is. Limits that it does not name are as they were. */
 type Identity = Pick<NewVersion, 'version' | 'sha256' | 'limits'>;

@@ -5,6 +5,7 @@
  * `wasi_snapshot_preview1` is WASI preview 1 as published
  * (https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md); pointers and sizes are `i32`.
  * `env.abort(message, file, line, column)` is what AssemblyScript calls for a failed assertion.
+ * `env.emscripten_notify_memory_growth(memory)` is what Emscripten's standalone modules call after growth; nothing happens.
  *
  * Signatures matter: V8 links a function imported with a wrong one and fails only when it is called.
  */
@@ -68,10 +69,11 @@ const wasiPreview1 = {
   sock_shutdown: wasi('ii'),
 } satisfies Record<string, FunctionSignature>;
 
-const assemblyScript = {
+const env = {
   abort: { params: ['i32', 'i32', 'i32', 'i32'], results: [] },
+  emscripten_notify_memory_growth: { params: ['i32'], results: [] },
 } satisfies Record<string, FunctionSignature>;
 
 export type WasiFunctionName = keyof typeof wasiPreview1;
 
-export const HOST_FUNCTIONS = { wasi_snapshot_preview1: wasiPreview1, env: assemblyScript } as const;
+export const HOST_FUNCTIONS = { wasi_snapshot_preview1: wasiPreview1, env } as const;

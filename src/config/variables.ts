@@ -347,7 +347,9 @@ export const variables = z
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
 
     VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
-    VALIDATION_MAX_TABLE_ELEMENTS: integer(10_000, 0).describe('Initial elements of its tables together'),
+    VALIDATION_MAX_TABLE_ELEMENTS: integer(16_384, 0).describe(
+      'Initial elements of its tables together; Go has 4,096 more than functions',
+    ),
     VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),
     VALIDATION_MAX_LOCALS: integer(10_000, 0, 50_000).describe('Locals of one function'),
     VALIDATION_MAX_FUNCTION_BYTES: integer(MB, 2).describe('Bytes of the body of one function'),

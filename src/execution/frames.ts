@@ -16,6 +16,9 @@ import type { RunLimits, RunOutcome } from './run.js';
  *
  * This module runs on both sides and imports nothing at run time.
  */
+/** `EX_DATAERR` of sysexits.h: the exit code by which an agent says that its input is at fault, not itself. */
+export const INPUT_REFUSED_EXIT = 65;
+
 export type ToSandbox =
   /** Payload: the module's bytes. Limits to compile under: of tables those of the run, of memory the server's. */
   | { kind: 'load'; maxTableElements: number; maxMemoryPages: number }
@@ -44,6 +47,7 @@ export type ReportedOutcome =
       {
         end:
           | 'exited'
+          | 'input_refused'
           | 'trapped'
           | 'out_of_memory'
           | 'table_too_large'

@@ -18,13 +18,19 @@ const sentence = text.max(5000);
 const outcome = z.discriminatedUnion('end', [
   z.object({ end: z.literal('completed') }),
   z.object({ end: z.literal('exited'), code: z.int().min(0).max(0xffff_ffff), stderrTail: sentence }),
+  z.object({ end: z.literal('input_refused'), stderrTail: sentence }),
   z.object({
     end: z.literal('trapped'),
     trap: z.enum(TRAP_KINDS),
     function: sentence.optional(),
     stderrTail: sentence,
   }),
-  z.object({ end: z.literal('out_of_memory'), limitBytes: amount }),
+  z.object({
+    end: z.literal('out_of_memory'),
+    limitBytes: amount,
+    hadBytes: amount.optional(),
+    askedBytes: amount.optional(),
+  }),
   z.object({ end: z.literal('table_too_large'), limitElements: amount }),
   z.object({ end: z.literal('output_too_large'), limitBytes: amount }),
   z.object({ end: z.literal('invalid_output'), reason: sentence }),

@@ -92,17 +92,20 @@ export type RunOutcome =
    * of one JSON document, where the run asked for bytes.
    */
   | { end: 'completed'; output: string | Uint8Array }
-  /** `proc_exit` with a code other than 0. `stderrTail` is the end of standard error, at most 2 KiB. */
+  /** `proc_exit` with `INPUT_REFUSED_EXIT`: the agent works, and cannot do this input. */
+  | { end: 'input_refused'; stderrTail: string }
+  /** `proc_exit` with another code than 0. `stderrTail` is the end of standard error, at most 2 KiB. */
   | { end: 'exited'; code: number; stderrTail: string }
   /** `function` is where, in the words of the module's name section, when it has one. */
   | { end: 'trapped'; trap: TrapKind; function?: string; stderrTail: string }
   | { end: 'timed_out'; afterMs: number }
   | { end: 'cpu_exhausted'; limitMs: number }
   /**
-   * It wanted more memory to begin with than it may have, failed when it had grown to its limit, or made the sandbox
-   * process run out of memory. Growth that is refused is otherwise the agent's to handle and shows as its own end.
+   * It wanted more memory to begin with than it may have; or it was refused more and then exited or trapped; or it made the
+   * sandbox process run out of memory. `hadBytes` and `askedBytes`, where growth was refused: the memory it had at its end,
+   * and how much more it had asked for last.
    */
-  | { end: 'out_of_memory'; limitBytes: number }
+  | { end: 'out_of_memory'; limitBytes: number; hadBytes?: number; askedBytes?: number }
   /** The same of a table. Of growth it is known only where the module exports the table. */
   | { end: 'table_too_large'; limitElements: number }
   | { end: 'output_too_large'; limitBytes: number }
@@ -117,6 +120,7 @@ export type RunOutcome =
 export const RUN_ENDS = [
   'completed',
   'exited',
+  'input_refused',
   'trapped',
   'timed_out',
   'cpu_exhausted',
@@ -139,7 +143,10 @@ export const TRAP_KINDS = [
   'invalid_conversion_to_integer',
   'indirect_call_mismatch',
   'null_reference',
+  /** Of the engine's stack: calls too deep. */
   'stack_overflow',
+  /** Of the stack that C, C++ and Rust keep in linear memory, which the linker sized. */
+  'linear_stack_overflow',
   'uncaught_exception',
   /** AssemblyScript's `abort`; its message is the last line of standard error. */
   'abort',

@@ -72,6 +72,11 @@ describe('a well-behaved agent', () => {
     expect(await outcome(agent('(call $ok) (call $proc_exit (i32.const 0)) unreachable'))).toEqual(OK);
   });
 
+  it('may tell the host that its memory has grown, as Emscripten does', async () => {
+    const imports = '(import "env" "emscripten_notify_memory_growth" (func $notify (param i32)))';
+    expect(await outcome(agent('(call $notify (i32.const 0)) (call $ok)', { imports }))).toEqual(OK);
+  });
+
   it('is heard on standard error while it runs, up to the limit', async () => {
     const lines: string[] = [];
     const binary = agent('(call $write (i32.const 2) (i32.const 100) (i32.const 18)) (call $ok)', {
@@ -213,6 +218,43 @@ describe('a binary that cannot be an agent', () => {
   });
 });
 
+describe('an agent that was refused memory', () => {
+  const refused = '(drop (memory.grow (i32.const 4000)))';
+
+  it.each([
+    ['exits', '(call $proc_exit (i32.const 1))'],
+    ['traps', '(drop (i32.load (i32.const -4)))'],
+  ])('and then %s is out of memory, with what it had and asked for', async (_, end) => {
+    expect(await outcome(agent(`${refused} ${end}`))).toEqual({
+      end: 'out_of_memory',
+      limitBytes: 2048 * 65536,
+      hadBytes: 2 * 65536,
+      askedBytes: 4000 * 65536,
+    });
+  });
+
+  it('and manages without is not', async () => {
+    expect(await outcome(agent(`${refused} (call $ok)`))).toEqual(OK);
+    expect(await outcome(agent(`${refused} (call $proc_exit (i32.const 65))`))).toMatchObject({ end: 'input_refused' });
+  });
+});
+
+describe('the stack that C keeps in linear memory', () => {
+  /** The stack pointer begins at 8192, above data that ends at 2048. */
+  const withStack = (pointer: number) =>
+    outcome(
+      agent(`(global.set $sp (i32.const ${pointer})) unreachable`, {
+        declarations: '(global $sp (mut i32) (i32.const 8192)) (data (i32.const 2044) "data")',
+      }),
+    );
+
+  it('has overflowed when its pointer is below its end at a trap', async () => {
+    expect(await withStack(2047)).toMatchObject({ end: 'trapped', trap: 'linear_stack_overflow' });
+    expect(await withStack(-16)).toMatchObject({ end: 'trapped', trap: 'linear_stack_overflow' });
+    expect(await withStack(2048)).toMatchObject({ end: 'trapped', trap: 'unreachable' });
+  });
+});
+
 describe('a limit of one run', () => {
   const growTo = (pages: number) =>
     `(if (i32.eq (memory.grow (i32.const ${pages - 2})) (i32.const -1)) (then unreachable)) (call $ok)`;
@@ -220,17 +262,24 @@ describe('a limit of one run', () => {
   it('on memory is exact, and holds for that run alone', async () => {
     const binary = agent(growTo(20));
     expect(await outcome(binary, { limits: { maxMemoryPages: 20 } })).toEqual(OK);
-    expect(await outcome(binary, { limits: { maxMemoryPages: 19 } })).toMatchObject({ end: 'trapped' });
+    expect(await outcome(binary, { limits: { maxMemoryPages: 19 } })).toEqual({
+      end: 'out_of_memory',
+      limitBytes: 19 * 65536,
+      hadBytes: 2 * 65536,
+      askedBytes: 18 * 65536,
+    });
     expect(await outcome(binary)).toEqual(OK);
     const greedy = agent('(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable');
     const limited = await run(greedy, { limits: { maxMemoryPages: 19 } });
-    expect(limited.outcome).toEqual({ end: 'out_of_memory', limitBytes: 19 * 65536 });
+    expect(limited.outcome).toMatchObject({ end: 'out_of_memory', hadBytes: 19 * 65536, askedBytes: 65536 });
     expect(limited.metering.peakMemoryBytes).toBe(19 * 65536);
   });
 
   it('on memory cannot be looser than the server’s', async () => {
     expect(await outcome(agent(growTo(2048)), { limits: { maxMemoryPages: 4096 } })).toEqual(OK);
-    expect(await outcome(agent(growTo(2049)), { limits: { maxMemoryPages: 4096 } })).toMatchObject({ end: 'trapped' });
+    expect(await outcome(agent(growTo(2049)), { limits: { maxMemoryPages: 4096 } })).toMatchObject({
+      end: 'out_of_memory',
+    });
   });
 
   it('on memory is also one on what a module starts with', async () => {
@@ -248,7 +297,9 @@ describe('a limit of one run', () => {
       { declarations: '(table 2 funcref) (elem (i32.const 0) $ok $ok)' },
     );
     expect(await outcome(binary)).toEqual(OK);
-    expect(await outcome(binary, { limits: { maxMemoryPages: 16 } })).toMatchObject({ end: 'trapped' });
+    expect(await outcome(binary, { limits: { maxMemoryPages: 16 } })).toMatchObject({
+      end: 'out_of_memory',
+    });
     // So large an input has the process collect garbage: what was compiled before cannot be found again.
     const input = JSON.stringify('x'.repeat(17e6));
     expect(await outcome(binary, { input, limits: { maxTableElements: 1 } })).toMatchObject({ end: 'table_too_large' });

@@ -54,11 +54,16 @@ export function errorOf(outcome: FailedRun): TaskError {
         code: 'AGENT_EXITED',
         message: `The agent exited with code ${outcome.code}. ${outcome.stderrTail}`.trim(),
       };
-    case 'trapped':
+    case 'input_refused':
       return {
-        code: 'AGENT_TRAPPED',
-        message: `The agent trapped: ${outcome.trap}${outcome.function ? ` in ${outcome.function}` : ''}.`,
+        code: INPUT_REFUSED,
+        message: `The agent refused the input. ${outcome.stderrTail}`.trim(),
       };
+    case 'trapped': {
+      const place = outcome.function ? ` in ${outcome.function}` : '';
+      const advice = outcome.trap === 'linear_stack_overflow' ? ` ${LARGER_STACK}` : '';
+      return { code: 'AGENT_TRAPPED', message: `The agent trapped: ${outcome.trap}${place}.${advice}` };
+    }
     case 'timed_out':
       return { code: 'AGENT_TIMED_OUT', message: `The agent was stopped after ${Math.round(outcome.afterMs)} ms.` };
     case 'cpu_exhausted':
@@ -69,7 +74,7 @@ export function errorOf(outcome: FailedRun): TaskError {
     case 'out_of_memory':
       return {
         code: 'AGENT_OUT_OF_MEMORY',
-        message: `The agent wanted more than the ${outcome.limitBytes / 2 ** 20} MiB of memory it may have.`,
+        message: `The agent wanted more than the ${mib(outcome.limitBytes)} of memory it may have${growthOf(outcome)}.`,
       };
     case 'table_too_large':
       return {
@@ -89,5 +94,17 @@ export function errorOf(outcome: FailedRun): TaskError {
       return { code: 'SANDBOX_CRASHED', message: `The sandbox process died: ${outcome.reason}` };
   }
 }
+
+/** Code of a task, and of an attempt, whose input its agents refused. */
+export const INPUT_REFUSED = 'INPUT_REFUSED';
+
+const LARGER_STACK = 'Link it with a larger stack, such as -Wl,--stack-first -Wl,-z,stack-size=1048576.';
+
+const mib = (bytes: number): string => `${Math.round((bytes / 2 ** 20) * 100) / 100} MiB`;
+
+const growthOf = ({ hadBytes, askedBytes }: Extract<FailedRun, { end: 'out_of_memory' }>): string =>
+  hadBytes === undefined || askedBytes === undefined
+    ? ''
+    : `: it had ${mib(hadBytes)} and asked for ${mib(askedBytes)} more`;
 
 type FailedRun = Exclude<RunOutcome, { end: 'completed' | 'cancelled' }>;

@@ -2,6 +2,7 @@ import { amountToWire } from '../common/money.js';
 import type { EventType } from '../feed/index.js';
 import type { AttemptMetering, TaskChange, TaskError, UnfinishedTask } from '../tasks/index.js';
 import type { TaskResult } from './attempt.js';
+import { INPUT_REFUSED } from './attempt-errors.js';
 import type { Bidder } from './auction/auction.js';
 import type { Failure } from './task.processor.js';
 
@@ -52,7 +53,15 @@ const presentMetering = ({ wall_ms, cpu_ms, peak_memory_bytes }: AttemptMetering
   peak_memory_bytes,
 });
 
-export function completion(agent: Bidder, ordinal: number, result: TaskResult, metering: AttemptMetering) {
+/** @param failures of the task so far: who refused an input that this agent could do was wrong */
+export function completion(
+  agent: Bidder,
+  ordinal: number,
+  result: TaskResult,
+  metering: AttemptMetering,
+  failures: readonly Failure[],
+) {
+  const contradicted = failures.filter(refusedInput).map((failed) => failed.agent.agentId);
   return {
     status: 'completed',
     attempt: ordinal,
@@ -61,6 +70,7 @@ export function completion(agent: Bidder, ordinal: number, result: TaskResult, m
     cost: amountToWire(agent.priceMicro),
     ...presentMetering(metering),
     estimated_ms: agent.estimatedMs,
+    ...(contradicted.length > 0 && { contradicted }),
     ...resultInEvent(result),
   };
 }
@@ -71,10 +81,23 @@ function resultInEvent(result: TaskResult): object {
   return { result: JSON.parse(result.text) as unknown };
 }
 
+export const refusedInput = ({ record }: Failure): boolean => record.outcome === 'input_refused';
+
+/**
+ * Agents of two owners do not refuse an input by mistake or by malice: a third need not try. One owner's word is not enough,
+ * or its agent could fail every task that it wins.
+ */
+export const inputIsRefused = (failures: readonly Failure[]): boolean =>
+  new Set(failures.filter(refusedInput).map(({ agent }) => agent.ownerId)).size >= 2;
+
 /** Why a task has failed: the one agent's error, or everyone's. */
 export function failure(failures: readonly Failure[]): TaskError {
   if (failures.length === 0) return { code: 'ALL_AGENTS_FAILED', message: 'Every agent that may try has failed.' };
   if (failures.length === 1) return failures[0].error;
+  if (failures.every(refusedInput) || inputIsRefused(failures)) {
+    const refusing = failures.filter(refusedInput).length;
+    return { code: INPUT_REFUSED, message: `${refusing} agents refused the input: correct it and submit it again.` };
+  }
   const reasons = failures.map(({ agent, error }) => `${agent.name}: ${error.code} (${error.message})`);
   return { code: 'ALL_AGENTS_FAILED', message: `${failures.length} agents tried and failed. ${reasons.join(' ')}` };
 }

@@ -17,7 +17,15 @@ import {
 } from '../tasks/index.js';
 import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import { attemptAttributes, completion, failure, presentAward, presentFailure, taskEvent } from './presentation.js';
+import {
+  attemptAttributes,
+  completion,
+  failure,
+  inputIsRefused,
+  presentAward,
+  presentFailure,
+  taskEvent,
+} from './presentation.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
@@ -108,12 +116,13 @@ export class TaskProcessor {
       }
       if (result.end === 'overtaken') return ENDED;
       if (result.end === 'stopped') return { handled: await this.handBack(task, agent, failures) };
-      if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result) };
+      if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result, failures) };
       if (result.end === 'spoilt') return { handled: await this.giveUp(task, agent, ordinal, result.error) };
       failures.push({ agent, ...result });
       // By its error, too: the timer that killed it may have been ahead of the clock by a millisecond or two.
       const late = result.error.code === DEADLINE_EXCEEDED.code || isPastDeadline(task);
       if (late) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
+      if (inputIsRefused(failures)) return { handled: await this.fail(task, failures, failure(failures)) };
     }
     return 'failed';
   }
@@ -219,6 +228,7 @@ export class TaskProcessor {
     agent: Bidder,
     ordinal: number,
     { result, record, through }: Extract<AttemptResult, { end: 'completed' }>,
+    failures: readonly Failure[],
   ): Promise<void> {
     const change: TaskChange = {
       taskId: task.id,
@@ -228,7 +238,7 @@ export class TaskProcessor {
       ended: record,
       ...('text' in result ? { resultText: result.text } : { resultRef: result.document.sha256 }),
       costMicro: agent.priceMicro,
-      event: taskEvent(task, 'task.completed', completion(agent, ordinal, result, record.metering)),
+      event: taskEvent(task, 'task.completed', completion(agent, ordinal, result, record.metering, failures)),
       agentOwnerId: agent.ownerId,
     };
     const settled = await this.settle(change);

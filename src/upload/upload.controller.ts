@@ -10,7 +10,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import type { Agent } from '../agents/index.js';
+import { type Agent, inactivityText } from '../agents/index.js';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
@@ -112,16 +112,18 @@ export class UploadController {
   }
 
   /**
-   * Uploads a binary as the next version of one of your agents and activates it.
+   * Uploads a binary as a version of one of your agents; the highest release is the one that bids.
    * @remarks A slug you have not used yet becomes a new agent, described by the form. For an agent that exists, what the
-   * form names changes and the rest stays. The file may come before or after the other fields. The same bytes as the same
+   * form names changes and the rest stays. The version becomes the active one if it is the highest release in service, or
+   * as `activate` says; `active` and `message` of the answer tell. A pre-release becomes it by itself only while there is no
+   * release. The file may come before or after the other fields. The same bytes as the same
    * version again change nothing and answer 200.
    * @param reference UUID of the agent, or your slug for it; a slug you have not used yet names a new agent
    */
   @Post()
   @ApiOperation({ operationId: 'uploadBinary' })
   @ApiUpload()
-  @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
+  @ApiCreatedResponse({ type: UploadedDto, description: 'A new version. `active` says whether it bids from now on.' })
   @ApiProblems(404)
   async upload(
     @CurrentCaller() caller: Caller,
@@ -165,7 +167,12 @@ export class UploadController {
   ): Promise<UploadedDto> {
     const { fields, deposit, ...form } = await readUploadForm(request, this.staging, this.limits);
     const staged = form.staged ?? (await this.deposits.stage(caller.id, deposit as string));
-    const { agent, binary, added, report } = await this.uploads.publish(caller, destination, fields, staged);
+    const { agent, binary, added, inactivity, activeVersion, report } = await this.uploads.publish(
+      caller,
+      destination,
+      fields,
+      staged,
+    );
     if (deposit) await this.deposits.remove(deposit).catch(() => undefined); // the cleanup's, then
     response.status(added ? 201 : 200);
     return {
@@ -174,9 +181,13 @@ export class UploadController {
       binary_hash: binary.sha256,
       binary_size: binary.size,
       status: added ? 'uploaded' : 'unchanged',
+      active: binary.version === activeVersion,
       message: added
-        ? `Version ${binary.version} is active: ${WHAT_FOLLOWS[agent.moderation]}.`
-        : `These bytes were version ${binary.version} already; no version was added, and the active one is as it was.`,
+        ? inactivity
+          ? inactivityText(binary.version, inactivity, activeVersion)
+          : `Version ${binary.version} is active: ${WHAT_FOLLOWS[agent.moderation]}.`
+        : `These bytes were version ${binary.version} already; no version was added. ` +
+          `${activeVersion ? `Version ${activeVersion} is active.` : 'No version is active.'}`,
       version: binary.version,
       validation: report,
       limits: binary.limits,

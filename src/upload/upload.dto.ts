@@ -1,5 +1,5 @@
 import { Transform, Type } from 'class-transformer';
-import { IsObject, ValidateNested } from 'class-validator';
+import { IsBoolean, IsObject, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
@@ -20,6 +20,15 @@ export class UploadFormDto extends AgentCardChangesDto {
   @ValidateNested()
   @Type(() => VersionLimitsDto)
   limits?: VersionLimitsDto;
+
+  /**
+   * Whether this version bids from now on. Unset: if it is the highest release in service; a pre-release only while there is
+   * no release. `PUT` always activates.
+   */
+  @Optional()
+  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
+  @IsBoolean()
+  activate?: boolean;
 
   // As in JSON, but that a form carries text.
 
@@ -58,6 +67,11 @@ export class UploadedDto {
   binary_size: number;
   /** `unchanged`: these bytes were this version already. */
   status: 'uploaded' | 'unchanged';
+  /**
+   * Whether this version is the one that bids; `message` says why not.
+   * @example true
+   */
+  active: boolean;
   /** @example "Version 1.0.0 is active: the agent bids for tasks." */
   message: string;
   /**

@@ -12,7 +12,7 @@ import {
 } from '../agents/index.js';
 import { type Caller, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
-import { checkedDto } from '../common/dto.pipe.js';
+import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
 import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
@@ -89,7 +89,9 @@ export class UploadService {
     fields: Record<string, unknown>,
     staged: StagedBlob,
   ): Promise<Published> {
-    const { version, limits, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+    const { version, limits, activate, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+    if (destination.replacing && activate === false)
+      throw malformed([{ field: 'activate', message: 'must not be false: PUT replaces the active version; use POST' }]);
     if (limits) assertWithin(this.mostPerRun, limits);
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
@@ -97,7 +99,7 @@ export class UploadService {
     const report = await this.validate(staged);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);
-    const upload = { version, sha256, size, storageRef, validation: report, scan, limits };
+    const upload = { version, sha256, size, storageRef, validation: report, scan, limits, activate };
     return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
@@ -115,7 +117,7 @@ type Published = AddedVersion & { report: ValidationReport };
 const isRefusal = (error: unknown): boolean =>
   error instanceof AppError && error.kind !== 'unavailable' && error.kind !== 'internal';
 
-type Card = Omit<UploadFormDto, 'version' | 'limits'>;
+type Card = Omit<UploadFormDto, 'version' | 'limits' | 'activate'>;
 
 const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
   agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };

@@ -16,6 +16,15 @@ describe('policyRefusal', () => {
     expect(judge(`(module ${FD_WRITE} ${MEMORY} ${START})`)).toBeNull();
   });
 
+  it('lets a module through that Emscripten built standalone, with memory growth', () => {
+    const notify = '(import "env" "emscripten_notify_memory_growth" (func (param i32)))';
+    expect(judge(`(module ${notify} ${MEMORY} ${START})`)).toBeNull();
+  });
+
+  it('lets a Go program of 10,000 functions through, whose table has 4,096 elements more', () => {
+    expect(judge(`(module ${MEMORY} ${START} ${'(func)'.repeat(9_999)} (table 14096 funcref))`)).toBeNull();
+  });
+
   it('lets a start function and further exports through', () => {
     expect(judge(`(module ${MEMORY} (func $f (export "_start") (export "then")) (start $f))`)).toBeNull();
   });

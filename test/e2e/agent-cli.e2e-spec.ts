@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +79,48 @@ describe('npm run agent', () => {
     expect(JSON.parse(out)).toMatchObject({
       outcome: { end: 'exited', code: 1 },
       log: [expect.stringContaining('is never settled')],
+    });
+  });
+
+  it.each([
+    ['a syntax error, with its line', 'function agent(input) {\n  return {;\n}\n', /SyntaxError[^]*bad\.js:2/],
+    ['an import, with what to do', "import x from 'y';\n", /without `import` and `export`[^]*esbuild/],
+    ['no function `agent`', 'const agents = 1;\n', /defines no function `agent`/],
+  ])('has nothing to run where bundling a script finds %s', async (_, script, message) => {
+    await writeFile(path('bad.js'), script);
+    const bundle = spawn(process.execPath, [BUNDLE, 'bad.js', 'bad.wasm'], { cwd: dir });
+    const [said, [code]] = await Promise.all([text(bundle.stderr), once(bundle, 'close')]);
+    expect([code, existsSync(path('bad.wasm'))]).toEqual([1, false]);
+    expect(said).toMatch(message);
+  });
+
+  it('gives a JavaScript agent the usual globals, and lets it refuse its input', async () => {
+    await writeFile(
+      path('globals.js'),
+      `async function agent(input) {
+        if (input.bad) throw new InputRefused('It is bad.');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const bytes = new TextEncoder().encode('grüß 😀');
+        return { text: new TextDecoder().decode(bytes), base64: atob(btoa('any text')), big: String(2n ** 70n),
+                 uuid: crypto.randomUUID().length, length: input.text?.length };
+      }`,
+    );
+    await once(spawn(process.execPath, [BUNDLE, path('globals.js'), path('globals.wasm')]), 'close');
+    const large = await run(['run', 'globals.wasm', '--json', '--input', '-'], {
+      input: JSON.stringify({ text: 'x'.repeat(20e6) }),
+    });
+    expect(JSON.parse(JSON.parse(large.out).outcome.output)).toEqual({
+      text: 'grüß 😀',
+      base64: 'any text',
+      big: '1180591620717411303424',
+      uuid: 36,
+      length: 20e6,
+    });
+    const refused = await run(['run', 'globals.wasm', '--json', '--input', '{"bad":true}']);
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.out).outcome).toMatchObject({
+      end: 'input_refused',
+      stderr_tail: expect.stringContaining('It is bad.'),
     });
   });
 

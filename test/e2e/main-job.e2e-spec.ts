@@ -370,6 +370,39 @@ describe('a server on PostgreSQL alone', () => {
     });
   });
 
+  describe('an agent that refuses the input', () => {
+    const refusing = () => agent('(call $proc_exit (i32.const 65))');
+    const failedAttempts = async (agentId: string): Promise<number> =>
+      expectStatus(await api(url).get(`/agents/${agentId}/card`, { token }), 200).body.statistics.attempts_failed;
+    const publishAs = (owner: string, slug: string, wasm: Uint8Array, price: string, capability: string) =>
+      publish(url, owner, slug, wasm, { capabilities: [capability], price });
+
+    it('fails the task with a code of its own once another owner’s agent agrees, and neither is blamed', async () => {
+      const other = (await registerUser(url)).token;
+      const first = await publishAs(ownerToken, 'picky', await refusing(), '0.10', 'picky');
+      const second = await publishAs(other, 'pickier', await refusing(), '0.20', 'picky');
+      await publishAs(ownerToken, 'never-asked', await good(), '0.90', 'picky');
+      const task = await run('picky', {}, 'failed');
+      expect(task.error).toEqual({ code: 'INPUT_REFUSED', message: expect.stringContaining('correct it') });
+      expect(task.attempts.map(({ outcome, error }: any) => [outcome, error.code])).toEqual([
+        ['input_refused', 'INPUT_REFUSED'],
+        ['input_refused', 'INPUT_REFUSED'],
+      ]);
+      // Statistics follow the feed in its order: a failure that comes later is there when this one would be.
+      const trapper = await publishAs(other, 'trapper-after', await trapping(), '0.10', 'trap-after');
+      await run('trap-after', {}, 'failed');
+      await until('the failure counts', async () => (await failedAttempts(trapper)) === 1);
+      expect([await failedAttempts(first), await failedAttempts(second)]).toEqual([0, 0]);
+    });
+
+    it('is blamed when another agent does the task', async () => {
+      const wrong = await offer('wrong', await refusing(), '0.10', 'contested');
+      await offer('right', await good(), '0.20', 'contested');
+      expect(await run('contested')).toMatchObject({ result: { ok: true } });
+      await until('the failure counts', async () => (await failedAttempts(wrong)) === 1);
+    });
+  });
+
   describe('a task that would run for ever', () => {
     const start = async (): Promise<string> => {
       const id = await submit(url, token, 'forever', { timeout_ms: 300_000 });

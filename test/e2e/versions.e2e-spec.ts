@@ -66,6 +66,55 @@ describe('the versions of an agent', () => {
     expect(await events(id, 'agent.updated')).toEqual([expect.objectContaining({ status: 'retired' })]);
   });
 
+  describe('uploaded', () => {
+    it('bid if they are the highest release, or as the upload says, and the answer and the event say why not', async () => {
+      const first = await upload('POST', 'numbered', await saying('beta'), 201, {
+        version: '1.0.0-beta.1',
+        capabilities: 'numbered',
+        price: '0.5',
+      });
+      const id = first.agent_id as string;
+      expect(first).toMatchObject({ active: true, message: expect.stringContaining('1.0.0-beta.1 is active') });
+      const put = async (version: string, fields = {}, method: 'POST' | 'PUT' = 'POST') =>
+        upload(method, id, await saying(version), 201, { version, ...fields });
+      expect(await put('1.0.0')).toMatchObject({ active: true });
+      expect(await put('0.9.0')).toMatchObject({
+        active: false,
+        message: expect.stringMatching(/version 1\.0\.0 stays active: there is a higher version\. .*activate=true/),
+      });
+      expect(await put('2.0.0-beta.1')).toMatchObject({
+        active: false,
+        message: expect.stringContaining('pre-release'),
+      });
+      expect(await put('1.1.0', { activate: 'false' })).toMatchObject({ active: false });
+      expect(await statuses(id)).toMatchObject({ '1.0.0': 'active', '1.1.0': 'inactive' });
+      expect(await put('0.9.1', { activate: 'true' })).toMatchObject({ active: true });
+      const again = await upload('POST', id, await saying('1.1.0'), 200, { version: '1.1.0', activate: 'true' });
+      expect(again).toMatchObject({ status: 'unchanged', active: true });
+      expect(await put('0.9.2', {}, 'PUT')).toMatchObject({ active: true });
+      expect(await events(id, 'agent.version_uploaded')).toMatchObject([
+        { version: '1.0.0-beta.1', active: true },
+        { version: '1.0.0', active: true },
+        { version: '0.9.0', active: false, inactive_because: 'not_highest' },
+        { version: '2.0.0-beta.1', active: false, inactive_because: 'prerelease' },
+        { version: '1.1.0', active: false, inactive_because: 'not_requested' },
+        { version: '0.9.1', active: true },
+        { version: '0.9.2', active: true },
+      ]);
+      expect(await events(id, 'agent.version_activated')).toMatchObject([{ version: '1.1.0' }]);
+    });
+
+    it('refuse a choice that makes no sense, and change nothing', async () => {
+      await publish(server.url, user.token, 'undecided', await saying('one'));
+      const before = await contentOf(database.url);
+      const odd = await upload('POST', 'undecided', await saying('two'), 400, { activate: 'maybe' });
+      expect(odd.errors).toMatchObject([{ field: 'activate' }]);
+      const replaced = await upload('PUT', 'undecided', await saying('two'), 400, { activate: 'false' });
+      expect(replaced.errors).toMatchObject([{ field: 'activate', message: expect.stringContaining('use POST') }]);
+      expect(await contentOf(database.url)).toEqual(before);
+    });
+  });
+
   describe('activated', () => {
     it('back and forth bid at once, each answering as itself', async () => {
       const id = await publish(server.url, user.token, 'rolled', await saying('one'), { capabilities: ['roll'] });

@@ -16,7 +16,7 @@ const limits = {
 /** The agent on our own WASI host, with no wall around it: what the run itself takes. @returns its output */
 export function runInProcess(module: CompiledModule, input: Uint8Array): Uint8Array {
   const { outcome, output } = runAgent({
-    module,
+    observation: { module, observed: false },
     input,
     environment: {},
     timeoutMs: 10_000,

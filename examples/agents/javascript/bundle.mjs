@@ -1,10 +1,11 @@
 /**
  * Makes an agent of a script: node bundle.mjs agent.js agent.wasm
  *
- * runtime.wasm reserves room for a script and exports its address; this adds the script as one more data segment. No
- * compiler is needed. Format: https://webassembly.github.io/spec/core/binary/modules.html
+ * runtime.wasm reserves room for scripts and exports its address; this adds prelude.js and the script as one more data
+ * segment, and then has the engine evaluate the script once, so that a mistake shows here. No compiler is needed. Format: https://webassembly.github.io/spec/core/binary/modules.html
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const GLOBAL = 6;
@@ -18,8 +19,11 @@ if (!source || !target) {
   console.error('Usage: node bundle.mjs agent.js agent.wasm');
   process.exit(2);
 }
-const script = readFileSync(source);
-if (script.length >= ROOM) throw new Error(`${source} has ${script.length} bytes; there is room for ${ROOM - 1}.`);
+const prelude = readFileSync(join(import.meta.dirname, 'prelude.js'));
+const script = Buffer.concat([prelude, Buffer.from([0]), readFileSync(source)]);
+if (script.includes(0, prelude.length + 1)) fail(`${source} contains a NUL character.`);
+if (script.length >= ROOM)
+  fail(`${source} has ${script.length - prelude.length - 1} bytes; there is room for ${ROOM - prelude.length - 2}.`);
 
 const sections = readSections(readFileSync(join(import.meta.dirname, 'runtime.wasm')));
 if (sections.some(({ id }) => id === DATA_COUNT)) throw new Error('runtime.wasm must be built without bulk memory.');
@@ -37,7 +41,42 @@ data.content = Buffer.concat([
 ]);
 const header = Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const bytes = sections.flatMap(({ id, content }) => [Buffer.from([id]), unsigned(content.length), content]);
-writeFileSync(target, Buffer.concat([header, ...bytes]));
+const agent = Buffer.concat([header, ...bytes]);
+await check(agent);
+writeFileSync(target, agent);
+
+/** Evaluates the script in the agent's own engine, which says what is wrong with it, and in which line. */
+async function check(wasm) {
+  const folder = mkdtempSync(join(tmpdir(), 'javascript-agent-'));
+  const stderr = openSync(join(folder, 'stderr'), 'w+');
+  try {
+    process.removeAllListeners('warning'); // that WASI is experimental
+    const { WASI } = await import('node:wasi');
+    const wasi = new WASI({ version: 'preview1', args: ['agent', '--check'], stderr, returnOnExit: true });
+    const { instance } = await WebAssembly.instantiate(wasm, wasi.getImportObject());
+    const code = wasi.start(instance);
+    const said = readFileSync(join(folder, 'stderr'), 'utf8').trim();
+    if (code !== 0)
+      fail(`${source} cannot be an agent. ${said.replaceAll('agent.js', source)}${adviceOnModules(said)}`);
+    if (said) console.error(said);
+  } finally {
+    closeSync(stderr);
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function adviceOnModules(said) {
+  const usesModules = /^\s*(import\b(?!\s*\()|export\b)/m.test(script.toString('utf8', prelude.length + 1));
+  if (!said.startsWith('SyntaxError') || !usesModules) return '';
+  return `
+An agent is one script, without \`import\` and \`export\`. Set \`globalThis.agent = agent\` instead of exporting it, and
+join the modules first: npx esbuild ${source} --bundle --format=iife --target=es2020 --outfile=joined.js`;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
 
 function readSections(wasm) {
   const found = [];

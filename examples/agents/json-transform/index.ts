@@ -13,7 +13,7 @@
  *
  * Operations run one after the other. pick, omit and rename also take a single object; the others need an array.
  */
-import { fail, log, readInput, writeOutput } from '../lib/assemblyscript/agent';
+import { refuse, log, readInput, writeOutput } from '../lib/assemblyscript/agent';
 import { Json, Kind } from '../lib/assemblyscript/json';
 
 /** Each operation passes over all data; this bounds their product. */
@@ -24,8 +24,8 @@ const LAST_RANK: i32 = 4;
 const task = readInput();
 let data = required(task, 'data');
 const operations = required(task, 'operations');
-if (operations.kind != Kind.Array) fail('"operations" must be an array.');
-if (operations.length > MOST_OPERATIONS) fail('At most ' + MOST_OPERATIONS.toString() + ' operations are allowed.');
+if (operations.kind != Kind.Array) refuse('"operations" must be an array.');
+if (operations.length > MOST_OPERATIONS) refuse('At most ' + MOST_OPERATIONS.toString() + ' operations are allowed.');
 for (let i = 0; i < operations.length; i++) data = apply(operations.at(i), data);
 log('Applied ' + operations.length.toString() + ' operations.');
 
@@ -38,11 +38,11 @@ function apply(operation: Json, data: Json): Json {
   if (op == 'pick') return selectFields(data, fieldSet(operation), true);
   if (op == 'omit') return selectFields(data, fieldSet(operation), false);
   if (op == 'rename') return rename(data, requiredString(operation, 'from'), requiredString(operation, 'to'));
-  if (data.kind != Kind.Array) fail('"' + op + '" needs "data" to be an array of objects.');
+  if (data.kind != Kind.Array) refuse('"' + op + '" needs "data" to be an array of objects.');
   if (op == 'filter') return filter(data, operation);
   if (op == 'sort') return sort(data, requiredString(operation, 'by'), isDescending(operation));
   if (op == 'limit') return limit(data, operation);
-  fail('There is no operation "' + op + '": use pick, omit, rename, filter, sort or limit.');
+  refuse('There is no operation "' + op + '": use pick, omit, rename, filter, sort or limit.');
   return data;
 }
 
@@ -88,7 +88,7 @@ function filter(data: Json, operation: Json): Json {
   const greaterThan = operation.member('greater_than');
   const lessThan = operation.member('less_than');
   if (!equals && !notEquals && !greaterThan && !lessThan) {
-    fail('"filter" needs one of "equals", "not_equals", "greater_than", "less_than".');
+    refuse('"filter" needs one of "equals", "not_equals", "greater_than", "less_than".');
   }
 
   const kept = new Json(Kind.Array);
@@ -105,7 +105,7 @@ function filter(data: Json, operation: Json): Json {
 
 /** A missing field equals null. */
 function isEqual(value: Json | null, wanted: Json): bool {
-  if (wanted.kind == Kind.Array || wanted.kind == Kind.Object) fail('"filter" compares with simple values only.');
+  if (wanted.kind == Kind.Array || wanted.kind == Kind.Object) refuse('"filter" compares with simple values only.');
   if (!value) return wanted.kind == Kind.Null;
   if (value.kind != wanted.kind) return false;
   return value.kind == Kind.Number ? numberOf(value) == numberOf(wanted) : value.text == wanted.text;
@@ -175,14 +175,14 @@ function sort(data: Json, by: string, isDescending: bool): Json {
 function isDescending(operation: Json): bool {
   if (!operation.member('order')) return false;
   const order = requiredString(operation, 'order');
-  if (order != 'asc' && order != 'desc') fail('"order" must be "asc" or "desc".');
+  if (order != 'asc' && order != 'desc') refuse('"order" must be "asc" or "desc".');
   return order == 'desc';
 }
 
 function limit(data: Json, operation: Json): Json {
   const count = required(operation, 'count');
   const most = count.kind == Kind.Number ? numberOf(count) : -1;
-  if (most < 0 || most != Math.floor(most)) fail('"count" must be a whole number that is not negative.');
+  if (most < 0 || most != Math.floor(most)) refuse('"count" must be a whole number that is not negative.');
   const limited = new Json(Kind.Array);
   for (let i = 0; i < data.length && f64(i) < most; i++) limited.push(data.at(i));
   return limited;
@@ -191,28 +191,28 @@ function limit(data: Json, operation: Json): Json {
 // Parts of the input, or the end of the agent
 
 function record(value: Json): Json {
-  if (value.kind != Kind.Object) fail('"data" must be an object or an array of objects.');
+  if (value.kind != Kind.Object) refuse('"data" must be an object or an array of objects.');
   return value;
 }
 
 function required(object: Json, name: string): Json {
   const value = object.member(name);
-  if (!value) fail('"' + name + '" is missing in ' + (object == task ? 'the input.' : 'an operation.'));
+  if (!value) refuse('"' + name + '" is missing in ' + (object == task ? 'the input.' : 'an operation.'));
   return value!;
 }
 
 function requiredString(object: Json, name: string): string {
   const value = required(object, name);
-  if (value.kind != Kind.String) fail('"' + name + '" must be a string.');
+  if (value.kind != Kind.String) refuse('"' + name + '" must be a string.');
   return value.text;
 }
 
 function fieldSet(operation: Json): Set<string> {
   const fields = required(operation, 'fields');
-  if (fields.kind != Kind.Array) fail('"fields" must be an array of strings.');
+  if (fields.kind != Kind.Array) refuse('"fields" must be an array of strings.');
   const set = new Set<string>();
   for (let i = 0; i < fields.length; i++) {
-    if (fields.at(i).kind != Kind.String) fail('"fields" must be an array of strings.');
+    if (fields.at(i).kind != Kind.String) refuse('"fields" must be an array of strings.');
     set.add(fields.at(i).text);
   }
   return set;

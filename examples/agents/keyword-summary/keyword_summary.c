@@ -164,7 +164,7 @@ int main(void) {
 
   size_t count;
   struct span *sentences = text_sentences(text, &count);
-  if (count == 0) agent_fail("\"text\" is empty: there is nothing to summarise.");
+  if (count == 0) agent_refuse("\"text\" is empty: there is nothing to summarise.");
 
   struct index index = list_occurrences(sentences, count);
   if (index.occurrence_count > 0) weigh_keywords(&index);

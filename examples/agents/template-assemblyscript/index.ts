@@ -4,7 +4,7 @@
  *   in   {"name": "…"}
  *   out  {"greeting": "…"}
  */
-import { fail, log, readInput, writeOutput } from '../lib/assemblyscript/agent';
+import { log, readInput, refuse, writeOutput } from '../lib/assemblyscript/agent';
 import { Json, Kind } from '../lib/assemblyscript/json';
 
 const name = requiredName(readInput());
@@ -16,6 +16,6 @@ writeOutput(result);
 
 function requiredName(task: Json): string {
   const name = task.member('name');
-  if (!name || name.kind != Kind.String) fail('Send {"name": "…"}.');
+  if (!name || name.kind != Kind.String) refuse('Send {"name": "…"}.');
   return name!.text;
 }

@@ -36,7 +36,7 @@ int main(void) {
 
   size_t count;
   struct span *sentences = text_sentences(text, &count);
-  if (count == 0) agent_fail("\"text\" is empty: there is nothing to summarise.");
+  if (count == 0) agent_refuse("\"text\" is empty: there is nothing to summarise.");
   agent_log("Taking the lead out of %zu sentences.", count);
 
   bool *chosen = choose_lead(sentences, count, wanted);

@@ -1,7 +1,8 @@
-import type { ReportedOutcome } from '../frames.js';
+import { INPUT_REFUSED_EXIT, type ReportedOutcome } from '../frames.js';
 import type { RunLimits, TrapKind } from '../run.js';
 import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory, type Table } from './engine.js';
 import { readJsonOutput, readLargeOutput } from './json-output.js';
+import { type Observation, refusedBytes, stackHasOverflowed } from './observation.js';
 import { RunEnded } from './run-ended.js';
 import { printable } from './printable.js';
 import { withLessStack } from './stack.js';
@@ -9,7 +10,7 @@ import { trapOf, type Trap } from './traps.js';
 import { WasiHost } from './wasi-host.js';
 
 export interface AgentRun {
-  module: CompiledModule;
+  observation: Observation;
   /** Standard input. */
   input: Uint8Array;
   environment: Record<string, string>;
@@ -48,7 +49,8 @@ export function runAgent(run: AgentRun): AgentResult {
 }
 
 /** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */
-function start({ module, limits, withheldStackKb }: AgentRun, host: WasiHost): ReportedOutcome {
+function start({ observation, limits, withheldStackKb }: AgentRun, host: WasiHost): ReportedOutcome {
+  const { module } = observation;
   const misfit = conventionFault(module);
   if (misfit) return { end: 'refused', reason: misfit };
   const limitBytes = limits.maxMemoryPages * PAGE_BYTES;
@@ -57,8 +59,9 @@ function start({ module, limits, withheldStackKb }: AgentRun, host: WasiHost): R
   const onItsStack = <Result>(work: () => Result): Result => withLessStack(withheldStackKb * 1024, work);
   let firstBytes = 0;
   let tables: Growing[] = [];
+  let exports: Record<string, unknown> | undefined;
   try {
-    const { exports } = onItsStack(() => new engine.Instance(module, imports));
+    exports = onItsStack(() => new engine.Instance(module, imports)).exports;
     const command = exports['_start'] as () => void;
     if (command.length > 0) return { end: 'refused', reason: '`_start` takes parameters' };
     const memory = exports['memory'] as LinearMemory;
@@ -71,7 +74,15 @@ function start({ module, limits, withheldStackKb }: AgentRun, host: WasiHost): R
     return host.ended ? outcomeOf(host.ended, host, limits) : { end: 'exited', code: 0, stderrTail: '' };
   } catch (error) {
     const outcome = outcomeOf(host.ended ?? error, host, limits);
-    const memoryIsFull = host.memory.byteLength === limitBytes && firstBytes < limitBytes;
+    if (!exports || (outcome.end !== 'trapped' && outcome.end !== 'exited')) return outcome;
+    if (outcome.end === 'exited' && outcome.code === 0) return outcome;
+    if (outcome.end === 'trapped' && outcome.trap === 'stack_overflow') return outcome;
+    if (outcome.end === 'trapped' && stackHasOverflowed(exports, observation))
+      return { ...outcome, trap: 'linear_stack_overflow' };
+    const askedBytes = refusedBytes(exports, observation);
+    const hadBytes = host.memory.byteLength;
+    if (askedBytes !== undefined) return { end: 'out_of_memory', limitBytes, hadBytes, askedBytes };
+    const memoryIsFull = hadBytes === limitBytes && firstBytes < limitBytes;
     if (memoryIsFull && gaveUp(outcome, 'out_of_bounds_memory')) return { end: 'out_of_memory', limitBytes };
     const limitElements = limits.maxTableElements;
     const aTableIsFull = tables.some(({ table, first }) => lengthOf(table) === limitElements && first < limitElements);
@@ -107,6 +118,7 @@ function outcomeOf(error: unknown, host: WasiHost, limits: RunLimits): ReportedO
   if (error instanceof RunEnded) {
     switch (error.how.end) {
       case 'exit':
+        if (error.how.code === INPUT_REFUSED_EXIT) return { end: 'input_refused', stderrTail };
         return { end: 'exited', code: error.how.code, stderrTail };
       case 'abort':
         return trapped({ ...trapOf(error), trap: 'abort' }, stderrTail);

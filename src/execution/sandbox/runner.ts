@@ -9,7 +9,8 @@ import {
   type ToSandbox,
 } from '../frames.js';
 import { runAgent, unstartable, type AgentResult } from './agent-run.js';
-import { collectGarbage, engine, limitMemory, limitTables, type CompiledModule } from './engine.js';
+import { collectGarbage, limitMemory, limitTables } from './engine.js';
+import { compileObserved, type Observation } from './observation.js';
 import { printable } from './printable.js';
 
 const STDIN = 0;
@@ -47,11 +48,11 @@ function serveNext(): boolean {
   return true;
 }
 
-type Loaded = { module: CompiledModule } | { fault: string };
+type Loaded = { observation: Observation } | { fault: string };
 
 function compile(bytes: Uint8Array): Loaded {
   try {
-    return { module: new engine.Module(bytes) };
+    return { observation: compileObserved(bytes) };
   } catch (error) {
     return { fault: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
   }
@@ -61,9 +62,8 @@ function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): A
   if ('fault' in loaded) {
     return { outcome: unstartable(loaded.fault, message.limits), peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
   }
-  const { module } = loaded;
   limitMemory(message.limits.maxMemoryPages);
-  return runAgent({ ...message, module, input, onLog: (lines) => send({ kind: 'log', lines }) });
+  return runAgent({ ...message, ...loaded, input, onLog: (lines) => send({ kind: 'log', lines }) });
 }
 
 function totalCpuMs(): number {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import loadWabt from 'wabt';
 import { HOST_FUNCTIONS, type WasiFunctionName } from '../../common/host-functions.js';
 import { runAgent, type AgentRun } from './agent-run.js';
-import { engine } from './engine.js';
+import { compileObserved } from './observation.js';
 import { RIGHT } from './descriptors.js';
 import { ERRNO, type Errno } from './errno.js';
 
@@ -40,7 +40,7 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
     (func (export "_start") ${body}))`;
   const lines: string[] = [];
   const result = runAgent({
-    module: new engine.Module(wabt.parseWat('agent.wat', text, { exceptions: true }).toBinary({}).buffer),
+    observation: compileObserved(wabt.parseWat('agent.wat', text, { exceptions: true }).toBinary({}).buffer),
     input: new Uint8Array(0),
     environment: {},
     timeoutMs: 10_000,

@@ -53,7 +53,7 @@ export class WasiHost {
         Object.create(null),
         Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, this.guard(call)])),
       );
-    const provided = { wasi_snapshot_preview1: guarded(this.wasi), env: guarded(this.assemblyScript) };
+    const provided = { wasi_snapshot_preview1: guarded(this.wasi), env: guarded(this.env) };
     return Object.assign(Object.create(null), provided satisfies Record<keyof typeof HOST_FUNCTIONS, object>);
   }
 
@@ -124,12 +124,13 @@ export class WasiHost {
     sock_shutdown: this.onStream(ERRNO.notsock),
   };
 
-  private readonly assemblyScript: Record<keyof (typeof HOST_FUNCTIONS)['env'], HostFunction> = {
+  private readonly env: Record<keyof (typeof HOST_FUNCTIONS)['env'], HostFunction> = {
     abort: (message, file, line, column) => {
       const text = `abort: ${this.utf16(message)} in ${this.utf16(file)}(${line}:${column})\n`;
       this.stderr.write(new TextEncoder().encode(text));
       this.end({ end: 'abort' });
     },
+    emscripten_notify_memory_growth: () => undefined,
   };
 
   /** Answers the errno of a failed call, 0 for one that returns nothing, and nothing at all once the run has ended. */

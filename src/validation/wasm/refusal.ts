@@ -39,7 +39,9 @@ export const ADVICE = {
   TOO_MANY_IMPORTS: 'Remove unused imports, for example with wasm-opt --remove-unused-module-elements.',
   TOO_MANY_FUNCTIONS: 'Remove unused code (link with --gc-sections, optimise for size) or split the agent.',
   TOO_MANY_TABLES: 'Use one table.',
-  TABLE_TOO_LARGE: 'Remove indirectly called functions that are not needed, or split the agent.',
+  TABLE_TOO_LARGE:
+    'Each function that is called indirectly has an entry: remove what is not needed, or split the agent. In Go every ' +
+    'function has one: import fewer packages (net/http and html/template are large), or use TinyGo.',
   TOO_MANY_MEMORIES: 'Use one memory.',
   MEMORY_TOO_LARGE: 'Lower the initial memory, for example with -Wl,--initial-memory, and let the agent grow it.',
   TOO_MANY_TAGS: 'Use fewer kinds of exceptions.',

@@ -1,7 +1,7 @@
 /**
  * The frame of an agent in AssemblyScript: read one JSON document from standard input, write one to standard output,
- * exit 0. Every line on standard error becomes a log event of the task. An agent that cannot do its work says why in
- * one sentence and exits 1.
+ * exit 0. Every line on standard error becomes a log event of the task. An agent whose input is at fault says why in one
+ * sentence and exits 65; one that fails by itself exits 1.
  *
  * Standard streams come from the WASI shim (`process.stdin` and so on); see the Makefile.
  */
@@ -9,10 +9,10 @@ import { fd_write } from 'bindings/wasi_snapshot_preview1';
 
 import { Json, parse } from './json';
 
-const INPUT_LIMIT: i32 = 4 << 20;
+const INPUT_REFUSED: i32 = 65;
 const STDOUT: u32 = 1;
 
-/** Reads the task's input; ends the agent when there is none, or too much. */
+/** Reads the task's input; ends the agent when there is none. Strings have two bytes a character. */
 export function readInput(): Json {
   let buffer = new ArrayBuffer(64 << 10);
   let length: i32 = 0;
@@ -20,9 +20,8 @@ export function readInput(): Json {
     const got = process.stdin.read(buffer, length);
     if (got == 0) break;
     length += got;
-    if (length > INPUT_LIMIT) fail('The input is larger than ' + INPUT_LIMIT.toString() + ' bytes.');
     if (length == buffer.byteLength) {
-      const larger = new ArrayBuffer(length * 2);
+      const larger = new ArrayBuffer(length * 4);
       memory.copy(changetype<usize>(larger), changetype<usize>(buffer), length);
       buffer = larger;
     }
@@ -48,6 +47,12 @@ export function writeOutput(result: Json): void {
 /** Writes one line to the task's log. */
 export function log(line: string): void {
   process.stderr.write(line + '\n');
+}
+
+/** Says what is wrong with the input, in one sentence, and ends the agent with exit code 65. It does not count as a failure. */
+export function refuse(sentence: string): void {
+  log(sentence);
+  process.exit(INPUT_REFUSED);
 }
 
 /** Says what is wrong, in one sentence, and ends the agent with exit code 1. */

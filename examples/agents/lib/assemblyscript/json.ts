@@ -1,7 +1,7 @@
 /**
  * JSON (RFC 8259) as a tree. Numbers stay as they were written, so that none loses digits on its way through.
  */
-import { fail } from './agent';
+import { refuse } from './agent';
 
 /** Arrays and objects inside each other; deeper documents are refused before they can exhaust the stack. */
 const DEPTH_LIMIT: i32 = 64;
@@ -135,7 +135,7 @@ class Reader {
 
   document(): Json {
     this.skipSpace();
-    if (this.peek() < 0) fail('The input is empty: send one JSON document.');
+    if (this.peek() < 0) refuse('The input is empty: send one JSON document.');
     const value = this.value();
     this.skipSpace();
     if (this.peek() >= 0) this.expected('the end of the document');
@@ -143,7 +143,7 @@ class Reader {
   }
 
   private expected(what: string): void {
-    fail('The input is not valid JSON: ' + what + ' expected at character ' + this.position.toString() + '.');
+    refuse('The input is not valid JSON: ' + what + ' expected at character ' + this.position.toString() + '.');
   }
 
   /** The next UTF-16 code unit, or -1 at the end. */
@@ -183,7 +183,7 @@ class Reader {
 
   private enter(): void {
     this.position++;
-    if (++this.depth > DEPTH_LIMIT) fail('The input nests deeper than ' + DEPTH_LIMIT.toString() + ' levels.');
+    if (++this.depth > DEPTH_LIMIT) refuse('The input nests deeper than ' + DEPTH_LIMIT.toString() + ' levels.');
     this.skipSpace();
   }
 

@@ -6,7 +6,9 @@
 
 #include "text.h"
 
-#define INPUT_LIMIT (4u << 20)
+#define INPUT_REFUSED 65
+
+static _Noreturn void end(int code, const char *format, va_list values);
 
 struct span agent_input(void) {
   size_t capacity = 64 << 10;
@@ -14,13 +16,13 @@ struct span agent_input(void) {
   char *buffer = agent_resize(NULL, capacity, 1);
   for (size_t got; (got = fread(buffer + length, 1, capacity - length, stdin)) > 0;) {
     length += got;
-    if (length > INPUT_LIMIT) agent_fail("The input is larger than %u bytes.", INPUT_LIMIT);
-    if (length == capacity) buffer = agent_resize(buffer, capacity *= 2, 1);
+    /* In few steps: what the buffer was before stays unused. */
+    if (length == capacity) buffer = agent_resize(buffer, capacity *= 4, 1);
   }
   if (ferror(stdin)) agent_fail("The input could not be read.");
 
   struct span input = {buffer, length};
-  if (!text_is_utf8(input)) agent_fail("The input is not valid UTF-8.");
+  if (!text_is_utf8(input)) agent_refuse("The input is not valid UTF-8.");
   return input;
 }
 
@@ -32,13 +34,22 @@ void agent_log(const char *format, ...) {
   fputc('\n', stderr);
 }
 
+void agent_refuse(const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  end(INPUT_REFUSED, format, values);
+}
+
 void agent_fail(const char *format, ...) {
   va_list values;
   va_start(values, format);
+  end(1, format, values);
+}
+
+static void end(int code, const char *format, va_list values) {
   vfprintf(stderr, format, values);
-  va_end(values);
   fputc('\n', stderr);
-  exit(1);
+  exit(code);
 }
 
 void *agent_allocate(size_t count, size_t size) {

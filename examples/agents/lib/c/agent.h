@@ -1,7 +1,7 @@
 /*
  * The frame of an agent in C: read one JSON document from standard input, write one to standard output, say what is
- * going on on standard error (every line becomes a log event of the task), exit 0. An agent that cannot do its work
- * says why in one sentence and exits 1.
+ * going on on standard error (every line becomes a log event of the task), exit 0. An agent whose
+ * input is at fault says why in one sentence and exits 65; one that fails by itself exits 1.
  *
  * A process serves one task, so nothing is ever freed: the memory goes when the process goes.
  */
@@ -17,11 +17,14 @@ struct span {
   size_t length;
 };
 
-/* Reads standard input to its end. Fails when it is larger than 4 MiB or is not UTF-8. */
+/* Reads standard input to its end, whatever its size. Refuses it when it is not UTF-8. */
 struct span agent_input(void);
 
 /* Writes one line to the task's log. */
 void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says what is wrong with the input, in one sentence, and ends the agent with exit code 65. It does not count as a failure. */
+_Noreturn void agent_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says what is wrong, in one sentence, and ends the agent with exit code 1. */
 _Noreturn void agent_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

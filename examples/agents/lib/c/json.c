@@ -20,7 +20,7 @@ static void skip_value(struct reader *reader, int depth);
 static struct span decode_string(struct span value);
 
 _Noreturn static void malformed(const struct reader *reader, const char *expected) {
-  agent_fail("The input is not valid JSON: %s expected at byte %zu.", expected, (size_t)(reader->at - reader->start));
+  agent_refuse("The input is not valid JSON: %s expected at byte %zu.", expected, (size_t)(reader->at - reader->start));
 }
 
 /* The next byte, or -1 at the end. */
@@ -117,7 +117,7 @@ static void skip_object(struct reader *reader, int depth) {
 }
 
 static void skip_value(struct reader *reader, int depth) {
-  if (depth > JSON_DEPTH_LIMIT) agent_fail("The input nests deeper than %d levels.", JSON_DEPTH_LIMIT);
+  if (depth > JSON_DEPTH_LIMIT) agent_refuse("The input nests deeper than %d levels.", JSON_DEPTH_LIMIT);
   skip_space(reader);
   switch (peek(reader)) {
     case '{': skip_object(reader, depth + 1); break;
@@ -136,7 +136,7 @@ static void skip_value(struct reader *reader, int depth) {
 struct span json_document(struct span input) {
   struct reader reader = {input.at, input.at, input.at + input.length};
   skip_space(&reader);
-  if (peek(&reader) < 0) agent_fail("The input is empty: send one JSON document.");
+  if (peek(&reader) < 0) agent_refuse("The input is empty: send one JSON document.");
   const char *start = reader.at;
   skip_value(&reader, 0);
   struct span value = {start, (size_t)(reader.at - start)};
@@ -220,8 +220,8 @@ static struct span decode_string(struct span value) {
 
 struct span json_required_string(struct span object, const char *name) {
   struct span value;
-  if (!json_member(object, name, &value)) agent_fail("\"%s\" is missing: send {\"%s\": \"…\"}.", name, name);
-  if (value.at[0] != '"') agent_fail("\"%s\" must be a string.", name);
+  if (!json_member(object, name, &value)) agent_refuse("\"%s\" is missing: send {\"%s\": \"…\"}.", name, name);
+  if (value.at[0] != '"') agent_refuse("\"%s\" must be a string.", name);
   return decode_string(value);
 }
 
@@ -239,7 +239,7 @@ int json_optional_integer(struct span object, const char *name, int fallback, in
   }
   if (negative) number = -number;
   if (!valid || number < least || number > most) {
-    agent_fail("\"%s\" must be a whole number from %d to %d.", name, least, most);
+    agent_refuse("\"%s\" must be a whole number from %d to %d.", name, least, most);
   }
   return number;
 }

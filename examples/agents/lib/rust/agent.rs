@@ -1,23 +1,26 @@
 //! The frame of an agent: read one JSON document from standard input, write one to standard output, exit 0. Every line
-//! on standard error becomes a log event of the task. An agent that cannot do its work says why in one sentence and
-//! exits 1.
+//! on standard error becomes a log event of the task. An agent whose input is at fault says why in one sentence and exits
+//! 65; one that fails by itself panics or exits 1.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::json::{self, Json};
 
-const INPUT_LIMIT: u64 = 4 << 20;
+/// The input is at fault: this does not count as a failure of the agent.
+const INPUT_REFUSED: u8 = 65;
 
-/// Runs the agent: `work` turns the task's input into its result, or says in one sentence why it cannot.
+/// Runs the agent: `work` turns the task's input into its result, or says in one sentence what is wrong with the input.
 pub fn run(work: fn(&Json) -> Result<Json, String>) -> ExitCode {
-    match read_input().and_then(|input| work(&json::parse(&input)?)).and_then(write_output) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            log(&sentence);
-            ExitCode::FAILURE
-        }
-    }
+    let (sentence, code) = match read_input().and_then(|input| work(&json::parse(&input)?)) {
+        Ok(result) => match write_output(result) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(sentence) => (sentence, 1),
+        },
+        Err(sentence) => (sentence, INPUT_REFUSED),
+    };
+    log(&sentence);
+    ExitCode::from(code)
 }
 
 /// Writes one line to the task's log.
@@ -26,15 +29,24 @@ pub fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// To its end, whatever its size. In few steps: what the buffer was before stays unused.
 fn read_input() -> Result<String, String> {
+    let mut stdin = io::stdin().lock();
     let mut bytes = Vec::new();
-    let read = io::stdin().take(INPUT_LIMIT + 1).read_to_end(&mut bytes);
-    read.map_err(|_| "The input could not be read.")?;
-    if bytes.len() as u64 > INPUT_LIMIT {
-        return Err(format!("The input is larger than {INPUT_LIMIT} bytes."));
+    let mut room = 64 << 10;
+    loop {
+        bytes.reserve_exact(room + SPARE);
+        let read = stdin.by_ref().take(room as u64).read_to_end(&mut bytes);
+        if read.map_err(|_| "The input could not be read.")? < room {
+            break;
+        }
+        room = 3 * bytes.len();
     }
     String::from_utf8(bytes).map_err(|_| "The input is not valid UTF-8.".into())
 }
+
+/// Without it, `read_to_end` would double the buffer to see whether there is more.
+const SPARE: usize = 64;
 
 fn write_output(result: Json) -> Result<(), String> {
     let mut text = result.to_string();
