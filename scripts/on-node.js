@@ -11,7 +11,14 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const SANDBOX = ['test/hostile', 'test/wasi', 'src/common/confinement', 'src/execution', 'src/validation'];
+const SANDBOX = [
+  'test/hostile',
+  'test/wasi',
+  'test/e2e/python-agents',
+  'src/common/confinement',
+  'src/execution',
+  'src/validation',
+];
 
 const [version, ...paths] = process.argv.slice(2);
 if (!/^\d[\d.]*$/.test(version ?? '')) {

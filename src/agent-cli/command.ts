@@ -13,8 +13,19 @@ export interface Command {
   json: boolean;
 }
 
-export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
+/** A script to make an agent of. */
+export interface BundleCommand {
+  name: 'bundle';
+  /** The script first. */
+  files: string[];
+  /** Keeps library modules that the script does not seem to need. Python only. */
+  wholeLibrary: boolean;
+}
 
+export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
+       npm run agent -- bundle SCRIPT [MODULE …] [FILE.wasm]
+
+  bundle     makes a binary of a script in Python (.py), JavaScript (.js) or Ruby (.rb)
   validate   checks the binary as an upload does
   run        checks it, then runs it once in the sandbox
 
@@ -22,6 +33,7 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
   --timeout MS          wall time of the run (default: TASK_TIMEOUT_MS)
   --limits JSON         limits of the version, as an upload takes them, for run
   --json                answer in JSON, for programs
+  --whole-library       keep all of Python's library, for bundle
   --help                this text
 
 The limits are the server's: set SANDBOX_*, VALIDATION_*, MAX_* and TASK_TIMEOUT_MS to try others.
@@ -31,10 +43,14 @@ Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
 export class UsageError extends Error {}
 
 /** @throws UsageError */
-export function parseCommand(args: string[]): Command | 'help' {
+export function parseCommand(args: string[]): Command | BundleCommand | 'help' {
   const { values, positionals } = parsed(args);
   if (values.help || args.length === 0) return 'help';
   const [name, file, ...more] = positionals;
+  if (name === 'bundle') {
+    if (!file) throw new UsageError('Name the script: npm run agent -- bundle agent.py');
+    return { name, files: [file, ...more], wholeLibrary: values['whole-library'] ?? false };
+  }
   if (name !== 'run' && name !== 'validate') throw new UsageError(`There is no command "${name ?? ''}".`);
   if (!file) throw new UsageError(`Name the binary: npm run agent -- ${name} FILE.wasm`);
   if (more.length > 0) throw new UsageError(`One binary at a time; what is "${more[0]}"?`);
@@ -55,6 +71,7 @@ function parsed(args: string[]) {
         timeout: { type: 'string' },
         limits: { type: 'string' },
         json: { type: 'boolean' },
+        'whole-library': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -1,12 +1,13 @@
 import { Logger } from '@nestjs/common';
 import { parseEnvironment } from '../config/index.js';
+import { bundle } from './bundle.js';
 import { parseCommand, USAGE, UsageError } from './command.js';
 import { runAgent, validateAgent } from './local-agent.js';
 import { runJson, validationJson } from './report-json.js';
 import { runText, validationText } from './report-text.js';
 
 /**
- * `npm run agent -- run|validate FILE.wasm`: the server's own validator and sandbox, without a server. Results go to
+ * `npm run agent -- run|validate FILE.wasm`, `npm run agent -- bundle SCRIPT`: the server's own validator and sandbox, without a server. Results go to
  * standard output; exit code 0 says that the agent is accepted or has completed, 1 that not, 2 that the command is wrong.
  */
 async function main(): Promise<number> {
@@ -16,6 +17,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
+  if (command.name === 'bundle') return bundle(command.files, command.wholeLibrary ? ['--whole-library'] : []);
   const config = parseEnvironment(process.env);
   const validation = await validateAgent(command.file, config);
   if (command.name === 'validate' || !validation.report.is_valid) {

@@ -11,6 +11,7 @@ export function server(env: Variables) {
     port: env.PORT,
     roles: [...new Set(env.ROLES)],
     production,
+    exampleAgents: production ? ('none' as const) : env.EXAMPLE_AGENTS,
     demo: env.DEMO && !production,
     dataDir: resolve(env.DATA_DIR),
     logLevel: env.LOG_LEVEL,

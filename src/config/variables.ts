@@ -46,6 +46,12 @@ export const variables = z
       .pipe(z.array(z.enum(['api', 'worker'])).min(1))
       .describe('What this process does: `api`, `worker` or both'),
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
+    EXAMPLE_AGENTS: z
+      .enum(['all', 'compiled', 'none'])
+      .default('all')
+      .describe(
+        'Example agents that the first start registers (never in production): all, only compiled ones (no Python), none',
+      ),
     DEMO: flag(true).describe('Run one task at boot and print its auction (never in production)'),
     LOG_LEVEL: z.enum(LOG_LEVELS).default('log').describe('Least severe level logged'),
     CORS_ORIGINS: origins().describe('Origins browsers may call the API from, separated by commas; none by default'),
@@ -332,7 +338,7 @@ export const variables = z
     SANDBOX_SLOTS: integer(2, 1, 256).describe('Agents that run at the same time in one worker process'),
     SANDBOX_MEMORY_PAGES: integer(2048, 1, 16_384).describe('Linear memory of an agent, pages of 64 KiB'),
     SANDBOX_CPU_MS: integer(120_000, 1).describe('Processor time of one run, all threads, ms'),
-    SANDBOX_STACK_KB: integer(984, 128, 4096).describe("Stack of an agent's calls, KiB"),
+    SANDBOX_STACK_KB: integer(2048, 128, 4096).describe("Stack of an agent's calls, KiB"),
     SANDBOX_TABLE_ELEMENTS: integer(100_000, 1, 10_000_000).describe('Elements of an agent table'),
     SANDBOX_OUTPUT_BYTES: integer(5 * MB, 1).describe('Largest output of an agent'),
     SANDBOX_STDERR_BYTES: integer(64 * 1024, 0).describe('Standard error that is kept of one run'),

@@ -72,7 +72,7 @@ describe('the shell blocks of README and guides', () => {
       'docs/storage.md',
       'examples/agents/README.md',
       // The suite about real programs runs these, and what they build.
-      ...['javascript', 'ruby', 'template-assemblyscript', 'template-c', 'template-rust'].map(
+      ...['javascript', 'python', 'ruby', 'template-assemblyscript', 'template-c', 'template-rust'].map(
         (template) => `examples/agents/${template}/README.md`,
       ),
     ]);

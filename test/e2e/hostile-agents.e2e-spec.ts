@@ -162,7 +162,7 @@ describe('a server with one sandbox slot', () => {
       expect(refusal.body.errors).toEqual([
         { field: 'limits.memory_mb', message: 'must be at most 16' },
         { field: 'limits.table_elements', message: 'must be at most 100000' },
-        { field: 'limits.stack_kb', message: 'must be at most 984' },
+        { field: 'limits.stack_kb', message: 'must be at most 2048' },
         { field: 'limits.cpu_ms', message: 'must be at most 120000' },
         { field: 'limits.output_bytes', message: `must be at most ${OUTPUT_LIMIT}` },
       ]);

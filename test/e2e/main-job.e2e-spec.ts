@@ -67,6 +67,7 @@ describe('a server on PostgreSQL alone', () => {
         SANDBOX_SLOTS: '1',
         MAX_FAILOVER_AGENTS: '2',
         MAX_AUCTION_ROUNDS: '1',
+        EXAMPLE_AGENTS: 'all',
       },
     });
     url = server.url;

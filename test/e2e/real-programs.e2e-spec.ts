@@ -18,6 +18,7 @@ const TEMPLATES = [
   { folder: 'template-rust', input: { name: 'Ada' }, result: greeted },
   { folder: 'template-assemblyscript', input: { name: 'Ada' }, result: greeted },
   { folder: 'javascript', input: { text: 'Ada' }, result: { reversed: 'adA', letters: { a: 2, d: 1 } } },
+  { folder: 'python', input: { text: 'Ada' }, result: { reversed: 'adA', letters: { a: 2, d: 1 } } },
   { folder: 'ruby', input: { name: 'Ada' }, result: greeted },
 ];
 
