@@ -23,6 +23,7 @@ describe('the environment', () => {
       geo: { enabled: false, roundTripsMs: new Map(), defaultRoundTripMs: 150 },
       requireCompetition: false,
       discoverySeat: true,
+      estimates: { historyTasks: 5, unprovenMs: 1000 },
     });
     expect(isAbsolute(environment.server.dataDir) && isAbsolute(environment.storage.dir)).toBe(true);
   });

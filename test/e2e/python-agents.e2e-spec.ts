@@ -122,7 +122,8 @@ describe('agents in Python', () => {
     expect(await run('several', { do: 'refuse' })).toMatchObject({ outcome: { code: 2 }, log: ['I need a number.'] });
   });
 
-  it('take 13.5 MB of input', async () => {
+  it('end as out_of_memory when memory runs out, and take 13.5 MB of input', async () => {
+    expect(await run('several', { do: 'grow' })).toMatchObject({ outcome: { end: 'out_of_memory' } });
     const text = 'x'.repeat(13_500_000);
     expect(await run('several', { do: 'count', text })).toMatchObject({ result: 13_500_000 });
   });
