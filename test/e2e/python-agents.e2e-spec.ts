@@ -37,7 +37,7 @@ def agent(input):
             return str(random.getrandbits(64))
         case 'refuse':
             print('I need a number.')
-            sys.exit(2)
+            sys.exit(65)
         case 'grow':
             return len([bytearray(1 << 20) for _ in range(1000)])
         case 'count':
@@ -118,8 +118,8 @@ describe('agents in Python', () => {
     expect(first.result).not.toBe(second.result);
   });
 
-  it('refuse input with exit code 2 and their reason in the log', async () => {
-    expect(await run('several', { do: 'refuse' })).toMatchObject({ outcome: { code: 2 }, log: ['I need a number.'] });
+  it('refuse input with exit code 65 and their reason in the log', async () => {
+    expect(await run('several', { do: 'refuse' })).toMatchObject({ outcome: { end: 'input_refused' }, log: ['I need a number.'] });
   });
 
   it('end as out_of_memory when memory runs out, and take 13.5 MB of input', async () => {

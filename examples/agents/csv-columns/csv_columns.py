@@ -33,7 +33,7 @@ def describe(cells):
 def agent(input):
     if not isinstance(input, dict) or not isinstance(input.get('csv'), str):
         print('The input needs "csv", a text.')
-        sys.exit(2)
+        sys.exit(65)
     head = input['csv'].split('\n', 1)[0]
     delimiter = input.get('delimiter') or max(',;\t|', key=head.count)
     rows = list(csv.DictReader(io.StringIO(input['csv'], newline=''), delimiter=delimiter))

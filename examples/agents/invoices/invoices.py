@@ -39,7 +39,7 @@ def agent(input):
         orders = [parsed(order, zone) for order in input['orders']]
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         print(f'The input cannot be read: {error!r}')
-        sys.exit(2)
+        sys.exit(65)
     orders.sort(key=lambda order: (*customer_and_month(order), order['at']))
     invoices = [invoice(month, list(group)) for (_, month), group in groupby(orders, customer_and_month)]
     print(f'{len(orders)} orders, {len(invoices)} invoices')

@@ -206,7 +206,7 @@ def report(error):
 
 
 def run():
-    """Handles one task. Returns the exit code: 0 for a result, 2 for input that the agent refuses, 1 for an error."""
+    """Handles one task. Returns the exit code: 0 for a result, 65 for input that the agent refuses, 1 for an error."""
     if 'random' in sys.modules:
         sys.modules['random'].seed()
     try:

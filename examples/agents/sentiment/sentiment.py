@@ -38,7 +38,7 @@ def agent(input):
     texts = input.get('texts') if isinstance(input, dict) else None
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         print('The input needs "texts", a list of strings.')
-        sys.exit(2)
+        sys.exit(65)
     results = []
     for text in texts:
         total, found = score(text)
