@@ -5,15 +5,18 @@ interface StreamingRoute {
   methods: readonly string[];
   /** As the router matches it: any case, with or without a slash at the end. */
   path: RegExp;
-  /** Whether that body is JSON. If not, JSON sent to the route is parsed whole like any other. */
-  json: boolean;
+  /** Media types that the route reads, as `request.is` takes them. JSON sent to another route is parsed whole. */
+  types: readonly string[];
 }
+
+/** A form with a file, or the bytes alone. */
+const BINARY = ['multipart/form-data', 'application/wasm'];
 
 /** Every route that is not named here takes JSON alone, parsed whole: within the body budget and the body time. */
 const STREAMING_ROUTES: readonly StreamingRoute[] = [
-  { methods: ['POST', 'PUT'], path: /^\/api\/v1\/agents\/[^/]+\/binary\/?$/i, json: false },
-  { methods: ['PUT'], path: /^\/api\/v1\/deposits\/[^/]+\/binary\/?$/i, json: false },
-  { methods: ['POST'], path: /^\/api\/v1\/tasks\/inputs\/?$/i, json: true },
+  { methods: ['POST', 'PUT'], path: /^\/api\/v1\/agents\/[^/]+\/binary\/?$/i, types: BINARY },
+  { methods: ['PUT'], path: /^\/api\/v1\/deposits\/[^/]+\/binary\/?$/i, types: BINARY },
+  { methods: ['POST'], path: /^\/api\/v1\/tasks\/inputs\/?$/i, types: ['json'] },
 ];
 
 const streamingRoute = ({ method, path }: Pick<Request, 'method' | 'path'>): StreamingRoute | undefined =>
@@ -27,14 +30,13 @@ export const isUpload = (request: Pick<Request, 'method' | 'path'>): boolean => 
  *
  * - `nobody`: there is none, or its media type has no reader here.
  * - `parser`: the JSON parser, which keeps it in memory until it is whole.
- * - `route`: the route, as a stream. It refuses media types that it does not take.
+ * - `route`: the route, as a stream.
  */
 export function bodyReader(request: Request): 'nobody' | 'parser' | 'route' {
   if (!hasBody(request)) return 'nobody';
   const route = streamingRoute(request);
-  const isJson = Boolean(request.is('json'));
-  if (route?.json === isJson) return 'route';
-  return isJson ? 'parser' : 'nobody';
+  if (route && request.is([...route.types])) return 'route';
+  return request.is('json') ? 'parser' : 'nobody';
 }
 
 /** `Content-Length: 0`, as browsers send it, is no body. */

@@ -42,7 +42,10 @@ describe('the audit trail', () => {
     const agent = { agent_id: agentId, slug: 'theirs' };
     const expected = [
       { type: 'agent.updated', details: { ...agent, status: 'paused', fields: ['price', 'status'] } },
-      { type: 'agent.version_uploaded', details: { ...agent, version: '2.0.0', sha256: expect.any(String) } },
+      {
+        type: 'agent.version_uploaded',
+        details: { ...agent, version: '2.0.0', active: true, sha256: expect.any(String) },
+      },
       { type: 'agent.version_activated', details: { ...agent, version: '1.0.0', sha256: expect.any(String) } },
       { type: 'agent.version_retired', details: { ...agent, versions: ['2.0.0'], active_version: '1.0.0' } },
       { type: 'agent.updated', details: { ...agent, status: 'retired' } },

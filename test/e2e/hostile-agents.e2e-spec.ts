@@ -153,7 +153,7 @@ describe('a server with one sandbox slot', () => {
       const limits = {
         memory_mb: 17,
         table_elements: 100_001,
-        stack_kb: 985,
+        stack_kb: 2049,
         cpu_ms: 120_001,
         output_bytes: OUTPUT_LIMIT + 1,
       };

@@ -119,7 +119,10 @@ describe('agents in Python', () => {
   });
 
   it('refuse input with exit code 65 and their reason in the log', async () => {
-    expect(await run('several', { do: 'refuse' })).toMatchObject({ outcome: { end: 'input_refused' }, log: ['I need a number.'] });
+    expect(await run('several', { do: 'refuse' })).toMatchObject({
+      outcome: { end: 'input_refused' },
+      log: ['I need a number.'],
+    });
   });
 
   it('end as out_of_memory when memory runs out, and take 13.5 MB of input', async () => {

@@ -31,7 +31,7 @@ export interface ServerOptions {
   modules?: readonly string[];
 }
 
-const START_TIMEOUT_MS = 40_000;
+const START_TIMEOUT_MS = 55_000;
 const STOP_TIMEOUT_MS = 30_000;
 const TAIL_LINES = 40;
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
