@@ -116,7 +116,7 @@ describe('a flood', () => {
 
   it.each([
     ['an expectation nobody knows', '127.0.0.8', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n'],
-    ['a target without a path', '127.0.0.9', 'GET http:// HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['a target without a path', '127.0.0.9', 'DELETE http:// HTTP/1.1\r\nHost: x\r\n\r\n'],
     ['a transport there is not', '127.0.0.10', 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n'],
     [
       'another protocol in mind',

@@ -332,7 +332,7 @@ describe('a server without a collector', () => {
     // What was left at the stop has been sent before its end.
     expect(collector.spans.map(({ name }) => name)).toContain('task.settle');
     expect(new Set(collector.spans.map(({ resource }) => resource['service.name']))).toEqual(new Set(['market']));
-  });
+  }, 240_000);
 });
 
 const WARNING = 'traces do not reach the collector';
