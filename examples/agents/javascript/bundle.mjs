@@ -2,16 +2,13 @@
  * Makes an agent of a script: node bundle.mjs agent.js agent.wasm
  *
  * runtime.wasm reserves room for scripts and exports its address; this adds prelude.js and the script as one more data
- * segment, and then has the engine evaluate the script once, so that a mistake shows here. No compiler is needed. Format: https://webassembly.github.io/spec/core/binary/modules.html
+ * segment, and then has the engine evaluate the script once, so that a mistake shows here. No compiler is needed.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { dataSegment, readSections, readUnsigned, SECTION, unsigned, writeSections } from '../lib/wasm/binary.mjs';
 
-const GLOBAL = 6;
-const EXPORT = 7;
-const DATA = 11;
-const DATA_COUNT = 12;
 const ROOM = 1 << 20;
 
 const [source, target] = process.argv.slice(2);
@@ -26,22 +23,17 @@ if (script.length >= ROOM)
   fail(`${source} has ${script.length - prelude.length - 1} bytes; there is room for ${ROOM - prelude.length - 2}.`);
 
 const sections = readSections(readFileSync(join(import.meta.dirname, 'runtime.wasm')));
-if (sections.some(({ id }) => id === DATA_COUNT)) throw new Error('runtime.wasm must be built without bulk memory.');
+if (sections.some(({ id }) => id === SECTION.dataCount))
+  throw new Error('runtime.wasm must be built without bulk memory.');
 const address = globalValue(sections, exportedGlobal(sections, 'agent_script'));
-const data = sections.find(({ id }) => id === DATA);
+const data = sections.find(({ id }) => id === SECTION.data);
 const count = readUnsigned(data.content, 0);
 data.content = Buffer.concat([
   unsigned(count.value + 1),
   data.content.subarray(count.end),
-  Buffer.from([0, 0x41]), // active segment at i32.const …
-  signed(address),
-  Buffer.from([0x0b]), // end
-  unsigned(script.length),
-  script,
+  dataSegment(address, script),
 ]);
-const header = Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
-const bytes = sections.flatMap(({ id, content }) => [Buffer.from([id]), unsigned(content.length), content]);
-const agent = Buffer.concat([header, ...bytes]);
+const agent = writeSections(sections);
 await check(agent);
 writeFileSync(target, agent);
 
@@ -78,19 +70,8 @@ function fail(message) {
   process.exit(1);
 }
 
-function readSections(wasm) {
-  const found = [];
-  for (let at = 8; at < wasm.length;) {
-    const id = wasm[at];
-    const { value, end } = readUnsigned(wasm, at + 1);
-    found.push({ id, content: wasm.subarray(end, end + value) });
-    at = end + value;
-  }
-  return found;
-}
-
 function exportedGlobal(all, name) {
-  const { content } = all.find(({ id }) => id === EXPORT);
+  const { content } = all.find(({ id }) => id === SECTION.export);
   let { value: left, end: at } = readUnsigned(content, 0);
   for (; left > 0; left--) {
     const length = readUnsigned(content, at);
@@ -104,7 +85,7 @@ function exportedGlobal(all, name) {
 
 /** The globals of runtime.wasm are all of the form `type mutability i32.const n end`. */
 function globalValue(all, index) {
-  const { content } = all.find(({ id }) => id === GLOBAL);
+  const { content } = all.find(({ id }) => id === SECTION.global);
   let { end: at } = readUnsigned(content, 0);
   for (let position = 0; ; position++) {
     if (content[at + 2] !== 0x41) throw new Error('runtime.wasm has a global that is no i32 constant.');
@@ -112,27 +93,4 @@ function globalValue(all, index) {
     if (position === index) return constant.value;
     at = constant.end + 1;
   }
-}
-
-/** LEB128. */
-function readUnsigned(bytes, start) {
-  let value = 0;
-  let end = start;
-  for (let scale = 1; ; scale *= 128) {
-    value += (bytes[end] & 0x7f) * scale;
-    if (bytes[end++] < 0x80) return { value, end };
-  }
-}
-
-function unsigned(value) {
-  const bytes = [];
-  for (; value >= 0x80; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
-  return Buffer.from([...bytes, value]);
-}
-
-/** A positive number: a last byte with bit 6 set would mean a negative one. */
-function signed(value) {
-  const bytes = [...unsigned(value)];
-  const last = bytes.pop();
-  return Buffer.from(last & 0x40 ? [...bytes, last | 0x80, 0] : [...bytes, last]);
 }
