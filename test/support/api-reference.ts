@@ -29,7 +29,7 @@ function operationText({ path, method, operation }: { path: string; method: stri
     `### ${method.toUpperCase()} ${path}`,
     summary,
     ...(description === summary ? [] : [description]),
-    `Who: ${WHO[access] ?? `API keys with the scope \`${access}\`, and whoever is logged in${access === 'admin' ? ' as an admin' : ''}`}.`,
+    `Who: ${WHO[access] ?? `API keys with the scope \`${access}\`, and anyone who is logged in${access === 'admin' ? ' as an admin' : ''}`}.`,
     ...(parameters.length > 0
       ? [
           table(
@@ -52,7 +52,7 @@ function operationText({ path, method, operation }: { path: string; method: stri
 
 const WHO: Record<string, string> = {
   public: 'everybody',
-  session: 'whoever is logged in; no API key',
+  session: 'anyone who is logged in; no API key',
 };
 
 const parameterRow = ({ name, in: place, schema, required, description }: Loose): string[] => [
