@@ -93,15 +93,15 @@ export class AccountsService {
   async delete(by: Caller, id: string): Promise<void> {
     await this.change(id, async (user, transaction) => {
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
+      // Tokens come before the account, as where one is spent: two transactions never wait for each other.
+      await transaction.query('DELETE FROM one_time_tokens WHERE user_id = $1', [id]);
       await transaction.query(DELETE, [id, NOBODYS]);
       await this.sessions.end(transaction, id);
       await transaction.query(
         `UPDATE api_keys SET name = '', revoked_at = coalesce(revoked_at, now()) WHERE user_id = $1`,
         [id],
       );
-      for (const table of ['known_networks', 'one_time_tokens']) {
-        await transaction.query(`DELETE FROM ${table} WHERE user_id = $1`, [id]);
-      }
+      await transaction.query('DELETE FROM known_networks WHERE user_id = $1', [id]);
       for (const erase of this.erasures) await erase(transaction, id);
       await this.audit.record({ type: 'account.deleted', by, subjectId: id }, transaction);
     });
@@ -153,9 +153,10 @@ export class AccountsService {
   }
 }
 
+/** The email that is left is no address, so nobody can register it first and block the deletion. */
 const DELETE = `
   UPDATE users
-     SET email = id || '@deleted.invalid', password_hash = $2, role = 'user', suspended_at = coalesce(suspended_at, now()),
+     SET email = 'deleted:' || id, password_hash = $2, role = 'user', suspended_at = coalesce(suspended_at, now()),
          suspension_reason = NULL, deleted_at = now(), access_changed_at = now()
    WHERE id = $1`;
 

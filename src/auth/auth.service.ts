@@ -9,6 +9,7 @@ import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
 import { KnownNetworks } from './known-networks.js';
 import { type Attempt, LoginThrottle } from './login-throttle.js';
+import { OneTimeTokens } from './one-time-tokens.js';
 import { hashPassword, verifyPassword } from './password.js';
 import { RegistrationCaps } from './registration-caps.js';
 import { Revocations } from './revocations.js';
@@ -29,6 +30,7 @@ export class AuthService {
     private readonly throttle: LoginThrottle,
     private readonly known: KnownNetworks,
     private readonly caps: RegistrationCaps,
+    private readonly tokens: OneTimeTokens,
     config: ConfigService<Environment, true>,
   ) {
     this.open = config.get('auth', { infer: true }).openRegistration;
@@ -107,13 +109,14 @@ export class AuthService {
   }
 
   /**
-   * Changes the password and ends all other sessions of the caller.
+   * Changes the password, ends all other sessions of the caller and withdraws tokens that would set another password.
    * @throws AppError `unprocessable` `WRONG_PASSWORD`; `exhausted` `TOO_MANY_ATTEMPTS`
    */
   async changePassword(caller: Caller, current: string, next: string): Promise<void> {
     const user = await this.assertPassword(caller, current);
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {
+      await this.tokens.withdraw('password_reset', user.id, transaction);
       // Checking takes a while: the password may be another one by now.
       const checked = { id: user.id, passwordHash: user.passwordHash };
       const { affected } = await transaction.update(User, checked, { passwordHash });

@@ -83,7 +83,9 @@ export class PasswordResets implements BeforeApplicationShutdown {
     const userId = await this.database.transaction(async (transaction) => {
       const id = await this.tokens.spend('password_reset', token, transaction);
       if (!id) throw invalid();
-      await transaction.update(User, { id }, { passwordHash: await hashPassword(password) });
+      const passwordHash = await hashPassword(password);
+      const { affected } = await transaction.update(User, { id, deletedAt: IsNull() }, { passwordHash });
+      if (affected === 0) throw invalid();
       await this.tokens.withdraw('password_reset', id, transaction);
       await this.sessions.end(transaction, id);
       await this.known.remember(id, address, transaction);

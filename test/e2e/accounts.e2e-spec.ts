@@ -252,6 +252,25 @@ describe('accounts', () => {
       expect(smtp.mails).toHaveLength(1);
     });
 
+    it('goes to nobody that a quoted email names beside its own mailbox', async () => {
+      const email = '"victim@example.test,x"@example.test';
+      await register(email, PASSWORD, 201);
+      const before = smtp.mails.length;
+      expectStatus(await api(server.url).post('/auth/password/forgot', { email }), 204);
+      await until('the mail is here', () => smtp.mails[before]);
+      expect(smtp.mails.slice(before).map(({ to }) => to)).toEqual([email]);
+    });
+
+    it('cannot be replaced any more with a token from before the password was changed', async () => {
+      const admin = await loginAdmin(server.url);
+      const { user, access_token: token } = (await register('careful@example.test', PASSWORD, 201)).body;
+      const leaked = expectStatus(await issue(user.id, admin), 201).body;
+      const change = { current_password: PASSWORD, new_password: 'chosen after the leak' };
+      expectStatus(await api(server.url).post('/auth/password', change, { token }), 204);
+      expect((await reset(leaked.token, 'chosen by a thief')).body.code).toBe('RESET_TOKEN_INVALID');
+      expect(await logIn(user.email, 'chosen after the leak')).toBe(200);
+    });
+
     it('needs an admin where the server sends no mail', async () => {
       const silent = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET }, roles: ['api'] });
       try {
@@ -330,7 +349,7 @@ describe('accounts', () => {
         .items;
       expect(trail).toMatchObject([{ actor_id: user.id, subject_id: user.id }]);
       const [kept] = await ask<{ email: string }>(database.url, 'SELECT email FROM users WHERE id = $1', [user.id]);
-      expect(kept.email).toBe(`${user.id}@deleted.invalid`);
+      expect(kept.email).toBe(`deleted:${user.id}`);
       // The email is free again.
       await register(credentials.email, PASSWORD, 201);
     });
@@ -339,6 +358,11 @@ describe('accounts', () => {
       const admin = await loginAdmin(server.url);
       const { id } = (await api(server.url).get('/auth/me', { token: admin })).body;
       const { user, access_token } = (await register('removed@example.test', PASSWORD, 201)).body;
+      // Nobody may block a deletion by taking the email that a deleted account has.
+      for (const email of [`${user.id}@deleted.invalid`, `deleted:${user.id}@deleted.invalid`]) {
+        await register(email, PASSWORD, 201);
+      }
+      await register(`deleted:${user.id}`, PASSWORD, 400);
       const remove = (of: string, token?: string) => api(server.url).delete(`/users/${of}`, { token });
       expectStatus(await remove(user.id), 401);
       expectStatus(await remove(user.id, access_token), 403);
