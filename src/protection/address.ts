@@ -1,4 +1,4 @@
-import { isIP, isIPv4, isIPv6, type Socket } from 'node:net';
+import { isIP, isIPv4, isIPv6, SocketAddress, type Socket } from 'node:net';
 
 /**
  * Where a request comes from.
@@ -7,9 +7,14 @@ import { isIP, isIPv4, isIPv6, type Socket } from 'node:net';
  */
 export function soundAddress(named: string | undefined, { remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
   const address = named?.replace(/^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/, '$1$2').replace(/%.*$/, '');
-  // Where IPv6 is listened on, IPv4 comes as a part of it.
-  return (address && isIP(address) ? address : remoteAddress).replace(/^::ffff:(?=[\d.]+$)/i, '');
+  const sound = address && isIP(address) ? oneSpelling(address) : remoteAddress;
+  // A socket that listens on IPv6 reports IPv4 addresses inside IPv6 ones.
+  return sound.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }
+
+/** An IPv6 address has many spellings, and each would be counted apart. */
+const oneSpelling = (address: string): string =>
+  isIPv6(address) ? new SocketAddress({ address, family: 'ipv6' }).address : address;
 
 /** What one sender's requests are counted under: its address, or of IPv6 the /64 that a single customer is given. */
 export function addressKey(address = ''): string {
