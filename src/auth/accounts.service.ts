@@ -93,7 +93,7 @@ export class AccountsService {
   async delete(by: Caller, id: string): Promise<void> {
     await this.change(id, async (user, transaction) => {
       if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
-      // Tokens come before the account, as where one is spent: two transactions never wait for each other.
+      // A password reset locks its token before the account. This transaction locks in the same order, to avoid a deadlock.
       await transaction.query('DELETE FROM one_time_tokens WHERE user_id = $1', [id]);
       await transaction.query(DELETE, [id, NOBODYS]);
       await this.sessions.end(transaction, id);
@@ -153,7 +153,7 @@ export class AccountsService {
   }
 }
 
-/** The email that is left is no address, so nobody can register it first and block the deletion. */
+/** The email that is left is no valid address, so a stranger cannot register it first and block the deletion. */
 const DELETE = `
   UPDATE users
      SET email = 'deleted:' || id, password_hash = $2, role = 'user', suspended_at = coalesce(suspended_at, now()),
