@@ -184,7 +184,7 @@ class ConcurrentlyPatient implements EntitySubscriberInterface {
   }
 
   async afterQuery({ query, queryRunner }: { query: string; queryRunner: QueryRunner }): Promise<void> {
-    if (CONCURRENTLY.test(query)) await queryRunner.query('RESET lock_timeout');
+    if (CONCURRENTLY.test(query)) await queryRunner.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
   }
 }
 
@@ -193,7 +193,7 @@ const CONCURRENTLY = /\bINDEX CONCURRENTLY\b/;
 /** Changes of the schema one after the other, whoever makes them. */
 async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   const options = dataSourceOptions(url, 2);
-  const extra = { ...options.extra, options: `-c lock_timeout=${LOCK_TIMEOUT_MS}` };
+  const extra = { ...options.extra, settings: { lock_timeout: String(LOCK_TIMEOUT_MS) } };
   const dataSource = await new DataSource({
     ...options,
     extra,

@@ -3,6 +3,7 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
+import { Refusal } from '../common/refusal.js';
 import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { openDatabase } from '../database/index.js';
@@ -10,6 +11,7 @@ import { SandboxService } from '../execution/index.js';
 import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
+import { prepareQueue } from '../queue/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
@@ -39,6 +41,7 @@ export async function boot(environment: Environment): Promise<void> {
     if (risk) logger.warn(risk);
     ending.push(await startTracing(environment.tracing, roles));
     const complete = await withDatabaseAndSecrets(environment, ending);
+    await lookAtQueue(complete);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));
     if (roles.includes('worker'))
@@ -84,8 +87,9 @@ async function withDatabaseAndSecrets(
       () => undefined,
     ),
   );
-  const { url } = await opening;
-  await bringUpToDate(url).catch((error: Error) => Promise.reject(explained(error, environment)));
+  const explain = (error: Error): Promise<never> => Promise.reject(explained(error, environment));
+  const { url } = await opening.catch(explain);
+  await bringUpToDate(url).catch(explain);
   return {
     ...environment,
     database: { ...environment.database, url },
@@ -116,6 +120,17 @@ function explained(error: Error, { database }: Environment): Error {
   if (!database.url || !code) return error;
   const { host } = new URL(database.url);
   return new Error(`The database at ${host} (DATABASE_URL) refuses: ${error.message || code}.`, { cause: error });
+}
+
+/** During an outage the start goes on: a process stores tasks without the queue, and a worker waits for it. */
+async function lookAtQueue(installation: Installation): Promise<void> {
+  try {
+    for (const { found, advice } of await prepareQueue(installation)) logger.warn(`queue: ${found}. ${advice}`);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    const { message, code } = error as NodeJS.ErrnoException;
+    logger.warn(`The queue is away (${message || code}). Starting without it, and trying again.`);
+  }
 }
 
 /** Without the role `api` there is no HTTP at all. */

@@ -54,6 +54,14 @@ describe('a problem document', () => {
     }
   });
 
+  it('calls an outage by its name, and not a fault', () => {
+    const away = Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' });
+    const deadlock = Object.assign(new Error(SECRET), { code: '40P01' });
+    expect(toProblem(away)).toMatchObject({ status: 503, code: 'DATABASE_AWAY' });
+    expect(toProblem(deadlock)).toMatchObject({ status: 503, code: 'DATABASE_CONTENTION' });
+    expect(JSON.stringify([toProblem(away), toProblem(deadlock)])).not.toContain(SECRET);
+  });
+
   it('translates what the framework and its body parsers refuse', () => {
     const parser = (status: number, expose: boolean) => Object.assign(new Error(SECRET), { status, expose });
     expect(toProblem(new NotFoundException())).toMatchObject({ status: 404, code: 'NO_SUCH_ROUTE' });

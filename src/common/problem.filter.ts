@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
+import { isContention, type Outage, outageOf } from './outage.js';
 import type { Problem } from './problem.js';
 import { newTrace } from './trace-context.js';
 import { workContext } from './work-context.js';
@@ -60,8 +61,11 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
+    if (problem.status === 503 && request.headers?.accept?.includes('text/event-stream')) {
+      return reconnectLater(problem, retryAfterOf(error) ?? UNKNOWN_WAIT, response);
+    }
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
-    const retryAfter = error instanceof AppError ? error.retryAfter : undefined;
+    const retryAfter = retryAfterOf(error);
     if (retryAfter !== undefined || problem.status === 429 || problem.status === 503) {
       response.setHeader('Retry-After', String(retryAfter ?? UNKNOWN_WAIT));
     }
@@ -69,11 +73,25 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
+/** Code and sentence of an outage that no module has explained. */
+const AWAY: Record<Outage, [code: string, detail: string]> = {
+  database: ['DATABASE_AWAY', 'The database does not answer: try again later.'],
+  queue: ['QUEUE_AWAY', 'The queue does not answer: try again later.'],
+  store: ['STORAGE_AWAY', 'The server cannot write to its disk: try again later.'],
+};
+const CONTENTION: [code: string, detail: string] = [
+  'DATABASE_CONTENTION',
+  'Other requests changed the same rows, and nothing was written: try again.',
+];
+
 export function toProblem(error: unknown): Problem & Record<string, unknown> {
   if (error instanceof AppError) {
     return problem(STATUS_OF_KIND[error.kind], error.code, error.message, error.errors, error.details);
   }
   if (error instanceof HttpException) return problem(error.getStatus(), undefined, error.message);
+  const away = outageOf(error);
+  if (away) return problem(503, ...AWAY[away]);
+  if (isContention(error)) return problem(503, ...CONTENTION);
   // Express and its body parsers mark client errors with a status and `expose`.
   if (error instanceof Error && 'expose' in error && error.expose && 'status' in error) {
     return problem(Number(error.status), undefined, error.message);
@@ -99,4 +117,16 @@ function problem(
     ...(errors && { errors }),
     ...details,
   };
+}
+
+const retryAfterOf = (error: unknown): number | undefined => (error instanceof AppError ? error.retryAfter : undefined);
+
+/**
+ * An `EventSource` gives up for good on any status but 200. So a stream that cannot be served now opens, says why and
+ * when to come back, and ends; its reader reconnects with the last id that it has seen.
+ */
+function reconnectLater({ code, detail }: Problem, seconds: number, response: Response): void {
+  response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store' });
+  const data = JSON.stringify({ code, message: detail });
+  response.end(`retry: ${seconds * 1000}\nevent: closing\ndata: ${data}\n\n`);
 }

@@ -3,6 +3,7 @@ import { createServer, type Server, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { DatabaseClient } from './client.js';
+import { splitOptions } from './session-settings.js';
 
 const message = (type: string, body: Buffer): Buffer => {
   const head = Buffer.alloc(5, type);
@@ -53,17 +54,38 @@ describe('a database client', () => {
 
   it('has its kernel ask after a server that has been silent for ten seconds', async () => {
     const asking = jest.spyOn(Socket.prototype, 'setKeepAlive');
-    await new DatabaseClient({ connectionString }).connect();
+    await new DatabaseClient({ connectionString }).connect().catch(() => undefined);
     expect(asking.mock.calls).toEqual([[true, 10_000]]);
     asking.mockRestore();
   });
 
-  it('whose session ends in the moment it opens rejects its queries, and the process goes on', async () => {
+  it('whose session ends in the moment it opens is not handed out, and the process goes on', async () => {
     const pool = new pg.Pool({ connectionString, max: 1, Client: DatabaseClient });
     pool.on('error', () => undefined);
-    const client = await pool.connect();
-    await expect(client.query('SELECT 1')).rejects.toThrow('not queryable');
-    client.release(true);
+    await expect(pool.connect()).rejects.toThrow('not queryable');
     await pool.end();
+  });
+
+  it.each([
+    ['?options=-c%20geqo%3Doff%20--work_mem%3D8MB', undefined],
+    ['?options=endpoint%3Dep-one%20-c%20geqo%3Doff&statement_timeout=5&lock_timeout=5', 'endpoint=ep-one'],
+    ['', undefined],
+  ])('puts no setting into its start packet, which poolers refuse: %s', (query, options) => {
+    const client = new DatabaseClient({ connectionString: connectionString + query, application_name: 'a' });
+    const packet = (client as unknown as { getStartupConf(): object }).getStartupConf();
+    expect(packet).toEqual({ user: 'a', database: 'c', application_name: 'a', ...(options && { options }) });
+  });
+});
+
+describe('options of an address', () => {
+  it.each([
+    ['-c geqo=off', { geqo: 'off' }, ''],
+    ['-cgeqo=off  --work-mem=8MB', { geqo: 'off', work_mem: '8MB' }, ''],
+    ['-c search_path=one,\\ two -c DateStyle=SQL', { search_path: 'one, two', datestyle: 'SQL' }, ''],
+    ['endpoint=ep-one -c a.b=c=d', { 'a.b': 'c=d' }, 'endpoint=ep-one'],
+    ['-B 5 -c', {}, '-B 5 -c'],
+    ['', {}, ''],
+  ])('are split into settings and what only the start packet can carry: %s', (options, settings, rest) => {
+    expect(splitOptions(options)).toEqual({ settings, rest });
   });
 });

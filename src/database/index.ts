@@ -8,5 +8,6 @@ export { inOneProcess } from './one-process.js';
 export { isPresent, Presence } from './presence.js';
 export { isReadOnly } from './read-only.js';
 export { SnakeNaming } from './snake-naming.js';
+export type { SessionSettings } from './session-settings.js';
 export { Sql } from './sql.js';
 export { type PoolFigures, watchConnections } from './metrics.js';

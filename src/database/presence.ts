@@ -24,10 +24,6 @@ export class Presence {
       'zerostate-presence',
       async (client) => {
         client.once('end', () => (this.enteredAt = Infinity));
-        // So that a machine that has vanished is noticed in half a minute instead of two hours.
-        await client.query(
-          'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4',
-        );
         await client.query('SELECT pg_advisory_lock($1, $2)', [PRESENCE, this.id]);
         this.enteredAt = performance.now();
       },

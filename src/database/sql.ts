@@ -1,6 +1,8 @@
 import pg from 'pg';
+import { isContention } from '../common/outage.js';
 import { DatabaseClient } from './client.js';
 import { statementDuration, watchConnections } from './metrics.js';
+import type { SessionSettings } from './session-settings.js';
 
 /**
  * The connections of the hot statements: hand-written, named (so PostgreSQL plans each once per connection), and
@@ -21,8 +23,8 @@ export class Sql {
       max,
       application_name: 'zerostate-hot',
       query_timeout: ANSWERED_WITHIN_MS,
-      onConnect: async (client) => void (await client.query(SETTINGS)),
-    });
+      settings: SETTINGS,
+    } as pg.PoolConfig);
     watchConnections('hot', this.pool);
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.pool.on('error', () => undefined);
@@ -31,9 +33,16 @@ export class Sql {
   /** @param name identifies the statement's text: one name, one text */
   async query<Row extends object>(name: string, text: string, values: unknown[]): Promise<Row[]> {
     const stopClock = statementDuration.startTimer({ statement: name });
-    const result = await this.pool.query<Row>({ name, text, values });
-    stopClock();
-    return result.rows;
+    for (let tries = 1; ; tries++) {
+      try {
+        const result = await this.pool.query<Row>({ name, text, values });
+        stopClock();
+        return result.rows;
+      } catch (error) {
+        // A statement that PostgreSQL undid is safe to repeat: it is a transaction of its own.
+        if (!isContention(error) || tries === TRIES) throw error;
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -41,16 +50,23 @@ export class Sql {
   }
 }
 
-/**
- * Every hot statement finds its rows by key, a few at a time, however large the table. Left to its estimates, PostgreSQL
- * joins a batch (which it takes for 100 rows) with a table that is still small by reading all of it, and a named statement
- * keeps that plan while the table grows. Compiling such a statement takes many times as long as running it.
- */
-const BY_KEY = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off';
+/** How often a statement is tried that others keep from being written. */
+const TRIES = 3;
 
 /** Many times what the longest of them takes, with the wait for the feed's lock. */
 const STATEMENT_MS = 60_000;
 /** Longer, so that a server that is there is the one to say how it ended. */
 const ANSWERED_WITHIN_MS = STATEMENT_MS + 10_000;
 
-const SETTINGS = `${BY_KEY}; SET statement_timeout = ${STATEMENT_MS}`;
+/**
+ * Every hot statement finds its rows by key, a few at a time, however large the table. Left to its estimates, PostgreSQL
+ * joins a batch (which it takes for 100 rows) with a table that is still small by reading all of it, and a named statement
+ * keeps that plan while the table grows. Compiling such a statement takes many times as long as running it.
+ */
+const SETTINGS: SessionSettings = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+  statement_timeout: String(STATEMENT_MS),
+};

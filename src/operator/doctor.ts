@@ -1,12 +1,13 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Refusal } from '../common/refusal.js';
 import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
-import { evictionPolicy, QueueModule } from '../queue/index.js';
+import { type Caution, prepareQueue, QueueModule } from '../queue/index.js';
 import { BlobStores, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule } from '../validation/index.js';
 import { type Finding, reason } from './finding.js';
@@ -107,6 +108,7 @@ async function collector({ tracing }: Environment): Promise<Finding> {
 }
 
 function databaseAway({ database: { url } }: Environment, error: unknown): Finding {
+  if (error instanceof Refusal) return { mark: '✗', what: 'database', found: error.reason, advice: error.advice };
   const advice = url
     ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it lets this machine in.'
     : 'See the log in the data folder, or set DATABASE_URL.';
@@ -170,7 +172,6 @@ function schema({ pending, unknown }: SchemaState): Finding[] {
 
 const ADVICE: Record<string, string> = {
   ...STORE_ADVICE,
-  queue: 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.',
   'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
 };
 
@@ -191,7 +192,9 @@ function dependencies(environment: Environment, databaseUrl?: string): Promise<F
 async function ask(installation: Installation, databaseServes: boolean): Promise<Finding[]> {
   const { redisUrl } = installation.queue;
   const queueServes = databaseServes || redisUrl !== undefined;
-  const app = await NestFactory.createApplicationContext(dependencyModule(installation, queueServes), {
+  const lookedAt = queueServes ? await prepareQueue(installation).catch((error: unknown) => error as Error) : [];
+  const refused = lookedAt instanceof Refusal;
+  const app = await NestFactory.createApplicationContext(dependencyModule(installation, queueServes && !refused), {
     logger: false,
     abortOnError: false,
   });
@@ -207,11 +210,17 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
-    return { mark: required ? '✗' : '!', what, found: `away: ${why}`, advice: ADVICE[what] };
+    return {
+      mark: required ? '✗' : '!',
+      what,
+      found: `away: ${why}`,
+      advice: what === 'queue' ? queueAdvice(redisUrl) : ADVICE[what],
+    };
   });
   findings.push(...stored.filter((name) => !asked.some((other) => other === name)).map(notConfigured));
   if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not looked at' });
-  if (redisUrl && checks.queue.status === 'up') findings.push(await eviction(redisUrl));
+  if (refused) findings.push({ mark: '✗', what: 'queue', found: lookedAt.reason, advice: lookedAt.advice });
+  if (redisUrl && Array.isArray(lookedAt)) findings.push(...queueMemory(lookedAt));
   if (checks['storage s3']?.status === 'up') findings.push(await bucket(stores, app.get(Staging)));
   if (!checks['virus scanner']) {
     const advice = 'Set CLAMD_URL to have uploads scanned for malware.';
@@ -233,14 +242,16 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   return findings;
 }
 
-/** Of Redis; the queue must not lose entries in silence. */
-async function eviction(url: string): Promise<Finding> {
-  const what = 'queue memory';
-  const policy = await evictionPolicy(url).catch(reason);
-  if (policy === 'noeviction') return { mark: '✓', what, found: 'Redis evicts nothing' };
-  const advice = 'Set maxmemory-policy noeviction: any other takes entries out of the queue when memory is full.';
-  return { mark: '!', what, found: `maxmemory-policy ${policy ?? 'is not known'}`, advice };
-}
+/** The queue on Redis must not lose entries in silence. */
+const queueMemory = (cautions: Caution[]): Finding[] =>
+  cautions.length > 0
+    ? cautions.map((caution) => ({ mark: '!', what: 'queue memory', ...caution }))
+    : [{ mark: '✓', what: 'queue memory', found: 'Redis evicts nothing' }];
+
+const queueAdvice = (redisUrl: string | undefined): string =>
+  redisUrl
+    ? 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.'
+    : 'The queue runs on the database: see what is said of that above.';
 
 async function run(sandbox: SandboxService): Promise<Finding> {
   const what = 'sandbox';

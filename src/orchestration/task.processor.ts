@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { pauseBefore } from '../common/backoff.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
@@ -28,7 +29,7 @@ import {
 } from './presentation.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
-import { insist, pauseBefore, pauseWhileBusy } from './patience.js';
+import { insist, pauseWhileBusy } from './patience.js';
 
 /** Workers that may die over one task before it counts as their killer. */
 const MAX_LOST_WORKERS = 3;

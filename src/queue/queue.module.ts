@@ -1,29 +1,65 @@
 import { BullModule } from '@nestjs/bullmq';
-import { Inject, Module } from '@nestjs/common';
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { setDefaultBackendFactory } from 'bullmq';
 import type { Installation } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { QueueDashboard } from './dashboard.js';
 import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
 import { BullmqDashboard } from './drivers/bullmq-dashboard.js';
 import { BullmqTaskQueue } from './drivers/bullmq-task-queue.js';
-import { postgresConnection } from './drivers/postgres/connection.js';
-import { redisConnection } from './drivers/redis/connection.js';
+import { PostgresQueueServer } from './drivers/postgres/queue-server.js';
+import { RedisQueueServer } from './drivers/redis/queue-server.js';
+import { QUEUE_SERVER, type QueueServer } from './queue-server.js';
 import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
 
-export { evictionPolicy } from './drivers/redis/connection.js';
+/** Redis where there is one, else the database. */
+export function queueServerOf({ queue, database }: Pick<Installation, 'queue' | 'database'>) {
+  return queue.redisUrl
+    ? new RedisQueueServer(queue.redisUrl, queue.prefix)
+    : new PostgresQueueServer(database.url, queue.prefix);
+}
+
+/**
+ * The Nest integration builds queues and workers without naming a backend, so it is set as the process's default: a
+ * process has one queue backend.
+ */
+@Module({
+  providers: [
+    {
+      provide: QUEUE_SERVER,
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Installation, true>) => {
+        const server = queueServerOf({
+          queue: config.get('queue', { infer: true }),
+          database: config.get('database', { infer: true }),
+        });
+        setDefaultBackendFactory(server.createBackend);
+        return server;
+      },
+    },
+  ],
+  exports: [QUEUE_SERVER],
+})
+class QueueServerModule implements OnApplicationShutdown {
+  constructor(@Inject(QUEUE_SERVER) private readonly server: QueueServer) {}
+
+  onApplicationShutdown(): Promise<void> {
+    return this.server.close();
+  }
+}
 
 @Module({
   imports: [
+    QueueServerModule,
     BullModule.forRootAsync({
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) => {
-        const { redisUrl, prefix } = config.get('queue', { infer: true });
-        const connection = redisUrl
-          ? redisConnection(redisUrl)
-          : postgresConnection(config.get('database', { infer: true }).url, prefix);
-        return { connection, prefix };
-      },
+      imports: [QueueServerModule],
+      inject: [ConfigService, QUEUE_SERVER],
+      // The backend knows its connection; the integration asks for one all the same.
+      useFactory: (config: ConfigService<Installation, true>) => ({
+        connection: {},
+        prefix: config.get('queue', { infer: true }).prefix,
+      }),
     }),
     BullModule.registerQueue({ name: TASKS }),
   ],
@@ -38,6 +74,6 @@ export class QueueModule {
   constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health, config: ConfigService<Installation, true>) {
     // What an API takes meanwhile is stored, and queued by the sweeper later.
     const required = config.get('server', { infer: true }).roles.includes('worker');
-    health.register('queue', () => queue.counts(), { required });
+    health.register('queue', () => queue.check(), { required });
   }
 }

@@ -23,7 +23,7 @@ export interface TaskQueue {
   /** Gives waiting entries another priority, each behind those that have it already. One that does not wait is left as it is. */
   reprioritise(entries: readonly QueueEntry[]): Promise<void>;
 
-  /** Which of these tasks have no entry, neither waiting nor with a worker. */
+  /** Which of these tasks have no entry that leads to a worker. What is left of such entries is removed. */
   missing(taskIds: readonly string[]): Promise<string[]>;
 
   /** Starts handing entries to `handler`, at most `concurrency` at a time, as soon as the backend answers. Once per process. */
@@ -43,6 +43,9 @@ export interface TaskQueue {
   isPaused(): Promise<boolean>;
 
   counts(): Promise<QueueCounts>;
+
+  /** @throws Error that says why entries can be neither added nor handed out now */
+  check(): Promise<void>;
 }
 
 export type EntryHandler = (taskId: string) => Promise<Handled>;

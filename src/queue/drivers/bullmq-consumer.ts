@@ -1,8 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
-import { Logger } from '@nestjs/common';
+import { Inject, Logger } from '@nestjs/common';
 import { DelayedError, type Job } from 'bullmq';
+import { pauseBefore } from '../../common/backoff.js';
 import { outageLog } from '../../observability/index.js';
+import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import type { EntryHandler } from '../task-queue.js';
 
 /** The one BullMQ queue. */
@@ -10,29 +12,46 @@ export const TASKS = 'tasks';
 
 /** How long a stop waits for the backend after the last handler, ms. */
 const FAREWELL_MS = 5000;
+/** The longest pause before a worker looks again at a backend that refuses it, ms. */
+const LONGEST_BACKOFF_MS = 10_000;
 
 /**
  * BullMQ's worker. It exists in every process that has the queue, and runs only where `consume` starts it.
  *
  * Lost workers are noticed after `lockDuration`: their entries are handed on. Locks are renewed on the event loop, which
  * stays free because agents run in processes of their own.
+ *
+ * BullMQ fetches again at once after an error that is not about the connection. So it starts only when the backend
+ * accepts it, and each fetch that fails is followed by a growing pause.
  */
 @Processor(TASKS, { autorun: false, lockDuration: 15_000, stalledInterval: 5_000, maxStalledCount: 10 })
 export class BullmqConsumer extends WorkerHost {
   private readonly logger = new Logger('Queue');
   private readonly warnOfOutage = outageLog(this.logger, 'no tasks from the queue');
   private readonly underWay = new Set<Promise<unknown>>();
+  private readonly stopping = new AbortController();
   private handler: EntryHandler | null = null;
+  /** Why no entry can be fetched now. */
+  private trouble: Error | null = null;
+
+  constructor(@Inject(QUEUE_SERVER) private readonly server: QueueServer) {
+    super();
+  }
 
   /** Does not wait for the backend: while it is away the worker keeps trying, and the process serves what it can. */
   start(handler: EntryHandler, concurrency: number): void {
     this.handler = handler;
     this.limit(concurrency);
-    this.worker.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
+    this.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
   }
 
   limit(concurrency: number): void {
     this.worker.concurrency = concurrency;
+  }
+
+  /** @throws Error why no entry can be fetched at present */
+  check(): void {
+    if (this.trouble) throw this.trouble;
   }
 
   /**
@@ -42,10 +61,11 @@ export class BullmqConsumer extends WorkerHost {
    */
   async stop(): Promise<void> {
     if (!this.handler) return;
+    this.stopping.abort();
     const closing = this.worker.close();
     do {
       await Promise.allSettled(this.underWay);
-      await Promise.race([closing, setTimeout(FAREWELL_MS, undefined, { ref: false })]);
+      await Promise.race([closing, pause(FAREWELL_MS, undefined, { ref: false })]);
     } while (this.underWay.size > 0);
   }
 
@@ -54,6 +74,50 @@ export class BullmqConsumer extends WorkerHost {
     const work = this.handle(this.handler, job, token);
     this.underWay.add(work);
     await work.finally(() => this.underWay.delete(work));
+  }
+
+  private async run(): Promise<void> {
+    this.pauseAfterFailedFetches();
+    for (let failures = 1; !(await this.isPrepared()); failures++) {
+      await this.backOff(failures);
+      if (this.stopping.signal.aborted) return;
+    }
+    await this.worker.run();
+  }
+
+  private async isPrepared(): Promise<boolean> {
+    try {
+      await this.server.prepare();
+      this.trouble = null;
+      return true;
+    } catch (error) {
+      this.trouble = error as Error;
+      this.warnOfOutage(error as Error);
+      return false;
+    }
+  }
+
+  private pauseAfterFailedFetches(): void {
+    const backend = this.worker.getBackend();
+    const fetch = backend.moveToActive.bind(backend);
+    let failures = 0;
+    backend.moveToActive = async (...of) => {
+      try {
+        const fetched = await fetch(...of);
+        failures = 0;
+        this.trouble = null;
+        return fetched;
+      } catch (error) {
+        this.trouble = error as Error;
+        await this.backOff(++failures);
+        throw error;
+      }
+    };
+  }
+
+  private async backOff(failures: number): Promise<void> {
+    const ms = Math.min(pauseBefore(failures), LONGEST_BACKOFF_MS);
+    await pause(ms, undefined, { signal: this.stopping.signal }).catch(() => undefined);
   }
 
   private async handle(handler: EntryHandler, job: Job, token: string | undefined): Promise<void> {

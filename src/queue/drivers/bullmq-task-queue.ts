@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { InjectQueue } from '@nestjs/bullmq';
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Job, type JobsOptions, type Queue } from 'bullmq';
 import { AppError } from '../../common/app-error.js';
 import { outageLog } from '../../observability/index.js';
+import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
 import type { TaskPriority } from '../task-priority.js';
 import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
@@ -13,6 +14,9 @@ const PRIORITY: Record<TaskPriority, number> = { critical: 0, high: 1, normal: 2
 
 /** Few enough that what workers ask meanwhile need not wait for long. */
 const ASKED_AT_ONCE = 50;
+
+/** A Redis that evicts may lose the list that names an entry, and keep the entry. */
+const LEADS_TO_A_WORKER: ReadonlySet<string> = new Set(['waiting', 'prioritized', 'delayed', 'active']);
 
 const JOB: JobsOptions = {
   attempts: 5,
@@ -28,6 +32,7 @@ export class BullmqTaskQueue implements TaskQueue {
   constructor(
     @InjectQueue(TASKS) private readonly queue: Queue,
     private readonly consumer: BullmqConsumer,
+    @Inject(QUEUE_SERVER) private readonly server: QueueServer,
   ) {
     queue.on('error', outageLog(new Logger('Queue'), 'the queue is away'));
   }
@@ -59,10 +64,17 @@ export class BullmqTaskQueue implements TaskQueue {
     const missing: string[] = [];
     for (let first = 0; first < taskIds.length; first += ASKED_AT_ONCE) {
       const asked = taskIds.slice(first, first + ASKED_AT_ONCE);
-      const jobs = await answered(Promise.all(asked.map((taskId) => this.queue.getJob(taskId))));
-      missing.push(...asked.filter((_, index) => !jobs[index]));
+      const states = await answered(Promise.all(asked.map((taskId) => this.queue.getJobState(taskId))));
+      const lost = asked.filter((_, index) => !LEADS_TO_A_WORKER.has(states[index]));
+      await Promise.all(lost.map((taskId) => this.removeRemains(taskId)));
+      missing.push(...lost);
     }
     return missing;
+  }
+
+  /** What is left of an entry that no list names would keep another of its id out. */
+  private async removeRemains(taskId: string): Promise<void> {
+    if (await answered(this.queue.getJob(taskId))) await this.remove(taskId);
   }
 
   consume(handler: EntryHandler, concurrency: number): void {
@@ -87,6 +99,11 @@ export class BullmqTaskQueue implements TaskQueue {
 
   isPaused(): Promise<boolean> {
     return answered(this.queue.isPaused());
+  }
+
+  async check(): Promise<void> {
+    await Promise.all([this.counts(), this.server.check()]);
+    this.consumer.check();
   }
 
   async counts(): Promise<QueueCounts> {

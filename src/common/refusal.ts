@@ -1,0 +1,18 @@
+/**
+ * A service refuses for a reason that trying again does not change: an operator must act. It ends a start; at run time
+ * the process stays up, reports not ready, and keeps trying with growing pauses.
+ */
+export class Refusal extends Error {
+  /**
+   * @param reason one sentence that says what is refused
+   * @param advice one sentence that says what to do
+   */
+  constructor(
+    readonly reason: string,
+    readonly advice: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${reason} ${advice}`, options);
+    this.name = 'Refusal';
+  }
+}

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { api, registerUser, waitForTask } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { good, publish, submit } from './agents.js';
+import { ask } from './rows.js';
+
+/** What databases and roles really carry, and what breaks code that takes sessions as they come. */
+const HOSTILE: Record<string, string> = {
+  bytea_output: 'escape',
+  datestyle: 'SQL, DMY',
+  default_transaction_isolation: 'serializable',
+  extra_float_digits: '0',
+  idle_in_transaction_session_timeout: '50ms',
+  idle_session_timeout: '500ms',
+  intervalstyle: 'sql_standard',
+  lock_timeout: '5ms',
+  search_path: 'nowhere',
+  standard_conforming_strings: 'off',
+  statement_timeout: '250ms',
+  timezone: 'America/St_Johns',
+};
+const OPERATOR = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
+
+describe('a server behind PgBouncer in session mode, on a database with other session settings', () => {
+  let database: TestDatabase;
+  let pooler: PgBouncer;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const name = new URL(database.url).pathname.slice(1);
+    for (const [setting, value] of Object.entries(HOSTILE)) {
+      await ask(
+        database.url,
+        `ALTER DATABASE ${name} SET ${setting} = ${setting === 'search_path' ? value : `'${value}'`}`,
+      );
+    }
+    pooler = await startPgBouncer(database.url, 'session');
+    const options = encodeURIComponent('-c geqo=off -c DateStyle=German');
+    server = await startServer({ env: { DATABASE_URL: `${pooler.url}?options=${options}&statement_timeout=5` } });
+  }, 60_000);
+
+  afterAll(async () => {
+    await server?.stop();
+    await pooler?.stop();
+    await database?.drop();
+  });
+
+  it('does its work, also under concurrent writes', async () => {
+    const { url } = server;
+    const { token } = await registerUser(url);
+    await publish(url, (await registerUser(url)).token, 'good', await good(), { capabilities: ['good'] });
+    const ids = await Promise.all(Array.from({ length: 20 }, () => submit(url, token, 'good')));
+    const tasks = await Promise.all(ids.map((id) => waitForTask(url, token, id, 'completed')));
+    for (const { created_at } of tasks) expect(Math.abs(Date.parse(created_at) - Date.now())).toBeLessThan(60_000);
+    const rated = await Promise.all(ids.map((id) => api(url).post(`/tasks/${id}/rating`, { rating: 5 }, { token })));
+    expect(rated.map(({ status }) => status)).toEqual(ids.map(() => 200));
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+  });
+
+  it('keeps the session by which others see that it lives', async () => {
+    // Asked from another database, whose sessions may take their time.
+    const signs = () =>
+      ask<{ pid: number }>(
+        process.env.TEST_POSTGRES_URL!,
+        `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 7305 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = $1)`,
+        [new URL(database.url).pathname.slice(1)],
+      );
+    const before = await signs();
+    // Twice as long as the database leaves a session idle.
+    await pause(1000);
+    expect(before).toHaveLength(1);
+    expect(await signs()).toEqual(before);
+  });
+});
+
+describe('PgBouncer in transaction mode', () => {
+  let database: TestDatabase;
+  let pooler: PgBouncer;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    pooler = await startPgBouncer(database.url, 'transaction');
+  });
+
+  afterAll(async () => {
+    await pooler?.stop();
+    await database?.drop();
+  });
+
+  it('is refused by a start, with the reason and what to do', async () => {
+    const failure = await startServer({ env: { DATABASE_URL: pooler.url } }).catch((error: Error) => error.message);
+    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
+    expect(failure).toMatch(/DATABASE_URL leads through a pooler that shares sessions.*Set pool_mode = session/);
+  });
+
+  it('is named by the doctor', async () => {
+    const env = { PATH: process.env.PATH, DATABASE_URL: pooler.url };
+    const doctor = spawn(process.execPath, [OPERATOR, 'doctor'], { env });
+    const [out, [code]] = await Promise.all([text(doctor.stdout), once(doctor, 'close')]);
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^✗ database +DATABASE_URL leads through a pooler that shares sessions.*\n +→ Set pool_mode = session/m,
+    );
+  });
+});
