@@ -97,6 +97,15 @@ describe('the problem filter', () => {
     expect(log.mock.calls.flat().join()).toContain(sent?.trace_id);
   });
 
+  it('logs an outage in one line without a stack', () => {
+    const [faults, warnings] = (['error', 'warn'] as const).map((level) =>
+      jest.spyOn(Logger.prototype, level).mockReturnValue(undefined),
+    );
+    respond(Object.assign(new Error(''), { code: 'ECONNREFUSED' }));
+    expect(faults).not.toHaveBeenCalled();
+    expect(warnings.mock.calls.flat()).toEqual([expect.stringMatching(/^GET \/ failed, trace_id \w+: ECONNREFUSED$/)]);
+  });
+
   it('cuts the connection when half an answer is out already', () => {
     expect(respond(notFound('task'), true)).toMatchObject({ destroyed: true, sent: null });
   });
@@ -122,7 +131,8 @@ function respond(error: unknown, headersSent = false): Answer {
     type: (type: string) => ((answer.type = type), response),
     send: (text: string) => void (answer.sent = JSON.parse(text) as Answer['sent']),
   };
-  const http = { getRequest: () => ({ method: 'GET', path: '/' }), getResponse: () => response };
+  const request = { method: 'GET', path: '/', accepts: () => 'application/json' };
+  const http = { getRequest: () => request, getResponse: () => response };
   new ProblemFilter().catch(error, { switchToHttp: () => http } as unknown as ArgumentsHost);
   return answer;
 }

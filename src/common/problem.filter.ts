@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
+import { wantsEventStream } from './event-stream.js';
 import { isContention, type Outage, outageOf } from './outage.js';
 import type { Problem } from './problem.js';
 import { newTrace } from './trace-context.js';
@@ -51,17 +52,13 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, request: Request, response: Response): void {
     const problem = toProblem(error);
-    // An overload is no fault, and a line for every refusal would make it worse.
-    if (problem.status >= 500 && !(error instanceof AppError && error.kind === 'overloaded')) {
-      const stack = error instanceof Error ? error.stack : String(error);
-      this.logger.error(`${request.method} ${request.path} failed, trace_id ${problem.trace_id}: ${stack}`);
-    }
+    this.log(error, problem, request);
     if (response.headersSent) {
       // Half an answer is out already: closing the connection is the only honest signal left.
       response.destroy();
       return;
     }
-    if (problem.status === 503 && request.headers?.accept?.includes('text/event-stream')) {
+    if (problem.status === 503 && request.method === 'GET' && wantsEventStream(request)) {
       return reconnectLater(problem, retryAfterOf(error) ?? UNKNOWN_WAIT, response);
     }
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
@@ -70,6 +67,15 @@ export class ProblemFilter implements ExceptionFilter {
       response.setHeader('Retry-After', String(retryAfter ?? UNKNOWN_WAIT));
     }
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  }
+
+  /** An overload is no fault, and a line for every refusal would make it worse. An outage needs no stack. */
+  private log(error: unknown, { status, trace_id }: Problem, { method, path }: Request): void {
+    if (status < 500 || (error instanceof AppError && error.kind === 'overloaded')) return;
+    const { message, code, stack } = error instanceof Error ? (error as NodeJS.ErrnoException) : { message: error };
+    const text = `${method} ${path} failed, trace_id ${trace_id}:`;
+    if (outageOf(error)) this.logger.warn(`${text} ${message || code}`);
+    else this.logger.error(`${text} ${stack ?? String(message)}`);
   }
 }
 

@@ -1,17 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { pauseBefore } from '../common/backoff.js';
 import { DatabaseClient } from './client.js';
 
-const REOPEN_MS = 1000;
+/** The longest pause before a session is opened again, ms. Other processes soon take one without a session for dead. */
+const LONGEST_PAUSE_MS = 3000;
+/** A session that lasts this long works: the next pause is a short one again, ms. */
+const PROVEN_MS = 10_000;
 
-/** A session of PostgreSQL's for one purpose, on a connection of its own, that is opened again whenever it breaks. */
+/** A session of PostgreSQL for one purpose, on its own connection. It is opened again, after a pause, whenever it ends. */
 export class LastingSession {
+  private readonly closing = new AbortController();
   private client: pg.Client | null = null;
-  private closed = false;
+  private pauses = 0;
 
   /**
    * @param name what PostgreSQL lists it as
-   * @param prepare what makes it the session it is to be; asked at each opening
+   * @param prepare what the session needs before it serves its purpose; runs at each opening
    */
   constructor(
     private readonly url: string,
@@ -22,25 +27,43 @@ export class LastingSession {
 
   /** Tries until it is open, or until it is closed. */
   async open(): Promise<void> {
-    while (!this.closed) {
-      const client = new DatabaseClient({ connectionString: this.url, application_name: this.name });
-      try {
-        await client.connect();
-        await this.prepare(client);
-        if (this.closed) return await client.end();
-        this.client = client;
-        client.once('end', () => void this.open());
-        return;
-      } catch (error) {
-        this.warnOfOutage(error as Error);
-        await client.end().catch(() => undefined);
-        await sleep(REOPEN_MS);
-      }
-    }
+    while (!this.closing.signal.aborted && !(await this.tryToOpen())) await this.pause();
   }
 
   async close(): Promise<void> {
-    this.closed = true;
+    this.closing.abort();
     await this.client?.end().catch(() => undefined);
+  }
+
+  private async tryToOpen(): Promise<boolean> {
+    const client = new DatabaseClient({ connectionString: this.url, application_name: this.name });
+    try {
+      await client.connect();
+      await this.prepare(client);
+    } catch (error) {
+      this.warnOfOutage(error as Error);
+      await client.end().catch(() => undefined);
+      return false;
+    }
+    if (this.closing.signal.aborted) {
+      await client.end();
+      return true;
+    }
+    this.client = client;
+    const openedAt = performance.now();
+    client.once('end', () => void this.reopen(openedAt));
+    return true;
+  }
+
+  /** Others may end each session as soon as it opens, so success alone does not shorten the pause. */
+  private async reopen(openedAt: number): Promise<void> {
+    if (performance.now() - openedAt > PROVEN_MS) this.pauses = 0;
+    await this.pause();
+    await this.open();
+  }
+
+  private async pause(): Promise<void> {
+    const ms = Math.min(pauseBefore(++this.pauses), LONGEST_PAUSE_MS);
+    await sleep(ms, undefined, { signal: this.closing.signal }).catch(() => undefined);
   }
 }

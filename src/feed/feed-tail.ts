@@ -31,7 +31,15 @@ export class FeedTail implements OnApplicationShutdown {
   /** Resolves once every later event will reach the listener. */
   async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
     this.listeners.add(listener);
-    await (this.started ??= this.start());
+    this.started ??= this.start();
+    try {
+      await this.started;
+    } catch (error) {
+      // The next listener starts it anew.
+      this.started = null;
+      this.listeners.delete(listener);
+      throw error;
+    }
   }
 
   /** Whether anybody listens. */

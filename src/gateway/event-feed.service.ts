@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { type Caller, LastingAccess } from '../auth/index.js';
+import { wantsEventStream } from '../common/event-stream.js';
 import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import type { EventPage, EventsQuery } from './event.dto.js';
@@ -30,7 +31,7 @@ export class EventFeed {
   ) {}
 
   async answer(caller: Caller, feed: Feed, query: EventsQuery, request: Request, response: Response): Promise<void> {
-    if (request.accepts('application/json', 'text/event-stream') !== 'text/event-stream') {
+    if (!wantsEventStream(request)) {
       response.json(await this.page(caller, feed, query));
       return;
     }

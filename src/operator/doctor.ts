@@ -251,7 +251,7 @@ const queueMemory = (cautions: Caution[]): Finding[] =>
 const queueAdvice = (redisUrl: string | undefined): string =>
   redisUrl
     ? 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.'
-    : 'The queue runs on the database: see what is said of that above.';
+    : 'The queue runs on the database, because REDIS_URL is not set. Mend what doctor says about the database.';
 
 async function run(sandbox: SandboxService): Promise<Finding> {
   const what = 'sandbox';

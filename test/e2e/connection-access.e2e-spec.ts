@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { io, type Socket } from 'socket.io-client';
 import { api, expectStatus, loginAdmin, registerUser, type TestUser } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { startPostgresProxy } from '../support/postgres-proxy.js';
+import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
 import { ask } from './rows.js';
@@ -105,28 +105,77 @@ describe('a connection to the feed', () => {
     refreshed.close();
   });
 
-  it('that could not be set up while the database was away comes back by itself', async () => {
-    const proxy = await startPostgresProxy(database.url);
-    const server = await startServer({ env: { DATABASE_URL: proxy.url, JWT_SECRET }, roles: ['api'] });
-    const { key } = await createKey(['tasks:read']);
-    proxy.goAway();
-    const received: unknown[][] = [[], []];
-    const sockets = [{ token: user.token }, { api_key: key }].map((credentials, index) => {
-      const auth = { ...credentials, after_seq: 0 };
-      const socket = io(server.url, { auth, transports: ['websocket'], forceNew: true, reconnectionDelay: 50 });
-      return socket.on('event', (event) => received[index].push(event));
+  describe('at a process whose database goes away', () => {
+    let proxy: PostgresProxy;
+    let server: ServerProcess;
+
+    beforeAll(async () => {
+      proxy = await startPostgresProxy(database.url);
+      server = await startServer({ env: { DATABASE_URL: proxy.url, JWT_SECRET }, roles: ['api'] });
     });
-    try {
-      await until('it cannot set them up', () => server.stdout().includes('connections cannot be set up'));
-      await pause(500);
+
+    afterAll(async () => {
+      await server?.stop();
+      await proxy?.close();
+    });
+
+    it('comes back by itself when it could not be set up meanwhile', async () => {
+      const { key } = await createKey(['tasks:read']);
+      proxy.goAway();
+      const received: unknown[][] = [[], []];
+      const sockets = [{ token: user.token }, { api_key: key }].map((credentials, index) => {
+        const auth = { ...credentials, after_seq: 0 };
+        const socket = io(server.url, { auth, transports: ['websocket'], forceNew: true, reconnectionDelay: 50 });
+        return socket.on('event', (event) => received[index].push(event));
+      });
+      try {
+        await until('it cannot set them up', () => server.stdout().includes('connections cannot be set up'));
+        await pause(500);
+        proxy.comeBack();
+        const event = `INSERT INTO task_events (type, user_id, data) VALUES ('task.log', '${user.id}', '{}')`;
+        await ask(database.url, event);
+        await until('both are up to date', () => received.every((events) => events.length === 1));
+      } finally {
+        for (const socket of sockets) socket.close();
+      }
+    });
+
+    it('gets 503 and when to try again from each route, and a stream reconnects instead of ending', async () => {
+      const { token, email, password } = user;
+      const { key } = await createKey(['tasks:read']);
+      const requests = {
+        list: () => api(server.url).get('/tasks', { token }),
+        'list by key': () => api(server.url).get('/tasks', { headers: { 'x-api-key': key } }),
+        submit: () =>
+          api(server.url).post('/tasks', { input: {}, budget: '1', required_capabilities: ['x'] }, { token }),
+        agents: () => api(server.url).get('/agents', { token }),
+        login: () => api(server.url).post('/auth/login', { email, password }),
+        register: () => api(server.url).post('/auth/register', { email: 'late@example.com', password }),
+      };
+      const stream = () =>
+        fetch(`${server.url}/api/v1/events`, { headers: { 'x-api-key': key, accept: 'text/event-stream' } });
+      const health = async () => (await fetch(`${server.url}/health/ready`)).status;
+      proxy.goAway();
+      for (const [name, request] of Object.entries(requests)) {
+        const { status, body, headers } = await request();
+        expect([name, status, body.code, headers.get('retry-after')]).toEqual([name, 503, 'DATABASE_AWAY', '5']);
+      }
+      const ended = await stream();
+      expect([ended.status, await ended.text()]).toEqual([
+        200,
+        expect.stringMatching(/^retry: 5000\nevent: closing\ndata: \{"code":"DATABASE_AWAY","message":".+"\}\n\n$/),
+      ]);
+      await until('readiness says so', async () => (await health()) === 503);
+      expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+
       proxy.comeBack();
-      await ask(database.url, `INSERT INTO task_events (type, user_id, data) VALUES ('task.log', '${user.id}', '{}')`);
-      await until('both are up to date', () => received.every((events) => events.length === 1));
-    } finally {
-      for (const socket of sockets) socket.close();
-      await server.stop();
-      await proxy.close();
-    }
+      await until('it is ready again', async () => (await health()) === 200);
+      const statuses = Object.values(requests).map(async (request) => (await request()).status);
+      expect(await Promise.all(statuses)).toEqual([200, 200, 201, 200, 200, 201]);
+      const resumed = await stream();
+      expect(resumed.status).toBe(200);
+      await resumed.body?.cancel();
+    });
   });
 
   it('counts under the address that a trusted proxy tells, of IPv6 under its network', async () => {

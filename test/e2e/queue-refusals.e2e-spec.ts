@@ -2,24 +2,23 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { parseEnvironment } from '../../src/config/index.js';
-import { prepareQueue } from '../../src/queue/index.js';
+import { PostgresQueueServer } from '../../src/queue/drivers/postgres/queue-server.js';
+import { RedisQueueServer } from '../../src/queue/drivers/redis/queue-server.js';
+import type { QueueServer } from '../../src/queue/queue-server.js';
 import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { type DebianPostgres, startDebianPostgres } from '../support/debian-postgres.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { good, publish, submit } from './agents.js';
 import { ask } from './rows.js';
 
-/** The first look at a queue, as a start and the doctor take it. @returns cautions, or the error's message */
-async function firstLook(env: Record<string, string>): Promise<unknown> {
-  const { queue, database } = parseEnvironment({ QUEUE_PREFIX: 'z', ...env });
-  return prepareQueue({ queue, database: { ...database, url: database.url ?? '' } }).catch(
-    (error: Error) => `${error.name}: ${error.message}`,
-  );
-}
+/** The first look at a queue, as a start and the doctor take it. @returns cautions, or the error's name and message */
+const firstLook = (server: QueueServer): Promise<unknown> =>
+  server.prepare().catch((error: Error) => `${error.name}: ${error.message}`);
+
+const lookAtRedis = (url: string): Promise<unknown> => firstLook(new RedisQueueServer(url, 'z'));
+const lookAtPostgres = (url: string): Promise<unknown> => firstLook(new PostgresQueueServer(url, 'z'));
 
 const withUser = (url: string, user: string): string => url.replace('redis://', `redis://${user}:pw@`);
 
@@ -42,14 +41,14 @@ describe('the first look at a queue on Redis', () => {
 
   it('is content with the rights that its own advice names, and cautions of an eviction policy', async () => {
     await grant('advised', '+@all', '-@admin', '-@dangerous', '+info');
-    expect(await firstLook({ REDIS_URL: withUser(redis.url, 'advised') })).toEqual([
+    expect(await lookAtRedis(withUser(redis.url, 'advised'))).toEqual([
       { found: 'maxmemory-policy allkeys-lru', advice: expect.stringContaining('noeviction') },
     ]);
   });
 
   it('needs no INFO, and says what it does not know without', async () => {
     await grant('quiet', '+@all', '-@dangerous');
-    expect(await firstLook({ REDIS_URL: withUser(redis.url, 'quiet') })).toEqual([
+    expect(await lookAtRedis(withUser(redis.url, 'quiet'))).toEqual([
       { found: expect.stringContaining('may not ask INFO'), advice: 'Grant it +info.' },
     ]);
   });
@@ -65,13 +64,13 @@ describe('the first look at a queue on Redis', () => {
     ['its keys', ['+@all', 'resetkeys', '~other:*'], 'Refusal: The Redis user poor is refused a command'],
   ])('refuses a user who lacks %s, and says what to grant', async (_, rights, refusal) => {
     await grant('poor', ...rights);
-    expect(await firstLook({ REDIS_URL: withUser(redis.url, 'poor') })).toMatch(refusal);
+    expect(await lookAtRedis(withUser(redis.url, 'poor'))).toMatch(refusal);
   });
 
   it('refuses a wrong password, and an old Redis', async () => {
     const wrong = redis.url.replace('redis://', 'redis://default:wrong@');
     await admin.config('SET', 'requirepass', 'right');
-    expect(await firstLook({ REDIS_URL: wrong })).toMatch('Refusal: Redis refuses the login: WRONGPASS');
+    expect(await lookAtRedis(wrong)).toMatch('Refusal: Redis refuses the login: WRONGPASS');
     await admin.config('SET', 'requirepass', '');
 
     const info = 'redis_version:5.0.14\r\n';
@@ -84,42 +83,38 @@ describe('the first look at a queue on Redis', () => {
     }).listen(0, '127.0.0.1');
     await once(old, 'listening');
     const url = `redis://127.0.0.1:${(old.address() as AddressInfo).port}`;
-    expect(await firstLook({ REDIS_URL: url })).toBe('Refusal: Redis 5.0.14 is too old. Use Redis 7 or Valkey.');
+    expect(await lookAtRedis(url)).toBe('Refusal: Redis 5.0.14 is too old. Use Redis 7 or Valkey.');
     old.close();
   });
 
   it('does not refuse a Redis that is away', async () => {
-    expect(await firstLook({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(/^Error: .*ECONNREFUSED/);
+    expect(await lookAtRedis('redis://127.0.0.1:1')).toMatch(/^Error: .*ECONNREFUSED/);
   });
 });
 
-describe('a server whose queue refuses it', () => {
-  let postgres: DebianPostgres;
-  let limitedUrl: string;
+describe('a server on PostgreSQL that refuses it a queue', () => {
+  let database: TestDatabase;
 
-  // The tests' own PostgreSQL lets nobody make roles.
   beforeAll(async () => {
-    postgres = await startDebianPostgres();
-    await ask(postgres.url, 'CREATE ROLE limited LOGIN');
-    await ask(postgres.url, 'GRANT ALL ON SCHEMA public TO limited');
-    limitedUrl = postgres.url.replace('zerostate@', 'limited@');
-  }, 60_000);
-
-  afterAll(() => postgres?.stop());
-
-  it('on PostgreSQL ends its start with what to grant', async () => {
-    const failure = await startServer({ env: { DATABASE_URL: limitedUrl } }).catch((error: Error) => error.message);
-    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
-    expect(failure).toMatch(`GRANT CREATE ON DATABASE`);
+    database = await createTestDatabase();
   });
 
-  it('on PostgreSQL, for its schema is a newer release’s, says so', async () => {
-    expect(await firstLook({ DATABASE_URL: postgres.url })).toEqual([]);
-    await ask(postgres.url, 'UPDATE z_queue.migration SET min_client_version = 99');
-    expect(await firstLook({ DATABASE_URL: postgres.url })).toMatch(
-      "Refusal: The queue's schema z_queue belongs to a newer",
-    );
-    await ask(postgres.url, 'DROP SCHEMA z_queue CASCADE');
+  afterAll(() => database?.drop());
+
+  it('ends its start with what to grant', async () => {
+    const { pathname, username } = new URL(database.url);
+    await ask(database.url, `REVOKE CREATE ON DATABASE "${pathname.slice(1)}" FROM PUBLIC, "${username}"`);
+    const start = startServer({ env: { DATABASE_URL: database.url } });
+    const failure = await start.catch((error: Error) => error.message);
+    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
+    expect(failure).toMatch(`GRANT CREATE ON DATABASE "${pathname.slice(1)}" TO ${username}`);
+    await ask(database.url, `GRANT CREATE ON DATABASE "${pathname.slice(1)}" TO "${username}"`);
+  });
+
+  it('says so when the schema of the queue is a newer release’s', async () => {
+    expect(await lookAtPostgres(database.url)).toEqual([]);
+    await ask(database.url, 'UPDATE z_queue.migration SET min_client_version = 99');
+    expect(await lookAtPostgres(database.url)).toMatch("Refusal: The queue's schema z_queue belongs to a newer");
   });
 });
 

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseEnvironment } from '../../src/config/index.js';
+import { openDatabase } from '../../src/database/index.js';
 import { api, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
@@ -13,47 +15,51 @@ import { ask } from './rows.js';
 
 /** What databases and roles really carry, and what breaks code that takes sessions as they come. */
 const HOSTILE: Record<string, string> = {
-  bytea_output: 'escape',
-  datestyle: 'SQL, DMY',
-  default_transaction_isolation: 'serializable',
-  extra_float_digits: '0',
-  idle_in_transaction_session_timeout: '50ms',
-  idle_session_timeout: '500ms',
-  intervalstyle: 'sql_standard',
-  lock_timeout: '5ms',
+  bytea_output: "'escape'",
+  datestyle: "'SQL, DMY'",
+  default_transaction_isolation: "'serializable'",
+  extra_float_digits: "'0'",
+  idle_in_transaction_session_timeout: "'50ms'",
+  idle_session_timeout: "'500ms'",
+  intervalstyle: "'sql_standard'",
+  lock_timeout: "'5ms'",
   search_path: 'nowhere',
-  standard_conforming_strings: 'off',
-  statement_timeout: '250ms',
-  timezone: 'America/St_Johns',
+  standard_conforming_strings: "'off'",
+  statement_timeout: "'250ms'",
+  timezone: "'America/St_Johns'",
 };
 const OPERATOR = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
 
-describe('a server behind PgBouncer in session mode, on a database with other session settings', () => {
+describe('sessions of PgBouncer, on a database with other session settings', () => {
   let database: TestDatabase;
   let pooler: PgBouncer;
+  let sharing: PgBouncer;
   let server: ServerProcess;
+  let doctor: Promise<{ code: unknown; out: string }>;
 
   beforeAll(async () => {
     database = await createTestDatabase();
     const name = new URL(database.url).pathname.slice(1);
-    for (const [setting, value] of Object.entries(HOSTILE)) {
-      await ask(
-        database.url,
-        `ALTER DATABASE ${name} SET ${setting} = ${setting === 'search_path' ? value : `'${value}'`}`,
-      );
-    }
-    pooler = await startPgBouncer(database.url, 'session');
+    const settings = Object.entries(HOSTILE).map(
+      ([setting, value]) => `ALTER DATABASE ${name} SET ${setting} = ${value}`,
+    );
+    await ask(database.url, settings.join(';'));
+    [pooler, sharing] = await Promise.all([
+      startPgBouncer(database.url, 'session'),
+      startPgBouncer(database.url, 'transaction'),
+    ]);
+    doctor = diagnose(sharing.url);
     const options = encodeURIComponent('-c geqo=off -c DateStyle=German');
     server = await startServer({ env: { DATABASE_URL: `${pooler.url}?options=${options}&statement_timeout=5` } });
   }, 60_000);
 
   afterAll(async () => {
     await server?.stop();
-    await pooler?.stop();
+    await Promise.all([pooler?.stop(), sharing?.stop()]);
     await database?.drop();
   });
 
-  it('does its work, also under concurrent writes', async () => {
+  it('serve a server in session mode, also under concurrent writes', async () => {
     const { url } = server;
     const { token } = await registerUser(url);
     await publish(url, (await registerUser(url)).token, 'good', await good(), { capabilities: ['good'] });
@@ -65,7 +71,7 @@ describe('a server behind PgBouncer in session mode, on a database with other se
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
   });
 
-  it('keeps the session by which others see that it lives', async () => {
+  it('include the one by which others see that a process lives, and no setting ends it', async () => {
     // Asked from another database, whose sessions may take their time.
     const signs = () =>
       ask<{ pid: number }>(
@@ -80,35 +86,21 @@ describe('a server behind PgBouncer in session mode, on a database with other se
     expect(before).toHaveLength(1);
     expect(await signs()).toEqual(before);
   });
-});
 
-describe('PgBouncer in transaction mode', () => {
-  let database: TestDatabase;
-  let pooler: PgBouncer;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    pooler = await startPgBouncer(database.url, 'transaction');
-  });
-
-  afterAll(async () => {
-    await pooler?.stop();
-    await database?.drop();
-  });
-
-  it('is refused by a start, with the reason and what to do', async () => {
-    const failure = await startServer({ env: { DATABASE_URL: pooler.url } }).catch((error: Error) => error.message);
-    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
-    expect(failure).toMatch(/DATABASE_URL leads through a pooler that shares sessions.*Set pool_mode = session/);
-  });
-
-  it('is named by the doctor', async () => {
-    const env = { PATH: process.env.PATH, DATABASE_URL: pooler.url };
-    const doctor = spawn(process.execPath, [OPERATOR, 'doctor'], { env });
-    const [out, [code]] = await Promise.all([text(doctor.stdout), once(doctor, 'close')]);
+  it('are refused in transaction mode, with the reason and what to do', async () => {
+    const refusal = /^DATABASE_URL leads through a pooler that shares sessions.* Set pool_mode = session/;
+    const environment = parseEnvironment({ DATABASE_URL: sharing.url });
+    await expect(openDatabase(environment, () => undefined)).rejects.toThrow(refusal);
+    const { code, out } = await doctor;
     expect(code).toBe(1);
     expect(out).toMatch(
       /^✗ database +DATABASE_URL leads through a pooler that shares sessions.*\n +→ Set pool_mode = session/m,
     );
   });
 });
+
+async function diagnose(url: string): Promise<{ code: unknown; out: string }> {
+  const doctor = spawn(process.execPath, [OPERATOR, 'doctor'], { env: { PATH: process.env.PATH, DATABASE_URL: url } });
+  const [out, [code]] = await Promise.all([text(doctor.stdout), once(doctor, 'close')]);
+  return { code, out };
+}

@@ -6,13 +6,14 @@ import { pauseBefore } from '../../common/backoff.js';
 import { outageLog } from '../../observability/index.js';
 import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import type { EntryHandler } from '../task-queue.js';
+import { steady } from './steady-backend.js';
 
 /** The one BullMQ queue. */
 export const TASKS = 'tasks';
 
 /** How long a stop waits for the backend after the last handler, ms. */
 const FAREWELL_MS = 5000;
-/** The longest pause before a worker looks again at a backend that refuses it, ms. */
+/** The longest pause before a worker asks again a backend that refuses it, ms. */
 const LONGEST_BACKOFF_MS = 10_000;
 
 /**
@@ -21,8 +22,7 @@ const LONGEST_BACKOFF_MS = 10_000;
  * Lost workers are noticed after `lockDuration`: their entries are handed on. Locks are renewed on the event loop, which
  * stays free because agents run in processes of their own.
  *
- * BullMQ fetches again at once after an error that is not about the connection. So it starts only when the backend
- * accepts it, and each fetch that fails is followed by a growing pause.
+ * It starts only when the backend accepts it, and each fetch that fails is followed by a growing pause.
  */
 @Processor(TASKS, { autorun: false, lockDuration: 15_000, stalledInterval: 5_000, maxStalledCount: 10 })
 export class BullmqConsumer extends WorkerHost {
@@ -42,7 +42,10 @@ export class BullmqConsumer extends WorkerHost {
   start(handler: EntryHandler, concurrency: number): void {
     this.handler = handler;
     this.limit(concurrency);
-    this.run().catch((error: Error) => this.logger.error(`the worker has ended: ${error.stack}`));
+    this.run().catch((error: Error) => {
+      this.trouble = error;
+      this.logger.error(`the worker has ended: ${error.stack}`);
+    });
   }
 
   limit(concurrency: number): void {
@@ -77,7 +80,11 @@ export class BullmqConsumer extends WorkerHost {
   }
 
   private async run(): Promise<void> {
-    this.pauseAfterFailedFetches();
+    steady(this.worker.getBackend(), {
+      onTrouble: (trouble) => void (this.trouble = trouble),
+      onFailedLook: this.warnOfOutage,
+      backOff: (failures) => this.backOff(failures),
+    });
     for (let failures = 1; !(await this.isPrepared()); failures++) {
       await this.backOff(failures);
       if (this.stopping.signal.aborted) return;
@@ -95,24 +102,6 @@ export class BullmqConsumer extends WorkerHost {
       this.warnOfOutage(error as Error);
       return false;
     }
-  }
-
-  private pauseAfterFailedFetches(): void {
-    const backend = this.worker.getBackend();
-    const fetch = backend.moveToActive.bind(backend);
-    let failures = 0;
-    backend.moveToActive = async (...of) => {
-      try {
-        const fetched = await fetch(...of);
-        failures = 0;
-        this.trouble = null;
-        return fetched;
-      } catch (error) {
-        this.trouble = error as Error;
-        await this.backOff(++failures);
-        throw error;
-      }
-    };
   }
 
   private async backOff(failures: number): Promise<void> {

@@ -57,7 +57,7 @@ export class PostgresQueueServer implements QueueServer {
       max: CONNECTIONS + Number(withBlockingConnection),
     } as pg.PoolConfig);
     const connection = new QueueConnection(pool, this);
-    return new PostgresQueueBackend(connection, name, opts as never, true, withBlockingConnection ? name : undefined);
+    return new QueueBackend(connection, name, opts as never, true, withBlockingConnection ? name : undefined);
   };
 
   private clientConfig(): pg.ClientConfig & { settings: SessionSettings } {
@@ -81,7 +81,7 @@ export class PostgresQueueServer implements QueueServer {
       });
       if (version < LATEST_SCHEMA_VERSION) await runMigrations(session, this.schema);
     } finally {
-      void client.end().catch(() => undefined);
+      await client.end().catch(() => undefined);
     }
   }
 
@@ -130,6 +130,23 @@ class QueueConnection extends PostgresConnection {
     await super.close();
     this.ended ??= this.sessions.end();
     await this.ended;
+  }
+}
+
+/** BullMQ's backend keeps a failed readiness for ever, and waits for it before it completes an entry. */
+class QueueBackend extends PostgresQueueBackend {
+  /** Seconds. After an outage the worker waits this long for an entry, and its first look may have failed: not an hour. */
+  override get maximumBlockTimeout(): number {
+    return 10;
+  }
+
+  override async waitUntilReady(): Promise<void> {
+    try {
+      await super.waitUntilReady();
+    } catch (error) {
+      (this as unknown as { readyPromise?: Promise<void> }).readyPromise = undefined;
+      throw error;
+    }
   }
 }
 
