@@ -20,6 +20,7 @@ const firstLook = (server: QueueServer): Promise<unknown> =>
 const lookAtRedis = (url: string): Promise<unknown> => firstLook(new RedisQueueServer(url, 'z'));
 const lookAtPostgres = (url: string): Promise<unknown> => firstLook(new PostgresQueueServer(url, 'z'));
 
+const partsOf = (url: string) => ({ name: new URL(url).pathname.slice(1), user: new URL(url).username });
 const withUser = (url: string, user: string): string => url.replace('redis://', `redis://${user}:pw@`);
 
 describe('the first look at a queue on Redis', () => {
@@ -92,7 +93,7 @@ describe('the first look at a queue on Redis', () => {
   });
 });
 
-describe('a server on PostgreSQL that refuses it a queue', () => {
+describe('the first look at a queue on PostgreSQL', () => {
   let database: TestDatabase;
 
   beforeAll(async () => {
@@ -101,24 +102,17 @@ describe('a server on PostgreSQL that refuses it a queue', () => {
 
   afterAll(() => database?.drop());
 
-  it('ends its start with what to grant', async () => {
-    const { pathname, username } = new URL(database.url);
-    await ask(database.url, `REVOKE CREATE ON DATABASE "${pathname.slice(1)}" FROM PUBLIC, "${username}"`);
-    const start = startServer({ env: { DATABASE_URL: database.url } });
-    const failure = await start.catch((error: Error) => error.message);
-    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
-    expect(failure).toMatch(`GRANT CREATE ON DATABASE "${pathname.slice(1)}" TO ${username}`);
-    await ask(database.url, `GRANT CREATE ON DATABASE "${pathname.slice(1)}" TO "${username}"`);
-  });
-
-  it('says so when the schema of the queue is a newer release’s', async () => {
+  it('refuses a schema of a newer release', async () => {
     expect(await lookAtPostgres(database.url)).toEqual([]);
     await ask(database.url, 'UPDATE z_queue.migration SET min_client_version = 99');
     expect(await lookAtPostgres(database.url)).toMatch("Refusal: The queue's schema z_queue belongs to a newer");
   });
 });
 
-describe('a server on a Redis that changes its mind', () => {
+describe('a server whose queue refuses it', () => {
+  let strict: TestDatabase;
+  /** Of a start on a PostgreSQL that lets nobody make a schema. */
+  let failedStart: Promise<string>;
   let database: TestDatabase;
   let redis: RedisServer;
   let admin: Redis;
@@ -126,7 +120,13 @@ describe('a server on a Redis that changes its mind', () => {
   let token: string;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    [strict, database] = [await createTestDatabase(), await createTestDatabase()];
+    const { name, user } = partsOf(strict.url);
+    await ask(strict.url, `REVOKE CREATE ON DATABASE ${name} FROM PUBLIC, ${user}`);
+    failedStart = startServer({ env: { DATABASE_URL: strict.url } }).then(
+      () => 'It started.',
+      (error: Error) => error.message,
+    );
     redis = await startRedis({ 'maxmemory-policy': 'allkeys-lru' });
     admin = new Redis(redis.url);
     await admin.call('ACL', 'SETUSER', 'svc', 'on', '>pw', '~z:*', '&z:*', '+@all');
@@ -143,9 +143,18 @@ describe('a server on a Redis that changes its mind', () => {
 
   afterAll(async () => {
     await server?.stop();
+    await failedStart;
     admin?.disconnect();
     await redis?.stop();
     await database?.drop();
+    await strict?.drop();
+  });
+
+  it('ends its start with what to grant, on PostgreSQL', async () => {
+    const { name, user } = partsOf(strict.url);
+    const failure = await failedStart;
+    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
+    expect(failure).toMatch(`GRANT CREATE ON DATABASE "${name}" TO ${user}`);
   });
 
   const queue = async () => {
@@ -154,7 +163,7 @@ describe('a server on a Redis that changes its mind', () => {
     return { status: response.status, required, reason };
   };
 
-  it('warns at its start of an eviction policy', () => {
+  it('warns at its start of an eviction policy of Redis', () => {
     expect(server.stdout()).toMatch(/maxmemory-policy allkeys-lru.*Set maxmemory-policy noeviction/);
   });
 
