@@ -9,7 +9,8 @@
 const MAY_IMPORT = {
   database: [],
   storage: [],
-  validation: [],
+  confinement: [],
+  validation: ['confinement'],
   feed: ['database'],
   queue: ['database'],
   protection: [],
@@ -17,7 +18,7 @@ const MAY_IMPORT = {
   agents: ['auth', 'database', 'storage', 'feed'],
   upload: ['auth', 'agents', 'storage', 'validation', 'database', 'protection'],
   tasks: ['auth', 'database', 'queue', 'feed', 'storage'],
-  execution: ['storage'],
+  execution: ['storage', 'confinement'],
   orchestration: ['auth', 'queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
   'agent-cli': ['execution', 'validation'],
   gateway: ['auth', 'agents', 'tasks', 'feed', 'protection'],

@@ -3,6 +3,7 @@
  * programs under other names.
  */
 export const DEBIAN_PACKAGES = {
+  bubblewrap: '/usr/bin/bwrap',
   caddy: '/usr/bin/caddy',
   'ceph-mon': '/usr/bin/ceph-mon',
   'ceph-osd': '/usr/bin/ceph-osd',

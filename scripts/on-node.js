@@ -15,7 +15,7 @@ const SANDBOX = [
   'test/hostile',
   'test/wasi',
   'test/e2e/python-agents',
-  'src/common/confinement',
+  'src/confinement',
   'src/execution',
   'src/validation',
 ];

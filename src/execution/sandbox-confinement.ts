@@ -1,4 +1,4 @@
-import { confine, type Confinement } from '../common/confinement.js';
+import { confine, type Confinement } from '../confinement/index.js';
 import type { SandboxConfig } from '../config/index.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import loadWabt from 'wabt';
-import type { Confinement } from '../common/confinement.js';
+import type { Confinement } from '../confinement/index.js';
 import { parseEnvironment } from '../config/index.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool, type PoolSizes } from './sandbox-pool.js';
@@ -165,7 +165,7 @@ describe('the pool', () => {
 
   it('gives a slot back once when there is no other process to take', async () => {
     let sick = false;
-    const unwell = { spawn: () => (sick ? confinement.spawn('ignore') : confinement.spawn('pipe')) };
+    const unwell = { ...faked, spawn: () => (sick ? confinement.spawn('ignore') : confinement.spawn('pipe')) };
     pool = new SandboxPool(
       () => {
         const process = new SandboxProcess(unwell as unknown as Confinement, sandbox);
@@ -220,12 +220,13 @@ describe('the pool', () => {
     for (const result of await settled) {
       expect(result).toMatchObject({ status: 'rejected', reason: { code: 'SANDBOX_UNAVAILABLE' } });
     }
-    for (const { pid } of started) expect(() => process.kill(pid!, 0)).toThrow('ESRCH');
+    // One that was still starting has no process id yet.
+    for (const { pid } of started) if (pid) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
     await expect(pool.run(job('a'))).rejects.toMatchObject({ kind: 'unavailable' });
   });
 
   it('says so when no process starts, instead of letting runs wait for ever', async () => {
-    const ended = { spawn: () => confinement.spawn('ignore') } as unknown as Confinement;
+    const ended = { ...faked, spawn: () => confinement.spawn('ignore') } as unknown as Confinement;
     pool = new SandboxPool(() => new SandboxProcess(ended, sandbox), {
       slots: 1,
       warm: 1,
@@ -241,6 +242,7 @@ describe('the pool', () => {
     let attempts = 0;
     let refused = true;
     const refusing = {
+      ...faked,
       spawn: () => {
         attempts++;
         return refused ? spawn('/nowhere') : confinement.spawn('pipe');
@@ -278,8 +280,13 @@ const REPORT = `
   frame({ kind: 'ready' })`;
 
 /** What an agent could put in its process's place once it has broken out. */
+const faked = { pidOf: (child: ChildProcess) => confinement.pidOf(child) };
+
 const forger = (script: string): Confinement =>
-  ({ spawn: () => spawn(process.execPath, ['-e', script], { detached: true }) }) as unknown as Confinement;
+  ({
+    spawn: () => spawn(process.execPath, ['-e', script], { detached: true }),
+    pidOf: (child: ChildProcess) => child.pid,
+  }) as unknown as Confinement;
 
 function forged(script: string, sizes: Partial<PoolSizes> = {}): SandboxPool {
   started = [];

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { type Confinement, killConfined } from '../common/confinement.js';
+import { type Confinement, describeEnd, killConfined } from '../confinement/index.js';
 import type { SandboxConfig } from '../config/index.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes, REPORT_HEADER_BYTES } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
@@ -53,7 +53,10 @@ export class SandboxProcess {
 
   /** The limit of tables that its module was compiled under. */
   private loadedUnder?: number;
+  /** Started by the confinement: perhaps a tool that waits for the process itself. */
   private readonly child: ChildProcess;
+  /** Of the process itself, from when it is ready; undefined where it is not to be seen. */
+  pid?: number;
   private readonly decoder: FrameDecoder;
   private alive = true;
   /** Until it has said that it is ready. */
@@ -66,7 +69,7 @@ export class SandboxProcess {
 
   /** @param startTimeoutMs after which a process that is not ready is killed */
   constructor(
-    confinement: Confinement,
+    private readonly confinement: Confinement,
     private readonly config: SandboxConfig,
     startTimeoutMs = START_TIMEOUT_MS,
   ) {
@@ -79,7 +82,7 @@ export class SandboxProcess {
         resolve();
       };
       this.child.once('error', (error) => bury(error.message));
-      this.child.once('close', (code, signal) => bury(signal ? `killed by ${signal}` : `exit code ${code}`));
+      this.child.once('close', (code, signal) => bury(describeEnd(code, signal)));
     });
     this.ready = new Promise((resolve, reject) => {
       const deadline = setTimeout(() => {
@@ -104,12 +107,8 @@ export class SandboxProcess {
 
   /** @returns `residentBytes` as of now */
   measureMemory(): number {
-    this.residentBytes = residentBytesOf(this.child.pid) ?? 0;
+    this.residentBytes = residentBytesOf(this.pid) ?? 0;
     return this.residentBytes;
-  }
-
-  get pid(): number | undefined {
-    return this.child.pid;
   }
 
   /** Runs `job`. Only when idle, and only jobs of one version in the life of a process. Never rejects. */
@@ -139,7 +138,7 @@ export class SandboxProcess {
       this.current = {
         job,
         startedAt,
-        cpuBefore: cpuMsOf(this.child.pid),
+        cpuBefore: cpuMsOf(this.pid),
         deadline,
         cancel,
         resolve,
@@ -210,6 +209,8 @@ export class SandboxProcess {
     if (payload.length > 0 && !mayHavePayload) throw new Error(`${message.kind} with a payload`);
     if (message.kind === 'ready') {
       if (!this.announceReady) throw new Error('ready for a second time');
+      // No agent has run in it yet that could have started another process.
+      this.pid = this.confinement.pidOf(this.child);
       this.announceReady();
       this.announceReady = undefined;
       this.measureMemory();
@@ -243,7 +244,7 @@ export class SandboxProcess {
     if (bytesOut > maxOutputBytes) throw new Error(`${bytesOut} bytes of output`);
     // What the engine did after the run before counts as well, so that the process's whole life decides.
     const isMuch = cpuMs > ENGINE_THREADS * (performance.now() - startedAt);
-    if (isMuch && cpuMs > (cpuMsOf(this.child.pid) ?? Infinity) + 2 * MS_PER_TICK) {
+    if (isMuch && cpuMs > (cpuMsOf(this.pid) ?? Infinity) + 2 * MS_PER_TICK) {
       throw new Error(`${cpuMs} ms of processor time`);
     }
   }
@@ -270,7 +271,7 @@ export class SandboxProcess {
 
   /** Of the current run; undefined where it cannot be read. */
   private cpuMsSoFar(): number | undefined {
-    const now = cpuMsOf(this.child.pid);
+    const now = cpuMsOf(this.pid);
     const before = this.current?.cpuBefore;
     return now === undefined || before === undefined ? undefined : now - before;
   }
@@ -305,7 +306,7 @@ export class SandboxProcess {
   /** What can be told of a run from outside; of what cannot be read, nothing. */
   private usageSoFar(): Partial<Usage> {
     const cpuMs = this.cpuMsSoFar();
-    const residentBytes = residentBytesOf(this.child.pid);
+    const residentBytes = residentBytesOf(this.pid);
     const limitBytes = (this.current?.job.limits.maxMemoryPages ?? 0) * PAGE_BYTES;
     return {
       ...(cpuMs !== undefined && { cpuMs }),

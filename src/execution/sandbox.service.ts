@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
-import type { Confinement } from '../common/confinement.js';
+import type { Confinement } from '../confinement/index.js';
 import type { Environment } from '../config/index.js';
 import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';

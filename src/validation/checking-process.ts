@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
-import { killConfined } from '../common/confinement.js';
 import { AppError } from '../common/app-error.js';
+import { describeEnd, killConfined } from '../confinement/index.js';
 import { type CheckAnswer, requestFrame } from './check/exchange.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
@@ -66,7 +66,7 @@ export class CheckingProcess {
       this.kill();
       const [code, signal] = await this.ended;
       if (timedOut) return { end: 'timed_out', afterMs: timeoutMs };
-      return { end: 'crashed', how: `${signal ?? `exit code ${code}`}, ${gist(this.complaint())}` };
+      return { end: 'crashed', how: `${describeEnd(code, signal)}, ${gist(this.complaint())}` };
     } catch (error) {
       this.kill();
       throw error;

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { confine, type Confinement } from '../common/confinement.js';
+import { confine, type Confinement } from '../confinement/index.js';
 import { CheckingProcess, type CheckOutcome } from './checking-process.js';
 import type { ModuleLimits } from './wasm/limits.js';
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { hasUnusedUserIds } from '../../src/common/user-ids.js';
+import { hasUnusedUserIds } from '../../src/confinement/user-ids.js';
 
 export interface Seen {
   pid: number;
@@ -9,24 +9,36 @@ export interface Seen {
   launched: boolean;
 }
 
-/** Sandbox processes this process has started and not yet reaped; none where there is no `/proc`. */
+/**
+ * Sandbox processes that this process has started and not yet reaped; none where there is no `/proc`. A tool of the launch
+ * line that waits for its child is not one of them, so that each counts once.
+ */
 export function sandboxProcesses(): Seen[] {
   if (process.platform !== 'linux') return [];
-  return readdirSync('/proc')
+  const all = readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => {
-      try {
-        const status = readFileSync(`/proc/${entry}/status`, 'utf8');
-        const resident = Number(field(status, 'VmRSS').split(' ')[0]) * 1024;
-        const isOurs = Number(field(status, 'PPid')) === process.pid;
-        const commandLine = readFileSync(`/proc/${entry}/cmdline`, 'utf8');
-        const launched = !/^[^\0]*(unshare|prlimit|setpriv)\0/.test(commandLine);
-        const isSandbox = commandLine.includes('/sandbox/runner.js');
-        return isOurs && isSandbox ? [{ pid: Number(entry), residentBytes: resident, launched }] : [];
-      } catch {
-        return []; // It has ended meanwhile.
-      }
-    });
+    .flatMap(look);
+  const parents = new Map(all.map(({ pid, parent }) => [pid, parent]));
+  const isOurs = (pid: number | undefined): boolean =>
+    pid !== undefined && (pid === process.pid || isOurs(parents.get(pid)));
+  const runners = all.filter(({ pid, commandLine }) => commandLine.includes('/sandbox/runner.js') && isOurs(pid));
+  const waiting = new Set(runners.map(({ parent }) => parent));
+  return runners
+    .filter(({ pid }) => !waiting.has(pid))
+    .map(({ pid, residentBytes, commandLine }) => ({ pid, residentBytes, launched: !TOOL.test(commandLine) }));
+}
+
+const TOOL = /^[^\0]*(unshare|bwrap|prlimit|setpriv)\0/;
+
+function look(entry: string): { pid: number; parent: number; residentBytes: number; commandLine: string }[] {
+  try {
+    const status = readFileSync(`/proc/${entry}/status`, 'utf8');
+    const commandLine = readFileSync(`/proc/${entry}/cmdline`, 'utf8');
+    const residentBytes = Number(field(status, 'VmRSS').split(' ')[0]) * 1024;
+    return [{ pid: Number(entry), parent: Number(field(status, 'PPid')), residentBytes, commandLine }];
+  } catch {
+    return []; // It has ended meanwhile.
+  }
 }
 
 /** What a process sees and may, as the kernel tells it. */
@@ -52,6 +64,10 @@ export function wallsOf(pid: number) {
       0n,
     ),
     noNewPrivileges: field(status, 'NoNewPrivs') === '1',
+    filtered: field(status, 'Seccomp') === '2',
+    ownProcesses: isOwn('pid'),
+    /** What it sees in its root folder, as far as the kernel shows it to this process. */
+    rootFolders: entriesOf(`/proc/${pid}/root`),
     ownNetwork: isOwn('net'),
     ownIpc: isOwn('ipc'),
     ownHostName: isOwn('uts'),
@@ -73,12 +89,19 @@ export function wallsOf(pid: number) {
   };
 }
 
+/** Only root may look into the root folder of another process. */
+function entriesOf(folder: string): string[] {
+  return process.getuid?.() === 0 ? readdirSync(folder) : [];
+}
+
 /** Whether every wall can stand here: for a root with these powers, where the kernel gives it namespaces. */
 export function canHaveEveryWall(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const effective = BigInt(`0x${field(readFileSync('/proc/self/status', 'utf8'), 'CapEff')}`);
   const hasPowers = POWERS.every((capability) => (effective >> BigInt(capability)) & 1n);
-  return hasPowers && hasUnusedUserIds() && spawnSync('unshare', ['--net', '--ipc', '--uts', 'true']).status === 0;
+  return (
+    hasPowers && hasUnusedUserIds() && spawnSync('bwrap', ['--unshare-all', '--ro-bind', '/', '/', 'true']).status === 0
+  );
 }
 
 /** KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, by their numbers in capabilities(7)'s header. */

@@ -96,6 +96,12 @@ describe('after all of them', () => {
   const WALLS: [string, object][] = [
     ['no network', { ownNetwork: true }],
     ['IPC and host name of its own', { ownIpc: true, ownHostName: true }],
+    ['process ids of its own', { ownProcesses: true }],
+    [
+      'no file of the machine in sight',
+      { rootFolders: expect.not.arrayContaining(['etc', 'home', 'proc', 'dev', 'root']) },
+    ],
+    ['filter of system calls', { filtered: true }],
     ['memory limit', { limits: { memoryBytes: expect.any(Number) } }],
     [
       'limits of CPU time, file size, core dumps and open files',
@@ -113,7 +119,7 @@ describe('after all of them', () => {
     ['user of its own', { uids: [expect.any(Number)], gids: [expect.any(Number)], groups: [] }],
     ['no capabilities', { capabilities: 0n }],
     // Of these nothing can be missing.
-    ['an empty environment', { environment: '' }],
+    ['nothing in the environment but the folder it starts in', { environment: expect.stringMatching(/^(PWD=\/\0)?$/) }],
     ['no files', { files: [] }],
     ['one thread for compiling', { poolThreads: 1 }],
   ];

@@ -1,0 +1,246 @@
+import { type ChildProcess, type StdioOptions } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { AppError } from '../common/app-error.js';
+import { innermostOf } from './innermost.js';
+import { absentTools, argumentsOf, launch, type Measure, prefixOf, start } from './launch-line.js';
+import { type Alternatives, planFor } from './measures.js';
+import type { ConfinementRequest } from './request.js';
+import { restore, stage, type StagedScripts } from './staging.js';
+import { unusedUserId } from './user-ids.js';
+
+/**
+ * Starts Node.js child processes that handle hostile bytes, behind every wall this machine offers:
+ *
+ *   unshare …   no network (the permission model does not stop sockets), no System V IPC, own host name
+ *   bwrap …     process ids of its own, a root folder with nothing in it but Node.js, its libraries and the scripts, and
+ *               a filter of system calls
+ *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors and processes
+ *   setpriv …   a user and group that no other process has, no capabilities and none to be gained, dies with the server
+ *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
+ *
+ * For an ordinary user `bwrap` makes all namespaces, inside a user namespace. Without `bwrap`, `unshare` gives process ids.
+ *
+ * Each line item is a *measure*. Which of them work depends on the machine (a container without CAP_SYS_ADMIN refuses
+ * `unshare`, an ordinary user cannot become another, macOS has none of the tools), so the launch line is tried once,
+ * with the real scripts, before anything relies on it. What does not work is left out and reported in `missing`.
+ *
+ * The scripts are copied into a fresh world-readable folder first: the user the child becomes may not be able to enter
+ * the server's own folder, and what the child may read is then its code and nothing else. Copies that were lost are made
+ * anew, those of processes that were killed are removed.
+ *
+ * A confined child writes no files, opens none but its scripts and sees an empty environment: bytes reach it through
+ * its standard streams, one of which may be a file that the server has opened.
+ *
+ * @param trialTimeoutMs of one trial
+ * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure, or a trial takes
+ *   too long twice: a slow machine is no reason to go without a wall until the next start
+ */
+export async function confine(request: ConfinementRequest, trialTimeoutMs = TRIAL_TIMEOUT_MS): Promise<Confinement> {
+  const staged = stage(request.scripts);
+  try {
+    const { alternatives, missing } = await planFor(request, staged);
+    const chosen = await choose(alternatives, (measures) => trial(staged, measures, trialTimeoutMs));
+    return new Confinement(staged, chosen.measures, [...missing, ...chosen.missing]);
+  } catch (error) {
+    await rm(staged.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The launch line that works: all of the best measures, or else the best that works for each purpose, found one by one. */
+async function choose(
+  alternatives: readonly Alternatives[],
+  refusal: (measures: readonly Measure[]) => Promise<string | undefined>,
+): Promise<{ measures: Measure[]; missing: string[] }> {
+  const missing: string[] = [];
+  const candidates = alternatives.map((measures) => measures.filter((measure) => absentTools(measure).length === 0));
+  const best = candidates.flatMap((measures) => measures.slice(0, 1));
+  const allWork = !(await refusal(best));
+  const measures: Measure[] = allWork ? best : [];
+  const refused = new Map<Measure, string>();
+  if (!allWork) {
+    const failure = await refusal([]);
+    if (failure) throw failed(failure);
+    for (const candidate of candidates) {
+      for (const measure of candidate) {
+        const reason = await refusal([...measures, measure]);
+        if (reason) refused.set(measure, reason);
+        else measures.push(measure);
+        if (!reason) break;
+      }
+    }
+  }
+  for (const [wanted, ...others] of alternatives) {
+    const taken = [wanted, ...others].find((measure) => measures.includes(measure));
+    const why = refused.get(wanted) ?? `${absentTools(wanted).join(' and ')} is not installed`;
+    const lacking = wanted.purposes.filter((purpose) => !taken?.purposes.includes(purpose));
+    missing.push(...lacking.map((purpose) => `${purpose}: ${why}`));
+  }
+  return { measures, missing };
+}
+
+/** A launch line that has been tried, and the folder with its scripts. */
+export class Confinement {
+  /** Those that go on. */
+  private readonly sweeps = new Set<Promise<void>>();
+  private readonly removeFolder = () => rmSync(this.staged.folder, { recursive: true, force: true });
+
+  constructor(
+    private readonly staged: StagedScripts,
+    private readonly measures: readonly Measure[],
+    /** One line per measure that is off on this machine, with the reason; empty when every wall stands. */
+    readonly missing: readonly string[],
+  ) {
+    process.once('exit', this.removeFolder);
+  }
+
+  /**
+   * Starts a child. One that the system does not start has no `pid`, perhaps no streams, and says why by its events `error`
+   * and `close`. The child is the first program of the launch line: `pidOf` finds the process that is confined.
+   *
+   * Processes that it has forked end with it. They are in its PID namespace, whose first process belongs to `bwrap`. Without
+   * `bwrap`, those of its process group are killed and, where it has a user of its own, those of that user.
+   *
+   * @param program what to confine instead of Node.js with the scripts: a path below `folder`, and arguments
+   */
+  spawn(stdio: StdioOptions, program?: readonly string[]): ChildProcess {
+    restore(this.staged);
+    const user = unusedUserId();
+    const child = launch(this.measures, user, program ?? runner(this.staged, this.measures), stdio);
+    child.once('exit', () => {
+      killConfined(child);
+      if (!this.measures.some(endsSurvivors) && this.measures.some(isOwnUser)) this.sweep(user);
+    });
+    return child;
+  }
+
+  /** What the child may read: absolute path of the folder with the copies of its scripts. */
+  get folder(): string {
+    return this.staged.folder;
+  }
+
+  /**
+   * The confined process itself, for `/proc`. Ask when the child is ready and has not run anything hostile yet, and keep the
+   * answer. @returns undefined when the child has ended or the kernel lists no children (CONFIG_PROC_CHILDREN)
+   */
+  pidOf(child: ChildProcess): number | undefined {
+    return this.measures.some(forks) ? innermostOf(child.pid) : child.pid;
+  }
+
+  /**
+   * Kills all processes of `user` in one system call, so that no process can escape by forking. The killer stands behind the
+   * child's own walls, since processes of the same user can trace it. It needs the parent's process ids, and must not fail
+   * for a limit of processes.
+   */
+  private sweep(user: number): void {
+    const line = prefixOf(
+      this.measures.map(({ purposes, launch: { unshare, setpriv } }) => ({
+        purposes,
+        launch: {
+          ...(setpriv && { setpriv }),
+          ...(unshare && !forks({ purposes, launch: { unshare } }) && { unshare }),
+        },
+      })),
+      user,
+    );
+    const sweep = new Promise<void>((resolve) => {
+      const sweeper = start([...line, '/bin/sh', '-c', 'kill -KILL -1'], 'ignore');
+      sweeper.once('error', () => resolve());
+      sweeper.once('close', () => resolve());
+    }).finally(() => this.sweeps.delete(sweep));
+    this.sweeps.add(sweep);
+  }
+
+  /** Removes the folder with the scripts; no child can be started afterwards. Resolves when all has ended that children left. */
+  async release(): Promise<void> {
+    process.off('exit', this.removeFolder);
+    await Promise.all(this.sweeps);
+    // A process that is just being started may put something into it meanwhile.
+    await rm(this.staged.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Kills a child and its process group, which it leads. */
+export function killConfined(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // The group is empty, or the system knows no groups.
+    child.kill('SIGKILL');
+  }
+}
+
+/** How a child ended, for a person. Tools of the launch line report the signal as a shell does: 128 and its number. */
+export function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
+  const number = (code ?? 0) - 128;
+  const name = signal ?? Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return name ? `killed by ${name}` : `exit code ${code}`;
+}
+
+const isOwnUser = ({ launch: { setpriv } }: Measure): boolean => typeof setpriv === 'function';
+
+/** The first process of the namespace is `bwrap` itself, which ends with its parent, and all others end with it. */
+const endsSurvivors = ({ launch: { bwrap } }: Measure): boolean => bwrap !== undefined;
+
+/** Whether the confined process is a child of the one that is started. */
+const forks = ({ launch: { bwrap, unshare } }: Measure): boolean =>
+  bwrap !== undefined || (Array.isArray(unshare) && unshare.includes('--fork'));
+
+/**
+ * Starts the entry behind `measures` as far as parsing it. Nothing was refused by what is not done in time, so that is tried
+ * once more.
+ * @returns why that fails, or undefined
+ * @throws AppError `CONFINEMENT_FAILED` when it is not done in time again
+ */
+async function trial(
+  staged: StagedScripts,
+  measures: readonly Measure[],
+  timeoutMs: number,
+): Promise<string | undefined> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const end = await check(staged, measures, timeoutMs);
+    if (!end.late) return end.complaint;
+  }
+  throw failed(`it takes longer than ${timeoutMs} ms`);
+}
+
+/** How one trial ended: past its deadline, or else with a complaint or without. */
+type TrialEnd = { late: boolean; complaint?: string };
+
+function check(staged: StagedScripts, measures: readonly Measure[], timeoutMs: number): Promise<TrialEnd> {
+  const child = launch(measures, unusedUserId(), runner(staged, measures, '--check'), ['ignore', 'ignore', 'pipe']);
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    killConfined(child);
+  }, timeoutMs);
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(0, 2000)));
+  return new Promise((resolve) => {
+    const settle = (complaint?: string): void => {
+      clearTimeout(deadline);
+      resolve({ late: late && complaint !== undefined, complaint });
+    };
+    child.once('error', (error) => settle(error.message));
+    child.once('close', (code, signal) => {
+      if (code === 0) return settle();
+      settle(said.split('\n').find((line) => /\w/.test(line)) ?? `it ends: ${describeEnd(code, signal)}`);
+    });
+  });
+}
+
+const TRIAL_TIMEOUT_MS = 10_000;
+
+const failed = (how: string): AppError =>
+  new AppError('internal', 'CONFINEMENT_FAILED', `A child process does not start: ${how}.`);
+
+/** Node.js with the scripts. */
+const runner = ({ node, entry }: StagedScripts, measures: readonly Measure[], ...more: readonly string[]): string[] => [
+  node,
+  ...argumentsOf('node', measures),
+  '--no-warnings',
+  ...more,
+  entry,
+];

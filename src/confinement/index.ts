@@ -1,0 +1,1 @@
+export { confine, type Confinement, describeEnd, killConfined } from './confinement.js';
