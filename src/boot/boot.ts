@@ -12,11 +12,13 @@ import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { prepareQueue } from '../queue/index.js';
+import { WasmValidator } from '../validation/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
 import { endOfLife } from './node-release.js';
 import { jwtSecret } from './secrets.js';
+import { assertWalls } from './walls.js';
 
 const logger = new Logger('Boot');
 
@@ -44,8 +46,7 @@ export async function boot(environment: Environment): Promise<void> {
     await lookAtQueue(complete);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));
-    if (roles.includes('worker'))
-      for (const line of app.get(SandboxService, { strict: false }).describe()) logger.warn(line);
+    checkWalls(app, environment);
     const health = app.get(Health, { strict: false });
     if (!isHttp(app)) {
       health.serve();
@@ -72,6 +73,20 @@ export async function boot(environment: Environment): Promise<void> {
     for (const end of ending) await end().catch(() => undefined);
     throw error;
   }
+}
+
+/** Logs each wall that is missing. @throws Error when the operator does not accept one */
+function checkWalls(app: INestApplicationContext, environment: Environment): void {
+  const { roles } = environment.server;
+  const confined = [
+    ...(roles.includes('worker') ? [app.get(SandboxService, { strict: false })] : []),
+    ...(roles.includes('api') ? [app.get(WasmValidator, { strict: false })] : []),
+  ];
+  for (const line of confined.flatMap((part) => part.describe())) logger.warn(line);
+  assertWalls(
+    environment,
+    confined.flatMap(({ missingWalls }) => missingWalls),
+  );
 }
 
 /** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */

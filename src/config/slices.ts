@@ -16,6 +16,7 @@ export function server(env: Variables) {
     dataDir: resolve(env.DATA_DIR),
     logLevel: env.LOG_LEVEL,
     corsOrigins: env.CORS_ORIGINS,
+    allowMissingWalls: env.ALLOW_MISSING_WALLS,
     shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
   };
 }

@@ -1,5 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { type Wall, WALLS } from '../common/walls.js';
 
 export const MB = 1024 * 1024;
 /** A timer set to more fires at once. */
@@ -37,6 +38,15 @@ export const list = (fallback: string) =>
         .map((entry) => entry.trim())
         .filter(Boolean),
     );
+/** Names of walls around agents. */
+export const walls = () =>
+  list('').transform((names, context): Wall[] => {
+    const known = names.filter((name): name is Wall => name in WALLS);
+    if (known.length < names.length) {
+      context.addIssue({ code: 'custom', message: `must be names of walls: ${Object.keys(WALLS).join(', ')}` });
+    }
+    return known;
+  });
 /** As browsers name themselves by: nothing else ever matches. */
 export const origins = () =>
   list('').refine((entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry), {

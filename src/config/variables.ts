@@ -14,6 +14,7 @@ import {
   roundTrips,
   truth,
   url,
+  walls,
 } from './variable-types.js';
 
 /** From the most severe to the most talkative. */
@@ -351,6 +352,9 @@ export const variables = z
       'Resident memory between two runs above which a sandbox process is replaced, and which warm ones may have together for each slot',
     ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
+    ALLOW_MISSING_WALLS: walls().describe(
+      'Walls around agents that may be missing when NODE_ENV=production, e.g. `user,network`; with any other missing the server refuses to start',
+    ),
 
     VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
     VALIDATION_MAX_TABLE_ELEMENTS: integer(16_384, 0).describe(

@@ -1,11 +1,14 @@
 import { type ChildProcess, type StdioOptions } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { AppError } from '../common/app-error.js';
+import type { MissingWall } from '../common/walls.js';
+import { filesInSight } from './empty-root.js';
+import { describeEnd, killConfined } from './ending.js';
 import { innermostOf } from './innermost.js';
 import { absentTools, argumentsOf, launch, type Measure, prefixOf, start } from './launch-line.js';
-import { type Alternatives, planFor } from './measures.js';
+import { measureWalls } from './measurement/measure-walls.js';
+import { type Alternatives, memoryLimit, type Plan, plansFor } from './measures.js';
 import type { ConfinementRequest } from './request.js';
 import { restore, stage, type StagedScripts } from './staging.js';
 import { unusedUserId } from './user-ids.js';
@@ -20,11 +23,13 @@ import { unusedUserId } from './user-ids.js';
  *   setpriv …   a user and group that no other process has, no capabilities and none to be gained, dies with the server
  *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
  *
- * For an ordinary user `bwrap` makes all namespaces, inside a user namespace. Without `bwrap`, `unshare` gives process ids.
+ * For an ordinary user `bwrap` makes all namespaces, inside a user namespace. The same holds for a root without
+ * CAP_SYS_ADMIN, after a first `setpriv` made the child another user. Without `bwrap`, `unshare` gives process ids.
  *
- * Each line item is a *measure*. Which of them work depends on the machine (a container without CAP_SYS_ADMIN refuses
- * `unshare`, an ordinary user cannot become another, macOS has none of the tools), so the launch line is tried once,
- * with the real scripts, before anything relies on it. What does not work is left out and reported in `missing`.
+ * Each line item is a *measure*. The machine decides which of them work: a container without CAP_SYS_ADMIN refuses
+ * `unshare`, an ordinary user cannot become another, macOS has none of the tools. So the launch line is tried once, with the
+ * real scripts, before anything relies on it. A measure that does not work is left out, and its walls are reported in
+ * `missing`. Then a probe behind the chosen launch line tries what each wall forbids, see `measureWalls`.
  *
  * The scripts are copied into a fresh world-readable folder first: the user the child becomes may not be able to enter
  * the server's own folder, and what the child may read is then its code and nothing else. Copies that were lost are made
@@ -40,25 +45,51 @@ import { unusedUserId } from './user-ids.js';
 export async function confine(request: ConfinementRequest, trialTimeoutMs = TRIAL_TIMEOUT_MS): Promise<Confinement> {
   const staged = stage(request.scripts);
   try {
-    const { alternatives, missing } = await planFor(request, staged);
-    const chosen = await choose(alternatives, (measures) => trial(staged, measures, trialTimeoutMs));
-    return new Confinement(staged, chosen.measures, [...missing, ...chosen.missing]);
+    const { measures, missing } = await best(await plansFor(request, staged), (line) =>
+      trial(staged, line, trialTimeoutMs),
+    );
+    const found = await measureWalls({
+      script: staged.probe,
+      launch: (args) => launch(measures, unusedUserId(), [staged.node, '--no-warnings', ...args], PIPES),
+      pidOf: (child) => pidBehind(measures, child),
+      visible: await filesInSight(staged).catch(() => []),
+      folder: staged.folder,
+      memoryBytes: memoryLimit(request),
+    });
+    const known = new Set(missing.map(({ wall }) => wall));
+    return new Confinement(staged, measures, [...missing, ...found.filter(({ wall }) => !known.has(wall))]);
   } catch (error) {
     await rm(staged.folder, { recursive: true, force: true });
     throw error;
   }
 }
 
-/** The launch line that works: all of the best measures, or else the best that works for each purpose, found one by one. */
-async function choose(
-  alternatives: readonly Alternatives[],
-  refusal: (measures: readonly Measure[]) => Promise<string | undefined>,
-): Promise<{ measures: Measure[]; missing: string[] }> {
-  const missing: string[] = [];
+/** A launch line, and the walls that it does not give. */
+interface Choice {
+  measures: Measure[];
+  missing: MissingWall[];
+}
+
+type Refusal = (measures: readonly Measure[]) => Promise<string | undefined>;
+
+/** The launch line of the first plan that lacks no wall, or else of the plan that lacks the fewest. */
+async function best(plans: readonly Plan[], refusal: Refusal): Promise<Choice> {
+  const choices: Choice[] = [];
+  for (const { alternatives, missing } of plans) {
+    const chosen = await choose(alternatives, refusal);
+    choices.push({ measures: chosen.measures, missing: [...missing, ...chosen.missing] });
+    if (choices.at(-1)!.missing.length === 0) break;
+  }
+  return choices.reduce((least, choice) => (choice.missing.length < least.missing.length ? choice : least));
+}
+
+/** The launch line that works: all of the best measures, or else the best that works for each wall, found one by one. */
+async function choose(alternatives: readonly Alternatives[], refusal: Refusal): Promise<Choice> {
+  const missing: MissingWall[] = [];
   const candidates = alternatives.map((measures) => measures.filter((measure) => absentTools(measure).length === 0));
-  const best = candidates.flatMap((measures) => measures.slice(0, 1));
-  const allWork = !(await refusal(best));
-  const measures: Measure[] = allWork ? best : [];
+  const wantedLine = candidates.flatMap((measures) => measures.slice(0, 1));
+  const allWork = !(await refusal(wantedLine));
+  const measures: Measure[] = allWork ? wantedLine : [];
   const refused = new Map<Measure, string>();
   if (!allWork) {
     const failure = await refusal([]);
@@ -74,9 +105,9 @@ async function choose(
   }
   for (const [wanted, ...others] of alternatives) {
     const taken = [wanted, ...others].find((measure) => measures.includes(measure));
-    const why = refused.get(wanted) ?? `${absentTools(wanted).join(' and ')} is not installed`;
-    const lacking = wanted.purposes.filter((purpose) => !taken?.purposes.includes(purpose));
-    missing.push(...lacking.map((purpose) => `${purpose}: ${why}`));
+    const reason = refused.get(wanted) ?? `${absentTools(wanted).join(' and ')} is not installed`;
+    const lacking = wanted.walls.filter((wall) => !taken?.walls.includes(wall));
+    missing.push(...lacking.map((wall) => ({ wall, reason })));
   }
   return { measures, missing };
 }
@@ -90,8 +121,8 @@ export class Confinement {
   constructor(
     private readonly staged: StagedScripts,
     private readonly measures: readonly Measure[],
-    /** One line per measure that is off on this machine, with the reason; empty when every wall stands. */
-    readonly missing: readonly string[],
+    /** Walls that do not stand on this machine; empty when every wall stands. */
+    readonly missing: readonly MissingWall[],
   ) {
     process.once('exit', this.removeFolder);
   }
@@ -126,7 +157,7 @@ export class Confinement {
    * answer. @returns undefined when the child has ended or the kernel lists no children (CONFIG_PROC_CHILDREN)
    */
   pidOf(child: ChildProcess): number | undefined {
-    return this.measures.some(forks) ? innermostOf(child.pid) : child.pid;
+    return pidBehind(this.measures, child);
   }
 
   /**
@@ -136,11 +167,12 @@ export class Confinement {
    */
   private sweep(user: number): void {
     const line = prefixOf(
-      this.measures.map(({ purposes, launch: { unshare, setpriv } }) => ({
-        purposes,
+      this.measures.map(({ walls, launch: { become, unshare, setpriv } }) => ({
+        walls,
         launch: {
+          ...(become && { become }),
           ...(setpriv && { setpriv }),
-          ...(unshare && !forks({ purposes, launch: { unshare } }) && { unshare }),
+          ...(unshare && !forks({ walls, launch: { unshare } }) && { unshare }),
         },
       })),
       user,
@@ -162,24 +194,13 @@ export class Confinement {
   }
 }
 
-/** Kills a child and its process group, which it leads. */
-export function killConfined(child: ChildProcess): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // The group is empty, or the system knows no groups.
-    child.kill('SIGKILL');
-  }
-}
+const isOwnUser = ({ launch: { become, setpriv } }: Measure): boolean =>
+  [become, setpriv].some((args) => typeof args === 'function');
 
-/** How a child ended, for a person. Tools of the launch line report the signal as a shell does: 128 and its number. */
-export function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
-  const number = (code ?? 0) - 128;
-  const name = signal ?? Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
-  return name ? `killed by ${name}` : `exit code ${code}`;
-}
+const PIPES: StdioOptions = ['pipe', 'pipe', 'pipe'];
 
-const isOwnUser = ({ launch: { setpriv } }: Measure): boolean => typeof setpriv === 'function';
+const pidBehind = (measures: readonly Measure[], child: ChildProcess): number | undefined =>
+  measures.some(forks) ? innermostOf(child.pid) : child.pid;
 
 /** The first process of the namespace is `bwrap` itself, which ends with its parent, and all others end with it. */
 const endsSurvivors = ({ launch: { bwrap } }: Measure): boolean => bwrap !== undefined;

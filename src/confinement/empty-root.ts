@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { toolPath } from './launch-line.js';
+import type { StagedScripts } from './staging.js';
 
 /**
  * Arguments for `bwrap` that build a root folder with nothing in it but `paths`, at their own places, read-only. There is
@@ -26,13 +27,16 @@ function foldersAbove(path: string): string[] {
 }
 
 /**
- * The programs themselves and everything the dynamic loader opens for them.
+ * What a child needs: Node.js and the tools that stand inside the root folder, what the dynamic loader opens for them, and
+ * the folder with the scripts.
  * @throws Error when `ldd` is not there or cannot read one of them
  */
-export async function filesToRun(programs: readonly string[]): Promise<string[]> {
+export async function filesInSight({ node, folder }: StagedScripts): Promise<string[]> {
+  const tools = (['prlimit', 'setpriv'] as const).flatMap((tool) => toolPath(tool) ?? []);
+  const programs = [node, ...tools];
   const libraries = await Promise.all(programs.map(librariesOf));
   const cache = existsSync(LOADER_CACHE) ? [LOADER_CACHE] : [];
-  return [...new Set([...programs, ...libraries.flat(), ...cache])];
+  return [...new Set([...programs, ...libraries.flat(), ...cache, folder])];
 }
 
 const LOADER_CACHE = '/etc/ld.so.cache';

@@ -1,1 +1,3 @@
-export { confine, type Confinement, describeEnd, killConfined } from './confinement.js';
+export { confine, type Confinement } from './confinement.js';
+export { describeEnd, killConfined } from './ending.js';
+export { watchWalls } from './metrics.js';

@@ -1,19 +1,30 @@
 import { ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Wall } from '../common/walls.js';
 
-/** In the order in which they stand on the launch line, before the program that is confined. */
-const TOOLS = ['unshare', 'bwrap', 'prlimit', 'setpriv'] as const;
-export type Tool = (typeof TOOLS)[number];
+/**
+ * The parts of a launch line before the program that is confined, in their order, each with the tool that does it. `become`
+ * changes the user before any namespace is made, `setpriv` afterwards.
+ */
+const PARTS = {
+  become: 'setpriv',
+  unshare: 'unshare',
+  bwrap: 'bwrap',
+  prlimit: 'prlimit',
+  setpriv: 'setpriv',
+} as const;
+type Part = keyof typeof PARTS;
+export type Tool = (typeof PARTS)[Part];
 
 /** Arguments of one part of the launch line; a function where they differ with the user that the child becomes. */
 type Arguments = readonly string[] | ((user: number) => readonly string[]);
 
 /** One item of the launch line, which works on this machine or does not. */
 export interface Measure {
-  /** What it guarantees, for a person. */
-  purposes: readonly string[];
-  launch: Readonly<Partial<Record<Tool | 'node', Arguments>>>;
+  /** The walls that it puts up. */
+  walls: readonly Wall[];
+  launch: Readonly<Partial<Record<Part | 'node', Arguments>>>;
   /** A file that the launch line reads as descriptor `FILTER_FD`. */
   filter?: string;
 }
@@ -23,21 +34,23 @@ export const FILTER_FD = 3;
 
 /** The beginning of a launch line: everything before the confined program. */
 export const prefixOf = (measures: readonly Measure[], user: number): string[] =>
-  TOOLS.flatMap((tool) => {
-    const args = argumentsOf(tool, measures, user);
+  Object.entries(PARTS).flatMap(([part, tool]) => {
+    const args = argumentsOf(part as Part, measures, user);
     return args.length > 0 ? [toolPath(tool) ?? tool, ...args, '--'] : [];
   });
 
 /** What all measures together say to one tool, or to Node.js. */
-export const argumentsOf = (tool: Tool | 'node', measures: readonly Measure[], user = NaN): string[] =>
+export const argumentsOf = (part: Part | 'node', measures: readonly Measure[], user = NaN): string[] =>
   measures.flatMap(({ launch }) => {
-    const args = launch[tool] ?? [];
+    const args = launch[part] ?? [];
     return typeof args === 'function' ? args(user) : args;
   });
 
 /** The tools that a measure needs and this machine does not have. */
 export const absentTools = ({ launch }: Measure): Tool[] =>
-  TOOLS.filter((tool) => launch[tool] !== undefined && toolPath(tool) === undefined);
+  Object.entries(PARTS).flatMap(([part, tool]) =>
+    launch[part as Part] !== undefined && toolPath(tool) === undefined ? [tool] : [],
+  );
 
 /** The child has no PATH to search, so the usual places are searched. @returns an absolute path, or undefined */
 export const toolPath = (tool: Tool | 'ldd'): string | undefined =>

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { emptyRoot, filesToRun } from './empty-root.js';
-import { FILTER_FD, type Measure, toolPath } from './launch-line.js';
+import { type MissingWall, type Wall, WALL_NAMES } from '../common/walls.js';
+import { emptyRoot, filesInSight } from './empty-root.js';
+import { FILTER_FD, type Measure } from './launch-line.js';
 import type { ConfinementRequest } from './request.js';
 import type { StagedScripts } from './staging.js';
 import { hasUnusedUserIds } from './user-ids.js';
@@ -10,85 +11,105 @@ import { hasUnusedUserIds } from './user-ids.js';
 /** Measures for one purpose, best first; the first that works on this machine is taken. */
 export type Alternatives = readonly Measure[];
 
-/** What is worth trying here, and one line for everything that cannot work. */
+/** One way to put up the walls: what is worth trying, and the walls that this way cannot give. */
 export interface Plan {
   alternatives: Alternatives[];
-  missing: string[];
+  missing: MissingWall[];
 }
 
-export const NO_NETWORK = 'no network';
-const OWN_IPC = 'IPC and host name of its own';
-/** Processes that the child has started end with it, since they are in its PID namespace. */
-const OWN_PROCESSES = 'process ids of its own';
-const NO_FILES = 'no file of the machine in sight';
-const NO_CAPABILITIES = 'no capabilities';
-const FILTER = 'filter of system calls';
-const FEW_PROCESSES = 'limit of processes';
-export const OWN_USER = 'user of its own';
-
-/** Threads count, of which Node.js has seven. */
-const MOST_PROCESSES = '--nproc=16';
+/** Threads count, and Node.js has seven. */
+export const MOST_PROCESSES = 16;
+const FEW = [`--nproc=${MOST_PROCESSES}`];
 /** The user of last resort, the same for all children. */
 const NOBODY = 65534;
 
-export async function planFor(request: ConfinementRequest, staged: StagedScripts): Promise<Plan> {
+/**
+ * The ways to put up the walls on this machine, best first. Another one is worth a try only where a wall is missing.
+ */
+export async function plansFor(request: ConfinementRequest, staged: StagedScripts): Promise<Plan[]> {
   const node = nodeMeasures(request, staged.folder);
   if (process.platform !== 'linux') {
-    return { alternatives: node, missing: ['no network, memory limit, user of its own: need Linux'] };
+    const given = node.flatMap(([{ walls }]) => walls);
+    const missing = WALL_NAMES.filter((wall) => !given.includes(wall)).map((wall) => ({ wall, reason: 'needs Linux' }));
+    return [{ alternatives: node, missing }];
   }
   const root = await rootFolder(staged);
-  const behind = process.getuid?.() === 0 ? privileged(root.args) : unprivileged(root.args);
-  return {
-    alternatives: [...behind.alternatives, ...filter(staged), ...limits(request), ...node],
-    missing: [...root.missing, ...behind.missing, ...(staged.filter ? [] : [`${FILTER}: none for ${process.arch}`])],
-  };
+  const ways = process.getuid?.() === 0 ? waysOfRoot(root.args) : [unprivileged(root.args)];
+  const noFilter: MissingWall[] = staged.filter ? [] : [{ wall: 'syscalls', reason: `none for ${process.arch}` }];
+  const isWanted = ({ walls }: Measure): boolean => !walls.every((wall) => request.without?.includes(wall));
+  return ways.map((way) => ({
+    alternatives: [...way.alternatives, ...filter(staged), ...limits(request), ...node]
+      .map((measures) => measures.filter(isWanted))
+      .filter((measures) => measures.length > 0),
+    missing: [...root.missing, ...way.missing, ...noFilter].filter(({ wall }) => !request.without?.includes(wall)),
+  }));
 }
 
 const filter = ({ filter: path }: StagedScripts): Alternatives[] =>
-  path ? [[{ purposes: [FILTER], launch: { bwrap: ['--seccomp', String(FILTER_FD)] }, filter: path }]] : [];
+  path ? [[{ walls: ['syscalls'], launch: { bwrap: ['--seccomp', String(FILTER_FD)] }, filter: path }]] : [];
 
 /** Arguments for `bwrap`; the machine's own root folder where an empty one cannot be built. */
-async function rootFolder({ folder, node }: StagedScripts): Promise<{ args: string[]; missing: string[] }> {
-  const tools = (['prlimit', 'setpriv'] as const).flatMap((tool) => toolPath(tool) ?? []);
+async function rootFolder(staged: StagedScripts): Promise<{ args: string[]; missing: MissingWall[] }> {
   try {
-    return { args: emptyRoot([...(await filesToRun([node, ...tools])), folder]), missing: [] };
+    return { args: emptyRoot(await filesInSight(staged)), missing: [] };
   } catch (error) {
-    return { args: ['--ro-bind', '/', '/'], missing: [`${NO_FILES}: ${(error as Error).message}`] };
+    return { args: ['--ro-bind', '/', '/'], missing: [{ wall: 'files', reason: (error as Error).message }] };
   }
+}
+
+/** The one that can work comes first, since each costs a start. */
+function waysOfRoot(root: readonly string[]): Plan[] {
+  const ways = [privileged(root), withoutPrivileges(root)];
+  return hasCapability(CAP_SYS_ADMIN) ? ways : ways.reverse();
 }
 
 /** Root gives each child namespaces and a user of its own, and takes root's powers from it. */
 function privileged(root: readonly string[]): Plan {
   const spaces: Alternatives[] = [
-    [{ purposes: [NO_NETWORK], launch: { unshare: ['--net'] } }],
-    [{ purposes: [OWN_IPC], launch: { unshare: ['--ipc', '--uts'] } }],
+    [{ walls: ['network'], launch: { unshare: ['--net'] } }],
+    [{ walls: ['ipc'], launch: { unshare: ['--ipc', '--uts'] } }],
     [
       {
-        purposes: [OWN_PROCESSES, NO_FILES],
+        walls: ['pids', 'files'],
         launch: { bwrap: ['--unshare-pid', '--die-with-parent', ...root] },
       },
       {
-        purposes: [OWN_PROCESSES],
+        walls: ['pids'],
         launch: { unshare: ['--pid', '--fork', '--kill-child', '--mount-proc'] },
       },
     ],
   ];
-  const powers: Measure = { purposes: [NO_CAPABILITIES], launch: { setpriv: WITHOUT_CAPABILITIES } };
-  if (!mayKillOthers()) {
-    const missing = [`${OWN_USER}: without CAP_KILL the server could not end it`];
+  const powers: Measure = { walls: ['capabilities'], launch: { setpriv: WITHOUT_CAPABILITIES } };
+  if (!hasCapability(CAP_KILL)) {
+    const missing: MissingWall[] = [{ wall: 'user', reason: 'without CAP_KILL the server could not end it' }];
     return { alternatives: [...spaces, [powers]], missing };
   }
-  const as = (id: number): string[] => [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
   if (!hasUnusedUserIds()) {
-    const missing = ['protection from one another: this user namespace has too few ids'];
-    const nobody: Measure = { purposes: [OWN_USER], launch: { setpriv: as(NOBODY) } };
-    return { alternatives: [...spaces, [nobody], [powers]], missing };
+    const nobody: Measure = { walls: ['user'], launch: { setpriv: as(NOBODY) } };
+    return { alternatives: [...spaces, [nobody], [powers]], missing: [TOO_FEW_IDS] };
   }
-  const own: Measure = { purposes: [OWN_USER], launch: { setpriv: as } };
+  const own: Measure = { walls: ['user'], launch: { setpriv: as } };
   // The system counts by user, so that this takes a user for each child.
-  const few: Measure = { purposes: [FEW_PROCESSES], launch: { prlimit: [MOST_PROCESSES] } };
+  const few: Measure = { walls: ['processes'], launch: { prlimit: FEW } };
   return { alternatives: [...spaces, [own], [few], [powers]], missing: [] };
 }
+
+/**
+ * Root without CAP_SYS_ADMIN, where the system allows user namespaces: the child first becomes a user of its own, which then
+ * makes the namespaces as any ordinary user does.
+ */
+function withoutPrivileges(root: readonly string[]): Plan {
+  const plan = unprivileged(root);
+  if (!hasCapability(CAP_KILL)) return plan;
+  const isEachItsOwn = hasUnusedUserIds();
+  const user: Measure = { walls: ['user'], launch: { become: isEachItsOwn ? as : as(NOBODY) } };
+  const missing = plan.missing.filter(({ wall }) => wall !== 'user');
+  return { alternatives: [[user], ...plan.alternatives], missing: isEachItsOwn ? missing : [...missing, TOO_FEW_IDS] };
+}
+
+const TOO_FEW_IDS: MissingWall = { wall: 'neighbours', reason: 'this user namespace has too few ids' };
+
+const as = (id: number): string[] => [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
 
 const WITHOUT_CAPABILITIES = ['--bounding-set=-all', '--inh-caps=-all'];
 
@@ -96,13 +117,13 @@ const WITHOUT_CAPABILITIES = ['--bounding-set=-all', '--inh-caps=-all'];
 function unprivileged(root: readonly string[]): Plan {
   // From version 5.14 on the kernel counts the processes of a user in each user namespace by themselves.
   const counts = isKernel(5, 14);
-  const few = counts ? [FEW_PROCESSES] : [];
-  const prlimit = counts ? { prlimit: [MOST_PROCESSES] } : {};
+  const few: Wall[] = counts ? ['processes'] : [];
+  const prlimit = counts ? { prlimit: FEW } : {};
   const spaces = ['--user', '--map-current-user', '--keep-caps', '--net', '--ipc', '--uts'];
   const setpriv = [...WITHOUT_CAPABILITIES, '--ambient-caps=-all'];
   const alternatives: Alternatives = [
     {
-      purposes: [NO_NETWORK, OWN_IPC, OWN_PROCESSES, NO_FILES, NO_CAPABILITIES, ...few],
+      walls: ['network', 'ipc', 'pids', 'files', 'capabilities', ...few],
       launch: {
         bwrap: ['--unshare-user', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-pid'].concat(
           '--die-with-parent',
@@ -112,16 +133,19 @@ function unprivileged(root: readonly string[]): Plan {
       },
     },
     {
-      purposes: [NO_NETWORK, OWN_IPC, OWN_PROCESSES, NO_CAPABILITIES, ...few],
+      walls: ['network', 'ipc', 'pids', 'capabilities', ...few],
       launch: { unshare: [...spaces, '--pid', '--fork', '--kill-child', '--mount-proc'], setpriv, ...prlimit },
     },
     {
-      purposes: [NO_NETWORK, OWN_IPC, NO_CAPABILITIES, ...few],
+      walls: ['network', 'ipc', 'capabilities', ...few],
       launch: { unshare: spaces, setpriv, ...prlimit },
     },
   ];
-  const missing = [`${OWN_USER}: only root can start a child as another user`];
-  if (!counts) missing.push(`${FEW_PROCESSES}: the kernel counts those of one user together before version 5.14`);
+  const missing: MissingWall[] = [{ wall: 'user', reason: 'only root can start a child as another user' }];
+  if (!counts) {
+    const reason = 'before version 5.14 the kernel counts all processes of one user together';
+    missing.push({ wall: 'processes', reason });
+  }
   return { alternatives: [alternatives], missing };
 }
 
@@ -131,62 +155,58 @@ function isKernel(major: number, minor: number): boolean {
 }
 
 const limits = (request: ConfinementRequest): Alternatives[] => [
+  [{ walls: ['memory'], launch: { prlimit: [`--data=${memoryLimit(request)}`] } }],
   [
     {
-      purposes: ['memory limit'],
-      launch: { prlimit: [`--data=${request.memoryBytes + reservedByEngine()}`] },
-    },
-  ],
-  [
-    {
-      purposes: ['limits of CPU time, file size, core dumps and open files'],
+      walls: ['limits'],
       launch: { prlimit: [`--cpu=${request.cpuSeconds}`, '--fsize=0', '--core=0', '--nofile=64'] },
     },
   ],
-  [
-    {
-      purposes: ['no new privileges, end with the server'],
-      launch: { setpriv: ['--no-new-privs', '--pdeathsig=KILL'] },
-    },
-  ],
+  [{ walls: ['privileges'], launch: { setpriv: ['--no-new-privs', '--pdeathsig=KILL'] } }],
 ];
 
-/** Whether root may signal another user's processes: containers may take that from it, capabilities(7). */
-function mayKillOthers(): boolean {
+/** Private writable memory of one child, bytes. */
+export const memoryLimit = ({ memoryBytes }: ConfinementRequest): number => memoryBytes + reservedByEngine();
+
+/** From version 22 on V8 maps its code range writable up front (measured: 528 MB more than version 20). */
+const reservedByEngine = (): number => (Number.parseInt(process.versions.node, 10) >= 22 ? 528_000_000 : 0);
+
+/** By their numbers in capabilities(7)'s header. Root needs the first to signal the processes of other users. */
+const CAP_KILL = 5;
+const CAP_SYS_ADMIN = 21;
+
+/** Whether root has this power: containers may take it away. */
+function hasCapability(number: number): boolean {
   try {
     const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 'ffffffff';
-    return (BigInt(`0x${effective}`) & CAP_KILL) !== 0n;
+    return ((BigInt(`0x${effective}`) >> BigInt(number)) & 1n) === 1n;
   } catch {
     return true;
   }
 }
 
-const CAP_KILL = 1n << 5n;
-
 function nodeMeasures(request: ConfinementRequest, folder: string): Alternatives[] {
-  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
-    ? '--permission'
-    : '--experimental-permission';
+  const has = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag);
+  const permission = has('--permission') ? '--permission' : '--experimental-permission';
   const caps = [
     ...(request.wasmMaxMemoryPages ? [`--wasm-max-mem-pages=${request.wasmMaxMemoryPages}`] : []),
     ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
   ];
   const stack = request.stackKb ? [`--stack-size=${request.stackKb}`] : [];
   const threads = request.poolThreads ? [`--v8-pool-size=${request.poolThreads}`] : [];
-  const flags: Record<string, string[]> = {
-    'heap limit': [`--max-old-space-size=${request.heapMb}`, ...stack, ...threads],
-    'no file access': [permission, `--allow-fs-read=${join(folder, '*')}`],
-    'no add-ons and no code from strings': [
+  const flags: Partial<Record<Wall, string[]>> = {
+    heap: [`--max-old-space-size=${request.heapMb}`, ...stack, ...threads],
+    permissions: [permission, `--allow-fs-read=${join(folder, '*')}`],
+    code: [
       '--no-addons',
       '--disable-proto=delete',
       '--disallow-code-generation-from-strings',
+      // Node.js 20 has no such flag; there the filter refuses the debugger its socket.
+      ...(has('--disable-sigusr1') ? ['--disable-sigusr1'] : []),
     ],
-    'caps on wasm memory and tables': caps,
+    wasm: caps,
   };
   return Object.entries(flags)
     .filter(([, node]) => node.length > 0)
-    .map(([purpose, node]) => [{ purposes: [purpose], launch: { node } }]);
+    .map(([wall, node]) => [{ walls: [wall as Wall], launch: { node } }]);
 }
-
-/** From version 22 on V8 maps its code range writable up front (measured: 528 MB more than version 20). */
-const reservedByEngine = (): number => (Number.parseInt(process.versions.node, 10) >= 22 ? 528_000_000 : 0);

@@ -1,3 +1,5 @@
+import type { Wall } from '../common/walls.js';
+
 /** What a confined child is and may use. */
 export interface ConfinementRequest {
   /** Compiled ES modules the child needs, its entry first. They are copied with their places relative to each other. */
@@ -16,4 +18,6 @@ export interface ConfinementRequest {
   wasmMaxMemoryPages?: number;
   /** Elements one wasm table may have; unset: V8's own maximum. */
   wasmMaxTableElements?: number;
+  /** Walls to leave out, so that a test sees how the others stand without them. Nothing but a test sets this. */
+  without?: readonly Wall[];
 }

@@ -26,9 +26,13 @@ export interface StagedScripts {
   filter?: string;
   /** Absolute path of the entry's copy. */
   entry: string;
+  /** Absolute path of the copy of the probe that measures the walls. */
+  probe: string;
   /** Absolute path of a Node.js binary that any user may execute, where there is one. */
   node: string;
 }
+
+const PROBE = new URL('./measurement/probe.js', import.meta.url);
 
 /** Copies the scripts into a new world-readable folder, with their places relative to each other. */
 export function stage(scripts: readonly URL[]): StagedScripts {
@@ -38,11 +42,13 @@ export function stage(scripts: readonly URL[]): StagedScripts {
   removeAbandoned(place);
   const folder = mkdtempSync(join(place, `${FOLDER_PREFIX}${process.pid}-`));
   const copies = sources.map((source) => ({ from: source, to: join(folder, relative(root, source)) }));
+  const probe = join(folder, 'wall-probe.js');
+  copies.push({ from: fileURLToPath(PROBE), to: probe });
   const filter = systemCallFilter(process.arch);
   const made: { to: string; bytes: Uint8Array }[] = [
     { to: join(folder, 'package.json'), bytes: Buffer.from('{"type":"module"}') },
   ];
-  const staged: StagedScripts = { folder, copies, made, entry: copies[0].to, node: process.execPath };
+  const staged: StagedScripts = { folder, copies, made, entry: copies[0].to, probe, node: process.execPath };
   if (filter) {
     staged.filter = join(folder, 'system-calls.bpf');
     made.push({ to: staged.filter, bytes: filter });

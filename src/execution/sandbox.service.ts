@@ -1,7 +1,8 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
-import type { Confinement } from '../confinement/index.js';
+import { describeMissing, type MissingWall } from '../common/walls.js';
+import { type Confinement, watchWalls } from '../confinement/index.js';
 import type { Environment } from '../config/index.js';
 import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
@@ -41,6 +42,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       recycleAboveBytes,
     });
     watchPool(this.pool, slots);
+    watchWalls('sandbox', this.missingWalls);
   }
 
   /** After the drain: whoever runs agents has closed in `beforeApplicationShutdown`. */
@@ -102,9 +104,14 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     return this.pool.run({ ...TRIAL_AGENT, input, outputAs: 'text', environment: {}, timeoutMs: TRIAL_MS, limits });
   }
 
-  /** One line per wall that does not stand on this machine, with the reason; empty when all do. */
+  /** Walls around agents that do not stand on this machine; empty when all do. */
+  get missingWalls(): readonly MissingWall[] {
+    return this.confinement.missing;
+  }
+
+  /** One line per missing wall, with the reason. */
   describe(): string[] {
-    return this.confinement.missing.map((line) => `The sandbox runs without: ${line}`);
+    return this.missingWalls.map((missing) => `The sandbox runs without: ${describeMissing(missing)}`);
   }
 
   private most(outputAs: 'text' | 'bytes'): RunLimits {

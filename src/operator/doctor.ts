@@ -1,7 +1,9 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { unaccepted } from '../boot/walls.js';
 import { Refusal } from '../common/refusal.js';
+import { describeMissing, type MissingWall } from '../common/walls.js';
 import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
@@ -9,7 +11,7 @@ import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { type Caution, prepareQueue, QueueModule } from '../queue/index.js';
 import { BlobStores, Staging, StorageModule } from '../storage/index.js';
-import { ValidationModule } from '../validation/index.js';
+import { ValidationModule, WasmValidator } from '../validation/index.js';
 import { type Finding, reason } from './finding.js';
 import { unsigned } from './installation.js';
 import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
@@ -228,18 +230,19 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   }
   const sandbox = app.get(SandboxService);
   findings.push(await run(sandbox));
-  const missing = sandbox.describe();
-  findings.push(
-    missing.length === 0
-      ? { mark: '✓', what: 'sandbox walls', found: 'every one stands on this machine' }
-      : {
-          mark: '!',
-          what: 'sandbox walls',
-          found: missing.join(' '),
-          advice: 'docs/security.md says what each wall keeps out.',
-        },
-  );
+  findings.push(walls(installation, 'sandbox walls', sandbox.missingWalls));
+  findings.push(walls(installation, 'validation walls', app.get(WasmValidator).missingWalls));
   return findings;
+}
+
+/** Each wall that does not stand, measured on this machine. */
+function walls(installation: Installation, what: string, missing: readonly MissingWall[]): Finding {
+  if (missing.length === 0) return { mark: '✓', what, found: 'every wall was tried and stands' };
+  const refused = unaccepted(installation, missing).length > 0;
+  const advice = refused
+    ? 'The server will not start. docs/security.md says what each wall needs; ALLOW_MISSING_WALLS accepts missing ones.'
+    : 'docs/security.md says what each wall keeps out and what it needs.';
+  return { mark: refused ? '✗' : '!', what, found: `missing: ${missing.map(describeMissing).join('; ')}`, advice };
 }
 
 /** The queue on Redis must not lose entries in silence. */

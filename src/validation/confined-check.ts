@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { MissingWall } from '../common/walls.js';
 import { confine, type Confinement } from '../confinement/index.js';
 import { CheckingProcess, type CheckOutcome } from './checking-process.js';
 import type { ModuleLimits } from './wasm/limits.js';
@@ -55,8 +56,8 @@ export class ConfinedCheck {
     return check;
   }
 
-  /** Measures of confinement this machine does not offer, a line each. */
-  get missing(): readonly string[] {
+  /** Walls that do not stand on this machine. */
+  get missing(): readonly MissingWall[] {
     return this.confinement.missing;
   }
 

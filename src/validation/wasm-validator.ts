@@ -2,7 +2,9 @@ import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { describeMissing, type MissingWall } from '../common/walls.js';
 import type { Environment, ValidationConfig } from '../config/index.js';
+import { watchWalls } from '../confinement/index.js';
 import type { CheckOutcome } from './checking-process.js';
 import { ConfinedCheck } from './confined-check.js';
 import { Gate } from './gate.js';
@@ -40,7 +42,17 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     this.confinedCheck = await ConfinedCheck.prepare(this.config.engineTimeoutMs, availableParallelism());
-    for (const measure of this.confinedCheck.missing) this.logger.warn(`Binaries are checked without: ${measure}`);
+    watchWalls('validation', this.missingWalls);
+  }
+
+  /** Walls around the checking processes that do not stand on this machine; empty when all do. */
+  get missingWalls(): readonly MissingWall[] {
+    return this.confinedCheck.missing;
+  }
+
+  /** One line per missing wall, with the reason. */
+  describe(): string[] {
+    return this.missingWalls.map((missing) => `Binaries are checked without: ${describeMissing(missing)}`);
   }
 
   async onApplicationShutdown(): Promise<void> {

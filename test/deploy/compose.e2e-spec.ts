@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,12 +11,15 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { parseEnvironment } from '../../src/config/environment.js';
 import { variables } from '../../src/config/variables.js';
+import { allow, assemble, load, NUMBER, refuse, whenEqual } from '../../src/confinement/system-calls/bpf.js';
+import { FORBIDDEN } from '../../src/confinement/system-calls/table.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { PAGE_BYTES } from '../../src/execution/sandbox/engine.js';
 import { CHECK_TIMEOUT_MS } from '../../src/observability/health.js';
 import { good } from '../e2e/agents.js';
 import { migrate } from '../../src/data-source.js';
 import { ask } from '../e2e/rows.js';
+import { canHaveEveryWall } from '../hostile/processes.js';
 import { ensureInstalled } from '../support/apt.js';
 import { startDebianPostgres } from '../support/debian-postgres.js';
 import { until } from '../support/until.js';
@@ -29,8 +32,22 @@ const AGENT_CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.me
 
 const OUR_IMAGE = 'zerostate';
 
+/** The system calls that the containers' profile refuses; it allows all others. */
+async function deniedCalls(): Promise<string[]> {
+  const { defaultAction, syscalls } = JSON.parse(await file('seccomp.json'));
+  expect([defaultAction, syscalls.length, syscalls[0].action]).toEqual(['SCMP_ACT_ALLOW', 1, 'SCMP_ACT_ERRNO']);
+  return syscalls[0].names;
+}
+
+/** The profile as the kernel takes it from a container engine. */
+async function compiledProfile(): Promise<Buffer> {
+  const column = process.arch === 'arm64' ? 1 : 0;
+  const numbers = (await deniedCalls()).flatMap((name) => FORBIDDEN[name][column] ?? []);
+  return assemble([...load(NUMBER), ...numbers.flatMap((number) => whenEqual(number, ...refuse(1))), ...allow()]);
+}
+
 /** What docs/security.md asks for. */
-const WALL_POWERS = ['SETUID', 'SETGID', 'SETPCAP', 'KILL', 'SYS_ADMIN'];
+const WALL_POWERS = ['SETUID', 'SETGID', 'KILL'];
 
 interface Service {
   image?: string;
@@ -121,7 +138,8 @@ describe('the compose file', () => {
     for (const [name, { environment, user, cap_add, security_opt, volumes }] of ours()) {
       const isWorker = environment!.ROLES === 'worker';
       expect([name, user, cap_add]).toEqual([name, ...(isWorker ? ['root', WALL_POWERS] : [undefined, undefined])]);
-      expect([name, security_opt]).toEqual([name, ['no-new-privileges:true']]);
+      const security = ['no-new-privileges:true', 'seccomp:./seccomp.json', 'apparmor:unconfined'];
+      expect([name, security_opt]).toEqual([name, security]);
       // Nor may root without its powers write a folder of somebody else's.
       if (isWorker) expect([name, volumes]).toEqual([name, [environment!.DATA_DIR]]);
     }
@@ -147,24 +165,38 @@ describe('the compose file', () => {
     }
   });
 
-  it('leaves no wall out by what it takes from root', async () => {
-    // Who is not root has none of this to give up.
-    const isRoot = process.getuid?.() === 0;
-    const left = `-all,${WALL_POWERS.map((name) => `+${name.toLowerCase()}`).join(',')}`;
+  it('leaves no wall out by the powers and system calls that it takes from root', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compose-'));
+    const filter = join(folder, 'seccomp.bpf');
+    await writeFile(filter, await compiledProfile());
+    const opened = openSync(filter, 'r');
     try {
       const agent = join(folder, 'agent.wasm');
       await writeFile(agent, await good());
-      const notes = (command: string, args: string[]): unknown => {
-        const { status, stdout } = spawnSync(command, [...args, AGENT_CLI, 'run', agent, '--json']);
-        expect(status).toBe(0);
+      const notes = (...command: string[]): unknown => {
+        const [program, ...args] = [...command, process.execPath, AGENT_CLI, 'run', agent, '--json'];
+        const { status, stdout, stderr } = spawnSync(program, args, { stdio: ['ignore', 'pipe', 'pipe', opened] });
+        expect([status, status === 0 ? '' : String(stderr)]).toEqual([0, '']);
         return JSON.parse(String(stdout)).sandbox_notes;
       };
-      const confined = isRoot ? [`--bounding-set=${left}`, '--inh-caps=-all', '--no-new-privs'] : [];
-      expect(notes('setpriv', [...confined, '--', process.execPath])).toEqual(notes(process.execPath, []));
+      const powers = WALL_POWERS.flatMap((name) => ['--cap-add', `CAP_${name}`]);
+      // bwrap plays the container engine here, where it can. An ordinary user has no powers to lose.
+      const engine = canHaveEveryWall()
+        ? ['bwrap', '--dev-bind', '/', '/', '--cap-drop', 'ALL', ...powers, '--seccomp', '3', '--']
+        : ['setpriv', '--no-new-privs', '--'];
+      expect(notes(...engine)).toEqual(notes('env'));
     } finally {
+      closeSync(opened);
       await rm(folder, { recursive: true });
     }
+  });
+
+  it('refuses by its profile what the filter of agents refuses, but for what the walls and the server need', async () => {
+    const denied = await deniedCalls();
+    expect(denied.filter((name) => !(name in FORBIDDEN))).toEqual([]);
+    expect(denied).toEqual(
+      expect.arrayContaining(['bpf', 'ptrace', 'io_uring_setup', 'keyctl', 'setns', 'kexec_load']),
+    );
   });
 
   it('lets the server be neither superuser of PostgreSQL nor root of MinIO, and no stranger into Redis', () => {
