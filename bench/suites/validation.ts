@@ -48,7 +48,7 @@ export async function validation(bench: Bench): Promise<Report> {
       await pause(BETWEEN_MS);
       ours.push(
         await timed(async () => {
-          const report = await validator.validate(binary);
+          const report = await validator.validate(binary, 'owner');
           if (!report.is_valid) throw new Error(report.error?.message);
         }),
       );

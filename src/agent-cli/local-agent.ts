@@ -29,7 +29,10 @@ export async function validateAgent(file: string, config: Environment): Promise<
   const validator = new WasmValidator(configService(config));
   await validator.onModuleInit();
   try {
-    const report = await validator.validate({ path: resolve(file), size: bytes.length, sha256: hashOf(bytes) });
+    const report = await validator.validate(
+      { path: resolve(file), size: bytes.length, sha256: hashOf(bytes) },
+      'local',
+    );
     const { maxFunctions, maxTableElements, maxMemoryPages } = config.validation;
     return { report, limits: { bytes: config.storage.maxBinaryBytes, maxFunctions, maxTableElements, maxMemoryPages } };
   } finally {

@@ -15,6 +15,7 @@ import { describeEnd } from './ending.js';
 const ENTRY = `
 import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
+import vm, { Script } from 'node:vm';
 import { PORT } from '../beside/port.js';
 const attempt = (act) => { try { act(); return 'done'; } catch (error) { return error.code ?? error.name; } };
 const report = {
@@ -24,6 +25,9 @@ const report = {
   read: attempt(() => readFileSync('/etc/hosts')),
   write: attempt(() => writeFileSync('/tmp/zerostate-escape', '')),
   evaluate: attempt(() => new Function('return 1')()),
+  compile: attempt(() => vm.runInThisContext('1')),
+  script: attempt(() => new Script('1')),
+  bind: attempt(() => process.binding('contextify')),
 };
 const socket = connect(PORT, '127.0.0.1');
 const finish = (network) => { writeSync(1, JSON.stringify({ ...report, network })); process.exit(0); };
@@ -82,6 +86,9 @@ describe('a confined child', () => {
       read: 'ERR_ACCESS_DENIED',
       write: 'ERR_ACCESS_DENIED',
       evaluate: 'EvalError',
+      compile: 'TypeError',
+      script: 'TypeError',
+      bind: 'TypeError',
     });
   });
 

@@ -21,7 +21,7 @@ import { unusedUserId } from './user-ids.js';
  *               a filter of system calls
  *   prlimit …   memory, CPU time, no files written, no core dumps, few descriptors and processes
  *   setpriv …   a user and group that no other process has, no capabilities and none to be gained, dies with the server
- *   node …      permission model (reads its own scripts only), no add-ons, no `eval`, caps on wasm memory and tables
+ *   node …      permission model (reads its own scripts only), no add-ons, no `eval` or `vm`, caps on wasm memory and tables
  *
  * For an ordinary user `bwrap` makes all namespaces, inside a user namespace. The same holds for a root without
  * CAP_SYS_ADMIN, after a first `setpriv` made the child another user. Without `bwrap`, `unshare` gives process ids.

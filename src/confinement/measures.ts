@@ -27,7 +27,7 @@ const NOBODY = 65534;
  * The ways to put up the walls on this machine, best first. Another one is worth a try only where a wall is missing.
  */
 export async function plansFor(request: ConfinementRequest, staged: StagedScripts): Promise<Plan[]> {
-  const node = nodeMeasures(request, staged.folder);
+  const node = nodeMeasures(request, staged);
   if (process.platform !== 'linux') {
     const given = node.flatMap(([{ walls }]) => walls);
     const missing = WALL_NAMES.filter((wall) => !given.includes(wall)).map((wall) => ({ wall, reason: 'needs Linux' }));
@@ -185,7 +185,7 @@ function hasCapability(number: number): boolean {
   }
 }
 
-function nodeMeasures(request: ConfinementRequest, folder: string): Alternatives[] {
+function nodeMeasures(request: ConfinementRequest, { folder, preload }: StagedScripts): Alternatives[] {
   const has = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag);
   const permission = has('--permission') ? '--permission' : '--experimental-permission';
   const caps = [
@@ -195,12 +195,13 @@ function nodeMeasures(request: ConfinementRequest, folder: string): Alternatives
   const stack = request.stackKb ? [`--stack-size=${request.stackKb}`] : [];
   const threads = request.poolThreads ? [`--v8-pool-size=${request.poolThreads}`] : [];
   const flags: Partial<Record<Wall, string[]>> = {
-    heap: [`--max-old-space-size=${request.heapMb}`, ...stack, ...threads],
+    heap: [`--max-old-space-size=${request.heapMb}`, '--expose-gc', ...stack, ...threads],
     permissions: [permission, `--allow-fs-read=${join(folder, '*')}`],
     code: [
       '--no-addons',
       '--disable-proto=delete',
       '--disallow-code-generation-from-strings',
+      `--import=${preload}`,
       // Node.js 20 has no such flag; there the filter refuses the debugger its socket.
       ...(has('--disable-sigusr1') ? ['--disable-sigusr1'] : []),
     ],

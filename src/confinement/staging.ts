@@ -28,11 +28,14 @@ export interface StagedScripts {
   entry: string;
   /** Absolute path of the copy of the probe that measures the walls. */
   probe: string;
+  /** Absolute path of the copy of what runs before the entry. */
+  preload: string;
   /** Absolute path of a Node.js binary that any user may execute, where there is one. */
   node: string;
 }
 
 const PROBE = new URL('./measurement/probe.js', import.meta.url);
+const PRELOAD = new URL('./preload.js', import.meta.url);
 
 /** Copies the scripts into a new world-readable folder, with their places relative to each other. */
 export function stage(scripts: readonly URL[]): StagedScripts {
@@ -42,13 +45,13 @@ export function stage(scripts: readonly URL[]): StagedScripts {
   removeAbandoned(place);
   const folder = mkdtempSync(join(place, `${FOLDER_PREFIX}${process.pid}-`));
   const copies = sources.map((source) => ({ from: source, to: join(folder, relative(root, source)) }));
-  const probe = join(folder, 'wall-probe.js');
-  copies.push({ from: fileURLToPath(PROBE), to: probe });
+  const [probe, preload] = [join(folder, 'wall-probe.js'), join(folder, 'preload.js')];
+  copies.push({ from: fileURLToPath(PROBE), to: probe }, { from: fileURLToPath(PRELOAD), to: preload });
   const filter = systemCallFilter(process.arch);
   const made: { to: string; bytes: Uint8Array }[] = [
     { to: join(folder, 'package.json'), bytes: Buffer.from('{"type":"module"}') },
   ];
-  const staged: StagedScripts = { folder, copies, made, entry: copies[0].to, probe, node: process.execPath };
+  const staged: StagedScripts = { folder, copies, made, entry: copies[0].to, probe, preload, node: process.execPath };
   if (filter) {
     staged.filter = join(folder, 'system-calls.bpf');
     made.push({ to: staged.filter, bytes: filter });

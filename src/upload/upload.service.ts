@@ -96,15 +96,16 @@ export class UploadService {
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
     await this.versions.assertAddable(caller, target, { version, sha256, size, limits });
-    const report = await this.validate(staged);
+    const report = await this.validate(staged, destination.agent?.ownerId ?? caller.id);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);
     const upload = { version, sha256, size, storageRef, validation: report, scan, limits, activate };
     return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
-  private async validate(staged: StagedBlob): Promise<ValidationReport> {
-    const report = await this.validator.validate(staged);
+  /** @param owner of the agent: an admin may upload for somebody else */
+  private async validate(staged: StagedBlob, owner: string): Promise<ValidationReport> {
+    const report = await this.validator.validate(staged, owner);
     if (!report.error) return report;
     const details = { validation: report };
     throw new AppError('unprocessable', report.error.code, report.error.message, { details });

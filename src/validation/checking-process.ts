@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
+import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
 import { describeEnd, killConfined } from '../confinement/index.js';
 import { type CheckAnswer, requestFrame } from './check/exchange.js';
+import { contradiction, outlineOf } from './outline.js';
+import { parseAnswer } from './parse-answer.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
 /** How the check of one module ended. The last two are the module's doing, not the server's. */
@@ -16,6 +19,8 @@ export type CheckOutcome =
 /** The limits on names and counts keep an answer below half of it. */
 const LONGEST_ANSWER = 12_000_000;
 const KEPT_STDERR = 8000;
+/** Sections of a module that are not custom ones. */
+const KNOWN_SECTIONS = 13;
 /** Read and passed on at a time, bytes. */
 const PIECE = 512 * 1024;
 
@@ -23,6 +28,8 @@ const PIECE = 512 * 1024;
 export class CheckingProcess {
   /** Modules it has been given. */
   checks = 0;
+  /** Whose modules it checks, from the first one on. */
+  owner?: string;
   /** Resolves once the process is gone. */
   readonly ended: Promise<[number | null, NodeJS.Signals | null]>;
   private readonly answers: Lines;
@@ -61,9 +68,11 @@ export class CheckingProcess {
       const line = this.answers.next();
       this.child.stdin!.write(requestFrame({ size, limits }));
       await passOn(binary, size, this.child.stdin!);
-      const answer = parseAnswer(await Promise.race([line, this.ended.then(() => line.soFar())]));
-      if (answer) return { end: 'answered', answer };
+      const said = await Promise.race([line, this.ended.then(() => line.soFar())]);
+      const answer = said.endsWith('\n') ? await this.believed(said, binary, size, limits) : undefined;
+      if (typeof answer === 'object') return { end: 'answered', answer };
       this.kill();
+      if (answer) return { end: 'crashed', how: answer };
       const [code, signal] = await this.ended;
       if (timedOut) return { end: 'timed_out', afterMs: timeoutMs };
       return { end: 'crashed', how: `${describeEnd(code, signal)}, ${gist(this.complaint())}` };
@@ -72,6 +81,25 @@ export class CheckingProcess {
       throw error;
     } finally {
       clearTimeout(deadline);
+    }
+  }
+
+  /** @returns the answer, or why it cannot be one: native code that broke out in the process speaks for it */
+  private async believed(
+    line: string,
+    binary: FileHandle,
+    size: number,
+    limits: ModuleLimits,
+  ): Promise<CheckAnswer | string> {
+    try {
+      const answer = parseAnswer(line);
+      if (answer.refusal) return answer;
+      const sections = await outlineOf(binary, size, limits.customSections + KNOWN_SECTIONS);
+      const differs = contradiction(answer.module, sections);
+      return differs ? `its answer does not fit the file: ${differs}` : answer;
+    } catch (error) {
+      if (error instanceof SyntaxError || error instanceof z.ZodError) return 'it sent no answer of a check';
+      throw error;
     }
   }
 
@@ -147,11 +175,3 @@ const gist = (report: string): string => /^.*error.*$/im.exec(report)?.[0] ?? 'n
 /** The machine is out of processes or descriptors, which is not the module's doing. */
 const unavailable = (): AppError =>
   new AppError('unavailable', 'VALIDATOR_UNAVAILABLE', 'Binaries cannot be validated now: try again later.');
-
-function parseAnswer(line: string): CheckAnswer | undefined {
-  try {
-    return JSON.parse(line) as CheckAnswer;
-  } catch {
-    return undefined;
-  }
-}

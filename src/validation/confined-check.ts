@@ -28,10 +28,13 @@ const LARGEST_TO_GO_ON = 4 * 1024 * 1024;
 /** Their processor time together stays far below what one process may take. */
 const MOST_CHECKS = 50;
 
+/** Processes that wait for the next module of their owner. */
+const MOST_WARM = 2;
+
 /**
- * Checks modules in confined child processes. Starting one takes longer than checking most modules, so one is always
- * there ahead, and goes on to the next module after one that was found good. Whatever was refused, or large, or took its
- * process down, ends with it: what such a module did to its process does not outlive it.
+ * Checks modules in confined child processes. Starting one takes longer than checking most modules, so a fresh one is always
+ * there ahead. A process goes on to the next module of the same owner after one that was found good; no process serves two
+ * owners. A module that was refused, or is large, or took its process down, ends its process.
  */
 export class ConfinedCheck {
   private readonly idle: CheckingProcess[] = [];
@@ -64,10 +67,12 @@ export class ConfinedCheck {
   /**
    * @param binary open for reading; it is passed on piece by piece
    * @param size its bytes
+   * @param owner whose module it is
    * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE` when no process can be started
    */
-  async run(binary: FileHandle, size: number, limits: ModuleLimits): Promise<CheckOutcome> {
-    const process = this.idle.pop() ?? this.start();
+  async run(binary: FileHandle, size: number, limits: ModuleLimits, owner: string): Promise<CheckOutcome> {
+    const process = this.take(owner) ?? this.start();
+    process.owner = owner;
     let goesOn = false;
     try {
       const outcome = await process.check(binary, size, limits, this.timeoutMs);
@@ -75,7 +80,7 @@ export class ConfinedCheck {
       goesOn = good && size <= LARGEST_TO_GO_ON && process.checks < MOST_CHECKS && !this.released;
       return outcome;
     } finally {
-      if (goesOn) this.idle.push(process);
+      if (goesOn) this.keep(process);
       else process.kill();
       // After a check rather than during one, which it would slow down.
       this.startSpare();
@@ -91,8 +96,25 @@ export class ConfinedCheck {
     await this.confinement.release();
   }
 
+  /** The warm process of this owner, or else a fresh one. */
+  private take(owner: string): CheckingProcess | undefined {
+    const place = [owner, undefined].map((whose) => this.idle.findIndex((process) => process.owner === whose));
+    const found = place.find((index) => index >= 0);
+    return found === undefined ? undefined : this.idle.splice(found, 1)[0];
+  }
+
+  /** The process that has waited longest for its owner gives way. */
+  private keep(process: CheckingProcess): void {
+    this.idle.push(process);
+    const warm = this.idle.filter(({ owner }) => owner !== undefined);
+    if (warm.length > MOST_WARM) {
+      this.idle.splice(this.idle.indexOf(warm[0]), 1);
+      warm[0].kill();
+    }
+  }
+
   private startSpare(): void {
-    if (this.idle.length > 0 || this.released) return;
+    if (this.released || this.idle.some(({ owner }) => owner === undefined)) return;
     const spare = this.start();
     if (spare.started) this.idle.push(spare);
   }

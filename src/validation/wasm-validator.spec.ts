@@ -111,14 +111,14 @@ describe('WasmValidator', () => {
   });
 
   it('refuses a module that keeps the engine busy past the deadline', async () => {
-    const report = await impatient.validate(await store(wideBranches(2000, 1500)));
+    const report = await impatient.validate(await store(wideBranches(2000, 1500)), 'owner');
     expect(report).toMatchObject({ is_valid: false, error: { code: 'VALIDATION_TIMED_OUT' }, wasm_version: null });
   });
 
   it('refuses a module that takes the engine more memory than there is', async () => {
     const bytes = wideBranches(60_000, 1);
     expect((await validate(bytes)).error?.code).toBe('NESTING_TOO_DEEP');
-    const report = await deep.validate(await store(bytes));
+    const report = await deep.validate(await store(bytes), 'owner');
     expect(report).toMatchObject({ is_valid: false, error: { code: 'VALIDATION_CRASHED' }, size: bytes.length });
     expect(report.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
@@ -126,7 +126,9 @@ describe('WasmValidator', () => {
   it('validates many binaries at the same time', async () => {
     const good = await store(wat(AGENT));
     const bad = await store(new TextEncoder().encode('no module at all'));
-    const reports = await Promise.all(Array.from({ length: 8 }, (_, i) => validator.validate(i % 2 ? bad : good)));
+    const reports = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => validator.validate(i % 2 ? bad : good, 'owner')),
+    );
     expect(reports.map((report) => report.error?.code)).toEqual(
       reports.map((_, i) => (i % 2 ? 'NOT_WASM' : undefined)),
     );
@@ -134,11 +136,11 @@ describe('WasmValidator', () => {
 
   it('throws for a file that is not there, which is no fault of a binary', async () => {
     const missing = { path: join(folder, 'missing'), size: 1, sha256: '0'.repeat(64) };
-    await expect(validator.validate(missing)).rejects.toThrow('ENOENT');
+    await expect(validator.validate(missing, 'owner')).rejects.toThrow('ENOENT');
   });
 
   async function validate(bytes: Uint8Array): Promise<ValidationReport> {
-    return validator.validate(await store(bytes));
+    return validator.validate(await store(bytes), 'owner');
   }
 
   let stored = 0;

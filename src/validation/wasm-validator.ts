@@ -61,13 +61,14 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * @param binary a file that does not change meanwhile
+   * @param owner whose it is: no process that reads it has read, or will read, a binary of another owner
    * @returns a report; a binary that is refused is an expected outcome and throws nothing
    */
-  async validate({ path, size, sha256 }: StoredBinary): Promise<ValidationReport> {
+  async validate({ path, size, sha256 }: StoredBinary, owner: string): Promise<ValidationReport> {
     const stopClock = validationDuration.startTimer();
     const binary = await open(path);
     try {
-      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, size, this.limits));
+      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, size, this.limits, owner));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
       stopClock();

@@ -108,6 +108,7 @@ describe('the commands of an operator', () => {
       'queue',
       'sandbox',
       'sandbox walls',
+      'validation walls',
     ]) {
       expect(out).toMatch(new RegExp(`^[✓!] ${what} `, 'm'));
     }

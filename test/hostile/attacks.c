@@ -76,7 +76,9 @@ static long write_file(const char *path) {
   return write(file, "x", 1) == 1 ? (unlink(path), 0) : -1;
 }
 
+/* Outside, the folder exists and nothing else is mounted over. In the empty root folder it does not. */
 static long mount_tmpfs(const char *folder) {
+  if (access(folder, F_OK) < 0) folder = "/";
   return mount("none", folder, "tmpfs", 0, "") < 0 ? -1 : umount2(folder, MNT_DETACH);
 }
 

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -83,10 +84,11 @@ onLinux('native code behind the walls', () => {
 
   const as = (id: string): string[] => [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
 
-  function listen(where: string | number): Promise<void> {
+  async function listen(where: string | number): Promise<void> {
     const server = createServer((socket) => socket.destroy());
     servers.push(server);
-    return new Promise((resolve) => server.listen(where, typeof where === 'number' ? '127.0.0.1' : undefined, resolve));
+    server.listen(typeof where === 'number' ? { port: where, host: '127.0.0.1' } : { path: where });
+    await once(server, 'listening');
   }
 
   async function attackAs(user: string): Promise<AttackReport> {
@@ -103,7 +105,7 @@ onLinux('native code behind the walls', () => {
         signal: String(victim.pid),
         ptrace: String(victim.pid),
         write: join(folder, 'shared', 'file'),
-        mount: '/tmp',
+        mount: join(folder, 'shared'),
         allocate: '2000000000',
       },
     };
