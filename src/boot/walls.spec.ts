@@ -16,7 +16,7 @@ describe('a start with walls missing', () => {
 
   it('is refused in production, with each wall, its reason and what to do', () => {
     const start = () => assertWalls(environment({ NODE_ENV: 'production', ALLOW_MISSING_WALLS: 'ipc' }), missing);
-    expect(start).toThrow(/ no network \(network\): unshare failed\n {2}user of its own \(user\): only root can/);
+    expect(start).toThrow(/ no network \(network\): unshare failed; user of its own \(user\): only root can/);
     expect(start).toThrow('docs/security.md');
     expect(start).toThrow('ALLOW_MISSING_WALLS=ipc,network,user.');
   });

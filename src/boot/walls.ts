@@ -1,21 +1,21 @@
+import { Refusal } from '../common/refusal.js';
 import { describeMissing, type MissingWall } from '../common/walls.js';
 import type { Environment } from '../config/index.js';
 
 /**
  * A real installation does not run strangers' code with a wall missing that its operator has not named.
  * @param missing walls of every kind of confined process that this server starts
- * @throws Error that names each of them and says what to do
+ * @throws Refusal that names each of them and says what to do
  */
 export function assertWalls({ server }: Environment, missing: readonly MissingWall[]): void {
   const refused = unaccepted({ server }, missing);
   if (refused.length === 0) return;
-  const lines = [...new Set(refused.map((wall) => `  ${describeMissing(wall)}`))];
-  const names = [...new Set([...server.allowMissingWalls, ...refused.map(({ wall }) => wall)])];
-  throw new Error(
-    `NODE_ENV=production, but ${lines.length === 1 ? 'a wall' : 'walls'} around agents cannot be put up here:\n` +
-      `${lines.join('\n')}\n` +
-      'docs/security.md ("What a deployment adds") says what the machine must allow. To go without, set ' +
-      `ALLOW_MISSING_WALLS=${names.join(',')}.`,
+  const faults = [...new Set(refused.map(describeMissing))];
+  const names = new Set([...server.allowMissingWalls, ...refused.map(({ wall }) => wall)]);
+  throw new Refusal(
+    `NODE_ENV=production, but walls around agents cannot be put up here: ${faults.join('; ')}.`,
+    'docs/security.md ("What a deployment adds") says what the machine must allow. To go without these walls, set ' +
+      `ALLOW_MISSING_WALLS=${[...names].join(',')}.`,
   );
 }
 
