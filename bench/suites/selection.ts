@@ -142,11 +142,11 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   shareLogs: false,
   timeoutMs: 30_000,
   startsInMs: 0,
-  heldForMs: 0,
+  leasedForMs: 0,
   deadlineAt: Infinity,
   failedAgentIds: [],
   lostAttempts: 0,
-  handedBackAttempts: 0,
+  releasedAttempts: 0,
   traceparent: null,
   dueSince: 0,
 });

@@ -1,9 +1,9 @@
 import { AppError } from '../common/app-error.js';
 import type { RunOutcome } from '../execution/index.js';
 import type { AttemptMetering, TaskError } from '../tasks/index.js';
-import type { AttemptResult } from './attempt.js';
+import type { AttemptResult } from './attempt-result.js';
 
-/** @param trap what kind of trap ended it, if one did */
+/** @param trap kind of the trap that ended the run, if one did */
 export const failed = (
   error: TaskError,
   outcome: string,
@@ -17,15 +17,15 @@ export const failed = (
 });
 
 /**
- * What an attempt comes to that threw.
- * @throws the error, where neither its agent nor its task can be blamed: it may work later
+ * The result of an attempt that threw.
+ * @throws the error, when neither agent nor task is to blame: a later attempt may succeed
  */
 export function faultOf(error: unknown): AttemptResult {
   const fault = error instanceof DocumentFault ? error.fault : error;
   if (!(fault instanceof AppError)) throw fault;
   const told = { code: fault.code, message: fault.message };
   if (error instanceof DocumentFault) {
-    if (SPOILING.has(fault.code)) return { end: 'spoilt', error: told };
+    if (UNRUNNABLE.has(fault.code)) return { end: 'unrunnable', error: told };
   } else if (fault.kind !== 'unavailable' && /^(BLOB|STORAGE)_/.test(fault.code)) {
     // A binary that is missing, corrupt or out of reach fails this agent; another one may still do the task.
     return failed(told, fault.code.toLowerCase(), null);
@@ -33,10 +33,10 @@ export function faultOf(error: unknown): AttemptResult {
   throw fault;
 }
 
-/** What no later attempt would find otherwise, as long as the submitter does nothing. */
-const SPOILING: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
+/** Faults of a document that every later attempt would meet too, until its submitter acts. */
+const UNRUNNABLE: ReadonlySet<string> = new Set(['INPUT_GONE', 'INPUT_DAMAGED', 'QUOTA_EXCEEDED', 'ACCOUNT_GONE']);
 
-/** Wraps what goes wrong with a document of the task, which is nothing that its agent could be blamed for. */
+/** A fault of the task's own document. Its agent is not to blame. */
 class DocumentFault extends Error {
   constructor(readonly fault: Error) {
     super(fault.message);

@@ -7,54 +7,35 @@ import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits 
 import { markEndedBy, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
-  type AttemptEnd,
   type AttemptMetering,
   DEADLINE_EXCEEDED,
-  type StoredDocument,
-  type TaskChange,
   TaskDocuments,
-  type TaskError,
   TaskLookup,
   TaskStore,
+  type ToRunning,
   type UnfinishedTask,
 } from '../tasks/index.js';
 import { errorOf, failed, faultOf, ofDocument } from './attempt-errors.js';
+import type { AttemptResult, TaskResult } from './attempt-result.js';
 import { AttemptLog } from './attempt-log.js';
 import type { Bidder } from './auction/auction.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
-import { attemptAttributes, taskEvent } from './presentation.js';
-
-/** Time beyond its timeout after which a worker that says nothing counts as lost, ms. */
-export const LEASE_MARGIN_MS = 30_000;
+import { attemptAttributes } from './presentation.js';
+import { started as toRunning } from './settlement.js';
 
 /** How often a worker asks whether its attempts still count, in case a signal was lost, ms. */
 const CHECK_MS = 2_000;
 
-export type AttemptResult =
-  | { end: 'completed'; result: TaskResult; record: Completed; through?: TaskChange['through'] }
-  | { end: 'failed'; error: TaskError; trap?: string; record: AttemptEnd }
-  /** What is wrong is the task's: its input is gone, its result may not be kept, or its time was over before it began. Nobody else need try. */
-  | { end: 'spoilt'; error: TaskError }
-  /** The task has ended meanwhile, by cancellation or by another worker: there is nothing left to settle. */
-  | { end: 'overtaken' }
-  /** This process stops: another one may do it. */
-  | { end: 'stopped' };
-
-type Completed = AttemptEnd & { metering: AttemptMetering };
-
-/** JSON text, or the document that it is. */
-export type TaskResult = { text: string } | { document: StoredDocument };
-
 /** Why a run was killed. */
-type Kill = 'overtaken' | 'deadline' | 'stopped';
+type Kill = 'superseded' | 'deadline' | 'stopped';
 
 /** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
 @Injectable()
 export class AttemptRunner implements OnApplicationShutdown {
   private readonly logger = new Logger('Attempts');
   private readonly warnOfOutage = outageLog(this.logger, 'a cancellation may go unnoticed');
-  private readonly warnOfUnmetered = outageLog(this.logger, 'what a cancelled attempt took is not written');
+  private readonly warnOfUnmetered = outageLog(this.logger, 'the metering of a cancelled attempt is lost');
   private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
   private readonly clock: NodeJS.Timeout;
   private stopping = false;
@@ -70,24 +51,25 @@ export class AttemptRunner implements OnApplicationShutdown {
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
-      for (const { type, id } of signals) if (type === 'task.cancelled') kill(this.running.get(id)?.abort, 'overtaken');
+      for (const { type, id } of signals)
+        if (type === 'task.cancelled') kill(this.running.get(id)?.abort, 'superseded');
     });
     this.clock = setInterval(() => void this.check().catch(this.warnOfOutage), CHECK_MS);
   }
 
   run(task: UnfinishedTask, agent: Bidder, ordinal: number): Promise<AttemptResult> {
-    return traced('task.attempt', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
+    return traced('task.attempt', { attributes: attemptAttributes(agent, ordinal) }, async (span) => {
       const stopClock = attemptDuration.startTimer();
       let outcome = 'fault';
       try {
         const result = await this.tryOut(task, agent, ordinal);
         outcome = outcomeOf(result);
-        if (result.end === 'failed') markEndedBy(step, result.error);
+        if (result.end === 'failed') markEndedBy(span, result.error);
         return result;
       } finally {
         const duration_ms = Math.round(stopClock() * 1000);
         attempts.inc({ outcome });
-        step.setAttribute('zerostate.outcome', outcome);
+        span.setAttribute('zerostate.outcome', outcome);
         tellRoutine(this.logger, { msg: 'attempt', version: agent.version, attempt: ordinal, outcome, duration_ms });
       }
     });
@@ -97,7 +79,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
     const askedAt = performance.now();
-    let started: { at: number; change: TaskChange; entered: Promise<boolean> } | undefined;
+    let started: { at: number; change: ToRunning; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
     this.running.set(task.id, { abort, ordinal });
@@ -107,15 +89,15 @@ export class AttemptRunner implements OnApplicationShutdown {
         signal: abort.signal,
         // Lines come from a process that may have been started for another task.
         onLog: AsyncResource.bind((line: string) => log.add(line)),
-        // The agent does not wait for the commit that says it runs; its settlement does, or says it in its stead.
+        // The agent does not wait for this commit. Its settlement waits for it, or writes both changes as one.
         onStart: () => {
           const at = performance.now();
           const change = toRunning(task, agent, ordinal, at);
           started = { at, change, entered: this.store.transition(change) };
           this.intake.waited(started.at - askedAt);
           started.entered.then(
-            (entered) => entered || kill(abort, 'overtaken'),
-            () => kill(abort, 'overtaken'),
+            (entered) => entered || kill(abort, 'superseded'),
+            () => kill(abort, 'superseded'),
           );
         },
       });
@@ -123,12 +105,12 @@ export class AttemptRunner implements OnApplicationShutdown {
       if (!started) return result;
       if ('record' in result) result.record.runningSince = started.at;
       if (result.end === 'completed' && this.store.withdraw(started.change)) {
-        return { ...result, through: { event: started.change.event } };
+        return { ...result, through: started.change.event };
       }
-      if ((await started.entered) && result.end !== 'overtaken') return result;
-      // Whoever ended the attempt could not know what it took.
+      if ((await started.entered) && result.end !== 'superseded') return result;
+      // The process that ended the attempt could not know its metering.
       await this.store.meterLate(task.id, ordinal, measured(report)).catch(this.warnOfUnmetered);
-      return { end: 'overtaken' };
+      return { end: 'superseded' };
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
       return faultOf(error);
@@ -146,13 +128,13 @@ export class AttemptRunner implements OnApplicationShutdown {
       input: typeof input === 'string' ? input : () => ofDocument(this.documents.read(input)),
       outputAs: task.resultByRef ? 'bytes' : 'text',
       timeoutMs: Math.min(task.timeoutMs, agent.limits?.timeout_ms ?? Infinity),
-      // The server's, too, are the sandbox's to apply.
+      // The sandbox applies the server's own limits too.
       limits: lowestOf(toRunLimits(task.limits ?? {}), toRunLimits(agent.limits ?? {})),
       environment: environmentOf(task, ordinal),
     };
   }
 
-  /** As the run alone tells it. @param killed why, if it was */
+  /** The result by the run's report alone. @param killed why the run was killed, if it was */
   private async resultOf(
     task: UnfinishedTask,
     report: RunReport,
@@ -169,10 +151,10 @@ export class AttemptRunner implements OnApplicationShutdown {
           record: { outcome: 'completed', error: null, metering },
         };
       case 'cancelled':
-        // Until it had a sandbox, no agent could have done anything about it.
-        if (killed === 'deadline' && !started) return { end: 'spoilt', error: DEADLINE_EXCEEDED };
+        // Without a sandbox the agent had no chance to meet the deadline.
+        if (killed === 'deadline' && !started) return { end: 'unrunnable', error: DEADLINE_EXCEEDED };
         if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
-        return { end: killed === 'stopped' ? 'stopped' : 'overtaken' };
+        return { end: killed === 'stopped' ? 'stopped' : 'superseded' };
       default:
         return failed(errorOf(outcome), outcome.end, metering, outcome.end === 'trapped' ? outcome.trap : undefined);
     }
@@ -195,27 +177,17 @@ export class AttemptRunner implements OnApplicationShutdown {
     this.unsubscribe();
   }
 
-  /** Kills what runs for nothing: the row decides, signals only make it quick. */
+  /** Kills runs that no longer count. The row decides; signals only make it quick. */
   private async check(): Promise<void> {
     if (this.running.size === 0) return;
-    const held = [...this.running].map(([taskId, { ordinal, abort }]) => ({ taskId, ordinal, abort }));
-    const overtaken = new Set(await this.lookup.overtaken(held));
-    // The very attempts that were asked about: another one of the task may have begun meanwhile.
-    for (const { taskId, abort } of held) if (overtaken.has(taskId)) kill(abort, 'overtaken');
+    const underWay = [...this.running].map(([taskId, { ordinal, abort }]) => ({ taskId, ordinal, abort }));
+    const superseded = new Set(await this.lookup.superseded(underWay));
+    // Only the attempts that were asked about: a later one of the same task may run by now.
+    for (const { taskId, abort } of underWay) if (superseded.has(taskId)) kill(abort, 'superseded');
   }
 }
 
-const toRunning = (task: UnfinishedTask, agent: Candidate, ordinal: number, runningSince: number): TaskChange => ({
-  taskId: task.id,
-  to: 'running',
-  runningSince,
-  attempt: ordinal,
-  leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
-  event: taskEvent(task, 'task.running', { status: 'running', attempt: ordinal, agent_id: agent.agentId }),
-  agentOwnerId: agent.ownerId,
-});
-
-/** What the agent may know of where it runs. */
+/** Environment variables of the agent. */
 function environmentOf(task: UnfinishedTask, ordinal: number): Record<string, string> {
   const traceparent = sampledTraceparent();
   return {
@@ -227,7 +199,7 @@ function environmentOf(task: UnfinishedTask, ordinal: number): Record<string, st
 
 const outcomeOf = (result: AttemptResult): string => (result.end === 'failed' ? result.record.outcome : result.end);
 
-/** The first reason holds. */
+/** Ends a run. The first reason counts. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
 
 /** Longer timers overflow; a task that takes weeks is beyond every timeout anyway. */

@@ -21,8 +21,8 @@ export const jobs = counters(
   { outcome: ['done', 'handed_back', 'fault'] },
 );
 
-/** Of an attempt, beside the ends of a run and the codes of storage, in lower case, for what is wrong with a binary. */
-const ATTEMPT_ENDS = ['overtaken', 'spoilt', 'stopped', 'fault'];
+/** Outcomes of an attempt beside the ends of a run. A binary's fault adds its storage code in lower case. */
+const ATTEMPT_ENDS = ['superseded', 'unrunnable', 'stopped', 'fault'];
 
 export const attempts = counters('attempts_total', 'Attempts that have ended here, by outcome.', {
   outcome: [...RUN_ENDS, ...ATTEMPT_ENDS] as readonly string[],

@@ -1,52 +1,40 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { pauseBefore } from '../common/backoff.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import {
-  type AttemptEnd,
-  type ChangeOutcome,
+  type AwardOutcome,
   DEADLINE_EXCEEDED,
-  HANDED_BACK,
-  LOST,
-  type TaskError,
   type TaskChange,
   TaskLookup,
   TaskStore,
-  type UnfinishedTask,
+  type ToAssigned,
 } from '../tasks/index.js';
-import { type AttemptResult, AttemptRunner, LEASE_MARGIN_MS } from './attempt.js';
+import type { AttemptResult, Completed } from './attempt-result.js';
+import { AttemptRunner } from './attempt.js';
 import type { Auction, Bidder } from './auction/auction.js';
-import {
-  attemptAttributes,
-  completion,
-  failure,
-  inputIsRefused,
-  presentAward,
-  presentFailure,
-  taskEvent,
-} from './presentation.js';
+import { inputIsRefused, reasonOfFailure } from './failure-reason.js';
+import { tracedJob } from './job-trace.js';
 import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseWhileBusy } from './patience.js';
+import { attemptAttributes } from './presentation.js';
+import { awarded, completed, failed, failedOver, released, requeued, unrunnable } from './settlement.js';
+import { TaskRun } from './task-run.js';
 
-/** Workers that may die over one task before it counts as their killer. */
-const MAX_LOST_WORKERS = 3;
-/** Times a task may be handed back before the server gives it up: with the pauses between them, more than an hour. */
-const MAX_HAND_BACKS = 100;
-/** Auctions in a row whose awards were refused before the task goes back to the queue. */
-const MAX_STALE_ROUNDS = 5;
-/** How soon a task that another worker holds is looked at again, in case that one dies, ms. */
+/** Auctions in a row whose awards were refused, before the task goes back to the queue. */
+const MAX_STALE_AUCTIONS = 5;
+/** The longest wait for a task that another worker leases, in case that worker dies, ms. */
 const LOOK_AGAIN_MS = 5_000;
 
 /**
- * A task's way through a worker: auction → award → sandbox → settlement, with the next-ranked agent's turn after a
- * failure, and another auction after the last of them. Runs at least once per task; what it writes is guarded, so that a second run of the same task settles nothing.
+ * A task's way through a worker: claim, auction, then award, run and settle for each agent in turn.
  *
- * The queue may hand out an entry too early or twice (a worker that hangs, a clock that is off, a backend that forgets): the row
- * says whether it is time, and whose the task is. What is nobody's fault (storage or database away, this process stopping) hands the
- * task back to the queue.
+ * A task passes here at least once. Every write is guarded by the attempt it speaks for, so a second worker with the same
+ * task settles nothing. The queue may deliver an entry too early or twice: the row says whether it is time, and who leases
+ * the task. When storage or database is away, or this process stops, the task goes back to the queue.
  */
 @Injectable()
 export class TaskProcessor {
@@ -54,298 +42,152 @@ export class TaskProcessor {
   private readonly stopping = new AbortController();
 
   constructor(
-    private readonly tasks: TaskLookup,
-    private readonly metaAgent: MetaAgent,
-    private readonly attempts: AttemptRunner,
-    private readonly store: TaskStore,
-    private readonly presence: Presence,
+    @Inject(TaskLookup) private readonly tasks: Pick<TaskLookup, 'unfinished' | 'outcome'>,
+    @Inject(MetaAgent) private readonly metaAgent: Pick<MetaAgent, 'auction' | 'agentsPerRound' | 'agentsPerTask'>,
+    @Inject(AttemptRunner) private readonly attempts: Pick<AttemptRunner, 'run' | 'stop'>,
+    @Inject(TaskStore) private readonly store: Pick<TaskStore, 'award' | 'transition'>,
+    @Inject(Presence) private readonly presence: Pick<Presence, 'id' | 'trustsAbsence'>,
   ) {}
 
-  /** The task as it stands, however long the database is away. @returns null when there is none, or it has ended */
-  find(taskId: string): Promise<UnfinishedTask | null> {
-    return this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
+  /** Claims the task and works on it, however long the database is away. @returns when to deliver its entry again, if ever */
+  async process(taskId: string): Promise<Handled> {
+    const task = await this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
+    if (task) return tracedJob(task, () => this.work(new TaskRun(task)));
   }
 
-  async process(task: UnfinishedTask): Promise<Handled> {
-    if (task.startsInMs > 0) return { againInMs: task.startsInMs };
-    if (task.heldForMs > 0) return { againInMs: Math.min(task.heldForMs, LOOK_AGAIN_MS) };
-    if (isPastDeadline(task)) return this.fail(task, [], DEADLINE_EXCEEDED);
-    if (task.lostAttempts > MAX_LOST_WORKERS) return this.fail(task, [], WORKERS_LOST);
-    if (task.handedBackAttempts > MAX_HAND_BACKS) return this.fail(task, [], SERVER_FAULT);
-
-    const failures: Failure[] = [];
-    let staleRounds = 0;
-    for (let round: Round = 'failed'; ;) {
-      const asked = [...task.failedAgentIds, ...failures.map(({ agent }) => agent.agentId)];
-      if (asked.length >= this.metaAgent.agentsPerTask) return this.fail(task, failures, failure(failures));
-      const stale = round === 'stale';
-      staleRounds = stale ? staleRounds + 1 : 0;
-      if (staleRounds === MAX_STALE_ROUNDS) return this.wait(task, failures);
-      const auction = await this.insist(() => this.metaAgent.auction(task, asked, stale));
-      if (auction.worthWaiting) return this.wait(task, failures);
-      if (auction.failure && asked.length > 0) return this.fail(task, failures, failure(failures));
-      if (auction.failure) return this.fail(task, failures, auction.failure, auction);
-      round = await this.runRound(task, auction, failures);
-      if (typeof round === 'object') return round.handled;
-    }
-  }
-
-  /** Kills what runs, hands it back and begins nothing more; the database, if it is away, is waited for no longer. */
+  /** Kills what runs, releases it and begins nothing more. A database that is away is no longer waited for. */
   stop(): void {
     this.stopping.abort();
     this.attempts.stop();
   }
 
-  private insist<T>(work: () => Promise<T>): Promise<T> {
-    return insist(work, this.stopping.signal);
-  }
-
-  /** Lets the agents of one auction try in their order, until one completes or none may try any more. */
-  private async runRound(task: UnfinishedTask, auction: Auction, failures: Failure[]): Promise<Round> {
-    const turns = auction.ranking.slice(0, this.metaAgent.agentsPerRound);
-    for (const [turn, agent] of turns.entries()) {
-      const ordinal = task.attempt + failures.length + 1;
-      addToWorkContext({ agent_id: agent.agentId });
-      let result: AttemptResult;
-      try {
-        const award = await this.award(task, agent, ordinal, auction, turn, failures.at(-1));
-        if (award === 'moved_on') return ENDED;
-        if (award !== 'changed') return 'stale';
-        result = await this.attempts.run(task, agent, ordinal);
-      } catch (error) {
-        return { handled: await this.handBack(task, agent, failures, error as Error) };
-      }
-      if (result.end === 'overtaken') return ENDED;
-      if (result.end === 'stopped') return { handled: await this.handBack(task, agent, failures) };
-      if (result.end === 'completed') return { handled: await this.complete(task, agent, ordinal, result, failures) };
-      if (result.end === 'spoilt') return { handled: await this.giveUp(task, agent, ordinal, result.error) };
-      failures.push({ agent, ...result });
-      // By its error, too: the timer that killed it may have been ahead of the clock by a millisecond or two.
-      const late = result.error.code === DEADLINE_EXCEEDED.code || isPastDeadline(task);
-      if (late) return { handled: await this.fail(task, failures, DEADLINE_EXCEEDED) };
-      if (inputIsRefused(failures)) return { handled: await this.fail(task, failures, failure(failures)) };
+  private async work(run: TaskRun): Promise<Handled> {
+    const { task } = run;
+    if (task.startsInMs > 0) return { againInMs: task.startsInMs };
+    if (task.leasedForMs > 0) return { againInMs: Math.min(task.leasedForMs, LOOK_AGAIN_MS) };
+    if (run.refusal) return this.settle(failed(run, run.refusal));
+    for (let staleAuctions = 0; ;) {
+      if (run.failedAgentIds.length >= this.metaAgent.agentsPerTask) return this.giveUp(run);
+      if (staleAuctions === MAX_STALE_AUCTIONS) return this.wait(run);
+      const auction = await this.insist(() => this.metaAgent.auction(task, run.failedAgentIds, staleAuctions > 0));
+      if (auction.worthWaiting) return this.wait(run);
+      if (auction.failure && run.failedAgentIds.length > 0) return this.giveUp(run);
+      if (auction.failure) return this.settle(failed(run, auction.failure, auction));
+      const round = await this.takeTurns(run, auction);
+      if (round.end === 'done') return round.handled;
+      staleAuctions = round.end === 'stale' ? staleAuctions + 1 : 0;
     }
-    return 'failed';
   }
 
-  private award(
-    task: UnfinishedTask,
-    agent: Bidder,
-    ordinal: number,
-    auction: Auction,
-    turn: number,
-    failed: Failure | undefined,
-  ): Promise<ChangeOutcome> {
-    const award = presentAward(agent, ordinal);
-    const competitive = auction.scoreboard.competitive;
-    const change = {
-      taskId: task.id,
-      to: 'assigned',
-      attempt: ordinal - 1,
-      leaseMs: task.timeoutMs + LEASE_MARGIN_MS,
-      award: {
-        ordinal,
-        agentId: agent.agentId,
-        agentRevision: agent.revision,
-        version: agent.version,
-        priceMicro: agent.priceMicro,
-        worker: this.presence.id,
-      },
-      ended: failed?.record ?? lostWith(task),
-      scoreboard: turn === 0 ? auction.scoreboard : undefined,
-      event: failed
-        ? taskEvent(task, 'task.failover', {
-            ...presentFailure(failed, ordinal - 1),
-            status: 'assigned',
-            next: award,
-          })
-        : taskEvent(task, 'task.assigned', { status: 'assigned', ...award, competitive }),
-      agentOwnerId: (failed?.agent ?? agent).ownerId,
-    } satisfies TaskChange;
-    return traced('task.award', { attributes: attemptAttributes(agent, ordinal) }, async (step) => {
+  /** Lets the agents of one auction try in their order, until one settles the task or none is left. */
+  private async takeTurns(run: TaskRun, auction: Auction): Promise<Round> {
+    for (const [turn, agent] of auction.ranking.slice(0, this.metaAgent.agentsPerRound).entries()) {
+      addToWorkContext({ agent_id: agent.agentId });
+      const result = await this.awardAndRun(run, agent, turn === 0 ? auction : null);
+      switch (result.end) {
+        case 'stale':
+          return { end: 'stale' };
+        case 'superseded':
+          return done();
+        case 'stopped':
+          return done(await this.release(run, agent));
+        case 'fault':
+          return done(await this.release(run, agent, result.error));
+        case 'completed':
+          return done(await this.complete(run, agent, result));
+        case 'unrunnable':
+          return done(await this.settle(unrunnable(run, agent, result.error)));
+        case 'failed': {
+          run.failures.push({ agent, ...result });
+          // The timer that killed the run may be a millisecond ahead of the clock, so the error counts too.
+          const late = result.error.code === DEADLINE_EXCEEDED.code || run.isPastDeadline;
+          if (late) return done(await this.settle(failed(run, DEADLINE_EXCEEDED)));
+          if (inputIsRefused(run.failures)) return done(await this.giveUp(run));
+        }
+      }
+    }
+    return { end: 'all_failed' };
+  }
+
+  /** @param auction whose first agent this is; null for the agents after it */
+  private async awardAndRun(run: TaskRun, agent: Bidder, auction: Auction | null): Promise<Turn> {
+    const { id } = this.presence;
+    try {
+      const outcome = await this.award(
+        run,
+        agent,
+        auction ? awarded(run, agent, auction, id) : failedOver(run, agent, id),
+      );
+      if (outcome === 'moved_on') return { end: 'superseded' };
+      if (outcome !== 'changed') return { end: 'stale' };
+      return await this.attempts.run(run.task, agent, run.ordinal);
+    } catch (error) {
+      return { end: 'fault', error: error as Error };
+    }
+  }
+
+  private award(run: TaskRun, agent: Bidder, change: ToAssigned): Promise<AwardOutcome> {
+    return traced('task.award', { attributes: attemptAttributes(agent, run.ordinal) }, async (span) => {
       const outcome = await this.store.award(change);
-      step.setAttribute('zerostate.award', outcome);
+      span.setAttribute('zerostate.award', outcome);
       return outcome;
     });
   }
 
-  /**
-   * Puts a task back that this worker cannot go on with; the attempt of `agent` counts against nobody.
-   * @param fault why not; without: this process stops
-   */
-  private async handBack(
-    task: UnfinishedTask,
-    agent: Bidder,
-    failures: readonly Failure[],
-    fault?: Error,
-  ): Promise<Handled> {
-    const attempt = task.attempt + failures.length + 1;
-    const reason = fault ? 'fault' : 'stop';
-    if (fault) this.logger.warn(`task ${task.id} goes back to the queue: ${fault.message}`);
-    const error = fault ? BACKEND_AWAY : WORKER_STOPPED;
-    const handedBack = await this.settle({
-      taskId: task.id,
-      to: 'queued',
-      from: ['assigned', 'running'],
-      attempt,
-      ended: { outcome: HANDED_BACK, error, metering: null },
-      event: taskEvent(task, 'task.requeued', { status: 'queued', attempt, agent_id: agent.agentId, reason }),
-      agentOwnerId: agent.ownerId,
-    });
-    // The award was not written: what came before it still is to be told.
-    if (!handedBack) await this.requeue(task, failures, reason);
-    return { againInMs: fault ? pauseBefore(task.handedBackAttempts + 1) : 0 };
-  }
-
-  /** Puts a task back that only busy agents could do, or such as are taken or changed each time before it is awarded to them. */
-  private async wait(task: UnfinishedTask, failures: readonly Failure[]): Promise<Handled> {
-    await this.requeue(task, failures, 'busy');
-    return { againInMs: pauseWhileBusy(Math.max(0, Date.now() - task.dueSince)) };
-  }
-
-  /** Puts a task back between two attempts. It keeps its place among them: who has failed it is not asked again. */
-  private async requeue(task: UnfinishedTask, failures: readonly Failure[], reason: string): Promise<void> {
-    const last = failures.at(-1);
-    const attempt = task.attempt + failures.length;
-    if (!last && task.status === 'queued') return;
-    const change: TaskChange = {
-      taskId: task.id,
-      to: 'queued',
-      from: ['assigned', 'running'],
-      attempt,
-      ended: last?.record ?? lostWith(task),
-      event: taskEvent(task, 'task.requeued', {
-        status: 'queued',
-        ...(last && presentFailure(last, attempt)),
-        reason,
-      }),
-      agentOwnerId: last?.agent.ownerId,
-    };
-    await this.settle(change);
-  }
-
-  private async complete(
-    task: UnfinishedTask,
-    agent: Bidder,
-    ordinal: number,
-    { result, record, through }: Extract<AttemptResult, { end: 'completed' }>,
-    failures: readonly Failure[],
-  ): Promise<void> {
-    const change: TaskChange = {
-      taskId: task.id,
-      to: 'completed',
-      through,
-      attempt: ordinal,
-      ended: record,
-      ...('text' in result ? { resultText: result.text } : { resultRef: result.document.sha256 }),
-      costMicro: agent.priceMicro,
-      event: taskEvent(task, 'task.completed', completion(agent, ordinal, result, record.metering, failures)),
-      agentOwnerId: agent.ownerId,
-    };
-    const settled = await this.settle(change);
-    // Written, and the answer was lost with the connection: a repetition finds it done.
-    if (settled || (await this.insist(() => this.tasks.outcome(task.id, ordinal))) === 'completed') return;
+  private async complete(run: TaskRun, agent: Bidder, result: Completed): Promise<void> {
+    if (await this.write(completed(run, agent, result))) return;
+    // When the answer to the first write was lost with its connection, a repetition finds the task completed.
+    const outcome = await this.insist(() => this.tasks.outcome(run.task.id, run.ordinal));
+    if (outcome === 'completed') return;
     lateResults.inc();
-    this.logger.warn(`dropped a late result of task ${task.id}, attempt ${ordinal}`);
+    this.logger.warn(`dropped a late result of task ${run.task.id}, attempt ${run.ordinal}`);
   }
 
-  /** Fails a task for what is its own fault and not its agent's; the attempt counts against nobody. */
-  private async giveUp(task: UnfinishedTask, agent: Bidder, ordinal: number, error: TaskError): Promise<void> {
-    const change: TaskChange = {
-      taskId: task.id,
-      to: 'failed',
-      attempt: ordinal,
-      ended: { outcome: HANDED_BACK, error, metering: null },
-      error,
-      event: taskEvent(task, 'task.failed', { status: 'failed', attempt: ordinal, error }),
-      agentOwnerId: agent.ownerId,
-    };
-    await this.settle(change);
+  /** Fails a task that its agents failed. */
+  private giveUp(run: TaskRun): Promise<void> {
+    return this.settle(failed(run, reasonOfFailure(run.failures)));
   }
 
-  /** @param auction the one that found nobody */
-  private async fail(
-    task: UnfinishedTask,
-    failures: readonly Failure[],
-    error: TaskError,
-    auction?: Auction,
-  ): Promise<void> {
-    const attempt = task.attempt + failures.length;
-    const last = failures.at(-1);
-    const change: TaskChange = {
-      taskId: task.id,
-      to: 'failed',
-      attempt,
-      ended: last?.record ?? lostWith(task),
-      scoreboard: auction?.scoreboard,
-      error,
-      event: taskEvent(task, 'task.failed', {
-        status: 'failed',
-        ...(last && presentFailure(last, attempt)),
-        error,
-      }),
-      agentOwnerId: last?.agent.ownerId,
-    };
-    await this.settle(change);
+  /** Returns the task in the middle of an attempt. @param fault why; unset: this process stops */
+  private async release(run: TaskRun, agent: Bidder, fault?: Error): Promise<Handled> {
+    if (fault) this.logger.warn(`task ${run.task.id} goes back to the queue: ${fault.message}`);
+    const reason = fault ? 'fault' : 'stop';
+    // Where the award itself was not written, the task is still between two attempts.
+    if (!(await this.write(released(run, agent, reason)))) await this.settle(requeued(run, reason));
+    return { againInMs: fault ? pauseBefore(run.task.releasedAttempts + 1) : 0 };
   }
 
-  /** The last write of this worker about a task: it has ended, or goes back to the queue. */
-  private settle(change: TaskChange): Promise<boolean> {
+  /** Returns a task whose agents are busy, or changed each time before the award. */
+  private async wait(run: TaskRun): Promise<Handled> {
+    await this.settle(requeued(run, 'busy'));
+    return { againInMs: pauseWhileBusy(Math.max(0, Date.now() - run.task.dueSince)) };
+  }
+
+  private async settle(change: TaskChange | null): Promise<void> {
+    if (change) await this.write(change);
+  }
+
+  /** The last write of this worker about a task. @returns false when the task has moved on and nothing was written */
+  private write(change: TaskChange): Promise<boolean> {
     const name = change.to === 'queued' ? 'task.requeue' : 'task.settle';
     const attributes = { 'zerostate.task.status': change.to, 'zerostate.event.type': change.event.type };
-    return traced(name, { attributes }, async (step) => {
+    return traced(name, { attributes }, async (span) => {
       const written = await this.insist(() => this.store.transition(change));
-      step.setAttribute('zerostate.written', written);
-      if (change.error) markEndedBy(step, change.error);
+      span.setAttribute('zerostate.written', written);
+      if (change.to === 'failed') markEndedBy(span, change.error);
       return written;
     });
   }
+
+  private insist<T>(work: () => Promise<T>): Promise<T> {
+    return insist(work, this.stopping.signal);
+  }
 }
 
-/**
- * How the turns of one auction ended: another auction is called for, since all of them have failed or one of the agents could
- * not be awarded what it had bid for; or the task is done with.
- */
-type Round = 'failed' | 'stale' | { handled: Handled };
+/** How one agent's turn ended. `stale`: the agent changed or became busy after its bid. `fault`: nobody is to blame. */
+type Turn = AttemptResult | { end: 'stale' } | { end: 'fault'; error: Error };
 
-/** By somebody else. */
-const ENDED: Round = { handled: undefined };
+/** How the turns of one auction ended. Unless the task is done with, another auction follows. */
+type Round = { end: 'all_failed' } | { end: 'stale' } | { end: 'done'; handled: Handled };
 
-/** An attempt that nobody has ended was lost with its worker. */
-const lostWith = ({ status }: UnfinishedTask): AttemptEnd | undefined =>
-  status === 'queued' ? undefined : LOST_ATTEMPT;
-
-const isPastDeadline = ({ deadlineAt }: UnfinishedTask): boolean => performance.now() >= deadlineAt;
-
-export interface Failure {
-  agent: Bidder;
-  error: TaskError;
-  trap?: string;
-  record: AttemptEnd;
-}
-
-const WORKERS_LOST: TaskError = {
-  code: 'WORKERS_LOST',
-  message: 'Several workers died while they held this task; it was given up.',
-};
-
-const SERVER_FAULT: TaskError = {
-  code: 'SERVER_FAULT',
-  message: 'The server could not get at what the task needs for too long; it was given up. It may be retried.',
-};
-
-const BACKEND_AWAY: TaskError = {
-  code: 'BACKEND_AWAY',
-  message: 'The worker could not get at what the attempt needs; the task is tried again.',
-};
-
-const WORKER_STOPPED: TaskError = {
-  code: 'WORKER_STOPPED',
-  message: 'The worker was stopped; another one takes the task.',
-};
-
-const LOST_ATTEMPT: AttemptEnd = {
-  outcome: LOST,
-  error: { code: 'WORKER_LOST', message: 'The worker died before the attempt ended.' },
-  metering: null,
-};
+const done = (handled?: Handled): Round => ({ end: 'done', handled });

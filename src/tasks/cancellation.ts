@@ -1,5 +1,5 @@
 import type { Task } from './task.entity.js';
-import type { TaskChange, TaskError } from './task-store.js';
+import type { TaskError, ToCancelled } from './task-change.js';
 
 /**
  * The change that ends a task before its time. Who runs it learns of it by the feed and kills the sandbox.
@@ -10,7 +10,7 @@ export const cancellation = (
   { id, attempt, agentId, shareLogs }: Pick<Task, 'id' | 'attempt' | 'agentId' | 'shareLogs'>,
   error: TaskError,
   reason?: string,
-): TaskChange => ({
+): ToCancelled => ({
   taskId: id,
   to: 'cancelled',
   attempt,

@@ -16,7 +16,7 @@ export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { TaskDocument } from './task-document.entity.js';
 export { type StoredDocument, TaskDocuments } from './task-documents.js';
 export { TaskEntries } from './task-entries.js';
-export { HANDED_BACK, LOST, TaskLookup, type UnfinishedTask } from './task-lookup.js';
+export { TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TaskService } from './task.service.js';
 export { SubmitTaskDto, type TaskDto, TaskErrorDto } from './task.dto.js';
@@ -24,11 +24,18 @@ export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { isTerminal } from './task-state.js';
 export {
   type AttemptEnd,
-  type ChangeOutcome,
   DEADLINE_EXCEEDED,
+  LOST,
+  RELEASED,
   type TaskChange,
   type TaskError,
-  TaskStore,
-} from './task-store.js';
+  type TaskEvent,
+  type ToAssigned,
+  type ToCompleted,
+  type ToFailed,
+  type ToQueued,
+  type ToRunning,
+} from './task-change.js';
+export { type AwardOutcome, TaskStore } from './task-store.js';
 export { TasksModule } from './tasks.module.js';
 export { WaitingLine } from './waiting-line.js';

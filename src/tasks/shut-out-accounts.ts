@@ -3,7 +3,8 @@ import { AccountsService } from '../auth/index.js';
 import { Sql } from '../database/index.js';
 import { cancellation } from './cancellation.js';
 import { TaskEntries } from './task-entries.js';
-import { type TaskError, TaskStore } from './task-store.js';
+import type { TaskError } from './task-change.js';
+import { TaskStore } from './task-store.js';
 
 /** Tasks cancelled at a time. */
 const BATCH = 500;

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
 import { isPresent, MicroBatcher, Sql } from '../database/index.js';
 import type { TaskPriority, QueueEntry } from '../queue/index.js';
+import { LOST, RELEASED } from './task-change.js';
 import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
@@ -87,8 +88,8 @@ export class TaskLookup {
   }
 
   /** Which of these attempts no longer speak for their task: it has ended, or another attempt has begun. */
-  async overtaken(attempts: { taskId: string; ordinal: number }[]): Promise<string[]> {
-    const rows = await this.sql.query<{ id: string }>('task-overtaken', OVERTAKEN, [
+  async superseded(attempts: { taskId: string; ordinal: number }[]): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-superseded', SUPERSEDED, [
       attempts.map(({ taskId }) => taskId),
       attempts.map(({ ordinal }) => ordinal),
     ]);
@@ -128,11 +129,6 @@ export interface FailedFilter {
   userId?: string;
 }
 
-/** Outcome of an attempt whose worker died. */
-export const LOST = 'lost';
-/** Outcome of an attempt whose worker stopped, or lost what it needs: nobody's fault. */
-export const HANDED_BACK = 'handed_back';
-
 export interface UnfinishedTask {
   id: string;
   userId: string;
@@ -152,22 +148,22 @@ export interface UnfinishedTask {
   /** Whether owners of its agents may read their logs and the text of their errors. */
   shareLogs: boolean;
   timeoutMs: number;
-  /** How long it is not to begin yet, ms: by the database's clock, as all of these. */
+  /** Time until it may begin, by the database's clock, ms; 0 when it may begin now. */
   startsInMs: number;
-  /** How long it still belongs to the worker that holds it, ms; 0 when nobody holds it, or that worker has died. */
-  heldForMs: number;
-  /** Of its submission. */
+  /** Time that is left of its lease, by the database's clock, ms; 0 when no live worker leases it. */
+  leasedForMs: number;
+  /** Trace of its submission. */
   traceparent: string | null;
-  /** When it could first have been taken up, milliseconds since the epoch. */
+  /** When it could first have begun, milliseconds since the epoch. */
   dueSince: number;
-  /** When its deadline is, on the clock of `performance.now()`: the database's clock decides, not this machine's. Infinity: never. */
+  /** Its deadline by the database's clock, on the scale of `performance.now()`. Infinity: it has none. */
   deadlineAt: number;
-  /** Agents that have had an attempt and failed; one that was lost with its worker or handed back has not. */
+  /** Agents that failed it. An agent whose attempt was lost or released did not fail it. */
   failedAgentIds: string[];
-  /** Attempts whose worker died. */
+  /** Number of attempts whose worker died. */
   lostAttempts: number;
-  /** Attempts that were handed back. */
-  handedBackAttempts: number;
+  /** Number of attempts that a worker released: see `RELEASED`. */
+  releasedAttempts: number;
 }
 
 export interface Waiting {
@@ -207,13 +203,13 @@ interface UnfinishedRow {
   share_logs: boolean;
   timeout_ms: number;
   starts_in_ms: number | null;
-  held_for_ms: number | null;
+  leased_for_ms: number | null;
   traceparent: string | null;
   waited_ms: number;
   remaining_ms: number | null;
   failed: string[];
   lost: number;
-  handed_back: number;
+  released: number;
 }
 
 const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
@@ -232,13 +228,13 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   shareLogs: row.share_logs,
   timeoutMs: row.timeout_ms,
   startsInMs: Math.max(0, row.starts_in_ms ?? 0),
-  heldForMs: Math.max(0, row.held_for_ms ?? 0),
+  leasedForMs: Math.max(0, row.leased_for_ms ?? 0),
   traceparent: row.traceparent,
   dueSince: Date.now() - row.waited_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
-  handedBackAttempts: row.handed_back,
+  releasedAttempts: row.released,
 });
 
 /** A foreign key sees to it that it is there. */
@@ -255,15 +251,15 @@ const UNFINISHED = `
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
-           THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS held_for_ms,
+           THEN (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::float8 END AS leased_for_ms,
          (extract(epoch FROM clock_timestamp() - ${WAITS_SINCE}) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
-         ended.failed, ended.lost, ended.handed_back
+         ended.failed, ended.lost, ended.released
     FROM tasks
     CROSS JOIN LATERAL (
-      SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${HANDED_BACK}')), '{}') AS failed,
+      SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${RELEASED}')), '{}') AS failed,
              (count(*) FILTER (WHERE outcome IS NULL OR outcome = '${LOST}'))::int AS lost,
-             (count(*) FILTER (WHERE outcome = '${HANDED_BACK}'))::int AS handed_back
+             (count(*) FILTER (WHERE outcome = '${RELEASED}'))::int AS released
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
@@ -282,11 +278,11 @@ const EXPIRED = `
    ORDER BY deadline
    LIMIT $1`;
 
-const OVERTAKEN = `
+const SUPERSEDED = `
   SELECT tasks.id
-    FROM unnest($1::uuid[], $2::int[]) AS held(id, ordinal)
-    JOIN tasks ON tasks.id = held.id
-   WHERE tasks.status NOT IN ('assigned', 'running') OR tasks.attempt <> held.ordinal`;
+    FROM unnest($1::uuid[], $2::int[]) AS asked(id, ordinal)
+    JOIN tasks ON tasks.id = asked.id
+   WHERE tasks.status NOT IN ('assigned', 'running') OR tasks.attempt <> asked.ordinal`;
 
 const OUTCOME = 'SELECT outcome FROM task_attempts WHERE task_id = $1 AND ordinal = $2';
 

@@ -2,12 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
-import { agentOf, EventLog, type EventType, LOCK_FEED } from '../feed/index.js';
+import { agentOf, EventLog, LOCK_FEED } from '../feed/index.js';
 import { taskChanges } from './metrics.js';
-import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import { asText, BATCH, highest } from './task-batch.js';
-import { type TaskStatus, statesBefore } from './task-state.js';
+import type { AttemptEnd, Award, TaskChange, ToAssigned } from './task-change.js';
+import { statesBefore } from './task-state.js';
 
 /**
  * The changes of state. Each is one SQL statement that changes the task, its attempt, its scoreboard and its event
@@ -18,7 +18,7 @@ import { type TaskStatus, statesBefore } from './task-state.js';
  */
 @Injectable()
 export class TaskStore {
-  private readonly transitions: MicroBatcher<TracedChange, ChangeOutcome>;
+  private readonly transitions: MicroBatcher<TracedChange, AwardOutcome>;
 
   constructor(
     private readonly sql: Sql,
@@ -27,7 +27,7 @@ export class TaskStore {
     this.transitions = new MicroBatcher((changes) => this.change(changes), {
       ...BATCH,
       keyOf: ({ change }) => change.taskId,
-      bytesOf: ({ change }) => change.resultText?.length ?? 0,
+      bytesOf: ({ change }) => (change.to === 'completed' && 'text' in change.result ? change.result.text.length : 0),
     });
   }
 
@@ -72,12 +72,12 @@ export class TaskStore {
   }
 
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
-  award(change: TaskChange & { award: Award }): Promise<ChangeOutcome> {
+  award(change: ToAssigned): Promise<AwardOutcome> {
     return this.hand(change);
   }
 
   /** What is being worked on is known now; a batch is of many. */
-  private hand(change: TaskChange): Promise<ChangeOutcome> {
+  private hand(change: TaskChange): Promise<AwardOutcome> {
     return this.transitions.add({ change, traceparent: sampledTraceparent() });
   }
 
@@ -86,61 +86,28 @@ export class TaskStore {
     return this.transitions.drain();
   }
 
-  private async change(handed: TracedChange[]): Promise<ChangeOutcome[]> {
+  private async change(handed: TracedChange[]): Promise<AwardOutcome[]> {
     const rows = await this.sql.query<{ id: string; seq: string | null; refusal: Refusal | null }>(
       'task-transition',
       TRANSITION,
       [JSON.stringify(handed.map(toChangeRow))],
     );
     const changes = handed.map(({ change }) => change);
-    const outcomes = new Map<string, ChangeOutcome>(rows.map(({ id, refusal }) => [id, refusal ?? 'changed']));
+    const outcomes = new Map<string, AwardOutcome>(rows.map(({ id, refusal }) => [id, refusal ?? 'changed']));
     const changed = new Set(rows.filter(({ refusal }) => !refusal).map(({ id }) => id));
     if (changed.size > 0) {
       // Only cancellations need other processes to act at once: whoever runs the task kills its sandbox.
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
       const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
       this.events.announce({ seq: highest(rows), signals });
-      for (const { taskId, to, through } of changes) {
-        if (!changed.has(taskId)) continue;
-        if (through) taskChanges.inc({ status: 'running' });
-        taskChanges.inc({ status: to });
+      for (const change of changes) {
+        if (!changed.has(change.taskId)) continue;
+        if (change.to === 'completed' && change.through) taskChanges.inc({ status: 'running' });
+        taskChanges.inc({ status: change.to });
       }
     }
     return changes.map(({ taskId }) => outcomes.get(taskId) ?? 'moved_on');
   }
-}
-
-/** A change of one task's state with everything that is written together with it. */
-export interface TaskChange {
-  taskId: string;
-  to: TaskStatus;
-  /** Ordinal of the attempt the caller holds (0 before the first); the change is refused when the task has moved on. Unset: any. */
-  attempt?: number;
-  /** Of the states the transition table lets `to` be reached from, only these. */
-  from?: readonly TaskStatus[];
-  /** The change to `running` on the way to this one, which has been withdrawn: both are written as one. */
-  through?: { event: TaskChange['event'] };
-  /** When the sandbox of a change to `running` began, on the clock of `performance.now()`. */
-  runningSince?: number;
-  /** A retry: attempts so far no longer count against agents or workers, nor does the wait for them. */
-  forgive?: boolean;
-  /** Begins attempt `ordinal`. */
-  award?: Award;
-  /** Ends the attempt that the task was in. */
-  ended?: AttemptEnd;
-  /** From now on, how long the worker may take before the task counts as abandoned, ms. */
-  leaseMs?: number;
-  /** Of the auction that led to it. */
-  scoreboard?: ScoreboardDto;
-  /** JSON text of the agent's answer. */
-  resultText?: string;
-  /** SHA-256 of the document that it is. */
-  resultRef?: string;
-  error?: TaskError;
-  costMicro?: bigint;
-  event: { type: EventType; data: Record<string, unknown> };
-  /** Owner of the agent the event is about. */
-  agentOwnerId?: string;
 }
 
 /** With the `traceparent` that its event carries. */
@@ -156,38 +123,8 @@ interface TracedChange {
  *
  * After either of the last two, the auction is to be held again.
  */
-export type ChangeOutcome = 'changed' | 'moved_on' | Refusal;
+export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
 type Refusal = 'agent_changed' | 'agent_busy';
-
-export interface Award {
-  ordinal: number;
-  agentId: string;
-  /** Of the agent as it bid. */
-  agentRevision: string;
-  /** Who holds the task from now on: the worker's `Presence`. */
-  worker: number;
-  version: string;
-  priceMicro: bigint;
-}
-
-export interface AttemptEnd {
-  outcome: string;
-  error: TaskError | null;
-  metering: AttemptMetering | null;
-  /** When its sandbox began, on the clock of `performance.now()`; unset: it never did, or its worker is gone. */
-  runningSince?: number;
-}
-
-export interface TaskError {
-  code: string;
-  message: string;
-}
-
-/** Why a task past its deadline has failed. */
-export const DEADLINE_EXCEEDED: TaskError = {
-  code: 'DEADLINE_EXCEEDED',
-  message: 'The deadline passed before the task was done.',
-};
 
 const METER_LATE = `
   UPDATE task_attempts
@@ -213,38 +150,69 @@ const deletion = (selection: string): string => `
 const DELETE_OLD = deletion(`id < $3 AND completed_at < now() - $1::float8 * interval '1 millisecond'`);
 const DELETE_OF = deletion('user_id = ANY ($1::uuid[])');
 
+/** One row of the statement's input; a column that is left out is NULL. */
 const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   id: change.taskId,
-  traceparent: traceparent ?? null,
+  traceparent,
   to_status: change.to,
-  from_statuses: statesBefore(change.through ? 'running' : change.to).filter(
+  from_statuses: statesBefore(isThroughRunning(change) ? 'running' : change.to).filter(
     (status) => change.from?.includes(status) ?? true,
   ),
-  through_type: change.through?.event.type ?? null,
-  through_data: asText(change.through?.event.data),
-  running_ms: msSince(change.runningSince ?? change.ended?.runningSince),
-  forgive: change.forgive ?? false,
-  held_attempt: change.attempt ?? null,
-  new_attempt: change.award?.ordinal ?? null,
-  agent_id: change.award?.agentId ?? null,
-  agent_revision: change.award?.agentRevision ?? null,
-  agent_owner_id: change.agentOwnerId ?? null,
-  version: change.award?.version ?? null,
-  price_micro: change.award?.priceMicro.toString() ?? null,
-  worker: change.award?.worker ?? null,
-  lease_ms: change.leaseMs ?? null,
-  ended_outcome: change.ended?.outcome ?? null,
-  ended_error: asText(change.ended?.error),
-  metering: asText(change.ended?.metering),
-  scoreboard: asText(change.scoreboard),
-  result: change.resultText ?? null,
-  result_ref: change.resultRef ?? null,
-  error: asText(change.error),
-  cost_micro: change.costMicro?.toString() ?? null,
+  held_attempt: change.attempt,
+  agent_owner_id: change.agentOwnerId,
   event_type: change.event.type,
   event_agent_id: agentOf(change.event.data),
   event_data: JSON.stringify(change.event.data),
+  ...columnsOf(change),
 });
+
+const isThroughRunning = (change: TaskChange): boolean => change.to === 'completed' && change.through !== undefined;
+
+/** The columns that only changes to this state have. */
+function columnsOf(change: TaskChange): object {
+  switch (change.to) {
+    case 'queued':
+      return { ...endColumns(change.ended), forgive: change.forgive };
+    case 'assigned':
+      return {
+        ...endColumns(change.ended),
+        ...awardColumns(change.award),
+        lease_ms: change.leaseMs,
+        scoreboard: asText(change.scoreboard),
+      };
+    case 'running':
+      return { running_ms: msSince(change.runningSince), lease_ms: change.leaseMs };
+    case 'completed':
+      return {
+        ...endColumns(change.ended),
+        ...('text' in change.result ? { result: change.result.text } : { result_ref: change.result.sha256 }),
+        cost_micro: change.costMicro.toString(),
+        through_type: change.through?.type,
+        through_data: asText(change.through?.data),
+      };
+    case 'failed':
+      return { ...endColumns(change.ended), error: asText(change.error), scoreboard: asText(change.scoreboard) };
+    case 'cancelled':
+      return { ...endColumns(change.ended), error: asText(change.error) };
+  }
+}
+
+const awardColumns = (award: Award) => ({
+  new_attempt: award.ordinal,
+  agent_id: award.agentId,
+  agent_revision: award.agentRevision,
+  version: award.version,
+  price_micro: award.priceMicro.toString(),
+  worker: award.worker,
+});
+
+const endColumns = (ended: AttemptEnd | undefined) =>
+  ended && {
+    running_ms: msSince(ended.runningSince),
+    ended_outcome: ended.outcome,
+    ended_error: asText(ended.error),
+    metering: asText(ended.metering),
+  };
 
 const msSince = (moment: number | undefined): number | null =>
   moment === undefined ? null : performance.now() - moment;

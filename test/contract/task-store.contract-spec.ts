@@ -4,7 +4,8 @@ import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream, type FeedNotice } from '../../src/feed/index.js';
 import type { NewTask } from '../../src/tasks/new-task.js';
 import { Submissions } from '../../src/tasks/submissions.js';
-import { type TaskChange, TaskStore } from '../../src/tasks/task-store.js';
+import type { TaskChange, ToAssigned, ToCompleted } from '../../src/tasks/task-change.js';
+import { TaskStore } from '../../src/tasks/task-store.js';
 import { isTerminal, TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 
@@ -180,23 +181,26 @@ describe('the store of tasks', () => {
       const { row, attempts, auction, events } = await snapshot(id);
       const final = isTerminal(to);
       const queued = to === 'queued';
+      const awarded = to === 'assigned';
       expect(row).toMatchObject({
         status: to,
         held: false,
-        attempt: 2,
-        version: queued ? null : '2.0.0',
-        result: ['result'],
-        error: queued ? null : { code: 'CODE', message: 'message' },
-        cost_micro: '7',
+        attempt: awarded ? 2 : 1,
+        version: queued ? null : awarded ? '2.0.0' : '1.0.0',
+        result: to === 'completed' ? ['result'] : null,
+        error: to === 'failed' || to === 'cancelled' ? { code: 'CODE', message: 'message' } : null,
+        cost_micro: to === 'completed' ? '7' : null,
         lease_until: final || queued ? null : expect.any(Date),
         started_at: to === 'running' ? expect.any(Date) : null,
         completed_at: final ? expect.any(Date) : null,
       });
+      const ended = { ordinal: 1, outcome: 'trapped', error: { code: 'TRAP' }, ended_at: expect.any(Date) };
+      const begun = { ordinal: 2, outcome: null, version: '2.0.0', price_micro: '5', ended_at: null };
       expect(attempts).toMatchObject([
-        { ordinal: 1, outcome: 'trapped', error: { code: 'TRAP' }, ended_at: expect.any(Date) },
-        { ordinal: 2, outcome: null, version: '2.0.0', price_micro: '5', ended_at: null },
+        to === 'running' ? { ordinal: 1, outcome: null, ended_at: null } : ended,
+        ...(awarded ? [begun] : []),
       ]);
-      expect(auction).toEqual(EMPTY_SCOREBOARD);
+      expect(auction).toEqual(awarded || to === 'failed' ? EMPTY_SCOREBOARD : undefined);
       expect(events.slice(before.events.length)).toMatchObject([
         { type: 'task.log', user_id: userId, agent_owner_id: OWNER, data: { to } },
       ]);
@@ -211,7 +215,7 @@ describe('the store of tasks', () => {
         [agentId, userId],
       );
       const toAgent = (id: string) => ({
-        ...change(id, 'assigned'),
+        ...assignment(id, 1),
         attempt: 0,
         award: { ...award(1), agentId, agentRevision: revision },
       });
@@ -236,7 +240,7 @@ describe('the store of tasks', () => {
         [agentId, userId],
       );
       const toAgent = (id: string) => ({
-        ...change(id, 'assigned'),
+        ...assignment(id, 1),
         attempt: 0,
         award: { ...award(1), agentId, agentRevision: revision },
       });
@@ -262,12 +266,17 @@ describe('the store of tasks', () => {
     });
 
     describe('when a cancellation meets', () => {
-      const cancel = (id: string): TaskChange => ({ ...change(id, 'cancelled'), ended: ended('cancelled') });
+      const cancel = (taskId: string): TaskChange => ({
+        taskId,
+        to: 'cancelled',
+        ended: ended('cancelled'),
+        event: { type: 'task.log', data: {} },
+      });
       const rivals: { rival: string; from: TaskStatus; make: (id: string) => TaskChange }[] = [
         {
           rival: 'an award',
           from: 'queued',
-          make: (id) => ({ ...change(id, 'assigned'), attempt: 1, award: award(2) }),
+          make: (id) => ({ ...assignment(id, 2), attempt: 1 }),
         },
         {
           rival: 'an expiry',
@@ -275,8 +284,8 @@ describe('the store of tasks', () => {
           make: (id) => ({ ...change(id, 'failed'), from: ['queued'], attempt: 1 }),
         },
         { rival: 'a start', from: 'assigned', make: (id) => ({ ...change(id, 'running'), attempt: 1 }) },
-        { rival: 'a take-over', from: 'assigned', make: (id) => ({ ...change(id, 'assigned'), award: award(2) }) },
-        { rival: 'a failover', from: 'running', make: (id) => ({ ...change(id, 'assigned'), award: award(2) }) },
+        { rival: 'a take-over', from: 'assigned', make: (id) => assignment(id, 2) },
+        { rival: 'a failover', from: 'running', make: (id) => assignment(id, 2) },
         { rival: 'a result', from: 'running', make: (id) => ({ ...change(id, 'completed'), attempt: 1 }) },
         { rival: 'a failure', from: 'running', make: (id) => ({ ...change(id, 'failed'), attempt: 1 }) },
         ...(['assigned', 'running'] as const).map((from) => ({
@@ -347,10 +356,10 @@ describe('the store of tasks', () => {
 
     it('lets a worker that lost its task to another write nothing more', async () => {
       const id = await taskIn('running');
-      const takeOver = { ...change(id, 'assigned'), attempt: 1, award: award(2), ended: ended('lost') };
+      const takeOver = { ...assignment(id, 2), attempt: 1, ended: ended('lost') };
       expect(await otherWorker.store.transition(takeOver)).toBe(true);
       expect(await otherWorker.store.transition({ ...change(id, 'running'), attempt: 2 })).toBe(true);
-      const late = { ...change(id, 'completed'), attempt: 1, resultText: '"late"' };
+      const late = { ...completion(id, '"late"'), attempt: 1 };
       expect(await worker.store.transition(late)).toBe(false);
       expect((await snapshot(id)).row).toMatchObject({ status: 'running', attempt: 2, result: null });
     });
@@ -361,19 +370,21 @@ describe('the store of tasks', () => {
 
     it('ends the attempt that is under way when a task is settled', async () => {
       const id = await taskIn('running');
-      await worker.store.transition({ ...change(id, 'completed'), attempt: 1, ended: ended('completed') });
+      await worker.store.transition({ ...completion(id), attempt: 1 });
       expect((await snapshot(id)).attempts).toMatchObject([
         { ordinal: 1, outcome: 'completed', ended_at: expect.any(Date) },
       ]);
     });
 
-    it('keeps a lease while nothing is said of it, and sets it anew when something is', async () => {
+    it('renews the lease with each step of an attempt', async () => {
       const id = await taskIn('assigned');
-      const { lease_until: lease } = (await snapshot(id)).row;
+      const leaseOf = async () => (await snapshot(id)).row.lease_until.getTime();
+      const first = await leaseOf();
       await worker.store.transition(change(id, 'running'));
-      expect((await snapshot(id)).row.lease_until).toEqual(lease);
-      await worker.store.transition({ ...change(id, 'assigned'), leaseMs: 3_600_000 });
-      expect((await snapshot(id)).row.lease_until.getTime()).toBeGreaterThan(lease.getTime());
+      const second = await leaseOf();
+      expect(second).toBeGreaterThan(first);
+      await worker.store.transition({ ...assignment(id, 2), leaseMs: 3_600_000 });
+      expect(await leaseOf()).toBeGreaterThan(second);
     });
 
     it('rings for a cancellation that happened, and not for one that did not', async () => {
@@ -395,21 +406,28 @@ describe('the store of tasks', () => {
       const [before, poisoned, after] = [await taskIn('running'), await taskIn('running'), await taskIn('running')];
       const text = 'a\u0000b\ud800c';
       const poisonedChange: TaskChange = {
-        ...change(poisoned, 'failed'),
+        taskId: poisoned,
+        to: 'failed',
         error: { code: 'TRAPPED', message: text },
         ended: { outcome: 'trapped', error: { code: 'TRAPPED', message: text }, metering: null },
-        resultText: JSON.stringify(POISON),
         scoreboard: {
           ...EMPTY_SCOREBOARD,
           excluded: [{ agent_id: newId(), agent_name: text, reason: 'no_seat', detail: text }],
         },
         event: { type: 'task.failed', data: { message: text } },
       };
-      const changes = [change(before, 'completed'), poisonedChange, change(after, 'completed')];
-      expect(await Promise.all(changes.map((one) => worker.store.transition(one)))).toEqual([true, true, true]);
+      const poisonedResult = await taskIn('running');
+      const changes = [
+        change(before, 'completed'),
+        poisonedChange,
+        completion(poisonedResult, JSON.stringify(POISON)),
+        change(after, 'completed'),
+      ];
+      expect(await Promise.all(changes.map((one) => worker.store.transition(one)))).toEqual([true, true, true, true]);
 
       const { row, attempts, auction, events } = await snapshot(poisoned);
-      expect(row).toMatchObject({ error: { message: text }, result: JSON.parse(JSON.stringify(POISON)) });
+      expect(row).toMatchObject({ error: { message: text } });
+      expect((await snapshot(poisonedResult)).row.result).toEqual(JSON.parse(JSON.stringify(POISON)));
       expect(attempts[0].error).toEqual({ code: 'TRAPPED', message: text });
       expect(auction).toMatchObject({ excluded: [{ agent_name: text }] });
       expect(events.at(-1)).toMatchObject({ type: 'task.failed', data: { message: text } });
@@ -421,15 +439,14 @@ describe('the store of tasks', () => {
       const ids = await Promise.all(Array.from({ length: 60 }, () => taskIn('running')));
       const outcomes = await Promise.all(
         ids.map(async (id) => {
-          const settle = ({ store }: Process, to: TaskStatus, by: string) =>
-            store.transition({ ...change(id, to), attempt: 1, resultText: JSON.stringify(by) });
+          const settle = ({ store }: Process, to: TaskStatus) => store.transition({ ...change(id, to), attempt: 1 });
           return {
             id,
             // Two processes, and one of them twice in one turn.
             won: await Promise.all([
-              settle(worker, 'completed', 'one'),
-              settle(otherWorker, 'failed', 'other'),
-              settle(worker, 'cancelled', 'one again'),
+              settle(worker, 'completed'),
+              settle(otherWorker, 'failed'),
+              settle(worker, 'cancelled'),
             ]),
           };
         }),
@@ -440,7 +457,8 @@ describe('the store of tasks', () => {
         const { row, events } = await snapshot(id);
         expect(row).toMatchObject({
           status: (['completed', 'failed', 'cancelled'] as const)[winner],
-          result: ['one', 'other', 'one again'][winner],
+          result: [['result'], null, null][winner],
+          error: [null, { code: 'CODE' }, null][winner],
         });
         expect(events.map(({ type }) => type)).toEqual(['task.queued', 'task.log']);
       }
@@ -462,8 +480,8 @@ describe('the store of tasks', () => {
       try {
         for (let round = 0; round < ROUNDS; round++) {
           const outcomes = await Promise.all([
-            ...ids.map((id) => one.store.transition(change(id, 'assigned'))),
-            ...backwards.map((id) => other.store.transition(change(id, 'assigned'))),
+            ...ids.map((id) => one.store.transition(assignment(id, 2 * round + 2))),
+            ...backwards.map((id) => other.store.transition(assignment(id, 2 * round + 3))),
           ]);
           expect(outcomes.every(Boolean)).toBe(true);
         }
@@ -568,10 +586,40 @@ const OWNER = newId();
 /** Of the agent as the database has it. */
 let agentRevision: string;
 
-const change = (taskId: string, to: TaskStatus): TaskChange => ({
+/** The least that a change to this state writes, whatever attempt the task is in. */
+function change(taskId: string, to: TaskStatus): TaskChange {
+  const event = { type: 'task.log', data: { to } } as const;
+  switch (to) {
+    case 'queued':
+      return { taskId, to, from: TASK_STATUSES, event };
+    case 'assigned':
+      return assignment(taskId, 2);
+    case 'running':
+      return { taskId, to, leaseMs: 60_000, runningSince: performance.now(), event };
+    case 'completed':
+      return completion(taskId);
+    case 'failed':
+      return { taskId, to, error: { code: 'CODE', message: 'message' }, event };
+    case 'cancelled':
+      return { taskId, to, event };
+  }
+}
+
+const assignment = (taskId: string, ordinal: number): ToAssigned => ({
   taskId,
-  to,
-  event: { type: 'task.log', data: { to } },
+  to: 'assigned',
+  award: award(ordinal),
+  leaseMs: 60_000,
+  event: { type: 'task.log', data: { to: 'assigned' } },
+});
+
+const completion = (taskId: string, text = '["result"]'): ToCompleted => ({
+  taskId,
+  to: 'completed',
+  ended: ended('completed'),
+  result: { text },
+  costMicro: 7n,
+  event: { type: 'task.log', data: { to: 'completed' } },
 });
 
 const award = (ordinal: number) => ({
@@ -589,19 +637,26 @@ const ended = (outcome: string) => ({
   metering: { wall_ms: 1, cpu_ms: 1, peak_memory_bytes: 65_536, bytes_in: 1, bytes_out: 1, host_calls: 6 },
 });
 
-/** A change that writes everything a change can write. */
-const fullChange = (taskId: string, to: TaskStatus): TaskChange => ({
-  ...change(taskId, to),
-  attempt: 1,
-  award: award(2),
-  ended: ended('trapped'),
-  leaseMs: 60_000,
-  scoreboard: EMPTY_SCOREBOARD,
-  resultText: '["result"]',
-  error: { code: 'CODE', message: 'message' },
-  costMicro: 7n,
-  agentOwnerId: OWNER,
-});
+/** A change that writes everything that a change to this state can write. */
+function fullChange(taskId: string, to: TaskStatus): TaskChange {
+  const least = change(taskId, to);
+  const common = { attempt: 1, agentOwnerId: OWNER };
+  const end = { ended: ended('trapped') };
+  switch (least.to) {
+    case 'queued':
+      return { ...least, ...common, ...end, forgive: true };
+    case 'assigned':
+      return { ...least, ...common, ...end, scoreboard: EMPTY_SCOREBOARD };
+    case 'running':
+      return { ...least, ...common };
+    case 'completed':
+      return { ...least, ...common, ...end };
+    case 'failed':
+      return { ...least, ...common, ...end, scoreboard: EMPTY_SCOREBOARD };
+    case 'cancelled':
+      return { ...least, ...common, ...end, error: { code: 'CODE', message: 'message' } };
+  }
+}
 
 interface Process {
   submissions: Submissions;
