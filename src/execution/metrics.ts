@@ -1,6 +1,5 @@
 import { counter, counters, gauge, histogram, markFailed, SLOW_SECONDS, type Step } from '../observability/index.js';
 import { RUN_ENDS, type RunReport } from './run.js';
-import type { SandboxPool } from './sandbox-pool.js';
 
 const MIB = 2 ** 20;
 
@@ -34,9 +33,19 @@ export function tellRun(step: Step, { outcome, metering }: RunReport): void {
   if (outcome.end !== 'completed') markFailed(step, { code: outcome.end, message: '' });
 }
 
-export function watchPool(pool: SandboxPool, slots: number): void {
+/** @param pool whose figures are read at each scrape */
+export function watchPool(pool: { figures(): PoolFigures }, slots: number): void {
   gauge('sandbox_slots', 'Runs this process may do at the same time.', [], () => slots);
   gauge('sandbox_slots_busy', 'Runs going on.', [], () => pool.figures().running);
   gauge('sandbox_runs_waiting', 'Runs that wait for a slot.', [], () => pool.figures().waiting);
   gauge('sandbox_processes', 'Sandbox processes alive.', [], () => pool.figures().living);
+}
+
+export interface PoolFigures {
+  /** Runs under way. */
+  running: number;
+  /** Runs that wait for a slot. */
+  waiting: number;
+  /** Sandbox processes alive. */
+  living: number;
 }

@@ -1,7 +1,6 @@
 import { gauge, histogram, shared } from '../observability/index.js';
 import type { EventLog } from './event-log.js';
 import type { FeedEvent } from './feed-event.js';
-import type { FeedTail } from './feed-tail.js';
 
 const delivery = histogram(
   'feed_delivery_seconds',
@@ -13,7 +12,8 @@ export function countDelivery(events: FeedEvent[]): void {
   for (const { at } of events) delivery.observe(Math.max(0, now - Date.parse(at)) / 1000);
 }
 
-export function watchFeed(log: EventLog, tail: FeedTail): void {
+/** @param tail this process's place in the feed; `following`: whether somebody listens here */
+export function watchFeed(log: EventLog, tail: { readonly following: boolean; readonly position: number }): void {
   const end = shared(() => log.lastSeq());
   gauge('feed_last_seq', 'Number of the newest event of the feed.', [], end);
   gauge(
