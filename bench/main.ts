@@ -11,6 +11,7 @@ import { cancellation } from './suites/cancellation.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
+import { languages } from './suites/languages.js';
 import { latency } from './suites/latency.js';
 import { login } from './suites/login.js';
 import { sandbox } from './suites/sandbox.js';
@@ -46,6 +47,7 @@ const SUITES: Suite[] = [
   { name: 'validation', backends: ['postgres'], run: validation },
   // One of its peers needs Redis; it needs no queue.
   { name: 'sandbox', run: sandbox, backends: ['redis'] },
+  { name: 'languages', run: languages, backends: ['postgres'] },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;

@@ -1,11 +1,8 @@
-import { ConfigService } from '@nestjs/config';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
-import { type RunReport, type RunRequest, SandboxService } from '../../src/execution/index.js';
+import type { RunRequest } from '../../src/execution/index.js';
 import { engine } from '../../src/execution/sandbox/engine.js';
-import type { BlobStore } from '../../src/storage/index.js';
 import { HOSTILE } from '../../test/hostile/modules.js';
 import { sandboxProcesses } from '../../test/hostile/processes.js';
 import { wat } from '../../test/support/wat.js';
@@ -13,9 +10,9 @@ import type { Bench, Report } from '../bench.js';
 import { bullmqProcessor, extismPlugin, type Peer, processPerRun, threadPerRun } from '../peer/sandboxes.js';
 import { runInProcess } from '../peer/sandboxes/in-process.js';
 import type { Backend } from '../support/services.js';
+import { Sandbox, SLOTS } from '../support/sandbox.js';
 import { type Figure, median, percentile } from '../support/statistics.js';
 
-const SLOTS = 2;
 const WARM_UP_RUNS = 300;
 /** A new process takes some fifty times as long as a run of ours. */
 const SLOW_SHARE = 0.02;
@@ -46,7 +43,8 @@ export async function sandbox(bench: Bench, backend: Backend): Promise<Report> {
   };
   const endless: RunRequest['binary'][] = [];
   for (const { module: make, ends } of HOSTILE) if (ends.every(isTimeout)) endless.push(ours.store(await make()));
-  await ours.parallel(small, WARM_UP_RUNS);
+  const killings = new Killings(ours, endless);
+  await parallel(ours, small, WARM_UP_RUNS);
 
   const series: Record<string, { ours: number[]; peer: number[] }> = {};
   const note = (name: string, value: number, peer?: number): void => {
@@ -80,14 +78,14 @@ export async function sandbox(bench: Bench, backend: Backend): Promise<Report> {
     }
 
     for (const [name, { peer, share }] of Object.entries(peers)) {
-      const rate = await ours.parallel(small, runs);
+      const rate = await parallel(ours, small, runs);
       note(`runs at ${SLOTS} at a time, against ${name}`, rate, await rateOf(peer, runs * share));
     }
 
-    const late = await ours.kills(endless, runs * KILLS_SHARE);
+    const late = await killings.next(runs * KILLS_SHARE);
     note('past the deadline when killed, p50', percentile(late, 0.5));
     note('past the deadline when killed, p99', percentile(late, 0.99));
-    note('memory of a warm process of its own', median(ours.privateMegabytes()));
+    note('memory of a warm process of its own', median(privateMegabytes()));
   }
   await Promise.all(Object.values(peers).map(({ peer }) => peer.stop()));
   await ours.close();
@@ -119,81 +117,46 @@ const isTimeout = (end: object): boolean => 'end' in end && end.end === 'timed_o
 
 const SIZES = { '1 KB': 1000, '1 MB': 1_000_000 };
 
-/** The sandbox service on its own, over binaries in memory. */
-class Sandbox {
-  private readonly blobs: Map<string, Buffer>;
+/** @returns runs per second, as many at a time as there are slots */
+const parallel = (sandbox: Sandbox, binary: RunRequest['binary'], count: number): Promise<number> =>
+  rateOf({ run: async (input) => (await sandbox.run(binary, input)).outcome.end, stop: async () => undefined }, count);
+
+/** Takes turns between `binaries`, all of which run until they are killed. */
+class Killings {
   private killed = 0;
 
-  private constructor(
-    private readonly service: SandboxService,
-    blobs: Map<string, Buffer>,
-  ) {
-    this.blobs = blobs;
-  }
+  constructor(
+    private readonly sandbox: Sandbox,
+    private readonly binaries: RunRequest['binary'][],
+  ) {}
 
-  static async open(): Promise<Sandbox> {
-    const blobs = new Map<string, Buffer>();
-    const environment = parseEnvironment({ SANDBOX_SLOTS: String(SLOTS) });
-    const store = { read: async (ref: string) => blobs.get(ref) } as BlobStore;
-    const service = new SandboxService(store, new ConfigService<Environment, true>({ ...environment }));
-    await service.onModuleInit();
-    for (const wall of service.describe()) console.log(wall);
-    return new Sandbox(service, blobs);
-  }
-
-  store(bytes: Uint8Array): RunRequest['binary'] {
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    this.blobs.set(sha256, Buffer.from(bytes));
-    return { sha256, ref: sha256 };
-  }
-
-  async run(binary: RunRequest['binary'], input: string): Promise<RunReport> {
-    const report = await this.service.run({ binary, input, timeoutMs: 60_000 });
-    if (report.outcome.end !== 'completed') throw new Error(JSON.stringify(report.outcome));
-    return report;
-  }
-
-  /** @returns runs per second, as many at a time as there are slots */
-  parallel(binary: RunRequest['binary'], count: number): Promise<number> {
-    return rateOf(
-      { run: async (input) => (await this.run(binary, input)).outcome.end, stop: async () => undefined },
-      count,
-    );
-  }
-
-  /**
-   * Takes turns between `binaries`, all of which run until they are killed, and goes on where it stopped the last time.
-   * @returns by how much each of `count` runs outlived its deadline, ms
-   */
-  async kills(binaries: RunRequest['binary'][], count: number): Promise<number[]> {
+  /** Goes on with the binary where it stopped the last time. @returns by how much each run outlived its deadline, ms */
+  async next(count: number): Promise<number[]> {
     const late: number[] = [];
     while (late.length < count) {
-      const binary = binaries[this.killed++ % binaries.length];
-      const { outcome, metering } = await this.service.run({ binary, input: '{}', timeoutMs: KILL_AFTER_MS });
+      const binary = this.binaries[this.killed++ % this.binaries.length];
+      const request = { binary, input: '{}', timeoutMs: KILL_AFTER_MS };
+      const { outcome, metering } = await this.sandbox.service.run(request);
       if (outcome.end !== 'timed_out') throw new Error(JSON.stringify(outcome));
       late.push(metering.wallMs - KILL_AFTER_MS);
     }
     return late;
   }
+}
 
-  /** Of each living process, what it shares with no other. */
-  privateMegabytes(): number[] {
-    return sandboxProcesses().flatMap(({ pid }) => {
-      try {
-        const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-        const kilobytes = [...rollup.matchAll(/^Private_\w+:\s*(\d+) kB$/gm)].map(([, value]) => Number(value));
-        return [kilobytes.reduce((sum, value) => sum + value, 0) / 1024];
-      } catch (error) {
-        // One that was killed a moment ago, or is already dead and has no memory to speak of.
-        if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-        throw error;
-      }
-    });
-  }
-
-  close(): Promise<void> {
-    return this.service.onApplicationShutdown();
-  }
+/** Memory that each living sandbox process shares with no other, MB. */
+function privateMegabytes(): number[] {
+  return sandboxProcesses().flatMap(({ pid }) => {
+    try {
+      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+      const kilobytes = [...rollup.matchAll(/^Private_\w+:\s*(\d+) kB$/gm)].map(([, value]) => Number(value));
+      return [kilobytes.reduce((sum, value) => sum + value, 0) / 1024];
+    } catch (error) {
+      // The process was killed a moment ago.
+      if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+      throw error;
+    }
+  });
 }
 
 async function timed(count: number, act: () => Promise<unknown>): Promise<number[]> {
