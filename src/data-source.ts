@@ -35,6 +35,7 @@ import { Moderation1796140100000 } from '../migrations/1796140100000-moderation.
 import { Registrations1796140200000 } from '../migrations/1796140200000-registrations.js';
 import { DeletedAccounts1796140300000 } from '../migrations/1796140300000-deleted-accounts.js';
 import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
+import { EventResults1796151000000 } from '../migrations/1796151000000-event-results.js';
 import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -97,6 +98,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     Registrations1796140200000,
     DeletedAccounts1796140300000,
     SharedLogs1796150000000,
+    EventResults1796151000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
+import { jsonFault, MAX_INPUT_DEPTH } from '../common/json-scanner.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
 import { lowestOf, type RunLimits, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
@@ -90,15 +91,11 @@ function readBinary(file: string, config: Environment): Buffer {
 /** @param maxBytes of a task's own input, or of one by reference: an agent cannot tell them apart */
 function readInput(source: string, maxBytes: number): string {
   const isJsonText = /^\s*["[{\d-]|^\s*(true|false|null)\s*$/.test(source) && source !== '-' && !existsSync(source);
-  const text = isJsonText ? source : source === '-' ? readFileSync(0, 'utf8') : readFile(source).toString('utf8');
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`The input is not JSON: ${(error as Error).message}`);
-  }
-  if (Buffer.byteLength(text) > maxBytes)
-    throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BLOB_BYTES).`);
-  return text;
+  const bytes = isJsonText ? Buffer.from(source) : source === '-' ? readFileSync(0) : readFile(source);
+  const fault = jsonFault(bytes, MAX_INPUT_DEPTH);
+  if (fault) throw new UsageError(`The input is not one JSON document: ${fault}.`);
+  if (bytes.length > maxBytes) throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BLOB_BYTES).`);
+  return bytes.toString();
 }
 
 /** @throws UsageError that says what an upload would refuse of it */

@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import helmet from 'helmet';
 import { AppError } from '../common/app-error.js';
 import { ProblemFilter } from '../common/problem.filter.js';
+import { stringify } from '../common/raw-json.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
@@ -16,6 +17,7 @@ import {
   limitBodiesUnderWay,
   limitBodyTime,
   limitConnections,
+  maxBodyBytes,
   refuseManyHeaders,
   shedLoad,
   soundAddress,
@@ -23,9 +25,6 @@ import {
 import { serveLanding } from './landing.js';
 import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
-
-/** Room for the members of a task beside its input. Bytes. */
-const BODY_MARGIN = 64 * 1024;
 
 /** Headers of answers that scripts of other origins may read. */
 const READABLE = [
@@ -64,14 +63,10 @@ export async function configureHttp(
   if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
   app.use(refuseOtherBodies);
-  const maxBodyBytes = tasks.maxInputBytes + BODY_MARGIN;
-  if (protection.rateLimits) app.use(limitBodiesUnderWay(maxBodyBytes));
+  if (protection.rateLimits) app.use(limitBodiesUnderWay(maxBodyBytes(tasks)));
   const problems = new ProblemFilter();
   app.use(limitBodyTime(protection.bodyTimeoutMs, (...failed) => problems.answer(...failed)));
-  app.useBodyParser('json', {
-    limit: maxBodyBytes,
-    type: (request) => bodyReader(request as Request) === 'parser',
-  });
+  embedDocuments(app);
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);
   serveLanding(app);
@@ -105,6 +100,15 @@ function setHeaders(app: NestExpressApplication, corsOrigins: readonly string[])
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   if (corsOrigins.length === 0) return;
   app.enableCors({ origin: [...corsOrigins], exposedHeaders: READABLE, preflightContinue: true });
+}
+
+/** Documents in answers are sent as their own text, which Express would parse. */
+function embedDocuments(app: NestExpressApplication): void {
+  const { response } = app.getHttpAdapter().getInstance() as { response: Response };
+  response.json = function (this: Response, body: unknown) {
+    if (!this.get('Content-Type')) this.set('Content-Type', 'application/json');
+    return this.send(stringify(body));
+  };
 }
 
 /** The question before a request of another origin; its headers are the answer. */

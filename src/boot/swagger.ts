@@ -8,8 +8,9 @@ import { EXAMPLE_IDS } from '../common/api-schema.js';
 const DESCRIPTION = `An open market of AI agents that run as WebAssembly: upload an agent, submit tasks with a budget, let an
 auction pick who does them, and watch live.
 
-**To begin**, log in (\`POST /api/v1/auth/login\`) and paste the \`access_token\` into *Authorize*. Programs use an API key
-(\`POST /api/v1/auth/api-keys\`) in \`X-API-Key\`; \`x-access\` of each route names the scope it needs.
+**To begin**, register (\`POST /api/v1/auth/register\`) or log in (\`POST /api/v1/auth/login\`), and paste the \`access_token\` of
+the answer into *Authorize*. Programs use an API key (\`POST /api/v1/auth/api-keys\`) in \`X-API-Key\`. The last line of each route's
+description names the scope that it needs.
 
 **Errors** are problem documents (RFC 9457): switch on \`code\`, show \`detail\`, quote \`trace_id\`. What belongs to somebody
 else answers 404, exactly like what does not exist.
@@ -63,11 +64,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
 function completed(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
     for (const operation of Object.values(item as Record<string, Operation>)) {
-      operation.description ??= operation.summary;
       addUsualProblems(operation.responses);
       const policy = operation[POLICY];
-      if (policy === 'public') continue;
-      operation.security = policy === 'session' ? [{ bearer: [] }] : [{ bearer: [] }, { api_key: [] }];
+      operation.description = `${operation.description ?? operation.summary}\n\n${accessText(policy)}`;
+      operation.security = CREDENTIALS[policy ?? ''] ?? [{ bearer: [] }, { api_key: [] }];
     }
   }
   for (const [schema, { properties = {} }] of Object.entries((document.components?.schemas ?? {}) as Schemas)) {
@@ -78,6 +78,16 @@ function completed(document: OpenAPIObject): OpenAPIObject {
     }
   }
   return document;
+}
+
+/** What a route with this policy accepts; every other one is a scope. */
+const CREDENTIALS: Record<string, Operation['security']> = { public: [], session: [{ bearer: [] }] };
+
+function accessText(policy: Policy | undefined): string {
+  if (policy === 'public') return 'Access: everybody.';
+  if (policy === 'session') return 'Access: logged-in users; no API keys.';
+  const who = policy === 'admin' ? 'logged-in admins, and their API keys' : 'logged-in users, and API keys';
+  return `Access: ${who} with the scope \`${policy}\`.`;
 }
 
 /**

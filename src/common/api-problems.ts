@@ -32,9 +32,9 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     detail: 'The present state does not allow this.',
   },
   413: {
-    meaning: 'The body is larger than its limit.',
+    meaning: 'The body is larger than its limit, which the answer names.',
     code: 'BODY_TOO_LARGE',
-    detail: 'request entity too large',
+    detail: 'The body is larger than 1114112 bytes.',
   },
   415: {
     meaning: 'The body has a media type that this route does not read.',

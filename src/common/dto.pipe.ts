@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { AppError, type FieldError } from './app-error.js';
 import { isDeeperThan, isLargerThan } from './json.js';
+import { RawJson } from './raw-json.js';
 
 type DtoClass<T extends object = object> = new () => T;
 
@@ -10,29 +11,47 @@ type DtoClass<T extends object = object> = new () => T;
 @Injectable()
 export class DtoPipe implements PipeTransform {
   transform(value: unknown, { metatype, type }: ArgumentMetadata): unknown {
-    if (type === 'custom' || !metatype || NOT_DTOS.has(metatype)) return value;
-    return checkedDto(metatype as DtoClass, value);
+    if (type === 'custom') return value;
+    if (metatype && !NOT_DTOS.has(metatype)) return checkedDto(metatype as DtoClass, value);
+    return value instanceof RawJson ? value.parse() : value;
   }
 }
 
 const NOT_DTOS = new Set<unknown>([String, Boolean, Number, Array, Object]);
 
 /**
- * Checks a plain object against the rules of a DTO class. Members the class does not know are refused by name.
+ * Checks an object against the rules of a DTO class. Members the class does not know are refused by name.
+ * @param value a plain object, or a `RawJson` of which everything but the documents is parsed
  * @throws AppError `invalid` `VALIDATION_FAILED` with one entry per offending field
  */
 export function checkedDto<T extends object>(dto: DtoClass<T>, value: unknown): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed([{ field: '', message: 'a JSON object is expected' }]);
+  const members = value instanceof RawJson ? value.members() : membersOf(value);
+  if (!members) throw malformed([{ field: '', message: 'a JSON object is expected' }]);
+  const documents = documentFields(dto);
+  if (members.size > MAX_MEMBERS) throw tooManyMembers();
+  const plain = new Map<string, unknown>();
+  const opaque = new Map<string, unknown>();
+  for (const [name, member] of members) {
+    const form = documents.get(name);
+    if (form) opaque.set(name, asDocument(member, form));
+    else plain.set(name, member instanceof RawJson ? member.parse() : member);
   }
-  const opaque = opaqueFields(dto).filter((field) => Object.hasOwn(value, field));
-  const checked = Object.fromEntries(Object.entries(value).filter(([field]) => !opaque.includes(field)));
+  const checked = Object.fromEntries(plain);
   refuseWhatCannotBeCopied(checked);
   const instance = plainToInstance(dto, checked, { exposeDefaultValues: true });
-  for (const field of opaque) Object.assign(instance, { [field]: (value as Record<string, unknown>)[field] });
+  Object.assign(instance, Object.fromEntries(opaque));
   const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: false });
   if (errors.length > 0) throw malformed(errors.flatMap((error) => fieldErrors(error, '')));
   return instance;
+}
+
+const membersOf = (value: unknown): Map<string, unknown> | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map(Object.entries(value)) : undefined;
+
+function asDocument(member: unknown, form: DocumentForm): unknown {
+  const document = member instanceof RawJson ? member : RawJson.of(member);
+  // What is no list is refused by the rules of the member.
+  return form === 'one' ? document : (document.elements() ?? document.parse());
 }
 
 /** No DTO nests deeper; what does would overflow the stack of the copy. */
@@ -40,9 +59,7 @@ const MAX_DEPTH = 32;
 /** No DTO has as many; copying takes time with the square of their number, and each may be a mistake to tell. */
 const MAX_MEMBERS = 1000;
 function refuseWhatCannotBeCopied(value: object): void {
-  if (isLargerThan(MAX_MEMBERS, value)) {
-    throw malformed([{ field: '', message: `there must be no more than ${MAX_MEMBERS} members` }]);
-  }
+  if (isLargerThan(MAX_MEMBERS, value)) throw tooManyMembers();
   if (isDeeperThan(MAX_DEPTH, value)) {
     throw malformed([{ field: '', message: `members must not nest deeper than ${MAX_DEPTH} levels` }]);
   }
@@ -62,20 +79,33 @@ function hostileMembers(value: object, parent: string): FieldError[] {
   });
 }
 
+const tooManyMembers = (): AppError =>
+  malformed([{ field: '', message: `there must be no more than ${MAX_MEMBERS} members` }]);
+
 export const malformed = (errors: FieldError[]): AppError =>
   new AppError('invalid', 'VALIDATION_FAILED', 'The request has mistakes; `errors` says where.', { errors });
 
-const OPAQUE = Symbol('opaque fields');
+type DocumentForm = 'one' | 'list';
+const DOCUMENTS = Symbol('documents');
 
 /**
- * Marks a member that holds any JSON and is handed on as it is. Without the mark it would be copied member by member,
- * which drops keys such as `constructor` and recurses as deep as the sender likes.
+ * Marks a member that is any JSON and handed on unparsed: it arrives as a `RawJson`. Without the mark it would be copied member by
+ * member, which changes numbers, drops keys such as `constructor` and recurses as deep as the sender likes.
  */
-export const Opaque = (): PropertyDecorator => (prototype, field) => {
-  Reflect.defineMetadata(OPAQUE, [...opaqueFields(prototype.constructor as DtoClass), field], prototype.constructor);
-};
+export const Document = (): PropertyDecorator => documentOf('one');
 
-const opaqueFields = (dto: DtoClass): string[] => (Reflect.getMetadata(OPAQUE, dto) as string[] | undefined) ?? [];
+/** The same for a list of them, which arrives as an array of `RawJson`. */
+export const DocumentList = (): PropertyDecorator => documentOf('list');
+
+const documentOf =
+  (form: DocumentForm): PropertyDecorator =>
+  (prototype, field) => {
+    const dto = prototype.constructor as DtoClass;
+    Reflect.defineMetadata(DOCUMENTS, new Map(documentFields(dto)).set(String(field), form), dto);
+  };
+
+const documentFields = (dto: DtoClass): Map<string, DocumentForm> =>
+  (Reflect.getMetadata(DOCUMENTS, dto) as Map<string, DocumentForm> | undefined) ?? new Map();
 
 function fieldErrors(error: ValidationError, parent: string): FieldError[] {
   const field = parent ? `${parent}.${error.property}` : error.property;

@@ -1,12 +1,14 @@
 /**
- * Checks that bytes are one JSON document (RFC 8259, UTF-8) as they pass by, in pieces of any size. It keeps a byte for each
- * open array and object and nothing of the document, so one of any size costs the same memory. Imports nothing, for it also runs
- * in the sandbox process.
+ * Checks that bytes are one JSON document (RFC 8259, UTF-8, no byte order mark) as they pass by, in pieces of any size. It keeps a
+ * byte for each open array and object and nothing of the document, so one of any size costs the same memory. Imports nothing, for it
+ * also runs in the sandbox process.
+ *
+ * Every document passes this check and no other: bodies of requests, inputs of tasks, results of agents.
  */
 export class JsonScanner {
   private readonly utf8 = new TextDecoder('utf-8', { fatal: true });
-  /** Of each open container whether it is an object. */
-  private readonly containers: Uint8Array;
+  /** For each open container: 1 for an object, 0 for an array. */
+  private containers = new Uint8Array(64);
   private depth = 0;
   private state: State = VALUE;
   private inKey = false;
@@ -17,9 +19,7 @@ export class JsonScanner {
   private onlyNull = false;
 
   /** @param maxDepth arrays and objects inside one another */
-  constructor(private readonly maxDepth: number) {
-    this.containers = new Uint8Array(maxDepth);
-  }
+  constructor(private readonly maxDepth: number) {}
 
   /** Whether the whole document is `null`. */
   get isNull(): boolean {
@@ -138,6 +138,11 @@ export class JsonScanner {
     if (this.depth === this.maxDepth) {
       throw new SyntaxError(`it nests deeper than ${this.maxDepth} levels, at byte ${offset}`);
     }
+    if (this.depth === this.containers.length) {
+      const roomier = new Uint8Array(2 * this.depth);
+      roomier.set(this.containers);
+      this.containers = roomier;
+    }
     this.containers[this.depth++] = object ? 1 : 0;
     return object ? FIRST_KEY : FIRST_ITEM;
   }
@@ -153,6 +158,21 @@ export class JsonScanner {
     } catch {
       throw new SyntaxError('it is not UTF-8');
     }
+  }
+}
+
+/** Arrays and objects inside one another in the input of a task: deeper ones overflow the parsers of agents. */
+export const MAX_INPUT_DEPTH = 200;
+
+/** What keeps bytes from being one JSON document; undefined: nothing. */
+export function jsonFault(bytes: Uint8Array, maxDepth: number): string | undefined {
+  const scanner = new JsonScanner(maxDepth);
+  try {
+    scanner.push(bytes);
+    scanner.end();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
@@ -203,6 +223,9 @@ function nextInNumber(state: State, byte: number): State | undefined {
   return byte === POINT ? AFTER_POINT : isE(byte) ? AFTER_E : undefined;
 }
 
+/** Its first byte in UTF-8. */
+const BYTE_ORDER_MARK = 0xef;
+
 const isE = (byte: number): boolean => byte === LOWER_E || byte === UPPER_E;
 
 /** Index of the first byte from `at` that means something inside a string, or must not be there. */
@@ -212,6 +235,7 @@ function endOfPlainText(bytes: Uint8Array, at: number): number {
 }
 
 function unexpected(byte: number, offset: number): SyntaxError {
+  if (byte === BYTE_ORDER_MARK && offset === 0) return new SyntaxError('it begins with a byte order mark');
   const what =
     byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : `byte 0x${byte.toString(16).padStart(2, '0')}`;
   return new SyntaxError(`${what} is unexpected at byte ${offset}`);

@@ -24,11 +24,4 @@ export function isLargerThan(limit: number, value: unknown): boolean {
   return false;
 }
 
-/**
- * Whether a parsed JSON value has a number beyond the range of a double: it was read as infinity and would be written
- * as null. For values of bounded depth.
- */
-export const hasInfinity = (value: unknown): boolean =>
-  typeof value === 'number' ? !Number.isFinite(value) : isContainer(value) && Object.values(value).some(hasInfinity);
-
 const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -1,17 +1,75 @@
 import { PassThrough, pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import { AppError } from './app-error.js';
 
+/** Requests whose client waits to be asked for the body. */
+const held = new WeakMap<IncomingMessage, () => void>();
+
 /**
- * A request's body as a stream, for what is too large to be parsed in memory. Of its own, since who fails at reading the request
+ * For a request with `Expect: 100-continue`: the client is asked for its body when something is about to read it, and not before a
+ * route that refuses the head has answered. Then the connection closes, since the client may send the body after all.
+ */
+export function holdBody(request: IncomingMessage, response: ServerResponse): void {
+  const { shouldKeepAlive } = response;
+  response.shouldKeepAlive = false;
+  held.set(request, () => {
+    response.shouldKeepAlive = shouldKeepAlive;
+    response.writeContinue();
+  });
+}
+
+function askForBody(request: IncomingMessage): void {
+  held.get(request)?.();
+  held.delete(request);
+}
+
+/** @throws AppError `unsupported` for a charset other than UTF-8: JSON has no other (RFC 8259, section 8.1) */
+export function assertUtf8({ headers }: Pick<Request, 'headers'>): void {
+  const [, charset] = /;\s*charset\s*=\s*"?([^\s";]{1,40})/i.exec(headers['content-type'] ?? '') ?? [];
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return;
+  const message = `JSON is UTF-8: send it so, with charset=utf-8 or without a charset, not with charset=${charset}.`;
+  throw new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', message);
+}
+
+/**
+ * Reads a whole body into memory, unpacked.
+ * @throws AppError what `refuse` makes, once there are more than `maxBytes`; the rest is then thrown away
+ */
+export async function readBody(request: Request, maxBytes: number, refuse: () => AppError): Promise<Buffer> {
+  const packed = request.headers['content-encoding'] !== undefined;
+  if (!packed && Number(request.headers['content-length'] ?? 0) > maxBytes) throw refuse();
+  const source = packed ? unpackedBodyOf(request) : request;
+  if (!packed) askForBody(request);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    source.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) return void chunks.push(chunk);
+      chunks.length = 0;
+      reject(refuse());
+      if (packed) source.destroy();
+    });
+    source.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    // The request itself fails only when its client leaves.
+    source.once('error', (error) => reject(packed ? error : notWhole()));
+    source.once('close', () => reject(notWhole()));
+    if (source.destroyed) reject(notWhole());
+  });
+}
+
+/**
+ * A request's body as a stream, for what is too large to be parsed in memory. It is a stream of its own: one that fails at the request
  * itself closes the connection.
  */
 export function bodyOf(request: Request): Readable {
+  askForBody(request);
   const body = request.pipe(new PassThrough());
   const endWithRequest = (): void => {
     if (request.complete) return;
-    body.destroy(new AppError('invalid', 'MALFORMED_REQUEST', 'The body ended before it was whole.'));
+    body.destroy(notWhole());
   };
   request.once('close', endWithRequest);
   // The client may have left while it was found out who it is, and that is not told again.
@@ -45,6 +103,8 @@ export function discardBody(request: Request): void {
   request.unpipe();
   request.resume();
 }
+
+const notWhole = (): AppError => new AppError('invalid', 'MALFORMED_REQUEST', 'The body ended before it was whole.');
 
 const UNPACK: Record<string, () => Transform> = {
   identity: () => new PassThrough(),

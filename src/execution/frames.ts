@@ -30,7 +30,6 @@ export type ToSandbox =
       limits: RunLimits;
       /** Of the stack the process has; `limits.stackKb` are left of it. */
       withheldStackKb: number;
-      outputAs: 'text' | 'bytes';
     };
 
 export type FromSandbox =

@@ -15,7 +15,7 @@ export interface RunRequest {
   binary: { sha256: string; ref: BlobRef };
   /** JSON text for standard input; or how to get it, which is done once there is a slot, since it may be large. */
   input: string | (() => Promise<Uint8Array>);
-  /** `bytes`: of up to `maxOutputBlobBytes` of the configuration; they are checked without being parsed. Unset: text. */
+  /** `bytes`: of up to `maxOutputBlobBytes` of the configuration. Unset: text. */
   outputAs?: 'text' | 'bytes';
   /** Wall time for handing over, compiling, instantiating and running, ms; waiting for a slot does not count. */
   timeoutMs: number;
@@ -88,8 +88,7 @@ export interface RunReport {
 
 export type RunOutcome =
   /**
-   * `output` is JSON text that PostgreSQL's `jsonb` takes: see `sandbox/json-output.ts` for what that excludes. Or the bytes
-   * of one JSON document, where the run asked for bytes.
+   * `output` is one JSON document: as text without the white space around it, or as its bytes, where the run asked for bytes.
    */
   | { end: 'completed'; output: string | Uint8Array }
   /** `proc_exit` with `INPUT_REFUSED_EXIT`: the agent works, and cannot do this input. */

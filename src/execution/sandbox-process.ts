@@ -150,7 +150,7 @@ export class SandboxProcess {
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
       // One system call for all pieces of all frames.
       this.child.stdin?.cork();
-      const { environment, timeoutMs, limits, outputAs, input } = job;
+      const { environment, timeoutMs, limits, input } = job;
       const { maxTableElements, stackKb } = limits;
       this.boundTo = job.sha256;
       if (this.loadedUnder !== maxTableElements) {
@@ -160,7 +160,7 @@ export class SandboxProcess {
       this.decoder.headerRoom = maxHeaderBytes(limits);
       this.decoder.maxPayloadBytes = limits.maxOutputBytes;
       const withheldStackKb = this.config.stackKb - stackKb;
-      this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb, outputAs }, input);
+      this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb }, input);
       this.child.stdin?.uncork();
     });
   }

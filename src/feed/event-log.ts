@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { RawJson } from '../common/raw-json.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { outageLog } from '../observability/index.js';
@@ -200,7 +201,8 @@ const DELETE_OF = `
   )
   SELECT count(*)::int AS count FROM gone`;
 
-const SELECT = 'SELECT seq, type, task_id, user_id, agent_owner_id, data, at, traceparent FROM task_events';
+const SELECT = `
+  SELECT seq, type, task_id, user_id, agent_owner_id, data, result::text AS result, at, traceparent FROM task_events`;
 
 /** Each part follows its own index and stops at the limit. */
 const OF_USER = `
@@ -232,11 +234,13 @@ interface Row extends Omit<FeedEvent, 'seq' | 'at' | 'traceparent'> {
   seq: string;
   at: Date;
   traceparent: string | null;
+  result: string | null;
 }
 
 const toEvents = (rows: Row[]): FeedEvent[] =>
-  rows.map(({ traceparent, ...row }) => ({
+  rows.map(({ traceparent, result, data, ...row }) => ({
     ...row,
+    data: result === null ? data : { ...data, result: new RawJson(result) },
     seq: Number(row.seq),
     at: row.at.toISOString(),
     ...(traceparent && { traceparent }),

@@ -37,6 +37,10 @@ export class FeedEventRow {
   @Column({ type: 'json' })
   data: object;
 
+  /** The agent's output, where the event carries it: `result` of `data` on the wire. A column of its own, to be read as text. */
+  @Column({ type: 'json', nullable: true })
+  result: object | null;
+
   @Column({ type: 'timestamptz', default: () => 'clock_timestamp()' })
   at: Date;
 

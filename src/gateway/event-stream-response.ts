@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
 import type { AppError } from '../common/app-error.js';
+import { stringify } from '../common/raw-json.js';
 import type { FeedEvent } from '../feed/index.js';
 import { GRACE_MS, QUEUED_AT_ALL, QUEUED_FOR_LONG } from './fan-out.js';
 import type { Subscriber } from './hub.js';
 
 /** Below the 30–60 s after which proxies cut a silent connection, ms. */
 const KEEP_ALIVE_MS = 15_000;
+const LINE_BREAK = /\r\n|\r|\n/g;
+
 /** One response as a stream of server-sent events (WHATWG HTML, section 9.2). */
 export class EventStreamResponse implements Subscriber {
   private keepAlive: NodeJS.Timeout | undefined;
@@ -50,7 +53,11 @@ export class EventStreamResponse implements Subscriber {
     if (this.closed) return;
     this.open();
     const seen = this.see(event);
-    if (seen) this.response.write(`id: ${seen.seq}\nevent: ${seen.type}\ndata: ${JSON.stringify(seen)}\n\n`);
+    if (seen) {
+      // A document may have line breaks between its tokens. Each line needs its own `data:` field.
+      const data = stringify(seen).replace(LINE_BREAK, '\ndata: ');
+      this.response.write(`id: ${seen.seq}\nevent: ${seen.type}\ndata: ${data}\n\n`);
+    }
     if (this.isLast(event)) this.end();
   }
 

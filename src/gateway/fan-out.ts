@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'socket.io';
+import { stringify } from '../common/raw-json.js';
 import type { FeedEvent } from '../feed/index.js';
 import type { Caller } from '../auth/index.js';
 import { seenIn, type View, viewOf } from './visibility.js';
@@ -64,7 +65,7 @@ export class FanOut<R extends Receiver> {
   }
 
   private send(event: FeedEvent, receivers: Receiver[]): void {
-    const bytes = JSON.stringify(event).length;
+    const bytes = stringify(event).length;
     for (const receiver of receivers) queue(receiver, bytes);
     // A socket is in a room that has its own id for a name.
     this.server.local.to(receivers.map(({ socket }) => socket.id)).emit('event', event);

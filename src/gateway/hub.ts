@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { stringify } from '../common/raw-json.js';
 import { EventLog, type FeedEvent, FeedTail } from '../feed/index.js';
 import { recordStep, SpanKind } from '../observability/index.js';
 import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
@@ -162,7 +163,7 @@ export class Hub implements OnApplicationBootstrap {
       for (const event of page) {
         if (size >= MAX_REPLAY_SIZE) complete = false;
         else events.push(event);
-        size += JSON.stringify(event.data).length;
+        size += stringify(event.data).length;
       }
     }
     return { events, complete, ...(await this.gapAfter(afterSeq, topic, events[0])) };

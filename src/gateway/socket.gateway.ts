@@ -12,6 +12,7 @@ import {
 import type { Server, Socket } from 'socket.io';
 import { LastingAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
+import { stringify } from '../common/raw-json.js';
 import { outageLog } from '../observability/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, queue } from './fan-out.js';
@@ -222,7 +223,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });
     await this.follow(listener, topic, afterSeq, ({ events: past, ...rest }) => {
       const events = past.flatMap((event) => asSeenBy(caller, event) ?? []);
-      for (const event of events) queue(listener, JSON.stringify(event).length);
+      for (const event of events) queue(listener, stringify(event).length);
       if (!rest.complete) listener.topics.delete(topicName(topic));
       answer({ ok: true, ...rest, events });
     });

@@ -4,7 +4,22 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import proxyAddr from 'proxy-addr';
 import type { Server, ServerOptions, Socket } from 'socket.io';
+import { embedding } from '../common/raw-json.js';
 import { lacksHeaders, soundAddress } from '../protection/index.js';
+
+/** Documents in events are sent as their own text, which Socket.IO would parse. */
+function embedDocuments({ encoder }: Server): void {
+  const encode = encoder.encode.bind(encoder);
+  encoder.encode = (packet) => {
+    let attachments: unknown[] = [];
+    const text = embedding(() => {
+      const [first, ...others] = encode(packet) as [string, ...unknown[]];
+      attachments = others;
+      return first;
+    });
+    return [text, ...attachments] as string[];
+  };
+}
 
 /** The request of a handshake. */
 export interface Handshake extends IncomingMessage {
@@ -44,6 +59,7 @@ export class WebSocketAdapter extends IoAdapter {
     // It would answer requests below its path by itself, past everything that limits them; there is no transport that sends any.
     http.removeAllListeners('request');
     for (const listener of answering) http.on('request', listener);
+    embedDocuments(server);
     return server;
   }
 

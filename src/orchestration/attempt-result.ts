@@ -27,5 +27,5 @@ export interface Failed {
   record: AttemptEnd;
 }
 
-/** JSON text, or the document that holds it. */
-export type TaskResult = { text: string } | { document: StoredDocument };
+/** JSON text, or the document that holds it. `named`: the submitter asked for a document. */
+export type TaskResult = { text: string } | { document: StoredDocument; named: boolean };

@@ -9,6 +9,7 @@ import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptMetering,
   DEADLINE_EXCEEDED,
+  MAX_ROW_RESULT_BYTES,
   TaskDocuments,
   TaskLookup,
   TaskStore,
@@ -160,10 +161,11 @@ export class AttemptRunner implements OnApplicationShutdown {
     }
   }
 
-  private async keep({ userId }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
-    if (typeof output === 'string') return { text: output };
-    const bytes = Readable.from([output], { objectMode: false });
-    return { document: await ofDocument(this.documents.keep(userId, bytes, output.length)) };
+  private async keep({ userId, resultByRef }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
+    if (typeof output === 'string' && Buffer.byteLength(output) <= MAX_ROW_RESULT_BYTES) return { text: output };
+    const bytes = typeof output === 'string' ? Buffer.from(output) : output;
+    const stream = Readable.from([bytes], { objectMode: false });
+    return { document: await ofDocument(this.documents.keep(userId, stream, bytes.length)), named: resultByRef };
   }
 
   /** Kills what runs and begins nothing more. */

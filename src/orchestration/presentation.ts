@@ -8,9 +8,6 @@ import type { Failure } from './task-run.js';
 
 /** The content of the events and spans about awards and settlements. */
 
-/** Results up to this size travel in the event; a larger one is fetched from the task. Characters. */
-const MAX_RESULT_IN_EVENT = 64 * 1024;
-
 /** An event about a task. `share_logs` says whether the owner of its agent may read log and error texts. */
 export const taskEvent = (
   { shareLogs }: UnfinishedTask,
@@ -75,8 +72,9 @@ export function presentCompletion(
   };
 }
 
+/** A result that is part of its task's row is also part of the event's. */
 function resultInEvent(result: TaskResult): object {
-  if ('document' in result) return { result_ref: result.document.sha256, result_size: result.document.size };
-  if (result.text.length > MAX_RESULT_IN_EVENT) return { result_omitted: 'too large for an event: GET the task' };
-  return { result: JSON.parse(result.text) as unknown };
+  if ('text' in result) return {};
+  if (!result.named) return { result_omitted: 'too large for an event: GET the task' };
+  return { result_ref: result.document.sha256, result_size: result.document.size };
 }

@@ -19,9 +19,10 @@ describe('the reader of a body', () => {
     ['PUT', '/api/v1/Agents/my-agent/Binary/?x=1', FORM, 'route'],
     ['PUT', '/api/v1/deposits/17/binary?expires=1', WASM, 'route'],
     ['POST', '/api/v1/tasks/inputs', JSON_TYPE, 'route'],
+    // Refused by the route, without being read.
+    ['POST', '/api/v1/agents/my-agent/binary', JSON_TYPE, 'route'],
+    ['PUT', '/api/v1/deposits/17/binary', JSON_TYPE, 'route'],
     // Parsed whole, whatever the path looks like.
-    ['POST', '/api/v1/agents/my-agent/binary', JSON_TYPE, 'parser'],
-    ['PUT', '/api/v1/deposits/17/binary', JSON_TYPE, 'parser'],
     ['POST', '/binary', JSON_TYPE, 'parser'],
     ['POST', '/api/v1/nothing/at/all/binary', JSON_TYPE, 'parser'],
     ['PATCH', '/api/v1/tasks/inputs', JSON_TYPE, 'parser'],

@@ -5,12 +5,12 @@ interface StreamingRoute {
   methods: readonly string[];
   /** As the router matches it: any case, with or without a slash at the end. */
   path: RegExp;
-  /** Media types that the route reads, as `request.is` takes them. JSON sent to another route is parsed whole. */
+  /** Media types that the route reads or refuses by itself, as `request.is` takes them. */
   types: readonly string[];
 }
 
-/** A form with a file, or the bytes alone. */
-const BINARY = ['multipart/form-data', 'application/wasm'];
+/** A form with a file, or the bytes alone. JSON is refused by the route, which does not read it. */
+const BINARY = ['multipart/form-data', 'application/wasm', 'json'];
 
 /** Every route that is not named here takes JSON alone, parsed whole: within the body budget and the body time. */
 const STREAMING_ROUTES: readonly StreamingRoute[] = [
@@ -30,7 +30,7 @@ export const isUpload = (request: Pick<Request, 'method' | 'path'>): boolean => 
  *
  * - `nobody`: there is none, or its media type has no reader here.
  * - `parser`: the JSON parser, which keeps it in memory until it is whole.
- * - `route`: the route, as a stream.
+ * - `route`: the route, as a stream, if at all.
  */
 export function bodyReader(request: Request): 'nobody' | 'parser' | 'route' {
   if (!hasBody(request)) return 'nobody';

@@ -1,6 +1,7 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { NextFunction, Request, Response } from 'express';
+import { holdBody } from '../common/request-body.js';
 import { isBusy } from './in-turn.js';
 
 /** Where handshakes of WebSockets are taken. */
@@ -51,6 +52,10 @@ export function admitEveryRequest(server: Server): void {
   server.maxHeadersCount = MOST_HEADERS + 1;
   const [carry] = server.listeners('connection') as ((socket: Socket) => void)[];
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    holdBody(request, response);
+    server.emit('request', request, response);
+  });
   server.prependListener('request', (request: IncomingMessage) => {
     // The absolute form (RFC 9112, section 3.2.2) as the usual one.
     request.url = request.url?.replace(/^[a-z][\w+.-]*:\/\/[^/?#]*\/?/i, '/');

@@ -4,6 +4,7 @@ export { limitBodiesUnderWay } from './body-budget.js';
 export { admitEveryRequest, endFaultyFraming, lacksHeaders, refuseManyHeaders } from './every-request.js';
 export { FailedHandshakes } from './failed-handshakes.js';
 export { guardAgainstFloods } from './flood-guard.js';
+export { JsonBody, maxBodyBytes } from './json-body.js';
 export { shedLoad } from './load-shedder.js';
 export { ProtectionModule } from './protection.module.js';
 export { type ExactLimit, type Limit, RateLimits, retryAfter, type Verdict } from './rate-limits.js';

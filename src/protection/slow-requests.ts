@@ -28,6 +28,8 @@ export function limitBodyTime(
   return (request, response, next) => {
     if (bodyReader(request) !== 'parser') return next();
     const timer = setTimeout(() => {
+      // Refused already by its head.
+      if (response.headersSent) return void request.destroy();
       const detail = `The body has not arrived within ${timeoutMs / 1000} s.`;
       response.setHeader('Connection', 'close');
       response.once('finish', () => request.destroy());

@@ -7,11 +7,11 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AppError } from '../common/app-error.js';
-import { JsonScanner } from '../common/json-scanner.js';
-import { discardBody, unpackedBodyOf } from '../common/request-body.js';
+import { JsonScanner, MAX_INPUT_DEPTH } from '../common/json-scanner.js';
+import { RawJson } from '../common/raw-json.js';
+import { assertUtf8, discardBody, unpackedBodyOf } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { answerBlob, ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
-import { MAX_INPUT_DEPTH } from './new-task.js';
 import { BroughtInputDto } from './task.dto.js';
 import type { TaskDocument } from './task-document.entity.js';
 import { TaskDocuments } from './task-documents.js';
@@ -72,6 +72,8 @@ export class DocumentsController {
       if (!request.is('json')) {
         throw new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.');
       }
+      assertUtf8(request);
+      if (Number(request.headers['content-length'] ?? 0) > this.maxBytes) throw tooLarge(this.maxBytes);
       const body = unpackedBodyOf(request, jsonCheck());
       const { sha256, size, expiresAt } = await this.documents.keep(caller.id, body, this.maxBytes);
       return { input_ref: sha256, size, expires_at: expiresAt.toISOString() };
@@ -98,9 +100,9 @@ export class DocumentsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<StreamableFile | string | undefined> {
     const input = await this.tasks.input(caller, id);
-    if (!('value' in input)) return answerDocument(this.blobs, `input-${id}`, input, redirect, response);
+    if (!(input instanceof RawJson)) return answerDocument(this.blobs, `input-${id}`, input, redirect, response);
     response.type('json');
-    return JSON.stringify(input.value);
+    return input.text;
   }
 }
 

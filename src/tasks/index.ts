@@ -14,7 +14,7 @@ export { ShutOutAccounts } from './shut-out-accounts.js';
 export { Submissions } from './submissions.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { TaskDocument } from './task-document.entity.js';
-export { type StoredDocument, TaskDocuments } from './task-documents.js';
+export { MAX_ROW_RESULT_BYTES, type StoredDocument, TaskDocuments } from './task-documents.js';
 export { TaskEntries } from './task-entries.js';
 export { TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { Task, type TaskLimits } from './task.entity.js';

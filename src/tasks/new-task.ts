@@ -1,8 +1,10 @@
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
-import { hasInfinity, isDeeperThan } from '../common/json.js';
+import { MAX_INPUT_DEPTH } from '../common/json-scanner.js';
+import { jsonDepth } from '../common/json-text.js';
 import { parseAmount } from '../common/money.js';
+import type { RawJson } from '../common/raw-json.js';
 import {
   assertWithin,
   type AuctionWeights,
@@ -102,7 +104,7 @@ export function assertInTime({ deadline, runAt }: NewTask, place = ''): void {
 }
 
 /** As its row reads right after the submission, without reading it back. */
-export const asStored = (task: NewTask, createdAt: Date, input: unknown = null) => ({
+export const asStored = (task: NewTask, createdAt: Date, input: RawJson | null = null) => ({
   ...task,
   ...UNTOUCHED,
   input,
@@ -133,19 +135,17 @@ function assertRoutable({ region, region_required }: SubmitTaskDto, { enabled }:
   }
 }
 
-/** Deeper documents overflow the parsers of agents. */
-export const MAX_INPUT_DEPTH = 200;
-
-function checkedInput(input: unknown, { maxInputBytes }: TaskConfig): string {
-  if (input === null)
+function checkedInput(input: RawJson, { maxInputBytes, maxInputBlobBytes }: TaskConfig): string {
+  if (input.isNull)
     throw malformed([{ field: 'input', message: 'must not be null; use {} where there is nothing to say' }]);
-  if (isDeeperThan(MAX_INPUT_DEPTH, input)) {
+  const { text } = input;
+  if (jsonDepth(text) > MAX_INPUT_DEPTH) {
     throw malformed([{ field: 'input', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
   }
-  if (hasInfinity(input)) throw malformed([{ field: 'input', message: 'a number is out of range' }]);
-  const text = JSON.stringify(input);
   if (Buffer.byteLength(text) > maxInputBytes) {
-    const message = `The input is larger than ${maxInputBytes} bytes of JSON: bring it to POST /tasks/inputs and name it.`;
+    const message =
+      `The input is larger than ${maxInputBytes} bytes of JSON. ` +
+      `Bring it to POST /api/v1/tasks/inputs (at most ${maxInputBlobBytes} bytes) and name it as input_ref.`;
     throw new AppError('too_large', 'INPUT_TOO_LARGE', message);
   }
   return text;

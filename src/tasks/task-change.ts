@@ -51,7 +51,7 @@ export interface ToRunning extends Change<'running'> {
 
 export interface ToCompleted extends Change<'completed'> {
   ended: AttemptEnd;
-  /** JSON text, or the SHA-256 of the document that holds it. */
+  /** JSON text, which the event carries too; or SHA-256 of a document. */
   result: { text: string } | { sha256: string };
   costMicro: bigint;
   /** Event of the change to `running`, where that change was withdrawn: both changes are then written as one. */

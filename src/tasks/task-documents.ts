@@ -5,11 +5,15 @@ import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, In, Raw } from 'typeorm';
 import { holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
+import { RawJson } from '../common/raw-json.js';
 import type { Environment, StorageConfig, TaskConfig } from '../config/index.js';
 import { BLOB_STORE, type BlobHolder, BlobLedger, type BlobStore, Staging } from '../storage/index.js';
 import { TaskDocument } from './task-document.entity.js';
 import type { Task } from './task.entity.js';
 import type { NewTask } from './new-task.js';
+
+/** A larger result becomes a document of the blob store, whether its submitter asked for one or not. Bytes. */
+export const MAX_ROW_RESULT_BYTES = 8 * 1024;
 
 /** What a document needs to be read again. */
 export type StoredDocument = Pick<TaskDocument, 'sha256' | 'size' | 'storageRef'>;
@@ -99,24 +103,33 @@ export class TaskDocuments {
   }
 
   /**
+   * The result of a task whose submitter asked for its value; null where it has none.
+   * @throws AppError `not_found` `RESULT_GONE`, `internal` `RESULT_DAMAGED`, or the store's when it is away
+   */
+  async resultOf({ result, resultRef, resultByRef }: Task, documents: ByRef): Promise<RawJson | null> {
+    const document = resultByRef ? undefined : documents.get(resultRef ?? '');
+    return document ? new RawJson((await this.read(document, RESULT)).toString()) : result;
+  }
+
+  /**
    * The bytes of a document, in one piece of exactly its size, once they have been found to be its own.
    * @throws AppError `not_found` `INPUT_GONE`, `internal` `INPUT_DAMAGED`, or the store's when it is away
    */
-  async read({ sha256, size, storageRef }: StoredDocument): Promise<Buffer> {
+  async read({ sha256, size, storageRef }: StoredDocument, kind: Kind = INPUT): Promise<Buffer> {
     const hash = createHash('sha256');
     const bytes = Buffer.allocUnsafe(size);
     let length = 0;
     try {
       for await (const chunk of (await this.store.get(storageRef)) as AsyncIterable<Buffer>) {
-        if (length + chunk.length > size) throw damaged();
+        if (length + chunk.length > size) throw damaged(kind);
         hash.update(chunk);
         bytes.set(chunk, length);
         length += chunk.length;
       }
     } catch (error) {
-      throw error instanceof AppError && error.code === 'BLOB_NOT_FOUND' ? gone(error) : error;
+      throw error instanceof AppError && error.code === 'BLOB_NOT_FOUND' ? gone(kind, error) : error;
     }
-    if (length !== size || hash.digest('hex') !== sha256) throw damaged();
+    if (length !== size || hash.digest('hex') !== sha256) throw damaged(kind);
     return bytes;
   }
 
@@ -186,18 +199,16 @@ const DELETE_UNUSED = `
   )
   SELECT count(*)::int AS count FROM gone`;
 
-const gone = (cause: Error): AppError =>
-  new AppError(
-    'not_found',
-    'INPUT_GONE',
-    'The stored input of this task is gone: bring it again, then retry the task.',
-    {
-      cause,
-    },
-  );
-const damaged = (): AppError =>
-  new AppError(
-    'internal',
-    'INPUT_DAMAGED',
-    'The stored input of this task is damaged: bring it again, which mends it, then retry the task.',
-  );
+interface Kind {
+  code: string;
+  name: string;
+  /** What its submitter can do. */
+  remedy: string;
+}
+const INPUT: Kind = { code: 'INPUT', name: 'input', remedy: 'bring it again, then retry the task' };
+const RESULT: Kind = { code: 'RESULT', name: 'result', remedy: 'submit the task again' };
+
+const gone = ({ code, name, remedy }: Kind, cause: Error): AppError =>
+  new AppError('not_found', `${code}_GONE`, `The stored ${name} of this task is gone: ${remedy}.`, { cause });
+const damaged = ({ code, name, remedy }: Kind): AppError =>
+  new AppError('internal', `${code}_DAMAGED`, `The stored ${name} of this task is damaged: ${remedy}.`);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { RawJson } from '../common/raw-json.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { TaskAttempt } from './task-attempt.entity.js';
 import { Task } from './task.entity.js';
@@ -17,10 +18,11 @@ export class TaskReader {
     const text = READ(columns.map(({ databaseName }) => databaseName));
     const toTask = (row: Record<string, unknown>): Task =>
       Object.fromEntries(
-        columns.map((column) => [
-          column.propertyName,
-          database.driver.prepareHydratedValue(row[column.databaseName], column),
-        ]),
+        columns.map((column) => {
+          const value = row[column.databaseName];
+          if (isDocument(column.databaseName)) return [column.propertyName, asRaw(value as string | null)];
+          return [column.propertyName, database.driver.prepareHydratedValue(value, column)];
+        }),
       ) as unknown as Task;
     this.reads = new MicroBatcher(
       async (ids) => {
@@ -47,6 +49,10 @@ export interface TaskWithAttempts {
   attempts: TaskAttempt[];
 }
 
+/** Columns that hold a document: read as text, since parsing would change it. */
+const isDocument = (column: string): boolean => column === 'input' || column === 'result';
+const asRaw = (text: string | null): RawJson | null => (text === null ? null : new RawJson(text));
+
 type Row = Record<string, unknown> & { id: string; attempts: AttemptRow[] };
 
 /** As JSON has it. */
@@ -68,7 +74,7 @@ const toAttempt =
 
 /** Columns by name: a statement that is prepared with `*` breaks when a migration adds one. */
 const READ = (columns: string[]): string => `
-  SELECT ${columns.map((column) => `tasks.${column}`).join(', ')},
+  SELECT ${columns.map((column) => (isDocument(column) ? `${column}::text` : `tasks.${column}`)).join(', ')},
          (SELECT coalesce(json_agg(json_build_object(
                    'ordinal', ordinal, 'agentId', agent_id, 'version', version, 'priceMicro', price_micro::text,
                    'outcome', outcome, 'error', error, 'metering', metering, 'startedAt', started_at, 'endedAt', ended_at

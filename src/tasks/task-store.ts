@@ -279,7 +279,8 @@ const TRANSITION = `
     RETURNING tasks.id, at, tasks.user_id, tasks.attempt, change.new_attempt, change.agent_id,
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
               change.metering, change.scoreboard, change.through_type, change.through_data,
-              change.event_type, change.event_agent_id, change.event_data, change.traceparent
+              change.event_type, change.event_agent_id, change.event_data, change.traceparent,
+              change.result AS event_result
   ),
   ended_attempt AS (
     UPDATE task_attempts
@@ -301,11 +302,12 @@ const TRANSITION = `
      WHERE scoreboard IS NOT NULL
   ),
   event AS (
-    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, at, traceparent)
+    INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, result, at, traceparent)
     SELECT type, id, user_id,
            coalesce(agent_owner_id, (SELECT owner_id FROM agents WHERE agents.id = event_agent_id)),
-           event_agent_id, data::json, at, traceparent
-      FROM moved, LATERAL (VALUES (1, through_type, through_data), (2, event_type, event_data)) AS event(place, type, data)
+           event_agent_id, data::json, result::json, at, traceparent
+      FROM moved, LATERAL (VALUES (1, through_type, through_data, NULL), (2, event_type, event_data, event_result))
+        AS event(place, type, data, result)
      WHERE type IS NOT NULL
      ORDER BY id, place
     RETURNING task_id, seq

@@ -17,8 +17,9 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
-import { Opaque } from '../common/dto.pipe.js';
+import { Document, DocumentList } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
+import type { RawJson } from '../common/raw-json.js';
 import { RunLimitsDto } from '../common/run-limits.dto.js';
 import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, MaxLength, Optional } from '../common/validators.js';
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
@@ -71,14 +72,18 @@ export class SubmitTaskDto {
   @IsAmount(1.5)
   budget: number | string;
 
-  /** Any JSON value but null; the agent reads it from its standard input. Required, unless `input_ref` is there. */
+  /**
+   * Any JSON value but null; the agent reads it byte for byte from its standard input, and answers show it so. Required, unless
+   * `input_ref` is there.
+   */
   @ApiJson({
     required: false,
     example: { text: 'ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks.' },
   })
   @Allow()
-  @Opaque()
-  input?: unknown;
+  @Document()
+  // A class here would become a schema of the API.
+  input?: Pick<RawJson, keyof RawJson>;
 
   /** Instead of `input`: one you have brought to `POST /tasks/inputs`, or the `result_ref` of an earlier task. */
   @ApiProperty({ type: 'string', required: false, pattern: '^[0-9a-f]{64}$', example: DOCUMENT_REF })
@@ -194,9 +199,9 @@ export class SubmitBatchDto {
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_BATCH)
-  // Checked one by one, where an input may be any JSON.
-  @Opaque()
-  tasks: SubmitTaskDto[];
+  // Checked one by one: each has a document of its own.
+  @DocumentList()
+  tasks: Pick<RawJson, keyof RawJson>[];
 }
 
 export class ListTasksQuery extends PageQuery {
@@ -359,7 +364,7 @@ export class TaskSummaryDto {
 
 export class TaskDto extends TaskSummaryDto {
   /**
-   * As submitted; null where `input_ref` names it.
+   * As submitted, byte for byte; null where `input_ref` names it.
    * @example { "text": "ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks." }
    */
   @ApiJson({ nullable: true })
@@ -391,7 +396,7 @@ export class TaskDto extends TaskSummaryDto {
   share_logs: boolean;
   attempts: AttemptDto[];
   /**
-   * The answer of the agent; null unless completed, and where `result_ref` names it.
+   * The answer of the agent, byte for byte; null unless completed, and where `result_ref` names it.
    * @example { "summary": "ZeroState is a market of agents." }
    */
   @ApiJson({ nullable: true })
@@ -432,7 +437,7 @@ export class TaskResultDto {
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
   /**
-   * The answer of the agent; null unless completed.
+   * The answer of the agent, byte for byte; null unless completed.
    * @example { "summary": "ZeroState is a market of agents." }
    */
   @ApiJson({ nullable: true })

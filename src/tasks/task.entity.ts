@@ -1,3 +1,4 @@
+import type { RawJson } from '../common/raw-json.js';
 import type { RunLimitsDto } from '../common/run-limits.dto.js';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
@@ -46,9 +47,9 @@ export class Task {
   @Column(bigintColumn)
   budgetMicro: bigint;
 
-  /** Any JSON value, handed to the agent as it is. Null: `inputRef` is there instead. */
+  /** Any JSON document, handed to the agent byte for byte. Null: `inputRef` is there instead. Only `TaskReader` reads it so. */
   @Column({ type: 'json', nullable: true })
-  input: unknown;
+  input: RawJson | null;
 
   /** Of a document of the submitter's. */
   @Column({ type: 'char', length: 64, nullable: true })
@@ -124,8 +125,9 @@ export class Task {
   @Column({ type: 'integer', nullable: true })
   worker: number | null;
 
+  /** The agent's output, as `input`. Null also where `resultRef` is there instead. */
   @Column({ type: 'json', nullable: true })
-  result: unknown;
+  result: RawJson | null;
 
   /** Of a document of the submitter's. */
   @Column({ type: 'char', length: 64, nullable: true })

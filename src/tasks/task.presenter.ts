@@ -16,8 +16,9 @@ export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents:
   share_logs: task.shareLogs,
   attempts: attempts.map(presentAttempt),
   result: task.result,
-  result_ref: task.resultRef,
-  result_size: sizeOf(documents, task.resultRef),
+  // A large result whose submitter asked for its value is stored as a document, too, which nobody need know.
+  result_ref: task.resultByRef ? task.resultRef : null,
+  result_size: task.resultByRef ? sizeOf(documents, task.resultRef) : null,
 });
 
 /** How it is carried out is nobody's business outside. */

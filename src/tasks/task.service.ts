@@ -8,6 +8,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
+import { RawJson, stringify } from '../common/raw-json.js';
 import { traceparent } from '../common/work-context.js';
 import type { Environment, GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { EventLog } from '../feed/index.js';
@@ -83,11 +84,11 @@ export class TaskService {
   }
 
   /** Writes all of them or none. @throws AppError as `submit`; `errors` name the place in the batch */
-  async submitBatch(caller: Caller, { tasks: dtos }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
-    const tasks = dtos.map((dto, index) =>
+  async submitBatch(caller: Caller, { tasks: documents }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
+    const tasks = documents.map((dto, index) =>
       placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
-    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', dtos] }, placeInBatch);
+    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', documents] }, placeInBatch);
     if (createdAt) return { items: tasks.map((task) => presentSummary(asStored(task, createdAt))) };
     const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
@@ -119,21 +120,22 @@ export class TaskService {
 
   private async present(caller: Caller, id: string): Promise<TaskDto> {
     const { task, attempts } = await this.read(caller, id);
-    return presentTask(task, attempts, await this.documents.of(task));
+    const documents = await this.documents.of(task);
+    return presentTask({ ...task, result: await this.documents.resultOf(task, documents) }, attempts, documents);
   }
 
   /** How a task stands and what came out, without its history; or the document that came out. */
   async result(caller: Caller, id: string): Promise<TaskResultDto | TaskDocument> {
     const task = await this.looked(caller, id, 'result');
-    if (task.resultRef) return this.documents.get(task.userId, task.resultRef);
+    if (task.resultRef && task.resultByRef) return this.documents.get(task.userId, task.resultRef);
     const { status, error, cost } = presentSummary(task);
-    return { id, status, result: task.result, error, cost };
+    return { id, status, result: await this.documents.resultOf(task, await this.documents.of(task)), error, cost };
   }
 
   /** The input of a task: the value in its row, or the document. */
-  async input(caller: Caller, id: string): Promise<{ value: unknown } | TaskDocument> {
+  async input(caller: Caller, id: string): Promise<RawJson | TaskDocument> {
     const task = await this.looked(caller, id, 'input');
-    return task.inputRef ? this.documents.get(task.userId, task.inputRef) : { value: task.input };
+    return task.input ?? this.documents.get(task.userId, task.inputRef as string);
   }
 
   /**
@@ -356,7 +358,7 @@ interface Stored {
   documents: ReadonlyMap<string, TaskDocument>;
 }
 
-const fingerprintOf = (request: unknown): string => createHash('sha256').update(JSON.stringify(request)).digest('hex');
+const fingerprintOf = (request: unknown): string => createHash('sha256').update(stringify(request)).digest('hex');
 
 const entryOf = ({ id, priority, runAt }: NewTask): QueueEntry => ({
   taskId: id,

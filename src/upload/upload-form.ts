@@ -10,6 +10,7 @@ import type { StagedBlob, Staging } from '../storage/index.js';
 
 const FILE_FIELD = 'wasm_binary';
 const DEPOSIT_FIELD = 'deposit';
+const UNREADABLE = '\ufffd';
 /**
  * What the parser keeps of a part, bytes: more than it is handed in one go. Of a part that is no field of a form it waits forever for
  * the end, if that comes with more than it keeps.
@@ -64,6 +65,8 @@ function parserOf(request: Request, parts: Parts, staging: Staging, limits: Stor
   const stop = (reason: Error): void => void parser.destroy(reason);
   parser.on('field', (name, value, nameTruncated, valueTruncated) => {
     if (nameTruncated || valueTruncated) return stop(malformed([{ field: name, message: 'is too long' }]));
+    // Busboy decodes other bytes to U+FFFD, and says nothing.
+    if (`${name}${value}`.includes(UNREADABLE)) return stop(malformed([{ field: name, message: 'must be UTF-8' }]));
     const before = parts.fields[name];
     parts.fields[name] = before === undefined ? value : [before, value].flat();
   });

@@ -32,8 +32,8 @@ const ApiUpload = () =>
           wasm_binary: { type: 'string', format: 'binary', description: 'A WASI preview 1 command module.' },
           deposit: {
             type: 'string',
-            example: '01900000-0000-7000-8000-000000000000.1767225600.20480.93a44bbb96c7….kK3x',
-            description: 'Instead of the file: one brought before, see `POST /deposits`.',
+            // No example: the page would send it beside the file, which is refused.
+            description: 'Instead of the file: the `deposit` of one brought before, see `POST /deposits`.',
           },
           name: { type: 'string', maxLength: 120, example: 'MyAgent' },
           description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },

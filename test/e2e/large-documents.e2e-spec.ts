@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, chmod, readdir, rm, unlink, writeFile } from 'node:fs/promises';
-import { request as openRequest } from 'node:http';
+import { type IncomingMessage, request as openRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { text as readText } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import pg from 'pg';
+import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -68,6 +70,12 @@ describe('a large document', () => {
     fetch(`${server.url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}`, ...headers }, redirect });
   const post = (path: string, body: object, headers?: Record<string, string>, of = token) =>
     api(server.url).post(path, body, { token: of, headers });
+  const send = (path: string, body: string, headers: Record<string, string> = {}) =>
+    fetch(`${server.url}/api/v1${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
+      body,
+    });
   const submission = (fields: object) => ({ required_capabilities: ['relay'], budget: 100, ...fields });
   const done = async (fields: object, status = 'completed') =>
     waitForTask(
@@ -77,6 +85,82 @@ describe('a large document', () => {
       status,
     );
   const fileOf = (sha256: string): string => join(dataDir, 'blobs', 'sha256', sha256.slice(0, 2), sha256);
+
+  it('and every small one passes through byte for byte: input, result, events, on every transport', async () => {
+    const before = await ask<{ seq: string }>(database.url, 'SELECT coalesce(max(seq), 0) AS seq FROM task_events');
+    const frames: string[] = [];
+    const socket = io(server.url, { auth: { token, after_seq: Number(before[0].seq) }, transports: ['websocket'] });
+    socket.io.engine.on('packet', ({ data }) => frames.push(String(data)));
+    try {
+      const document = '{ "n":9007199254740993,\n"z" : [1.0,-0,1E400], "n":"\\u00e9\\u0000" }';
+      const single = `{"required_capabilities":["relay"],"budget":100,"input": ${document} }`;
+      const key = { 'idempotency-key': 'exact', prefer: 'wait=20' };
+      const text = await (await send('/tasks', single, key)).text();
+      const embedded = `"input":${document},"input_ref":null`;
+      expect(text).toContain(embedded);
+      expect(text).toContain(`"result":${document},"result_ref":null`);
+      const { id } = JSON.parse(text);
+
+      const repeated = await send('/tasks', single, key);
+      expect(((await repeated.json()) as { id: string }).id).toBe(id);
+      const other = await send('/tasks', single.replace('993', '992'), key);
+      expect([other.status, ((await other.json()) as { code: string }).code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+
+      expect(await (await read(`/tasks/${id}`)).text()).toContain(embedded);
+      expect(await (await read(`/tasks/${id}/result`)).text()).toContain(`"result":${document},`);
+      expect(await (await read(`/tasks/${id}/input`)).text()).toBe(document);
+      expect(await (await read(`/tasks/${id}/events`)).text()).toContain(`"result":${document}}`);
+      const stream = await (await read(`/tasks/${id}/events`, { accept: 'text/event-stream' })).text();
+      expect(stream.replaceAll('\ndata: ', '\n')).toContain(`"result":${document}}`);
+      await until('the socket has it', async () => frames.some((frame) => frame.includes(`"result":${document}}`)));
+
+      const batch = await send('/tasks/batch', `{"tasks":[${single},${single.replace('993', '995')}]}`);
+      const { items } = (await batch.json()) as { items: { id: string }[] };
+      await waitForTask(server.url, token, items[1].id, 'completed');
+      expect(await (await read(`/tasks/${items[1].id}/input`)).text()).toBe(document.replace('993', '995'));
+    } finally {
+      socket.close();
+    }
+  });
+
+  it('is stored beside the rows when it is the value of a result and larger than some KiB', async () => {
+    const input = `[${' '.repeat(20_000)}9007199254740993]`;
+    const body = `{"required_capabilities":["relay"],"budget":100,"input":${input}}`;
+    const text = await (await send('/tasks', body, { prefer: 'wait=20' })).text();
+    const { id, ...task } = JSON.parse(text);
+    expect(task).toMatchObject({ status: 'completed', result_as: 'value', result_ref: null, result_size: null });
+    expect(text).toContain(`"result":${input},`);
+    expect(await (await read(`/tasks/${id}/result`)).text()).toContain(`"result":${input},`);
+    const completed = (await history(server.url, token, id)).find(({ type }) => type === 'task.completed');
+    expect(completed?.data).toMatchObject({ result_omitted: expect.stringContaining('GET the task') });
+    expect(await ask(database.url, 'SELECT result, result_ref FROM tasks WHERE id = $1', [id])).toEqual([
+      { result: null, result_ref: sha256Of(input) },
+    ]);
+  });
+
+  it('is not even asked for when the head of its request is refused', async () => {
+    const json = { 'content-type': 'application/json' };
+    const known = { ...json, authorization: `Bearer ${token}` };
+    const asked = (path: string, headers: Record<string, string>, body = '') =>
+      expectation(server.url, path, headers, body);
+    const size = (bytes: number) => ({ 'content-length': String(bytes) });
+    expect(await asked('/tasks', { ...json, ...size(1000) })).toMatchObject({ continued: false, status: 401 });
+    expect(await asked('/tasks/inputs', { ...json, ...size(1000) })).toMatchObject({ continued: false, status: 401 });
+    const body = await asked('/tasks', { ...known, ...size(5 * MB) });
+    expect(body).toMatchObject({ continued: false, status: 413, problem: { code: 'BODY_TOO_LARGE' } });
+    expect(body.problem.detail).toMatch(/larger than 1114112 bytes.*POST \/api\/v1\/tasks\/inputs.*12582912/);
+    const input = await asked('/tasks/inputs', { ...known, ...size(MAX_BYTES + 1) });
+    expect(input).toMatchObject({ continued: false, status: 413, problem: { code: 'INPUT_TOO_LARGE' } });
+    expect(input.problem.detail).toContain(String(MAX_BYTES));
+    for (const charset of ['UTF8', 'utf-8', '"UTF-8"']) {
+      const good = await asked(
+        '/tasks/inputs',
+        { ...known, 'content-type': `application/json;charset=${charset}`, ...size(2) },
+        '[]',
+      );
+      expect(good).toMatchObject({ continued: true, status: 201 });
+    }
+  });
 
   describe('as an input', () => {
     const document = documentOf(3 * MB, 'input');
@@ -472,6 +556,24 @@ describe('a large document', () => {
 function documentOf(bytes: number, name: string): string {
   const row = JSON.stringify({ name, text: 'x'.repeat(1000) });
   return `[${Array.from({ length: Math.ceil(bytes / (row.length + 1)) }, () => row).join(',')}]`;
+}
+
+/** Sends a head that asks whether to go on, and the body only when told to. */
+async function expectation(url: string, path: string, headers: Record<string, string>, body: string) {
+  const request = openRequest(`${url}/api/v1${path}`, {
+    method: 'POST',
+    headers: { ...headers, expect: '100-continue' },
+  });
+  let continued = false;
+  request.once('continue', () => {
+    continued = true;
+    request.end(body);
+  });
+  request.flushHeaders();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const problem = JSON.parse(await readText(response)) as { code: string; detail: string };
+  request.destroy();
+  return { continued, status: response.statusCode, problem };
 }
 
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -8,7 +8,9 @@ import formats from 'ajv-formats';
 import { SCOPES } from '../../src/common/access.js';
 import { apiReference } from '../support/api-reference.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { api, expectStatus, loginAdmin, registerUser } from '../support/client.js';
 import { startServer, type ServerProcess } from '../support/server.js';
+import { good } from './agents.js';
 
 const SNAPSHOT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
 const REFERENCE = fileURLToPath(new URL('../../../docs/api.md', import.meta.url));
@@ -26,6 +28,26 @@ const PUBLIC = [
   'downloadBlob',
   'getIpfsContent',
 ];
+
+/** Statuses that answer a good body whose example names what this server does not have. */
+const LACKING: Record<string, number[]> = {
+  // The account of the example exists by then.
+  createAccount: [409],
+  login: [401],
+  refreshSession: [401],
+  changePassword: [422],
+  deleteOwnAccount: [422],
+  // No mail server is configured.
+  forgotPassword: [403],
+  resetPassword: [422],
+  // The example of a large input names a document.
+  submitTask: [422],
+  simulateAuction: [422],
+  rateTask: [409],
+  replaceBinary: [404],
+  changeAccount: [404],
+  suspendAccount: [404],
+};
 
 type Loose = any;
 
@@ -156,7 +178,8 @@ describe('the OpenAPI document', () => {
   it('asks for the bearer token everywhere but on public routes, and says that it may be refused', () => {
     expect(
       wrong(({ operation }) => {
-        if (PUBLIC.includes(operation.operationId)) return operation.security ? 'asks for a token' : undefined;
+        // An empty list, not none: the document as a whole could ask for something.
+        if (PUBLIC.includes(operation.operationId)) return operation.security?.length === 0 ? undefined : 'not open';
         const asks = (operation.security ?? []).flatMap(Object.keys);
         return asks.includes('bearer') && operation.responses[401] ? undefined : 'asks for no token';
       }),
@@ -193,9 +216,33 @@ describe('the OpenAPI document', () => {
         const members = Object.entries<Loose>(resolved(schema).properties ?? {});
         const bare = members.filter(([, member]) => !hasExample(member)).map(([name]) => name);
         const missing = [400, 413, 415].filter((status) => !operation.responses[status]);
-        const unexplained = type === 'multipart/form-data' ? bare.filter((name) => name !== 'wasm_binary') : bare;
+        // A form has a file or names a deposit.
+        const either = ['wasm_binary', 'deposit'];
+        const unexplained = type === 'multipart/form-data' ? bare.filter((name) => !either.includes(name)) : bare;
         return [...missing, ...(example || examples ? [] : unexplained)];
       }),
+    ).toEqual([]);
+  });
+
+  it('names the scope of every operation in its description, and how to register', () => {
+    expect(
+      wrong(({ operation }) => {
+        const policy: string = operation['x-access'];
+        return !SCOPES.includes(policy as never) || operation.description.includes(`scope \`${policy}\``)
+          ? undefined
+          : 'no scope';
+      }),
+    ).toEqual([]);
+    expect(document.info.description).toContain('POST /api/v1/auth/register');
+  });
+
+  it('requires no parameter that has a default', () => {
+    expect(
+      wrong(({ operation }) =>
+        operation.parameters
+          .filter(({ required, schema }: Loose) => required && schema.default !== undefined)
+          .map(({ name }: Loose) => name),
+      ),
     ).toEqual([]);
   });
 
@@ -267,6 +314,53 @@ describe('the OpenAPI document', () => {
     expect(binary).toEqual({ 'application/wasm': { schema: { type: 'string', format: 'binary' } } });
   });
 
+  it('shows bodies that the server takes as they are, as the page sends them', async () => {
+    const { token } = await registerUser(server.url);
+    const admin = await loginAdmin(server.url);
+    const card = { slug: 'documented', name: 'Documented', capabilities: [], price: 1 };
+    const agent: Loose = expectStatus(await api(server.url).post('/agents', card, { token }), 201).body;
+    const task: Loose = await api(server.url).post(
+      '/tasks',
+      { required_capabilities: [], budget: 1, input: {} },
+      { token },
+    );
+    const ids: Record<string, string> = { agents: agent.id, tasks: task.body.id };
+    const wasm = new Blob([Uint8Array.from(await good())], { type: 'application/wasm' });
+    const faults: string[] = [];
+    for (const { name, method, path, operation } of operations) {
+      const content: Loose = operation.requestBody?.content ?? {};
+      const known = path.replace(/(\w+)\/\{id\}/, (_, kind: string) => `${kind}/${ids[kind] ?? task.body.id}`);
+      const send = async (what: string, body: Loose, headers: Record<string, string> = {}): Promise<void> => {
+        const authorization = `Bearer ${operation['x-access'] === 'admin' ? admin : token}`;
+        const answer = await fetch(server.url + known, {
+          method: method.toUpperCase(),
+          body,
+          headers: { authorization, ...headers },
+        });
+        const taken = answer.ok || (LACKING[operation.operationId] ?? []).includes(answer.status);
+        if (!taken) faults.push(`${name} ${what}: ${answer.status} ${await answer.text()}`);
+      };
+      for (const [type, { schema, example, examples }] of Object.entries<Loose>(content)) {
+        const members = Object.entries<Loose>(resolved(schema).properties ?? {});
+        if (type === 'multipart/form-data') {
+          const form = new FormData();
+          for (const [member, { example: text }] of members) if (text !== undefined) form.set(member, String(text));
+          form.set('wasm_binary', wasm, 'agent.wasm');
+          await send('form', form);
+        } else if (type === 'application/json') {
+          const shown = example ?? schema.example;
+          const single = shown === undefined ? {} : { shown };
+          const several = examples && Object.entries<Loose>(examples).map(([key, { value }]) => [key, value]);
+          const made = { members: Object.fromEntries(members.map(([key, member]) => [key, exampleOf(member)])) };
+          const bodies = several ? Object.fromEntries(several) : shown === undefined ? made : single;
+          for (const [what, body] of Object.entries(bodies))
+            await send(what, JSON.stringify(body), { 'content-type': 'application/json' });
+        }
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
   /** What is wrong with which operation. */
   function wrong(check: (operation: Operation) => unknown): string[] {
     return operations.flatMap((operation) => {
@@ -290,6 +384,13 @@ describe('the OpenAPI document', () => {
 
   const resolved = (schema: Loose): Loose =>
     schema.$ref ? document.components.schemas[schema.$ref.split('/').at(-1)] : schema;
+
+  const exampleOf = (schema: Loose): Loose => {
+    const { example, enum: choices, properties } = resolved(schema);
+    if (example !== undefined) return example;
+    if (choices) return choices[0];
+    return Object.fromEntries(Object.entries<Loose>(properties ?? {}).map(([key, member]) => [key, exampleOf(member)]));
+  };
 
   /** Of its own, or of every member. */
   const hasExample = (schema: Loose): boolean => {

@@ -24,12 +24,10 @@ Every route, as the running server describes itself (Swagger at \`/docs\`, the d
 
 function operationText({ path, method, operation }: { path: string; method: string; operation: Loose }): string {
   const { summary, description, parameters = [], requestBody, responses } = operation;
-  const access = operation['x-access'];
   return [
     `### ${method.toUpperCase()} ${path}`,
     summary,
-    ...(description === summary ? [] : [description]),
-    `Who: ${WHO[access] ?? `API keys with the scope \`${access}\`, and anyone who is logged in${access === 'admin' ? ' as an admin' : ''}`}.`,
+    description.startsWith(`${summary}\n\nAccess: `) ? description.slice(summary.length + 2) : description,
     ...(parameters.length > 0
       ? [
           table(
@@ -49,11 +47,6 @@ function operationText({ path, method, operation }: { path: string; method: stri
     ),
   ].join('\n\n');
 }
-
-const WHO: Record<string, string> = {
-  public: 'everybody',
-  session: 'anyone who is logged in; no API key',
-};
 
 const parameterRow = ({ name, in: place, schema, required, description }: Loose): string[] => [
   `\`${name}\`${required ? '' : ' (optional)'}`,

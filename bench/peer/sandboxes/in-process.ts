@@ -22,7 +22,6 @@ export function runInProcess(module: CompiledModule, input: Uint8Array): Uint8Ar
     timeoutMs: 10_000,
     limits,
     withheldStackKb: 0,
-    outputAs: 'text',
     onLog: () => undefined,
   });
   if (!output) throw new Error(`the agent ended with ${JSON.stringify(outcome)}`);

@@ -1,7 +1,7 @@
 import { INPUT_REFUSED_EXIT, type ReportedOutcome } from '../frames.js';
 import type { RunLimits, TrapKind } from '../run.js';
 import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory, type Table } from './engine.js';
-import { readJsonOutput, readLargeOutput } from './json-output.js';
+import { outputFault } from './json-output.js';
 import { type Observation, refusedBytes, stackHasOverflowed } from './observation.js';
 import { RunEnded } from './run-ended.js';
 import { printable } from './printable.js';
@@ -19,7 +19,6 @@ export interface AgentRun {
   limits: RunLimits;
   /** Of the stack the process has. */
   withheldStackKb: number;
-  outputAs: 'text' | 'bytes';
   onLog: (lines: string[]) => void;
 }
 
@@ -42,10 +41,9 @@ export function runAgent(run: AgentRun): AgentResult {
   host.stderr.finish();
   const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length, hostCalls: host.calls };
   if (ending.end !== 'exited' || ending.code !== 0) return { outcome: ending, ...usage };
-  const read = run.outputAs === 'bytes' ? readLargeOutput(host.stdout) : readJsonOutput(host.stdout);
-  if ('fault' in read) return { outcome: { end: 'invalid_output', reason: read.fault }, ...usage };
-  const output = 'text' in read ? new TextEncoder().encode(read.text) : read.bytes;
-  return { outcome: { end: 'completed' }, output, ...usage };
+  const fault = outputFault(host.stdout);
+  if (fault) return { outcome: { end: 'invalid_output', reason: fault }, ...usage };
+  return { outcome: { end: 'completed' }, output: host.stdout, ...usage };
 }
 
 /** Up to the end of `_start`, which counts as exit code 0 when it merely returns. */

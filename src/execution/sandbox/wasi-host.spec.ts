@@ -55,7 +55,6 @@ function start(body: string, overrides: Partial<AgentRun> = {}, declarations = '
       clockResolutionUs: 1000,
     },
     withheldStackKb: 0,
-    outputAs: 'text',
     onLog: (more) => lines.push(...more),
     ...overrides,
   });
