@@ -1,24 +1,12 @@
 import { ApiProperty, ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
-import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsNumber,
-  IsOptional,
-  IsString,
-  IsUUID,
-  Matches,
-  Max,
-  Min,
-  MinLength,
-} from 'class-validator';
-import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsNumber, IsOptional, IsString, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import {
   CAPABILITY,
   IsAmount,
   IsCapabilities,
+  IsFlag,
   IsPlainText,
   IsRegion,
   MaxLength,
@@ -137,8 +125,7 @@ export class ListAgentsQuery extends PageQuery {
 
   /** Only your own agents, paused ones and those without a version included. */
   @Optional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
-  @IsBoolean()
+  @IsFlag()
   mine?: boolean;
 }
 

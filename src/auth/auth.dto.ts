@@ -4,7 +4,6 @@ import {
   ArrayMinSize,
   ArrayUnique,
   IsArray,
-  IsBoolean,
   IsEmail,
   IsIn,
   IsIP,
@@ -16,7 +15,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { IsInFuture, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
+import { IsFlag, IsInFuture, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
 import type { ApiKey } from './api-key.entity.js';
 import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
 import { USER_ROLES, type User, type UserRole } from './user.entity.js';
@@ -200,8 +199,7 @@ export class ListAccountsQuery extends PageQuery {
 
   /** Only accounts that are suspended, or that are not. */
   @Optional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
-  @IsBoolean()
+  @IsFlag()
   suspended?: boolean;
 
   /** Only the account with this email. */

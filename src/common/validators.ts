@@ -1,6 +1,16 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayUnique, IsArray, isSemVer, Matches, ValidateBy, ValidateIf } from 'class-validator';
+import { Transform } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  isSemVer,
+  Matches,
+  ValidateBy,
+  ValidateIf,
+} from 'class-validator';
 import semver from 'semver';
 import { isDecimalAmount, MAX_AMOUNT } from './money.js';
 
@@ -18,6 +28,13 @@ export const IsRegion = () =>
 
 /** May be left out, but not be null (`IsOptional` lets null pass every other rule). */
 export const Optional = () => ValidateIf((_, value: unknown) => value !== undefined);
+
+/** `true` or `false`, also as text, as a query or a form carries it. */
+export const IsFlag = () =>
+  applyDecorators(
+    Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : (value as unknown))),
+    IsBoolean(),
+  );
 
 /** semver whose numbers can be counted on: those above 2^53 - 1 have no successor. */
 export const IsVersion = () =>

@@ -1,9 +1,9 @@
 import { Transform, Type } from 'class-transformer';
-import { IsBoolean, IsObject, ValidateNested } from 'class-validator';
+import { IsObject, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
-import { IsVersion, MaxLength, Optional } from '../common/validators.js';
+import { IsFlag, IsVersion, MaxLength, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
@@ -26,8 +26,7 @@ export class UploadFormDto extends AgentCardChangesDto {
    * no release. `PUT` always activates.
    */
   @Optional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
-  @IsBoolean()
+  @IsFlag()
   activate?: boolean;
 
   // As in JSON, but that a form carries text.
