@@ -1,17 +1,21 @@
+import { availableParallelism } from 'node:os';
+
 /**
- * Tests run over the compiled files in `dist/` (see the `test` script): the very JavaScript that ships, with the
- * Swagger plugin's metadata in it, and no second compiler.
+ * All suites, over what `npm run build:all` has compiled into `dist-test/`: the JavaScript that ships, with the Swagger
+ * plugin's metadata in it. Unit specs alone run faster by `jest.unit.config.js`.
  */
 export default {
   testEnvironment: 'node',
-  rootDir: 'dist',
+  rootDir: 'dist-test',
   transform: {},
   testRegex: String.raw`(\.spec|\.contract-spec|\.e2e-spec)\.js$`,
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
+  reporters: ['default', '<rootDir>/../scripts/progress-reporter.js'],
   testTimeout: 60_000,
-  // Most of the time goes into waiting for servers and databases, not into computing.
-  maxWorkers: '100%',
+  testSequencer: '<rootDir>/../scripts/suite-order.js',
+  // Most suites wait for time-outs, leases and servers for more than half of their time.
+  maxWorkers: availableParallelism() + 2,
   collectCoverageFrom: ['src/**/*.js', '!src/main.js'],
   coverageProvider: 'v8',
 };

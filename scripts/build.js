@@ -1,26 +1,35 @@
 /**
- * Builds the server into `dist`, and says so while it lasts. Arguments go to `nest build`.
+ * Builds from the sources, and reports progress:
  *
- *   node scripts/build.js [--path tsconfig.json]
+ *   node scripts/build.js            the server, from nothing, into `dist`
+ *   node scripts/build.js --tests    server, tests and benchmarks into `dist-test`; compiles only what has changed
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkNode, checkPackages, endOnSignals, fail, ROOT, surviveClosedOutput } from './preflight.js';
 
+const SERVER = { config: 'tsconfig.build.json', folder: 'dist' };
+const TESTS = { config: 'tsconfig.json', folder: 'dist-test' };
+
 const SOURCES = ['src', 'migrations', 'package.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'];
 
-/** Written when a build is complete. A build removes `dist` first, so an interrupted one leaves none. */
-const COMPLETE = 'dist/.complete';
+/** A change in one of these changes every compiled file, and the compiler does not notice it. */
+const TOOLS = ['package-lock.json', 'nest-cli.json', 'scripts/build.js'];
+
+/** Written into the folder when a build is complete. A build of the server removes it first. */
+const COMPLETE = '.complete';
 
 const PROGRESS_MS = 5000;
 
-/** @returns whether `root` has sources that are newer than its last complete build */
+/** @returns whether `root` has sources that are newer than the last complete build of the server */
 export function isStale(root) {
   if (!changedAt(join(root, 'src'))) return false;
-  return Math.max(...SOURCES.map((name) => changedAt(join(root, name)))) > changedAt(join(root, COMPLETE));
+  return latest(root, SOURCES) > changedAt(join(root, SERVER.folder, COMPLETE));
 }
+
+const latest = (root, names) => Math.max(...names.map((name) => changedAt(join(root, name))));
 
 /** Gives the latest change in a folder: one that lost a file is newer itself. 0 where there is nothing. */
 function changedAt(path) {
@@ -30,23 +39,49 @@ function changedAt(path) {
   return Math.max(found.mtimeMs, ...inside);
 }
 
-/** @throws Error when the build fails; the compiler has said why */
-export async function build(args = []) {
+/** Builds the server. @throws Error when that fails; the compiler has already printed why */
+export async function buildServer() {
+  rmSync(join(ROOT, SERVER.folder), { recursive: true, force: true });
+  await compile(SERVER);
+}
+
+/** Builds everything for the tests. @throws Error when that fails; the compiler has already printed why */
+export async function buildTests() {
+  const folder = join(ROOT, TESTS.folder);
+  if (latest(ROOT, TOOLS) > changedAt(join(folder, COMPLETE))) rmSync(folder, { recursive: true, force: true });
+  await compile(TESTS);
+  removeOrphans('');
+}
+
+/** Removes compiled files whose source is gone, so that a deleted suite does not run. */
+function removeOrphans(path) {
+  for (const entry of readdirSync(join(ROOT, TESTS.folder, path), { withFileTypes: true })) {
+    const name = join(path, entry.name);
+    if (entry.isDirectory() && existsSync(join(ROOT, name))) removeOrphans(name);
+    else if (entry.isDirectory() || (/\.js(\.map)?$/.test(name) && !existsSync(join(ROOT, sourceOf(name)))))
+      rmSync(join(ROOT, TESTS.folder, name), { recursive: true });
+  }
+}
+
+const sourceOf = (compiled) => compiled.replace(/\.js(\.map)?$/, '.ts');
+
+async function compile({ config, folder }) {
   const begun = Date.now();
   const seconds = () => `${Math.round((Date.now() - begun) / 1000)} s`;
-  console.error('Building from the sources: this takes from ten seconds to a minute …');
+  console.error(`Building from the sources into ${folder} (ten seconds to a minute) …`);
   const progress = setInterval(() => console.error(`… still building (${seconds()})`), PROGRESS_MS);
-  const compiler = spawn(process.execPath, [join(ROOT, 'node_modules/@nestjs/cli/bin/nest.js'), 'build', ...args], {
-    cwd: ROOT,
-    stdio: ['ignore', 2, 2],
-  });
+  const compiler = spawn(
+    process.execPath,
+    [join(ROOT, 'node_modules/@nestjs/cli/bin/nest.js'), 'build', '--path', config],
+    { cwd: ROOT, stdio: ['ignore', 2, 2] },
+  );
   const stop = () => compiler.kill();
   process.once('exit', stop);
   const code = await new Promise((resolve) => compiler.once('close', resolve));
   clearInterval(progress);
   process.off('exit', stop);
   if (code !== 0) throw new Error('The build failed: the lines above say why.');
-  writeFileSync(join(ROOT, COMPLETE), '');
+  writeFileSync(join(ROOT, folder, COMPLETE), '');
   console.error(`Built in ${seconds()}.`);
 }
 
@@ -56,7 +91,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     checkNode();
     checkPackages();
-    await build(process.argv.slice(2));
+    await (process.argv.includes('--tests') ? buildTests() : buildServer());
   } catch (error) {
     fail(error);
   }

@@ -7,7 +7,7 @@
  * build, then becomes the program: one process, so that a signal reaches it. `--as-built` never builds.
  */
 import { existsSync } from 'node:fs';
-import { build, isStale } from './build.js';
+import { buildServer, isStale } from './build.js';
 import * as preflight from './preflight.js';
 
 const PROGRAMS = { server: 'main.js', operator: 'operator/main.js', agent: 'agent-cli/main.js' };
@@ -23,7 +23,7 @@ try {
   if (program === 'server') await preflight.checkPlace(preflight.loadEnvironment());
   if (!asBuilt && isStale(preflight.ROOT)) {
     preflight.endOnSignals();
-    await build();
+    await buildServer();
   }
   if (!existsSync(file)) throw new preflight.PreflightError('Nothing is built yet: run `npm run build`.');
   process.argv.splice(1, process.argv.length - 1, file.pathname, ...args);

@@ -21,7 +21,7 @@ export interface Process {
   stop(): Promise<void>;
 }
 
-/** The real server, `node dist/src/main.js`. @param profileDir where it leaves a CPU profile when it ends */
+/** The real server, `node dist-test/src/main.js`. @param profileDir where it leaves a CPU profile when it ends */
 export const startServer = (env: Record<string, string>, profileDir: string | undefined): Promise<Process> =>
   startProcess(
     [`--import=${MEMORY_PROBE}`, ...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []), MAIN],

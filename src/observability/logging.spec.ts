@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import { withoutSecrets } from './logging.js';
 
@@ -43,14 +42,5 @@ describe('a line of the log', () => {
     withoutSecrets(line);
     // Some 50 ms; where each beginning is followed to the end it is minutes.
     expect(performance.now() - begun).toBeLessThan(5000);
-  });
-
-  it('is for people in a terminal, and JSON elsewhere', () => {
-    const { href } = new URL('./logging.js', import.meta.url);
-    const program = `import('${href}').then(({ startLogging }) => startLogging('log').log('hello', 'Greeter'))`;
-    const inTerminal = spawnSync('script', ['-qec', `"${process.execPath}" -e "${program}"`, '/dev/null']);
-    expect(inTerminal.stdout.toString()).toMatch(/^\[[\d:]+\] .*INFO.*Greeter: hello/m);
-    const elsewhere = spawnSync(process.execPath, ['-e', program]);
-    expect(JSON.parse(elsewhere.stdout.toString())).toMatchObject({ level: 'info', context: 'Greeter', msg: 'hello' });
   });
 });

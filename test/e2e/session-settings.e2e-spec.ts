@@ -10,6 +10,7 @@ import { api, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
+import { addressOf } from '../support/services.js';
 import { good, publish, submit } from './agents.js';
 import { ask } from './rows.js';
 
@@ -73,9 +74,9 @@ describe('sessions of PgBouncer, on a database with other session settings', () 
 
   it('include the one by which others see that a process lives, and no setting ends it', async () => {
     // Asked from another database, whose sessions may take their time.
-    const signs = () =>
+    const signs = async () =>
       ask<{ pid: number }>(
-        process.env.TEST_POSTGRES_URL!,
+        await addressOf('postgres'),
         `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 7305 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = $1)`,
         [new URL(database.url).pathname.slice(1)],

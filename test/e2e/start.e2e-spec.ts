@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { variables } from '../../src/config/variables.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
 import { ADMIN, api, expectStatus, loginAdmin, waitForTask } from '../support/client.js';
+import { type Checkout, createCheckout } from '../support/shell-blocks.js';
 import { until } from '../support/until.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -33,6 +34,7 @@ function start(command: string, args: string[], env: Record<string, string>, cwd
 }
 
 describe('npm start on a fresh folder', () => {
+  let checkout: Checkout;
   let dataDir: string;
   let port: number;
   let url: string;
@@ -41,18 +43,20 @@ describe('npm start on a fresh folder', () => {
   const stolen: string[] = [];
 
   beforeAll(async () => {
+    checkout = await createCheckout();
     dataDir = await mkdtemp(join(tmpdir(), 'zerostate-npm-'));
     await chmod(dataDir, 0o711); // as root, PostgreSQL runs as another user
     port = await freePort();
     url = `http://127.0.0.1:${port}`;
     const env = { PORT: String(port), DATA_DIR: dataDir, DEMO: 'false', ADMIN_EMAIL: ADMIN.email };
-    started = start('npm', ['run', 'start:prod'], { ...env, ADMIN_PASSWORD: ADMIN.password });
+    started = start('npm', ['run', 'start:prod'], { ...env, ADMIN_PASSWORD: ADMIN.password }, checkout.path);
   });
 
   afterAll(async () => {
     started.child.kill('SIGTERM');
     await started.ended;
     await rm(dataDir, { recursive: true, force: true });
+    await checkout.remove();
   });
 
   it(

@@ -8,7 +8,7 @@ import { type ServerProcess, startServer } from '../support/server.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Below the repository, so that the client finds its packages. */
-const FOLDER = `${ROOT}dist/typed-client/`;
+const FOLDER = `${ROOT}dist-test/typed-client/`;
 const run = promisify(execFile);
 
 /** What a developer would write with the types of the document: they know paths, bodies and answers. */

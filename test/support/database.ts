@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { addressOf, TEMPLATE, urlOfDatabase } from './services.js';
 
-/** The migrated, empty database that every test database is a copy of. */
-export const TEMPLATE = 'zerostate_template';
+export { urlOfDatabase };
 
 export interface TestDatabase {
   url: string;
@@ -20,7 +20,7 @@ async function create(clause: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await administer(`CREATE DATABASE ${name} ${clause}`);
   return {
-    url: urlOfDatabase(postgresUrl(), name),
+    url: urlOfDatabase(await addressOf('postgres'), name),
     drop: () => drop(name),
   };
 }
@@ -36,26 +36,12 @@ async function drop(name: string): Promise<void> {
   await administer(`DROP DATABASE ${name}`);
 }
 
-/** The same server and user, another database. */
-export function urlOfDatabase(url: string, database: string): string {
-  const changed = new URL(url);
-  changed.pathname = `/${database}`;
-  return changed.href;
-}
-
 async function administer(statement: string): Promise<void> {
-  const client = new pg.Client(postgresUrl());
+  const client = new pg.Client(await addressOf('postgres'));
   await client.connect();
   try {
     await client.query(statement);
   } finally {
     await client.end();
   }
-}
-
-function postgresUrl(): string {
-  const url = process.env.TEST_POSTGRES_URL;
-  if (!url)
-    throw new Error('TEST_POSTGRES_URL is not set: run the tests through `npm test`, whose setup starts PostgreSQL');
-  return url;
 }

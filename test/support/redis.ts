@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
+import { addressOf } from './services.js';
 
 /** A Redis database of a suite's own. */
 export interface TestRedis {
@@ -13,9 +14,7 @@ export interface TestRedis {
 
 /** An empty Redis database; suites of one Jest worker run one after the other and share its number. */
 export async function emptyRedis(): Promise<TestRedis> {
-  const server = process.env.TEST_REDIS_URL;
-  if (!server) throw new Error('TEST_REDIS_URL is not set: run the tests through `npm test`, whose setup starts Redis');
-  const url = `${server}/${process.env.JEST_WORKER_ID ?? 0}`;
+  const url = `${await addressOf('redis')}/${process.env.JEST_WORKER_ID ?? 0}`;
   const wipe = async (): Promise<void> => {
     const client = new Redis(url);
     await client.flushdb();

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ADMIN } from './client.js';
 
-/** The real server, `node dist/src/main.js`, as a process of its own on a free port. */
+/** The real server, `node dist-test/src/main.js`, as a process of its own on a free port. */
 export interface ServerProcess {
   /** `http://127.0.0.1:<port>`, without the base path; '' for a worker without API. */
   readonly url: string;

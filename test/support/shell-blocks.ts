@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What a reader's own work leaves behind, which a checkout for a test begins without; and what it has copies of. */
-const OWN = new Set(['.git', '.env', '.zerostate', 'examples', 'my-agent.wasm']);
+/** What a checkout for a test does not share with this one: it starts without the first, and has its own of the others. */
+const OWN = new Set(['.git', '.env', '.zerostate', 'my-agent.wasm', 'dist', 'dist-dev', 'examples', 'scripts']);
 
 /** A fenced block of a document. */
 export interface Block {
@@ -71,6 +71,9 @@ export async function createCheckout(): Promise<Checkout> {
   const path = await mkdtemp(join(tmpdir(), 'zerostate-checkout-'));
   await chmod(path, 0o711); // as root, an embedded PostgreSQL runs as another user
   for (const name of await readdir(ROOT)) if (!OWN.has(name)) await symlink(ROOT + name, join(path, name));
+  // Scripts take the folder above theirs for the repository. The tests' build serves as the server's.
+  await cp(`${ROOT}scripts`, join(path, 'scripts'), { recursive: true });
+  await symlink(`${ROOT}dist-test`, join(path, 'dist'));
   const compilers = 'examples/agents/build';
   const filter = (from: string): boolean => from !== ROOT + compilers;
   await cp(`${ROOT}examples`, join(path, 'examples'), { recursive: true, preserveTimestamps: true, filter });

@@ -1,0 +1,27 @@
+/**
+ * Runs the server from the sources for developers: compiles on each change, and restarts it when there are no errors.
+ * A debugger can attach to port 9229. Logs are for people when standard output is a terminal.
+ *
+ *   npm run dev [-- nest options, for example --debug 127.0.0.1:9230]
+ */
+import { spawn } from 'node:child_process';
+import * as preflight from './preflight.js';
+
+const NEST = [
+  'node_modules/@nestjs/cli/bin/nest.js',
+  ...['start', '--watch', '--preserveWatchOutput', '--no-shell', '--debug', '--path', 'tsconfig.dev.json'],
+];
+try {
+  preflight.checkNode();
+  preflight.checkPackages();
+  process.chdir(preflight.ROOT);
+  await preflight.checkPlace(preflight.loadEnvironment());
+  // By default without the demonstration task, which each restart would submit again.
+  const env = { ...process.env, DEMO: process.env.DEMO || 'false' };
+  const child = spawn(process.execPath, [...NEST, ...process.argv.slice(2)], { stdio: 'inherit', env });
+  // The terminal signals the whole group itself; other senders only know this process.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('close', (code) => process.exit(code ?? 1));
+} catch (error) {
+  preflight.fail(error);
+}

@@ -1,0 +1,32 @@
+/** Jest reporter: prints how far the run is, at most once per interval, and at the end which suites took longest. */
+const INTERVAL_MS = 30_000;
+const SLOWEST = 10;
+
+export default class ProgressReporter {
+  #begun = Date.now();
+  #reported = Date.now();
+  #done = 0;
+
+  onTestResult(_test, _result, { numTotalTestSuites, numFailedTestSuites }) {
+    this.#done++;
+    if (Date.now() - this.#reported < INTERVAL_MS) return;
+    this.#reported = Date.now();
+    const failed = numFailedTestSuites ? `, ${numFailedTestSuites} failed` : '';
+    console.log(`… ${this.#done} of ${numTotalTestSuites} suites after ${this.#seconds()} s${failed}`);
+  }
+
+  onRunComplete(_contexts, { testResults }) {
+    if (testResults.length <= SLOWEST) return;
+    const timed = testResults.map(({ testFilePath, perfStats }) => ({
+      name: testFilePath.replace(/^.*\/dist-test\//, ''),
+      ms: perfStats.end - perfStats.start,
+    }));
+    const slowest = timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST);
+    console.log(`\nThe slowest suites of ${this.#seconds()} s:`);
+    for (const { name, ms } of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)} s  ${name}`);
+  }
+
+  #seconds() {
+    return Math.round((Date.now() - this.#begun) / 1000);
+  }
+}
