@@ -1,9 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { basename, extname } from 'node:path';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from './command.js';
+import type { Environment } from '../config/index.js';
+import { type BundleCommand, UsageError } from './command.js';
+import { validateAgent } from './local-agent.js';
+import { validationText } from './report-text.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
 
@@ -15,16 +20,39 @@ const BUNDLERS: Record<string, string> = {
 };
 
 /**
- * Makes an agent of a script with the bundler of its language, which reports to the terminal by itself.
+ * Makes an agent of a script, and writes it only if an upload to a server with this configuration would accept it. The
+ * bundler of the language reports mistakes in the script to the terminal by itself.
  *
- * @param files the script, then what the bundler packs beside it, then the binary to write. Without a binary it is
- *   written into the current folder under the script's name.
- * @param options passed on to the bundler as they are
- * @returns the bundler's exit code
- * @throws UsageError for a language without a bundler
+ * @returns the exit code: 0 done, 1 no agent was made, 2 a file cannot be used
+ * @throws UsageError for files that make no sense together
+ * @throws AgentRefused when the binary is too large for an upload
  */
-export async function bundle(files: readonly string[], options: readonly string[] = []): Promise<number> {
-  const [script] = files;
+export async function bundle(command: BundleCommand, config: Environment): Promise<number> {
+  const { script, beside, target, bundler, options } = plan(command);
+  const folder = await mkdtemp(join(tmpdir(), 'zerostate-bundle-'));
+  try {
+    const binary = join(folder, basename(target));
+    const child = spawn(process.execPath, [bundler, ...options, script, ...beside, binary], { stdio: 'inherit' });
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) return code ?? 1;
+    const validation = await validateAgent(binary, config, target);
+    if (!validation.report.is_valid) {
+      console.error(validationText(target, validation));
+      return 1;
+    }
+    await copyFile(binary, target).catch(({ code: reason }: NodeJS.ErrnoException) => {
+      throw new UsageError(`${target} cannot be written (${reason}).`);
+    });
+    console.log(`${target} is ready.`);
+    return 0;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws UsageError */
+function plan({ files, wholeLibrary }: BundleCommand) {
+  const [script, ...beside] = files;
   const language = extname(script);
   const path = BUNDLERS[language];
   if (!path) {
@@ -33,10 +61,14 @@ export async function bundle(files: readonly string[], options: readonly string[
   }
   const bundler = fileURLToPath(new URL(path, EXAMPLES));
   if (!existsSync(bundler)) throw new UsageError('Bundling needs the folder examples/ of the repository.');
-  const named = files.length > 1 && files.at(-1)!.endsWith('.wasm');
-  const target = named ? [] : [`${basename(script, language)}.wasm`];
-  const child = spawn(process.execPath, [bundler, ...options, ...files, ...target], { stdio: 'inherit' });
-  const [code] = (await once(child, 'close')) as [number | null];
-  if (code === 0) console.log(`${[...files, ...target].at(-1)} is ready.`);
-  return code ?? 1;
+  const target = beside.at(-1)?.endsWith('.wasm') ? beside.pop()! : `${basename(script, language)}.wasm`;
+  if (!existsSync(dirname(target))) {
+    throw new UsageError(`There is no folder ${dirname(target)} to write ${basename(target)} to: create it first.`);
+  }
+  if (language !== '.py') {
+    const advice = `A script in ${language} is bundled alone: join its modules first. The binary's name ends in .wasm.`;
+    if (beside.length > 0) throw new UsageError(`What is "${beside[0]}"? ${advice}`);
+    if (wholeLibrary) throw new UsageError('--whole-library is for Python scripts only.');
+  }
+  return { script, beside, target, bundler, options: wholeLibrary ? ['--whole-library'] : [] };
 }

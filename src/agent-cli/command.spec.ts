@@ -29,6 +29,9 @@ describe('the command line of npm run agent', () => {
     [['run', 'a.wasm', '--timeout', '0'], 'above 0'],
     [['run', 'a.wasm', '--timeout', '1.5'], 'whole number'],
     [['run', 'a.wasm', '--memory', '1'], '--memory'],
+    [['run', 'a.wasm', '--whole-library'], 'run takes no --whole-library.'],
+    [['validate', 'a.wasm', '--timeout', '5'], 'validate takes no --timeout.'],
+    [['constructor', 'a.wasm', '--json'], 'There is no command "constructor".'],
   ])('says what is wrong about %j', (args, message) => {
     expect(() => parseCommand(args)).toThrow(UsageError);
     expect(() => parseCommand(args)).toThrow(message);

@@ -25,7 +25,7 @@ export interface BundleCommand {
 export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
        npm run agent -- bundle SCRIPT [MODULE …] [FILE.wasm]
 
-  bundle     makes a binary of a script in Python (.py), JavaScript (.js) or Ruby (.rb)
+  bundle     makes a binary of a script in Python (.py), JavaScript (.js) or Ruby (.rb), and checks it as an upload does
   validate   checks the binary as an upload does
   run        checks it, then runs it once in the sandbox
 
@@ -42,11 +42,24 @@ Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
 /** The command line is not one of those in USAGE; the message says what about it. */
 export class UsageError extends Error {}
 
+/** A server would refuse the binary; the message says why. */
+export class AgentRefused extends Error {}
+
+/** The options of each command, beside `--help`. */
+const OPTIONS: Record<string, string[]> = {
+  run: ['input', 'timeout', 'limits', 'json'],
+  validate: ['json'],
+  bundle: ['whole-library'],
+};
+
 /** @throws UsageError */
 export function parseCommand(args: string[]): Command | BundleCommand | 'help' {
   const { values, positionals } = parsed(args);
   if (values.help || args.length === 0) return 'help';
   const [name, file, ...more] = positionals;
+  const own = Object.hasOwn(OPTIONS, name ?? '') ? OPTIONS[name] : undefined;
+  const foreign = own && Object.keys(values).find((option) => !own.includes(option));
+  if (foreign) throw new UsageError(`${name} takes no --${foreign}.`);
   if (name === 'bundle') {
     if (!file) throw new UsageError('Name the script: npm run agent -- bundle agent.py');
     return { name, files: [file, ...more], wholeLibrary: values['whole-library'] ?? false };

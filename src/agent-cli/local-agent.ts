@@ -9,7 +9,7 @@ import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
 import { lowestOf, type RunLimits, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { WasmValidator, type ValidationReport } from '../validation/index.js';
-import { UsageError, type Command } from './command.js';
+import { AgentRefused, type Command, UsageError } from './command.js';
 
 export interface LocalValidation {
   report: ValidationReport;
@@ -24,9 +24,12 @@ export interface LocalRun extends RunReport {
   sandbox_notes: string[];
 }
 
-/** @throws UsageError when there is no such file */
-export async function validateAgent(file: string, config: Environment): Promise<LocalValidation> {
-  const bytes = readBinary(file, config);
+/**
+ * @param name what messages call the file
+ * @throws UsageError when there is no such file; AgentRefused when it is too large for an upload
+ */
+export async function validateAgent(file: string, config: Environment, name = file): Promise<LocalValidation> {
+  const bytes = readBinary(file, config, name);
   const validator = new WasmValidator(configService(config));
   await validator.onModuleInit();
   try {
@@ -41,7 +44,7 @@ export async function validateAgent(file: string, config: Environment): Promise<
   }
 }
 
-/** Runs a binary that has been found valid, with the variables a worker would give it. @throws UsageError */
+/** Runs a binary that has been found valid, with the variables a worker would give it. @throws UsageError, AgentRefused */
 export async function runAgent(command: Command, config: Environment): Promise<LocalRun> {
   const input = readInput(command.input, config.sandbox.maxInputBytes);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
@@ -74,15 +77,15 @@ export async function runAgent(command: Command, config: Environment): Promise<L
 const VARIABLES = { ZEROSTATE_TASK_ID: '00000000-0000-7000-8000-000000000000', ZEROSTATE_ATTEMPT: '1' };
 
 /** More than once: a pipe would have nothing left for the validator. */
-function readBinary(file: string, config: Environment): Buffer {
+function readBinary(file: string, config: Environment, name = file): Buffer {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
     throw new UsageError(`${file} is no file: save the binary to one.`);
   }
   const bytes = readFile(file);
   const { maxBinaryBytes } = config.storage;
   if (bytes.length > maxBinaryBytes) {
-    throw new UsageError(
-      `${file} has ${bytes.length} bytes; an upload takes at most ${maxBinaryBytes} (MAX_BINARY_BYTES).`,
+    throw new AgentRefused(
+      `✗ ${name} would be refused: it has ${bytes.length} bytes. An upload takes at most ${maxBinaryBytes} (MAX_BINARY_BYTES).`,
     );
   }
   return bytes;

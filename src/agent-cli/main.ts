@@ -1,14 +1,15 @@
 import { Logger } from '@nestjs/common';
 import { parseEnvironment } from '../config/index.js';
 import { bundle } from './bundle.js';
-import { parseCommand, USAGE, UsageError } from './command.js';
+import { AgentRefused, parseCommand, USAGE, UsageError } from './command.js';
 import { runAgent, validateAgent } from './local-agent.js';
 import { runJson, validationJson } from './report-json.js';
 import { runText, validationText } from './report-text.js';
 
 /**
- * `npm run agent -- run|validate FILE.wasm`, `npm run agent -- bundle SCRIPT`: the server's own validator and sandbox, without a server. Results go to
- * standard output; exit code 0 says that the agent is accepted or has completed, 1 that not, 2 that the command is wrong.
+ * `npm run agent -- run|validate FILE.wasm`, `npm run agent -- bundle SCRIPT`: the server's own validator and sandbox,
+ * without a server. Results go to standard output. Exit code 0: the agent is accepted or completed; 1: it is not; 2: the
+ * command is wrong.
  */
 async function main(): Promise<number> {
   Logger.overrideLogger(false);
@@ -17,8 +18,8 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  if (command.name === 'bundle') return bundle(command.files, command.wholeLibrary ? ['--whole-library'] : []);
   const config = parseEnvironment(process.env);
+  if (command.name === 'bundle') return bundle(command, config);
   const validation = await validateAgent(command.file, config);
   if (command.name === 'validate' || !validation.report.is_valid) {
     console.log(
@@ -40,5 +41,5 @@ try {
 } catch (error) {
   if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
   else console.error((error as Error).message);
-  process.exitCode = 2;
+  process.exitCode = error instanceof AgentRefused ? 1 : 2;
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -92,6 +92,56 @@ describe('npm run agent', () => {
     const [said, [code]] = await Promise.all([text(bundle.stderr), once(bundle, 'close')]);
     expect([code, existsSync(path('bad.wasm'))]).toEqual([1, false]);
     expect(said).toMatch(message);
+  });
+
+  describe('bundling a script', () => {
+    beforeAll(async () => {
+      for (const ending of ['js', 'py', 'rb']) await mkdir(path(`folder.${ending}`));
+      await writeFile(path('sound.js'), 'const agent = () => 1;');
+      await writeFile(path('sound.py'), 'def agent(input):\n    return 1\n');
+      await writeFile(path('sound.rb'), 'def agent(input) = 1');
+      await writeFile(path('latin1.js'), Buffer.from('const agent = () => "é";', 'latin1'));
+    });
+
+    it('makes a binary that a server accepts, under the name of the script', async () => {
+      expect(await run(['bundle', 'sound.js'])).toEqual({ code: 0, out: 'sound.wasm is ready.\n', error: '' });
+      expect((await run(['validate', 'sound.wasm'])).code).toBe(0);
+    });
+
+    it.each([
+      ['functions', 'VALIDATION_MAX_FUNCTIONS', /✗ refused\.wasm would be refused: TOO_MANY_FUNCTIONS/],
+      ['bytes', 'MAX_BINARY_BYTES', /✗ refused\.wasm would be refused: it has \d+ bytes.*at most 100 /],
+    ])('makes none of which a server would refuse the %s', async (_, variable, reason) => {
+      const { code, out, error } = await run(['bundle', 'sound.js', 'refused.wasm'], { env: { [variable]: '100' } });
+      expect({ code, out }).toEqual({ code: 1, out: '' });
+      expect(error).toMatch(reason);
+      expect(existsSync(path('refused.wasm'))).toBe(false);
+    });
+
+    it.each([
+      ['a script that does not exist', ['none.js'], 'none.js does not exist.'],
+      ['a Python script that does not exist', ['none.py'], 'none.py does not exist.'],
+      ['a Ruby script that does not exist', ['none.rb'], 'none.rb does not exist.'],
+      ['a folder', ['folder.js'], 'folder.js is a folder, not a script.'],
+      ['a folder with a Python name', ['folder.py'], 'folder.py is a folder, not a script.'],
+      ['a folder with a Ruby name', ['folder.rb'], 'folder.rb is a folder, not a script.'],
+      ['another encoding', ['latin1.js'], 'latin1.js is not UTF-8.'],
+      ['a Python module that does not exist', ['sound.py', 'none.py'], 'none.py does not exist.'],
+      ['a module of another kind', ['sound.py', 'input.json'], 'input.json is neither a module (.py) nor the folder'],
+      ['an output folder that does not exist', ['sound.js', 'no/a.wasm'], 'There is no folder no to write a.wasm to'],
+      ['an output that is a folder', ['sound.js', 'folder.wasm'], 'folder.wasm cannot be written (EISDIR).'],
+      ['another file beside JavaScript', ['sound.js', 'more.js', 'a.wasm'], 'What is "more.js"?'],
+      ['another file beside Ruby', ['sound.rb', 'more.rb'], 'What is "more.rb"?'],
+      ['an option of another language', ['sound.js', '--whole-library'], '--whole-library is for Python scripts only.'],
+      ['an option of another command', ['sound.js', '--json'], 'bundle takes no --json.'],
+      ['another language', ['agent.pl'], '"agent.pl" is not a script that can be bundled.'],
+    ])('exits with 2 and one sentence for %s', async (_, args, reason) => {
+      await mkdir(path('folder.wasm'), { recursive: true });
+      const { code, out, error } = await run(['bundle', ...args]);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(error).toContain(reason);
+      expect(error).not.toMatch(/^\s+at /m);
+    });
   });
 
   it('gives a JavaScript agent the usual globals, and lets it refuse its input', async () => {

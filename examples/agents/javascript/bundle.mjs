@@ -7,17 +7,16 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkTarget, fail, readText } from '../lib/bundling/files.mjs';
 import { dataSegment, readSections, readUnsigned, SECTION, unsigned, writeSections } from '../lib/wasm/binary.mjs';
 
 const ROOM = 1 << 20;
 
-const [source, target] = process.argv.slice(2);
-if (!source || !target) {
-  console.error('Usage: node bundle.mjs agent.js agent.wasm');
-  process.exit(2);
-}
+const [source, target, ...more] = process.argv.slice(2);
+if (!source || !target?.endsWith('.wasm') || more.length > 0) fail('Usage: node bundle.mjs agent.js agent.wasm', 2);
+checkTarget(target);
 const prelude = readFileSync(join(import.meta.dirname, 'prelude.js'));
-const script = Buffer.concat([prelude, Buffer.from([0]), readFileSync(source)]);
+const script = Buffer.concat([prelude, Buffer.from([0]), Buffer.from(readText(source))]);
 if (script.includes(0, prelude.length + 1)) fail(`${source} contains a NUL character.`);
 if (script.length >= ROOM)
   fail(`${source} has ${script.length - prelude.length - 1} bytes; there is room for ${ROOM - prelude.length - 2}.`);
@@ -63,11 +62,6 @@ function adviceOnModules(said) {
   return `
 An agent is one script, without \`import\` and \`export\`. Set \`globalThis.agent = agent\` instead of exporting it, and
 join the modules first: npx esbuild ${source} --bundle --format=iife --target=es2020 --outfile=joined.js`;
-}
-
-function fail(message) {
-  console.error(message);
-  process.exit(1);
 }
 
 function exportedGlobal(all, name) {

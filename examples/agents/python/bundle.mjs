@@ -10,8 +10,9 @@
  * https://reproducible-builds.org/specs/source-date-epoch/
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { checkTarget, fail, isFolder, readText } from '../lib/bundling/files.mjs';
 import { dataSegment, readSections, readUnsigned, SECTION, unsigned, writeSections } from '../lib/wasm/binary.mjs';
 import { bundlingHost, ExitCode } from './bundling-host.mjs';
 
@@ -24,11 +25,11 @@ function main(args) {
   const [source, ...others] = args.filter((arg) => arg !== '--whole-library');
   const target = others.pop();
   if (!target?.endsWith('.wasm') || !source?.endsWith('.py')) {
-    console.error('Usage: node bundle.mjs [--whole-library] agent.py [module.py | package …] agent.wasm');
-    process.exit(2);
+    fail('Usage: node bundle.mjs [--whole-library] agent.py [module.py | package …] agent.wasm', 2);
   }
+  checkTarget(target);
   const modules = Object.fromEntries(others.flatMap((path) => modulesAt(path, basename(path, '.py'))));
-  const script = { name: basename(source), source: text(source), modules, keep_all: wholeLibrary };
+  const script = { name: basename(source), source: readText(source), modules, keep_all: wholeLibrary };
   const runtime = readFileSync(join(import.meta.dirname, 'python.wasm'));
   writeFileSync(target, withMemory(runtime, prepare(runtime, source, Buffer.from(JSON.stringify(script)))));
 }
@@ -36,9 +37,12 @@ function main(args) {
 /** @returns pairs of a module's name and the module: of a file, or of a folder and all below it */
 function modulesAt(path, name) {
   const file = name.replaceAll('.', '/');
-  if (!statSync(path).isDirectory()) return [[name, { name: `${file}.py`, source: text(path), package: false }]];
+  if (!isFolder(path)) {
+    if (!path.endsWith('.py')) fail(`${path} is neither a module (.py) nor the folder of a package.`, 2);
+    return [[name, { name: `${file}.py`, source: readText(path), package: false }]];
+  }
   const start = join(path, '__init__.py');
-  const source = existsSync(start) ? text(start) : '';
+  const source = existsSync(start) ? readText(start) : '';
   const inside = readdirSync(path, { withFileTypes: true })
     .filter((entry) =>
       entry.isDirectory() ? entry.name !== '__pycache__' : /\.py$/.test(entry.name) && entry.name !== '__init__.py',
@@ -48,16 +52,6 @@ function modulesAt(path, name) {
     [name, { name: `${file}/__init__.py`, source, package: true }],
     ...inside.flatMap((entry) => modulesAt(join(path, entry.name), `${name}.${basename(entry.name, '.py')}`)),
   ];
-}
-
-/** Reads UTF-8; a byte order mark is dropped. */
-function text(path) {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    console.error(error.code === 'ENOENT' ? `${path} does not exist.` : `${path} is not UTF-8.`);
-    process.exit(2);
-  }
 }
 
 /** Runs the script's top level. @returns the memory after it */
@@ -75,8 +69,7 @@ function prepare(runtime, source, document) {
   } catch (error) {
     if (!(error instanceof ExitCode)) console.error(`Python stopped: ${error.message}`);
   }
-  console.error(`${source}: no agent was made.`);
-  process.exit(1);
+  return fail(`${source}: no agent was made.`);
 }
 
 /** The runtime with this memory, and with nothing to call but `_start`. */

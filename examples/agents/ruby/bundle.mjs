@@ -11,6 +11,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkTarget, fail, readText } from '../lib/bundling/files.mjs';
 
 const BUILD = fileURLToPath(new URL('build/', import.meta.url));
 const PACKAGES = ['@ruby/3.4-wasm-wasi@2.10.1', 'binaryen@132.0.0'];
@@ -23,12 +24,11 @@ const FEATURES = [
   '--enable-mutable-globals',
 ];
 
-const [scriptPath, target] = process.argv.slice(2);
-if (!scriptPath || !target) {
-  console.error('Usage: node examples/agents/ruby/bundle.mjs agent.rb my-agent.wasm');
-  process.exit(2);
-}
-bundle(readFileSync(scriptPath, 'utf8'), target);
+const [scriptPath, target, ...more] = process.argv.slice(2);
+if (!scriptPath || !target?.endsWith('.wasm') || more.length > 0)
+  fail('Usage: node examples/agents/ruby/bundle.mjs agent.rb my-agent.wasm', 2);
+checkTarget(target);
+bundle(readText(scriptPath), target);
 
 function bundle(script, output) {
   installPackages();
