@@ -42,7 +42,7 @@ export function checkPackages() {
 export async function checkPlace(env) {
   const value = (name) => env[name] || DEFAULTS[name];
   checkDataDir(resolve(value('DATA_DIR')));
-  if (value('ROLES').includes('api')) await checkPort(Number(value('PORT')), value('HOST'));
+  if (value('ROLES').includes('api')) await checkPort(value('PORT'), value('HOST'));
 }
 
 function checkDataDir(folder) {
@@ -72,8 +72,11 @@ const userName = () => {
   }
 };
 
-function checkPort(port, host) {
-  if (!port) return undefined; // 0 takes a free one; what is no number the configuration refuses
+function checkPort(text, host) {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new PreflightError(`PORT is "${text}": set it to a whole number from 1 to 65535, or to 0 for any free port.`);
+  if (port === 0) return undefined;
   return new Promise((done, failed) => {
     const server = createServer();
     server.once('error', (error) => failed(explain(error)));
@@ -92,6 +95,20 @@ export function explain(error) {
   if (code === 'EACCES')
     return new PreflightError(`Port ${port} may not be opened by the user ${userName()}: set PORT to one above 1023.`);
   return new PreflightError(`HOST ${address} cannot be listened on (${code}): set HOST to an address of this machine.`);
+}
+
+/**
+ * @param {string[]} args the arguments of the server
+ * @returns the variables that they set
+ * @throws PreflightError for an argument that the server does not know
+ */
+export function parseArguments(args) {
+  const unknown = args.find((arg) => arg !== '--no-demo');
+  if (unknown !== undefined)
+    throw new PreflightError(
+      `Unknown argument "${unknown}". The server knows --no-demo alone; variables set everything else: docs/configuration.md.`,
+    );
+  return args.length > 0 ? { DEMO: 'false' } : {};
 }
 
 /** Reads `.env` of the current folder. What the environment has already stays as it is. */

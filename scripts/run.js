@@ -20,7 +20,10 @@ try {
   preflight.checkNode();
   preflight.checkPackages();
   // Before the build, which takes long.
-  if (program === 'server') await preflight.checkPlace(preflight.loadEnvironment());
+  if (program === 'server') {
+    preflight.parseArguments(args);
+    await preflight.checkPlace(preflight.loadEnvironment());
+  }
   if (!asBuilt && isStale(preflight.ROOT)) {
     preflight.endOnSignals();
     await buildServer();

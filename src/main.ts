@@ -6,6 +6,7 @@ interface Preflight {
   endOnSignals(): void;
   leaveSignals(): void;
   checkNode(): void;
+  parseArguments(args: string[]): Record<string, string>;
   loadEnvironment(): NodeJS.ProcessEnv;
   checkPlace(env: NodeJS.ProcessEnv): Promise<void>;
   /** Prints an error for the operator and exits with 1. */
@@ -23,7 +24,7 @@ process.on('SIGUSR1', () => console.error('SIGUSR1 is ignored: the debugger stay
 /** Boots the roles named in ROLES. `--no-demo` leaves the demonstration task out. */
 try {
   preflight.checkNode();
-  const flags = process.argv.includes('--no-demo') ? { DEMO: 'false' } : {};
+  const flags = preflight.parseArguments(process.argv.slice(2));
   const { parseEnvironment } = await import('./config/index.js');
   const environment: Environment = parseEnvironment({ ...preflight.loadEnvironment(), ...flags });
   await preflight.checkPlace(process.env);

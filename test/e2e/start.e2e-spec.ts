@@ -118,8 +118,9 @@ describe('what a start checks before anything else', () => {
 
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  const refusal = async (env: Record<string, string>, ...flags: string[]): Promise<string> => {
-    const { ended, output } = start(process.execPath, [...flags, RUN, 'server'], { DATA_DIR: folder, ...env });
+  const refusal = async (env: Record<string, string>, flags: string[] = [], args: string[] = []): Promise<string> => {
+    const command = [...flags, RUN, 'server', ...args];
+    const { ended, output } = start(process.execPath, command, { DATA_DIR: folder, ...env });
     expect(await ended).toEqual([1, null]);
     return output().trim();
   };
@@ -127,7 +128,9 @@ describe('what a start checks before anything else', () => {
   it('is the version of Node.js, which it names together with what to install', async () => {
     const old = join(folder, 'old.cjs');
     await writeFile(old, `Object.defineProperty(process.versions, 'node', { value: '18.20.8' });`);
-    expect(await refusal({}, '--require', old)).toMatch(/^ZeroState needs Node\.js 20\.19 or newer.* 18\.20\.8 .*\.$/);
+    expect(await refusal({}, ['--require', old])).toMatch(
+      /^ZeroState needs Node\.js 20\.19 or newer.* 18\.20\.8 .*\.$/,
+    );
   });
 
   it('is whether the port is free', async () => {
@@ -137,6 +140,19 @@ describe('what a start checks before anything else', () => {
     const sentence = `Port ${port} on 127.0.0.1 is taken: stop what listens there, or set PORT to another.`;
     expect(await refusal({ PORT: String(port) })).toBe(sentence);
     other.close();
+  });
+
+  it('is whether the port is one', async () => {
+    for (const PORT of ['99999', '-1', '80.5', 'http'])
+      expect(await refusal({ PORT })).toBe(
+        `PORT is "${PORT}": set it to a whole number from 1 to 65535, or to 0 for any free port.`,
+      );
+  });
+
+  it('is whether it knows its arguments', async () => {
+    const sentence =
+      'Unknown argument "--nodemo". The server knows --no-demo alone; variables set everything else: docs/configuration.md.';
+    expect(await refusal({ PORT: '0' }, [], ['--no-demo', '--nodemo'])).toBe(sentence);
   });
 
   it('is whether the data folder can be written, by the name of its variable', async () => {
