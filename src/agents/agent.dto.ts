@@ -7,6 +7,7 @@ import {
   IsAmount,
   IsCapabilities,
   IsFlag,
+  IsNotBlank,
   IsPlainText,
   IsRegion,
   MaxLength,
@@ -21,7 +22,7 @@ export class AgentTermsDto {
   @ApiPropertyOptional()
   @Optional()
   @IsAmount(0.001)
-  price_per_kb?: number | string;
+  price_per_kb?: number;
 
   /**
    * By how much the price is multiplied when the agent has as many tasks as `max_concurrency` allows; less load, less so.
@@ -66,7 +67,9 @@ export class CreateAgentDto extends AgentTermsDto {
   slug: string;
 
   /** @example "My agent" */
+  @IsString()
   @MinLength(1)
+  @IsNotBlank()
   @MaxLength(120)
   @IsPlainText()
   name: string;
@@ -76,6 +79,7 @@ export class CreateAgentDto extends AgentTermsDto {
    * @example "Sums a text up in a few of its own sentences."
    */
   @Optional()
+  @IsString()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
@@ -89,7 +93,7 @@ export class CreateAgentDto extends AgentTermsDto {
 
   /** What one task costs, in credits. */
   @IsAmount(0.5)
-  price: number | string;
+  price: number;
 
   /**
    * Your estimate of one run, ms; used until the server has seen some, and for no less than `AUCTION_UNPROVEN_MS`.
@@ -136,6 +140,7 @@ export class BlockAgentDto {
    */
   @IsString()
   @MinLength(1)
+  @IsNotBlank()
   @MaxLength(500)
   @IsPlainText()
   reason: string;

@@ -60,14 +60,14 @@ export class AgentService {
   /** @param reference id, or slug of one of the caller's own agents @throws AppError `not_found` also for somebody else's */
   async owned(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
-    if (!agent || !owns(caller, agent.ownerId)) throw notFound('agent');
+    if (!agent || !owns(caller, agent.ownerId)) throw noSuchAgent(reference);
     return agent;
   }
 
   /** Like `owned`, but any caller may look at any agent that is on the market. */
   async visible(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
-    if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent.id)))) throw notFound('agent');
+    if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent.id)))) throw noSuchAgent(reference);
     return agent;
   }
 
@@ -293,6 +293,13 @@ export class AgentService {
 const ON_THE_MARKET = `
   agent.status = 'active' AND agent.moderation = 'allowed' AND agent.activeBinaryId IS NOT NULL
   AND NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)`;
+
+/** The answer is the same for an agent that does not exist and for one that the caller may not see. */
+export function noSuchAgent(reference: string): AppError {
+  if (isId(reference)) return notFound('agent');
+  const message = `You have no agent with the slug "${reference.slice(0, 64)}". Name an agent of another owner by its id.`;
+  return new AppError('not_found', 'NOT_FOUND', message);
+}
 
 /** Of an agent that names none: the same price for every task, as many at once as come. */
 const NO_TERMS = { pricePerKbMicro: 0n, surge: 1, maxConcurrency: null, region: null };

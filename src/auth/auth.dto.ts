@@ -15,7 +15,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { SCOPES, type Scope } from '../common/access.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
-import { IsFlag, IsInFuture, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
+import { IsFlag, IsInFuture, IsNotBlank, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
 import type { ApiKey } from './api-key.entity.js';
 import { AUDIT_TYPES, type AuditEvent, type AuditType } from './audit-event.entity.js';
 import { USER_ROLES, type User, type UserRole } from './user.entity.js';
@@ -153,6 +153,7 @@ export class SuspendAccountDto {
   @Optional()
   @IsString()
   @MinLength(1)
+  @IsNotBlank()
   @MaxLength(500)
   @IsPlainText()
   reason?: string;
@@ -239,9 +240,10 @@ export class CreateApiKeyDto {
    * @example "nightly reports"
    */
   @IsString()
-  @IsPlainText()
   @MinLength(1)
+  @IsNotBlank()
   @MaxLength(100)
+  @IsPlainText()
   name: string;
 
   /** @example ["tasks:read", "tasks:write"] */

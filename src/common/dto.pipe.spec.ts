@@ -5,6 +5,7 @@ import { IsArray, IsDefined, IsInt, IsOptional, IsString, Max, Min, ValidateNest
 import { AppError, type FieldError } from './app-error.js';
 import { checkedDto, Document, DocumentList, DtoPipe } from './dto.pipe.js';
 import { RawJson } from './raw-json.js';
+import { IsAmount, IsNotBlank, IsPlainText, NumberFromText } from './validators.js';
 
 class Point {
   @IsInt()
@@ -14,10 +15,12 @@ class Point {
 
 class Shape {
   @IsString()
+  @IsNotBlank()
+  @IsPlainText()
   name: string;
 
   @IsOptional()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Max(9)
   size: number = 3;
@@ -41,6 +44,11 @@ class Shape {
   @IsArray()
   @DocumentList()
   several?: RawJson[];
+}
+
+class Priced {
+  @IsAmount(1)
+  price: number;
 }
 
 class NamedShape extends Shape {
@@ -69,6 +77,25 @@ describe('a checked DTO', () => {
       'size',
     ]);
     expect(mistakes).toContainEqual({ field: 'centre.x', message: 'x must not be less than 0' });
+  });
+
+  it('says that a member is missing or has a wrong type, and only then what else is wrong, in the order of the rules', () => {
+    expect(mistakesIn(Shape, {})).toEqual([{ field: 'name', message: 'name is required' }]);
+    expect(mistakesIn(Shape, { name: 7 })).toEqual([{ field: 'name', message: 'name must be a string' }]);
+    expect(mistakesIn(Shape, { name: ' \u200b\t' }).map(({ message }) => message)).toEqual(['name must not be blank']);
+    expect(mistakesIn(Shape, { name: ' \u0000' }).map(({ message }) => message)).toEqual([
+      'name must not be blank',
+      'name must be text without control characters',
+    ]);
+  });
+
+  it('refuses a string in place of a number, except where a request can carry only text', () => {
+    expect(mistakesIn(Point, { x: '1' })).toEqual([{ field: 'x', message: 'x must be an integer number' }]);
+    expect(mistakesIn(Priced, { price: '0.5' }).map(({ field }) => field)).toEqual(['price']);
+    expect(checkedDto(Priced, { price: 0.5 }).price).toBe(0.5);
+    for (const size of ['', ' 7', '0x7', '1e0', 'seven']) {
+      expect(mistakesIn(Shape, { name: 'disc', size }).map(({ field }) => field)).toEqual(['size']);
+    }
   });
 
   it('refuses members it does not know, by name, at every depth', () => {

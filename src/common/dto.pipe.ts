@@ -109,6 +109,17 @@ const documentFields = (dto: DtoClass): Map<string, DocumentForm> =>
 
 function fieldErrors(error: ValidationError, parent: string): FieldError[] {
   const field = parent ? `${parent}.${error.property}` : error.property;
-  const own = Object.values(error.constraints ?? {}).map((message) => ({ field, message }));
+  const own = messagesOf(error).map((message) => ({ field, message }));
   return [...own, ...(error.children ?? []).flatMap((child) => fieldErrors(child, field))];
+}
+
+/** Rules about the type of a member. When one of them fails, the other rules have nothing to say. */
+const TYPE_RULES = ['isString', 'isInt', 'isNumber', 'isBoolean', 'isArray', 'isObject'];
+
+/** @returns what is wrong with a member, in the order of its rules; a member that is missing or has a wrong type gets one message */
+function messagesOf({ property, value, constraints = {} }: ValidationError): string[] {
+  const rules = Object.entries(constraints).reverse(); // decorators apply from the last to the first
+  if (value === undefined && rules.length > 0) return [`${property} is required`];
+  const type = rules.find(([rule]) => TYPE_RULES.includes(rule));
+  return (type ? [type] : rules).map(([, message]) => message);
 }

@@ -1,6 +1,5 @@
-import { Type } from 'class-transformer';
 import { IsInt, IsUUID, Max, Min } from 'class-validator';
-import { Optional } from './validators.js';
+import { NumberFromText, Optional } from './validators.js';
 import { ApiId, ApiInteger } from './api-schema.js';
 
 /**
@@ -11,7 +10,7 @@ export class PageQuery {
   /** How many items to answer, at most 100. */
   @ApiInteger({ required: false })
   @Optional()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(1)
   @Max(100)

@@ -59,18 +59,37 @@ export const IsCapabilities = () =>
     }),
   );
 
-/** A number or decimal string from 0 to `MAX_AMOUNT`, with at most six decimals. */
+/** A number from 0 to `MAX_AMOUNT`, with at most six decimals. */
 export const IsAmount = (example: number) =>
   applyDecorators(
-    ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example }),
+    ApiProperty({ type: 'number', minimum: 0, maximum: Number(MAX_AMOUNT), example }),
     ValidateBy({
       name: 'isAmount',
       validator: {
-        validate: isDecimalAmount,
-        defaultMessage: () => `$property must be an amount from 0 to ${MAX_AMOUNT} with at most six decimals`,
+        validate: (value: unknown) => typeof value === 'number' && isDecimalAmount(value),
+        defaultMessage: () => `$property must be a number from 0 to ${MAX_AMOUNT} with at most six decimals`,
       },
     }),
   );
+
+/**
+ * Reads a number from text, for queries and forms, which carry only text. Other text stays as it is, so that the next rule
+ * refuses it. JSON bodies do not use this: a string in place of a number is refused there.
+ */
+export const NumberFromText = () =>
+  Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value,
+  );
+
+/** Text that a person can see: at least one character that is neither a space nor invisible. */
+export const IsNotBlank = () =>
+  ValidateBy({
+    name: 'isNotBlank',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && /[^\s\p{Cc}\p{Cf}\p{Z}]/u.test(value),
+      defaultMessage: () => '$property must not be blank',
+    },
+  });
 
 /** At most so many code points, as the database counts: class-validator's own counts no selectors of variants, as of emoji. */
 export const MaxLength = (max: number) =>

@@ -1,7 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
-import { Optional } from '../common/validators.js';
+import { NumberFromText, Optional } from '../common/validators.js';
 import { ApiInteger } from '../common/api-schema.js';
 import { FeedEvent } from '../feed/index.js';
 
@@ -9,7 +8,7 @@ export class EventsQuery {
   /** Only events after this `seq`. */
   @ApiInteger({ required: false })
   @Optional()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(0)
   @Max(Number.MAX_SAFE_INTEGER)
@@ -18,7 +17,7 @@ export class EventsQuery {
   /** How many events to answer, at most 100. */
   @ApiInteger({ required: false })
   @Optional()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(1)
   @Max(100)

@@ -1,6 +1,6 @@
-import { IsNotEmpty, IsString } from 'class-validator';
+import { IsString, MinLength } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
-import { IsPlainText, MaxLength } from '../common/validators.js';
+import { IsNotBlank, IsPlainText, MaxLength } from '../common/validators.js';
 
 export class AnnouncementDto {
   /**
@@ -8,9 +8,10 @@ export class AnnouncementDto {
    * @example "The market closes for maintenance at 22:00 UTC."
    */
   @IsString()
-  @IsNotEmpty()
-  @IsPlainText()
+  @MinLength(1)
+  @IsNotBlank()
   @MaxLength(2000)
+  @IsPlainText()
   message: string;
 }
 

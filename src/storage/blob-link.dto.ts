@@ -1,12 +1,12 @@
-import { Type } from 'class-transformer';
 import { IsInt, IsPositive, Matches } from 'class-validator';
 import { ApiInteger } from '../common/api-schema.js';
+import { NumberFromText } from '../common/validators.js';
 import type { BlobLink } from './blob-links.js';
 
 export class BlobLinkQuery implements BlobLink {
   /** Until when the address works, seconds since the epoch. */
   @ApiInteger()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @IsPositive()
   expires: number;

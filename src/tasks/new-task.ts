@@ -1,4 +1,4 @@
-import { AppError } from '../common/app-error.js';
+import { AppError, type FieldError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
 import { MAX_INPUT_DEPTH } from '../common/json-scanner.js';
@@ -56,11 +56,12 @@ export function toNewTask(
 ): NewTask {
   const { maxTimeoutMs, defaultTimeoutMs } = limits;
   const inputText = dto.input === undefined ? null : checkedInput(dto.input, limits);
-  if ((inputText === null) === (dto.input_ref === undefined)) {
+  if (inputText === null && dto.input_ref === undefined) {
     throw malformed([
-      { field: 'input', message: 'is required, or input_ref in its place; {} where there is nothing to say' },
+      { field: 'input', message: 'input is required: any JSON value but null, or input_ref in its place' },
     ]);
   }
+  if (inputText !== null && dto.input_ref !== undefined) throw malformed([notBoth('input_ref', 'input')]);
   if (dto.timeout_ms && dto.timeout_ms > maxTimeoutMs) {
     throw malformed([{ field: 'timeout_ms', message: `must be at most ${maxTimeoutMs}` }]);
   }
@@ -151,13 +152,18 @@ function checkedInput(input: RawJson, { maxInputBytes, maxInputBlobBytes }: Task
   return text;
 }
 
-/** The later of `run_at` and `delay_ms`. @returns null: at once, as for a start that has passed */
-function startOf({ run_at, delay_ms = 0 }: SubmitTaskDto, { maxDelayMs }: TaskConfig, now: number): Date | null {
-  const untilMs = run_at === undefined ? 0 : Date.parse(run_at) - now;
-  const errors = Object.entries({ delay_ms, run_at: untilMs })
-    .filter(([, ms]) => ms > maxDelayMs)
-    .map(([field]) => ({ field, message: `must not lie more than ${maxDelayMs} ms ahead` }));
-  if (errors.length > 0) throw malformed(errors);
-  const delayMs = Math.max(delay_ms, untilMs);
+/** @returns null: at once, as for a start that has passed */
+function startOf({ run_at, delay_ms }: SubmitTaskDto, { maxDelayMs }: TaskConfig, now: number): Date | null {
+  if (run_at !== undefined && delay_ms !== undefined) throw malformed([notBoth('delay_ms', 'run_at')]);
+  const delayMs = run_at === undefined ? (delay_ms ?? 0) : Date.parse(run_at) - now;
+  if (delayMs > maxDelayMs) {
+    const field = run_at === undefined ? 'delay_ms' : 'run_at';
+    throw malformed([{ field, message: `must not lie more than ${maxDelayMs} ms ahead` }]);
+  }
   return delayMs > 0 ? new Date(now + delayMs) : null;
 }
+
+const notBoth = (field: string, other: string): FieldError => ({
+  field,
+  message: `${field} cannot be combined with ${other}: give one of them`,
+});

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
+import { IsInt, IsString, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
-import { IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
+import { IsNotBlank, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
 
 /** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
 export class WaitingByPriorityDto {
@@ -85,9 +85,11 @@ export class DrainDto extends ManyTasksDto {
    * Why; its submitters read it as the error of their tasks.
    * @example "The region is shut down for maintenance: submit again after 18:00 UTC."
    */
-  @IsPlainText()
+  @IsString()
   @MinLength(1)
+  @IsNotBlank()
   @MaxLength(500)
+  @IsPlainText()
   reason: string;
 }
 

@@ -10,6 +10,7 @@ import {
   IsInt,
   IsNumber,
   IsObject,
+  IsString,
   IsUUID,
   Matches,
   Max,
@@ -70,7 +71,7 @@ export class SubmitTaskDto {
 
   /** The most you pay, in credits. */
   @IsAmount(1.5)
-  budget: number | string;
+  budget: number;
 
   /**
    * Any JSON value but null; the agent reads it byte for byte from its standard input, and answers show it so. Required, unless
@@ -105,6 +106,7 @@ export class SubmitTaskDto {
    * @example "Summary for the front page"
    */
   @Optional()
+  @IsString()
   @MaxLength(2000)
   @IsPlainText()
   description?: string;
@@ -154,7 +156,7 @@ export class SubmitTaskDto {
   run_at?: string;
 
   /**
-   * Do not start for so long, ms. With `run_at`, the later of both holds.
+   * Do not start for so long, ms. Give this or `run_at`, not both.
    * @example 1000
    */
   @ApiInteger({ required: false })

@@ -15,7 +15,7 @@ export const SUBMISSION_EXAMPLES = {
     summary: 'Every member',
     value: {
       required_capabilities: ['summarise'],
-      budget: '0.75',
+      budget: 0.75,
       input: { text: TEXT },
       description: 'Summary for the front page',
       result_as: 'value',

@@ -1,6 +1,6 @@
-import { Type } from 'class-transformer';
 import { IsInt, IsPositive, Matches, Min } from 'class-validator';
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
+import { NumberFromText } from '../common/validators.js';
 
 export class AnnounceDepositDto {
   /**
@@ -50,14 +50,14 @@ export class DepositDto {
 export class DepositLinkQuery {
   /** Seconds since the epoch. */
   @ApiInteger()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @IsPositive()
   expires: number;
 
   /** Bytes. */
   @ApiInteger()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @IsPositive()
   size: number;

@@ -3,7 +3,7 @@ import { IsObject, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
-import { IsFlag, IsVersion, MaxLength, Optional } from '../common/validators.js';
+import { IsFlag, IsVersion, MaxLength, NumberFromText, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
 /** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
@@ -29,19 +29,25 @@ export class UploadFormDto extends AgentCardChangesDto {
   @IsFlag()
   activate?: boolean;
 
-  // As in JSON, but that a form carries text.
+  // A form carries text, so these are read from text.
 
   /** `a,b`, a repeated field, or a JSON array. */
   @Transform(({ value }) => toList(value))
   override capabilities?: string[];
 
-  @Type(() => Number)
+  @NumberFromText()
+  override price?: number;
+
+  @NumberFromText()
+  override price_per_kb?: number;
+
+  @NumberFromText()
   override expected_duration_ms?: number;
 
-  @Type(() => Number)
+  @NumberFromText()
   override surge?: number;
 
-  @Type(() => Number)
+  @NumberFromText()
   override max_concurrency?: number;
 }
 

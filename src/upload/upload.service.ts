@@ -6,12 +6,13 @@ import {
   AgentService,
   assertActive,
   CreateAgentDto,
+  noSuchAgent,
   type UploadTarget,
   type VersionLimits,
   VersionService,
 } from '../agents/index.js';
 import { type Caller, owns } from '../auth/index.js';
-import { AppError, notFound } from '../common/app-error.js';
+import { AppError } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
@@ -54,7 +55,7 @@ export class UploadService {
    */
   async destination(caller: Caller, reference: string, replacing = false): Promise<Destination> {
     const agent = await this.agents.find(caller, reference);
-    if (agent ? !owns(caller, agent.ownerId) : replacing || isId(reference)) throw notFound('agent');
+    if (agent ? !owns(caller, agent.ownerId) : replacing || isId(reference)) throw noSuchAgent(reference);
     if (agent && replacing) assertActive(agent);
     return { agent, slug: reference, replacing };
   }

@@ -46,6 +46,8 @@ const HOSTILE = [
   '('.repeat(8000),
 ];
 const COUNT_TASKS = 'SELECT count(*)::int AS n FROM tasks';
+/** Members that are given instead of another one. Valid bodies have the other one. */
+const ALTERNATIVE_TO: Record<string, string> = { input_ref: 'input', run_at: 'delay_ms' };
 /** Requests under way at a time. */
 const WIDTH = 8;
 
@@ -345,6 +347,40 @@ describe('bad input', () => {
             ),
         ),
       );
+    });
+
+    it('a number in the form of a string', async () => {
+      const attacks = readingJson().flatMap((operation) =>
+        membersOf(operation)
+          .filter((member) =>
+            ['number', 'integer'].includes(resolved(resolved(operation.schema).properties![member]).type ?? ''),
+          )
+          .map((member) => attack(operation, `${member} as text`, withMember(operation, member, '"1"'), [400])),
+      );
+      expect(attacks.map(({ what }) => what)).toEqual(
+        expect.arrayContaining(['budget as text', 'timeout_ms as text', 'price as text', 'rating as text']),
+      );
+      await refused(attacks);
+    });
+
+    it('a text that is blank where a person is to read it', async () => {
+      const attacks = readingJson().flatMap((operation) =>
+        membersOf(operation)
+          .filter((member) => ['reason', 'message', 'name'].includes(member))
+          .map((member) => attack(operation, `a blank ${member}`, withMember(operation, member, '" \\n "'), [400])),
+      );
+      expect(new Set(attacks.map(({ operation }) => operation.id))).toEqual(
+        new Set([
+          'blockAgent',
+          'drainQueue',
+          'announce',
+          'createAgent',
+          'updateAgent',
+          'createApiKey',
+          'suspendAccount',
+        ]),
+      );
+      await refused(attacks);
     });
 
     it('a member that is too long, and looks half as long', async () => {
@@ -785,14 +821,14 @@ describe('bad input', () => {
       if (type === 'boolean') return false;
       return Object.fromEntries(Object.entries(properties ?? {}).map(([name, member]) => [name, example(member)]));
     };
-    // What comes instead of `input` is left out.
-    const { input_ref: _, ...members } = example(operation.schema ?? {}) as Record<string, unknown>;
-    return members;
+    const members = example(operation.schema ?? {}) as Record<string, unknown>;
+    const alternatives = Object.keys(ALTERNATIVE_TO);
+    return Object.fromEntries(Object.entries(members).filter(([name]) => !alternatives.includes(name)));
   }
 
   /** The valid body with one member in addition, or instead of the one there was. `value` is JSON text of any depth. */
   function withMember(operation: Operation, name: string, value: string): string {
-    const replaced = name === 'input_ref' ? ['input', 'input_ref'] : [name];
+    const replaced = [name, ALTERNATIVE_TO[name]];
     const others = Object.entries(validMembers(operation)).filter(([member]) => !replaced.includes(member));
     const members = others.map(([member, other]) => `${JSON.stringify(member)}:${JSON.stringify(other)}`);
     return `{${[...members, `${JSON.stringify(name)}:${value}`].join(',')}}`;

@@ -199,7 +199,7 @@ describe('a large document', () => {
     });
 
     it('costs what an agent asks by its size, in auctions that are held and in such as are not', async () => {
-      const perKb = { price_per_kb: '0.001' };
+      const perKb = { price_per_kb: 0.001 };
       expectStatus(await api(server.url).patch(`/agents/${relayId}`, perKb, { token }), 200);
       const price = 0.1 + 0.001 * Math.ceil(document.length / 1024);
       const simulated = await until('the catalogue knows', async () => {
@@ -208,7 +208,7 @@ describe('a large document', () => {
       });
       expect(simulated.bids[0].price).toBeCloseTo(price, 6);
       expect((await done({ input_ref: ref })).cost).toBeCloseTo(price, 6);
-      const free = { price_per_kb: '0' };
+      const free = { price_per_kb: 0 };
       expectStatus(await api(server.url).patch(`/agents/${relayId}`, free, { token }), 200);
     });
 

@@ -139,7 +139,11 @@ describe('the market', () => {
         expectStatus(await api(url).post(`/agents/${agentId}/${verb}`, { reason: 'x' }, { token: as }), status);
       }
     }
-    for (const body of [undefined, {}, { reason: '' }]) expectStatus(await act('block', body), 400);
+    for (const body of [undefined, {}, { reason: '' }, { reason: ' \n' }]) expectStatus(await act('block', body), 400);
+    const bySlug = await api(url).post('/agents/spam/block', { reason: 'x' }, { token: admin });
+    expect(expectStatus(bySlug, 404).body.detail).toBe(
+      'You have no agent with the slug "spam". Name an agent of another owner by its id.',
+    );
 
     const reason = 'Answers with advertisements.';
     const blocked = expectStatus(await act('block', { reason }), 200).body;
@@ -263,7 +267,7 @@ describe('the market', () => {
 
     it('charges for the size of the input', async () => {
       const id = await offer('by-size', await good(), '0.10', 'by-size');
-      expect(await terms(id, { price_per_kb: '0.002' })).toMatchObject({ price: 0.1, price_per_kb: 0.002 });
+      expect(await terms(id, { price_per_kb: 0.002 })).toMatchObject({ price: 0.1, price_per_kb: 0.002 });
       const task = await run('by-size', { input: { text: 'x'.repeat(5000) } });
       expect(task.cost).toBe(0.11);
       const [bid] = (await roundsOf(task.id))[0].bids;

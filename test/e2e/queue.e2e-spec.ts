@@ -536,6 +536,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
         { delay_ms: 60_000, deadline: new Date(Date.now() + 30_000).toISOString() },
         'deadline',
       ],
+      ['two starts at once', { delay_ms: 0, run_at: '2020-01-01T00:00:00Z' }, 'delay_ms'],
       ['a time that is none', { run_at: '2026-13-45T00:00:00Z' }, 'run_at'],
       ['a day that its month does not have', { deadline: '2099-02-30T00:00:00Z' }, 'deadline'],
       ['a deadline after the year 9999', { deadline: '9999-12-31T23:59:59-14:00' }, 'deadline'],

@@ -36,7 +36,7 @@ describe('the quota of a user', () => {
   });
 
   const create = (slug: string) =>
-    api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: '0.10' }, { token });
+    api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: 0.1 }, { token });
   const upload = (slug: string, version: string) =>
     uploadAgent(server.url, token, slug, wasm, { version, capabilities: ['any'] });
   const submit = (of = token, headers = {}) =>
@@ -158,7 +158,7 @@ describe('the quotas of a new account', () => {
     expectStatus(await api(server.url).post('/users', opened, { token: admin }), 201);
     const [young, trusted] = [(await registerUser(server.url)).token, await login(server.url, opened)];
     const task = { required_capabilities: ['any'], input: {}, budget: 1 };
-    const agent = (slug: string) => ({ slug, name: slug, capabilities: ['any'], price: '0.10' });
+    const agent = (slug: string) => ({ slug, name: slug, capabilities: ['any'], price: 0.1 });
     const third = async (token: string) => {
       for (const slug of ['one', 'two'])
         expectStatus(await api(server.url).post('/agents', agent(slug), { token }), 201);

@@ -1,8 +1,6 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import { IsBoolean } from 'class-validator';
-import { Optional } from '../../common/validators.js';
+import { IsFlag, Optional } from '../../common/validators.js';
 import { type Caller, CurrentCaller } from '../../auth/index.js';
 import { Access } from '../../common/access.js';
 import { ApiProblem, ApiProblems } from '../../common/api-problems.js';
@@ -14,8 +12,7 @@ import { explain, verify } from './explanation.js';
 export class AuctionQuery {
   /** Compute the scores again from the stored inputs, and say whether they match. */
   @Optional()
-  @Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))
-  @IsBoolean()
+  @IsFlag()
   verify?: boolean;
 }
 
