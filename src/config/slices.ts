@@ -43,8 +43,16 @@ export type QueueConfig = ReturnType<typeof queue>;
 export const queue = (env: Variables) => ({
   redisUrl: env.REDIS_URL,
   prefix: env.QUEUE_PREFIX,
-  maxSize: env.QUEUE_MAX_SIZE,
-  maxWaitingPerUser: env.MAX_WAITING_PER_USER,
+  /** Tasks that may wait to start now. */
+  waiting: {
+    places: env.QUEUE_MAX_SIZE,
+    perAccount: env.MAX_WAITING_PER_USER,
+  },
+  /** Tasks that may wait for a later start. */
+  delayed: {
+    places: env.QUEUE_MAX_DELAYED,
+    perAccount: env.MAX_DELAYED_PER_USER,
+  },
   workerConcurrency: env.WORKER_CONCURRENCY,
   /** Tasks of one user in the queue or with a worker at a time, so that no more than these run; further ones wait in the table. */
   userWindow: Math.min(env.QUEUE_USER_WINDOW, env.MAX_RUNNING_PER_USER),

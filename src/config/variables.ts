@@ -119,7 +119,12 @@ export const variables = z
       .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
       .default('zerostate')
       .describe('Namespace of the queue and of its events'),
-    QUEUE_MAX_SIZE: integer(10_000, 1).describe('Tasks that may wait; past it submissions are answered 503'),
+    QUEUE_MAX_SIZE: integer(10_000, 1).describe(
+      'Tasks of all users that may wait; past it submissions are answered 503. One user may have half of what the others leave; past that its submissions are answered 429',
+    ),
+    QUEUE_MAX_DELAYED: integer(10_000, 1).describe(
+      'Tasks of all users that may wait for a later start (run_at, delay_ms), beside QUEUE_MAX_SIZE and shared out in the same way',
+    ),
     WORKER_CONCURRENCY: integer(64, 1, 1000).describe(
       'Tasks one worker process works on at a time, at the most; it takes on fewer while they wait for a sandbox',
     ),
@@ -128,6 +133,9 @@ export const variables = z
     ),
     MAX_WAITING_PER_USER: integer(5000, 1).describe(
       'Tasks of one user that may wait; past it submissions are answered 429',
+    ),
+    MAX_DELAYED_PER_USER: integer(1000, 1).describe(
+      'Tasks of one user with a later start that may wait; past it submissions are answered 429',
     ),
     MAX_RUNNING_PER_USER: integer(1000, 1).describe(
       'Bounds the same as QUEUE_USER_WINDOW: the smaller of the two holds',

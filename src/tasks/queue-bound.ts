@@ -4,7 +4,8 @@ import { YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QueueConfig } from '../config/index.js';
 import type { NewTask } from './new-task.js';
-import { TaskLookup } from './task-lookup.js';
+import { type LineRefusal, refusalOf } from './queue-share.js';
+import { TaskLookup, type UserLoad } from './task-lookup.js';
 
 /** An older count is renewed beside the submissions, ms. */
 const FRESH_MS = 500;
@@ -14,9 +15,9 @@ const STALE_MS = 5_000;
 const FRESH_FOR_REFUSAL_MS = 100;
 
 /**
- * Keeps the queue bounded, and each user's part of it: how many tasks wait, counted in PostgreSQL a few times a second at
- * most, plus what this process has let in since. So a submission costs no count. One process never lets in too many;
- * several may together exceed a bound by what the others let in between two counts.
+ * Keeps both lines of waiting tasks bounded, and each user's share of them (see `refusalOf`). Tasks are counted in PostgreSQL a
+ * few times a second at most; what this process has let in since is added. So a submission costs no count. One process never
+ * lets in too many; several may together exceed a bound by what the others let in between two counts.
  */
 @Injectable()
 export class QueueBound {
@@ -40,30 +41,26 @@ export class QueueBound {
 
   /**
    * Runs `write` for tasks of one user if so many more may wait; those beyond the user's window come marked as held.
-   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, before anything is written
+   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, before anything is
+   *   written
    */
   async submit<T>(tasks: NewTask[], write: (placed: NewTask[]) => Promise<T>): Promise<T> {
-    const [{ userId }] = tasks;
-    const most = await this.mostWaiting(userId);
-    await this.count(() => !this.refusal(tasks.length, userId, most) && !this.place(tasks).some(({ held }) => held));
+    const part = await this.young.shareOf(tasks[0].userId);
+    await this.count(() => !this.refusal(tasks, part) && !this.place(tasks).some(({ held }) => held));
     // Nothing is awaited between the look and the taking: others look at the same moment.
-    const refusal = this.refusal(tasks.length, userId, most);
+    const refusal = this.refusal(tasks, part);
     if (refusal) throw refusal;
     const placed = this.place(tasks);
     return this.track(loadOf(placed), () => write(placed));
   }
 
-  /** Runs `write` if one more task of the user may wait. @throws as `submit` */
-  async readmit<T>(userId: string, write: () => Promise<T>): Promise<T> {
-    const most = await this.mostWaiting(userId);
-    await this.count(() => !this.refusal(1, userId, most));
-    const refusal = this.refusal(1, userId, most);
+  /** Runs `write` if the task may wait once more. @throws as `submit` */
+  async readmit<T>(task: Waiter, write: () => Promise<T>): Promise<T> {
+    const part = await this.young.shareOf(task.userId);
+    await this.count(() => !this.refusal([task], part));
+    const refusal = this.refusal([task], part);
     if (refusal) throw refusal;
-    const load = new Map([
-      [ALL, 1],
-      [waitingOf(userId), 1],
-    ]);
-    return this.track(load, write);
+    return this.track(linesOf([task]), write);
   }
 
   private async track<T>(load: Load, write: () => Promise<T>): Promise<T> {
@@ -101,17 +98,21 @@ export class QueueBound {
     if (this.age > FRESH_FOR_REFUSAL_MS && !letsIn()) await this.recount();
   }
 
-  /** Why so many more tasks of the user may not wait; null: they may. */
-  private refusal(count: number, userId: string, mostWaiting: number): AppError | null {
-    const { maxSize, maxWaitingPerUser } = this.config;
-    if (this.load(waitingOf(userId)) + count > mostWaiting) {
-      return quotaExceeded(mostWaiting, mostWaiting < maxWaitingPerUser);
+  /**
+   * Why these tasks, all of one user, may not wait; null: they may.
+   * @param part of its quota that the account has, up to 1
+   */
+  private refusal(tasks: readonly Waiter[], part: number): AppError | null {
+    for (const line of LINES) {
+      const count = tasks.filter((task) => lineOf(task) === line).length;
+      if (count === 0) continue;
+      const { places, perAccount } = this.config[line];
+      const load = { all: this.load(line), own: this.load(lineOfUser(line, tasks[0].userId)) };
+      const limits = { places, perAccount: Math.max(1, Math.floor(perAccount * part)) };
+      const refusal = refusalOf(limits, load, count);
+      if (refusal) return toError(line, refusal, { own: load.own, count, places, isYoung: part < 1 });
     }
-    return this.load(ALL) + count > maxSize ? queueFull(maxSize) : null;
-  }
-
-  private mostWaiting(userId: string): Promise<number> {
-    return this.young.quotaOf(userId, this.config.maxWaitingPerUser);
+    return null;
   }
 
   private load(key: string): number {
@@ -132,10 +133,14 @@ export class QueueBound {
     const underWay = [...this.underWay];
     const startedAt = performance.now();
     const users = await this.lookup.loadByUser();
-    this.counted = new Map([[ALL, users.reduce((sum, { queued }) => sum + queued, 0)]]);
-    for (const { user_id, queued, admitted, later, held } of users) {
+    const sum = (count: (user: UserLoad) => number) => users.reduce((total, user) => total + count(user), 0);
+    this.counted = new Map<string, number>([
+      ['waiting', sum(({ waiting }) => waiting)],
+      ['delayed', sum(({ delayed }) => delayed)],
+    ]);
+    for (const { user_id, waiting, delayed, admitted, later, held } of users) {
       this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(heldOf(user_id), held);
-      this.counted.set(waitingOf(user_id), queued);
+      this.counted.set(lineOfUser('waiting', user_id), waiting).set(lineOfUser('delayed', user_id), delayed);
     }
     this.letIn = [...underWay, ...this.letIn.slice(before)];
     this.since = new Map();
@@ -144,33 +149,65 @@ export class QueueBound {
   }
 }
 
-const queueFull = (most: number): AppError =>
-  new AppError(
-    'overloaded',
-    'QUEUE_FULL',
-    `As many tasks wait as may (${most}): nothing was stored. Submit again after the time in Retry-After.`,
-  );
+const LINES = ['waiting', 'delayed'] as const;
+type LineName = (typeof LINES)[number];
 
-const quotaExceeded = (most: number, isYoung: boolean): AppError =>
-  new AppError(
-    'exhausted',
-    'QUOTA_EXCEEDED',
-    `At most ${most} tasks of one ${isYoung ? 'new account' : 'user'} may wait: nothing was stored. Submit again when some of yours have ended.`,
-    { retryAfter: 1 },
-  );
+/** What decides in which line a task waits. */
+type Waiter = Pick<NewTask, 'userId' | 'runAt'>;
 
-/** Numbers of tasks: of all that wait, and of a user those that wait, those inside the window, those put off, those held. */
+const lineOf = ({ runAt }: Waiter): LineName => (runAt ? 'delayed' : 'waiting');
+const lineOfUser = (line: LineName, userId: string): string => `${userId} ${line}`;
+
+/** What a message calls the tasks of a line, and after how many seconds a refused account, or anyone, should retry. */
+const WORDS = {
+  waiting: { tasks: 'waiting tasks', ofAccount: 1, ofAll: 5 },
+  delayed: { tasks: 'waiting tasks with a later start', ofAccount: 60, ofAll: 60 },
+};
+
+interface Refused {
+  /** Tasks that the account has in the line. */
+  own: number;
+  /** Tasks that it asked to add. */
+  count: number;
+  /** Tasks that the line takes of all accounts. */
+  places: number;
+  isYoung: boolean;
+}
+
+function toError(line: LineName, { limit, most }: LineRefusal, { own, count, places, isYoung }: Refused): AppError {
+  const { tasks, ofAccount, ofAll } = WORDS[line];
+  if (limit === 'line') {
+    const detail = `Queue full (limit ${most} ${tasks}). Nothing was stored. Retry after ${ofAll} s.`;
+    return new AppError('overloaded', 'QUEUE_FULL', detail, { retryAfter: ofAll });
+  }
+  const isShare = limit === 'share';
+  const why = isShare
+    ? `its fair share of the ${places} places is ${most} now`
+    : `limit ${most}${isYoung ? ' for a new account' : ''}`;
+  const what = `This account has ${own} ${tasks}; ${count} more are too many (${why}).`;
+  const next = 'Nothing was stored. Retry when some of its tasks have started, or cancel some.';
+  const code = isShare ? 'QUEUE_SHARE_EXCEEDED' : 'QUOTA_EXCEEDED';
+  return new AppError('exhausted', code, `${what} ${next}`, { retryAfter: ofAccount });
+}
+
+/** Numbers of tasks: of each line, and of a user those of each line, those inside the window, those put off, those held. */
 type Load = ReadonlyMap<string, number>;
 
-const ALL = '';
-const waitingOf = (userId: string): string => `${userId} waiting`;
 const laterOf = (userId: string): string => `${userId} later`;
 const heldOf = (userId: string): string => `${userId} held`;
 const placeOf = ({ userId, runAt }: NewTask): string => (runAt ? laterOf(userId) : userId);
 
+function linesOf(tasks: readonly Waiter[]): Map<string, number> {
+  const load = new Map<string, number>();
+  for (const task of tasks) {
+    const line = lineOf(task);
+    addTo(load, new Map([[line as string, 1]]).set(lineOfUser(line, task.userId), 1));
+  }
+  return load;
+}
+
 function loadOf(tasks: NewTask[]): Load {
-  const load = new Map([[ALL, tasks.length]]);
-  for (const { userId } of tasks) addTo(load, new Map([[waitingOf(userId), 1]]));
+  const load = linesOf(tasks);
   for (const task of tasks) addTo(load, new Map([[task.held ? heldOf(task.userId) : placeOf(task), 1]]));
   return load;
 }

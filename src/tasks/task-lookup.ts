@@ -41,8 +41,8 @@ export class TaskLookup {
     return row.count;
   }
 
-  /** What each user has on the way: waiting in all, inside the queue or with a worker, put off, and held. */
-  loadByUser(): Promise<{ user_id: string; queued: number; admitted: number; later: number; held: number }[]> {
+  /** What each user has that has not ended. */
+  loadByUser(): Promise<UserLoad[]> {
     return this.sql.query('task-load', LOAD_BY_USER, []);
   }
 
@@ -60,6 +60,12 @@ export class TaskLookup {
   async queued(limit: number, userId?: string): Promise<string[]> {
     const rows = await this.sql.query<{ id: string }>('task-queued', QUEUED, [userId ?? null, limit]);
     return rows.map(({ id }) => id);
+  }
+
+  /** Tasks in each of the two lines: those without a start of their own, and those submitted with one. */
+  async countLines(): Promise<{ waiting: number; delayed: number }> {
+    const [row] = await this.sql.query<{ waiting: number; delayed: number }>('task-count-lines', COUNT_LINES, []);
+    return row;
   }
 
   async countQueued(userId?: string): Promise<number> {
@@ -164,6 +170,20 @@ export interface UnfinishedTask {
   lostAttempts: number;
   /** Number of attempts that a worker released: see `RELEASED`. */
   releasedAttempts: number;
+}
+
+/** Numbers of tasks of one user. */
+export interface UserLoad {
+  user_id: string;
+  /** Waiting, without a start of their own. */
+  waiting: number;
+  /** Waiting, submitted with a start of their own, even when it has passed. */
+  delayed: number;
+  /** Due, and in the queue or with a worker. */
+  admitted: number;
+  /** In the queue, not due yet. */
+  later: number;
+  held: number;
 }
 
 export interface Waiting {
@@ -288,7 +308,8 @@ const OUTCOME = 'SELECT outcome FROM task_attempts WHERE task_id = $1 AND ordina
 
 const LOAD_BY_USER = `
   SELECT user_id,
-         (count(*) FILTER (WHERE status = 'queued'))::int AS queued,
+         (count(*) FILTER (WHERE status = 'queued' AND run_at IS NULL))::int AS waiting,
+         (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
          (count(*) FILTER (WHERE NOT held AND (run_at IS NULL OR run_at <= now())))::int AS admitted,
          (count(*) FILTER (WHERE NOT held AND run_at > now()))::int AS later,
          (count(*) FILTER (WHERE held AND status = 'queued'))::int AS held
@@ -309,6 +330,12 @@ const WAITING = `
 
 const QUEUED = `
   SELECT id FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1) ORDER BY id LIMIT $2`;
+
+const COUNT_LINES = `
+  SELECT (count(*) FILTER (WHERE run_at IS NULL))::int AS waiting,
+         (count(*) FILTER (WHERE run_at IS NOT NULL))::int AS delayed
+    FROM tasks
+   WHERE status = 'queued'`;
 
 const COUNT_QUEUED = `
   SELECT count(*)::int AS count FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1)`;

@@ -67,7 +67,8 @@ export class TaskService {
   /**
    * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
    * ended.
-   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED`, `overloaded` `QUEUE_FULL`, `exhausted`
+   *   `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
     const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
@@ -210,7 +211,7 @@ export class TaskService {
 
   /**
    * Queues a failed task once more, for every agent anew.
-   * @throws AppError `conflict` `NOT_RETRYABLE`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED`
+   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room as `submit`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
     await this.requeueFailed(caller, id, ({ userId }) => {
@@ -227,7 +228,7 @@ export class TaskService {
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
     const retried =
       task.status === 'failed' &&
-      (await this.bound.readmit(task.userId, async () => {
+      (await this.bound.readmit(task, async () => {
         await before?.(task);
         return traced('task.retry', { linkTo: task.traceparent }, () =>
           this.store.transition({

@@ -51,9 +51,17 @@ const KEY_REUSED = {
 };
 
 const QUEUE_FULL = {
-  meaning: 'As many tasks wait as may; nothing was stored. `Retry-After` says when to try again.',
+  meaning: 'The queue is full; nothing was stored. `Retry-After` says when to try again.',
   code: 'QUEUE_FULL',
-  detail: 'As many tasks wait as may (10000): nothing was stored. Submit again after the time in Retry-After.',
+  detail: 'Queue full (limit 10000 waiting tasks). Nothing was stored. Retry after 5 s.',
+};
+
+const SHARE_EXCEEDED = {
+  meaning:
+    'Too many requests (`RATE_LIMITED`), or too many of your tasks wait: more than an account may have (`QUOTA_EXCEEDED`), or more than its fair share while others wait (`QUEUE_SHARE_EXCEEDED`). Tasks with a later start are counted apart. `Retry-After` says when to try again.',
+  code: 'QUEUE_SHARE_EXCEEDED',
+  detail:
+    'This account has 2200 waiting tasks; 100 more are too many (its fair share of the 10000 places is 2250 now). Nothing was stored. Retry when some of its tasks have started, or cancel some.',
 };
 
 @ApiTags('tasks')
@@ -96,6 +104,7 @@ export class TasksController {
   })
   @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(422, KEY_REUSED)
+  @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
   async submit(
     @CurrentCaller() caller: Caller,
@@ -126,6 +135,7 @@ export class TasksController {
   @ApiIdempotencyKey()
   @ApiProblems(400, 401, 403, 413, 415)
   @ApiProblem(422, KEY_REUSED)
+  @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
   submitBatch(
     @CurrentCaller() caller: Caller,
@@ -221,6 +231,7 @@ export class TasksController {
     code: 'NOT_RETRYABLE',
     detail: 'Only a failed task can be retried.',
   })
+  @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
   retry(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskDto> {
     return this.tasks.retry(caller, id);

@@ -63,7 +63,7 @@ export class TasksModule implements BeforeApplicationShutdown {
     private readonly entries: TaskEntries,
     config: ConfigService<Environment, true>,
   ) {
-    watchLine(queue, lookup, config.get('queue', { infer: true }).maxSize);
+    watchLine(queue, lookup, config.get('queue', { infer: true }));
   }
 
   /** Finishes the writes under way, so that a stop loses nothing that was answered. */

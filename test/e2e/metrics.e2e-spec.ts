@@ -178,8 +178,9 @@ describe('the figures for Prometheus', () => {
     expect(total(figures, 'zerostate_tasks_waiting', 'priority="critical"')).toBe(1);
     expect(total(figures, 'zerostate_tasks_waiting', 'priority="high"')).toBe(0);
     expect(total(figures, 'zerostate_tasks_held', 'priority="normal"')).toBe(1);
-    expect(total(figures, 'zerostate_tasks_queued')).toBe(3 + putOff.length);
-    expect(total(figures, 'zerostate_queue_max_size')).toBe(10_000);
+    expect(total(figures, 'zerostate_tasks_queued')).toBe(3);
+    expect(total(figures, 'zerostate_tasks_delayed')).toBe(putOff.length);
+    for (const bound of ['size', 'delayed']) expect(total(figures, `zerostate_queue_max_${bound}`)).toBe(10_000);
     expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="low"')).toBeGreaterThan(0);
     expect(total(figures, 'zerostate_tasks_oldest_waiting_seconds', 'priority="normal"')).toBe(0);
     expect(total(figures, 'zerostate_gateway_sockets')).toBe(1);

@@ -13,6 +13,9 @@ import { forgeToken, inSeconds } from './tokens.js';
 const JWT_SECRET = 'shared by the two servers of this suite';
 
 /** What the queue promises to submitters, the same on both backends. */
+/** Fields of a task that starts in an hour. */
+const LATER = { delay_ms: 3_600_000 };
+
 describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
   let database: TestDatabase;
   let server: ServerProcess;
@@ -39,7 +42,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       ...(redis && { REDIS_URL: redis.url, QUEUE_PREFIX: redis.prefix }),
     };
     server = await startServer({ env });
-    full = await startServer({ env: { ...env, QUEUE_MAX_SIZE: '5' }, roles: ['api'] });
+    full = await startServer({ env: { ...env, QUEUE_MAX_SIZE: '5', QUEUE_MAX_DELAYED: '100' }, roles: ['api'] });
     url = server.url;
     token = (await registerUser(url)).token;
     adminToken = await loginAdmin(url);
@@ -212,27 +215,62 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
   });
 
   describe('that is full', () => {
-    it('refuses with 503 and Retry-After what does not fit, stores nothing of it, and lets repetitions through', async () => {
-      const waiting = body({ delay_ms: 3_600_000 });
+    it('refuses an account past its share, keeps room for others, and stores nothing of what it refuses', async () => {
+      await admin('pause');
       const before = await rowCount();
-      const keyed = await post('/tasks', waiting, { 'idempotency-key': 'fits' }, full.url);
+      const keyed = await post('/tasks', body(), { 'idempotency-key': 'fits' }, full.url);
       expectStatus(keyed, 202);
-      const answers = await Promise.all(Array.from({ length: 20 }, () => post('/tasks', waiting, {}, full.url)));
+      const answers = await Promise.all(Array.from({ length: 20 }, () => post('/tasks', body(), {}, full.url)));
       const refused = answers.filter(({ status }) => status !== 202);
-      expect(refused).toHaveLength(16);
+      expect(refused).toHaveLength(18);
       for (const { status, body: problem, headers } of refused) {
-        expect([status, problem.code]).toEqual([503, 'QUEUE_FULL']);
-        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+        expect([status, problem.code]).toEqual([429, 'QUEUE_SHARE_EXCEEDED']);
+        expect(problem.detail).toMatch(
+          /^This account has \d waiting tasks; 1 more are too many \(its fair share of the 5 places is 3 now\)\. Nothing/,
+        );
+        expect(headers.get('retry-after')).toBe('1');
       }
-      expect((await post('/tasks/batch', { tasks: [waiting] }, {}, full.url)).body.code).toBe('QUEUE_FULL');
-      const again = await post('/tasks', waiting, { 'idempotency-key': 'fits' }, full.url);
+      const batch = await post('/tasks/batch', { tasks: [body(LATER), body()] }, {}, full.url);
+      expect(expectStatus(batch, 429).body.code).toBe('QUEUE_SHARE_EXCEEDED');
+      const again = await post('/tasks', body(), { 'idempotency-key': 'fits' }, full.url);
       expect(expectStatus(again, 202).body.id).toBe(keyed.body.id);
+
+      // Two strangers find room for one task each. Then every place is taken.
+      const strangers = await Promise.all([1, 2, 3].map(async () => (await registerUser(url)).token));
+      const first = (as: string, fields = {}) => api(full.url).post('/tasks', body(fields), { token: as });
+      expectStatus(await first(strangers[0]), 202);
+      expectStatus(await first(strangers[1]), 202);
+      const { body: problem, headers } = expectStatus(await first(strangers[2]), 503);
+      expect(problem).toMatchObject({
+        code: 'QUEUE_FULL',
+        detail: 'Queue full (limit 5 waiting tasks). Nothing was stored. Retry after 5 s.',
+      });
+      expect(headers.get('retry-after')).toBe('5');
       expect(await rowCount()).toBe(before + 5);
-      // Whatever process takes one out, there is room again.
+      // Tasks with a later start have places of their own.
+      expectStatus(await first(strangers[2], LATER), 202);
+
+      // When a task leaves, in whatever process, there is room again.
       expectStatus(await api(url).post(`/tasks/${keyed.body.id}/cancel`, undefined, { token }), 200);
       await new Promise((resolve) => setTimeout(resolve, 200));
-      expectStatus(await post('/tasks', waiting, {}, full.url), 202);
+      expectStatus(await first(strangers[2]), 202);
       expect(full.stdout()).not.toContain('QUEUE_FULL');
+    });
+
+    it('cannot be filled by ten requests of two accounts for later: a third account finds room', async () => {
+      const accounts = await Promise.all([1, 2, 3].map(async () => (await registerUser(url)).token));
+      const submitBatch = async (as: string, length: number) => {
+        const tasks = Array.from({ length }, () => body(LATER));
+        return (await api(full.url).post('/tasks/batch', { tasks }, { token: as })).status;
+      };
+      const statuses: number[][] = [];
+      for (const greedy of accounts.slice(0, 2)) {
+        statuses.push(await Promise.all([1, 2, 3, 4, 5].map(() => submitBatch(greedy, 20))));
+      }
+      // Of 100 places ten are kept. The first account may have 45; it has two batches. The second may have 25.
+      expect(statuses.map((some) => some.filter((status) => status === 202).length)).toEqual([2, 1]);
+      expect(new Set(statuses.flat())).toEqual(new Set([202, 429]));
+      expect(await submitBatch(accounts[2], 10)).toBe(202);
     });
   });
 
