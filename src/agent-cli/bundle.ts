@@ -50,8 +50,11 @@ export async function bundle(command: BundleCommand, config: Environment): Promi
   }
 }
 
-/** @throws UsageError */
-function plan({ files, wholeLibrary }: BundleCommand) {
+/**
+ * What a command means: which files are bundled into which, and by what.
+ * @throws UsageError
+ */
+export function plan({ files, wholeLibrary }: BundleCommand) {
   const [script, ...beside] = files;
   const language = extname(script);
   const path = BUNDLERS[language];

@@ -31,6 +31,7 @@ describe('the command line of npm run agent', () => {
     [['run', 'a.wasm', '--memory', '1'], '--memory'],
     [['run', 'a.wasm', '--whole-library'], 'run takes no --whole-library.'],
     [['validate', 'a.wasm', '--timeout', '5'], 'validate takes no --timeout.'],
+    [['bundle', 'agent.js', '--json'], 'bundle takes no --json.'],
     [['constructor', 'a.wasm', '--json'], 'There is no command "constructor".'],
   ])('says what is wrong about %j', (args, message) => {
     expect(() => parseCommand(args)).toThrow(UsageError);

@@ -12,6 +12,9 @@ import { agent, echo, endless, good, trapping } from './agents.js';
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
 
+/** A line of a stack trace. */
+const STACK = /^\s+at /m;
+
 describe('npm run agent', () => {
   let dir: string;
   const path = (name: string): string => join(dir, name);
@@ -120,27 +123,35 @@ describe('npm run agent', () => {
 
     it.each([
       ['a script that does not exist', ['none.js'], 'none.js does not exist.'],
-      ['a Python script that does not exist', ['none.py'], 'none.py does not exist.'],
-      ['a Ruby script that does not exist', ['none.rb'], 'none.rb does not exist.'],
-      ['a folder', ['folder.js'], 'folder.js is a folder, not a script.'],
-      ['a folder with a Python name', ['folder.py'], 'folder.py is a folder, not a script.'],
-      ['a folder with a Ruby name', ['folder.rb'], 'folder.rb is a folder, not a script.'],
-      ['another encoding', ['latin1.js'], 'latin1.js is not UTF-8.'],
-      ['a Python module that does not exist', ['sound.py', 'none.py'], 'none.py does not exist.'],
-      ['a module of another kind', ['sound.py', 'input.json'], 'input.json is neither a module (.py) nor the folder'],
       ['an output folder that does not exist', ['sound.js', 'no/a.wasm'], 'There is no folder no to write a.wasm to'],
       ['an output that is a folder', ['sound.js', 'folder.wasm'], 'folder.wasm cannot be written (EISDIR).'],
       ['another file beside JavaScript', ['sound.js', 'more.js', 'a.wasm'], 'What is "more.js"?'],
-      ['another file beside Ruby', ['sound.rb', 'more.rb'], 'What is "more.rb"?'],
-      ['an option of another language', ['sound.js', '--whole-library'], '--whole-library is for Python scripts only.'],
-      ['an option of another command', ['sound.js', '--json'], 'bundle takes no --json.'],
-      ['another language', ['agent.pl'], '"agent.pl" is not a script that can be bundled.'],
     ])('exits with 2 and one sentence for %s', async (_, args, reason) => {
       await mkdir(path('folder.wasm'), { recursive: true });
       const { code, out, error } = await run(['bundle', ...args]);
       expect({ code, out }).toEqual({ code: 2, out: '' });
       expect(error).toContain(reason);
-      expect(error).not.toMatch(/^\s+at /m);
+      expect(error).not.toMatch(STACK);
+    });
+
+    it.each([
+      ['javascript', 'none.js a.wasm', 'none.js does not exist.'],
+      ['python', 'none.py a.wasm', 'none.py does not exist.'],
+      ['ruby', 'none.rb a.wasm', 'none.rb does not exist.'],
+      ['javascript', 'folder.js a.wasm', 'folder.js is a folder, not a script.'],
+      ['python', 'folder.py a.wasm', 'folder.py is a folder, not a script.'],
+      ['ruby', 'folder.rb a.wasm', 'folder.rb is a folder, not a script.'],
+      ['javascript', 'latin1.js a.wasm', 'latin1.js is not UTF-8.'],
+      ['python', 'sound.py none.py a.wasm', 'none.py does not exist.'],
+      ['python', 'sound.py input.json a.wasm', 'input.json is neither a module (.py) nor the folder of a package.'],
+      ['javascript', 'sound.js no/a.wasm', 'There is no folder no to write the binary to: create it first.'],
+      ['python', 'sound.py no/a.wasm', 'There is no folder no to write the binary to: create it first.'],
+      ['ruby', 'sound.rb no/a.wasm', 'There is no folder no to write the binary to: create it first.'],
+    ])('in %s, by %s, says what is wrong in one sentence', async (language, args, reason) => {
+      const bundler = fileURLToPath(new URL(`../../../examples/agents/${language}/bundle.mjs`, import.meta.url));
+      const child = spawn(process.execPath, [bundler, ...args.split(' ')], { cwd: dir });
+      const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+      expect([code, said.trim()]).toEqual([2, reason]);
     });
   });
 
