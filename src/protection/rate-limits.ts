@@ -1,4 +1,5 @@
-import { RateLimiterMemory, RateLimiterRedis, type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
+import { RateLimiterRedis, type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
+import { CappedCounters } from './capped-counters.js';
 
 /** So many points in so many seconds. */
 export interface Limit {
@@ -36,7 +37,7 @@ const OWN_SHARE = 0.1;
  * counts by itself.
  */
 export class RateLimits {
-  private readonly pairs = new Map<string, { own: RateLimiterMemory; shared?: RateLimiterAbstract }>();
+  private readonly pairs = new Map<string, { own: CappedCounters; shared?: RateLimiterAbstract }>();
 
   /** @param redis an ioredis client; unset: this process counts by itself */
   constructor(
@@ -72,18 +73,18 @@ export class RateLimits {
     return shared ?? own;
   }
 
-  private pair(limit: Limit): { own: RateLimiterMemory; shared?: RateLimiterAbstract } {
+  private pair(limit: Limit): { own: CappedCounters; shared?: RateLimiterAbstract } {
     const known = this.pairs.get(limit.name);
     if (known) return known;
     const options = { keyPrefix: `${this.prefix}:limit:${limit.name}`, points: limit.points, duration: limit.seconds };
-    const own = new RateLimiterMemory(options);
+    const own = new CappedCounters(options);
     const shared =
       this.redis &&
       new RateLimiterRedis({
         ...options,
         storeClient: this.redis,
         rejectIfRedisNotReady: true,
-        insuranceLimiter: new RateLimiterMemory(options),
+        insuranceLimiter: new CappedCounters(options),
       });
     const pair = { own, shared };
     this.pairs.set(limit.name, pair);
