@@ -36,7 +36,8 @@ import { Registrations1796140200000 } from '../migrations/1796140200000-registra
 import { DeletedAccounts1796140300000 } from '../migrations/1796140300000-deleted-accounts.js';
 import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
 import { EventResults1796151000000 } from '../migrations/1796151000000-event-results.js';
-import { Agent, AgentBinary, AgentStatistics } from './agents/index.js';
+import { AgentRaters1796175000000 } from '../migrations/1796175000000-agent-raters.js';
+import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
@@ -53,6 +54,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
   entities: [
     Agent,
     AgentBinary,
+    AgentRating,
     AgentStatistics,
     ApiKey,
     AuctionRecord,
@@ -99,6 +101,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     DeletedAccounts1796140300000,
     SharedLogs1796150000000,
     EventResults1796151000000,
+    AgentRaters1796175000000,
   ],
   namingStrategy: new SnakeNaming(),
   synchronize: false,

@@ -1,5 +1,5 @@
 import type { Candidate } from '../../src/agents/index.js';
-import { nextP80, smoothedRating } from '../../src/agents/statistics.js';
+import { highestRating, nextP80, smoothedRating } from '../../src/agents/statistics.js';
 import { type AuctionConfig, parseEnvironment } from '../../src/config/index.js';
 import { type AuctionRequest, holdAuction } from '../../src/orchestration/auction/auction.js';
 import type { Bench, Report } from '../bench.js';
@@ -161,6 +161,8 @@ function createPlayer(index: number, random: () => number, newcomer: boolean): P
       running: 0,
       region: null,
       rating: 3.5,
+      highestRating: 5,
+      raters: 0,
       tasksCompleted: 0,
       // What owners declare is too good by up to a half.
       estimatedMs: Math.round(durationMs * (0.5 + 0.5 * random())),
@@ -197,6 +199,9 @@ function run(player: Player, luck: Record<'succeeds' | 'duration' | 'rates' | 'r
     ratings.sum += succeeded ? Math.min(5, Math.max(1, Math.round(player.quality + 0.7 * luck.rating))) : 1;
     ratings.count++;
     candidate.rating = smoothedRating(ratings.sum, ratings.count, { mean: 3.5, weight: 5 });
+    // Each task of the simulation is of another submitter.
+    candidate.highestRating = highestRating(ratings.count, ratings.sum);
+    candidate.raters = ratings.count;
   }
 }
 

@@ -18,6 +18,8 @@ const row = (number: number) => ({
   max_concurrency: 1,
   rating_sum: 0,
   rating_count: 0,
+  raters: 0,
+  rater_mean_sum: 0,
   tasks_completed: 0,
   last_invited_at: null,
 });

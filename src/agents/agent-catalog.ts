@@ -5,7 +5,7 @@ import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import type { VersionLimits } from './agent-binary.entity.js';
-import { estimateDurationMs, type EstimateRules, smoothedRating } from './statistics.js';
+import { estimateDurationMs, type EstimateRules, highestRating, smoothedRating } from './statistics.js';
 
 /** How old the statistics in the catalogue may be, ms. */
 const MAX_AGE_MS = 1000;
@@ -26,6 +26,10 @@ export interface Candidate {
   region: string | null;
   /** Smoothed, 0–5. */
   rating: number;
+  /** The highest rating that the votes of distinct accounts leave possible, up to 5. */
+  highestRating: number;
+  /** Accounts that have voted. */
+  raters: number;
   tasksCompleted: number;
   estimatedMs: number;
   /** Milliseconds since the epoch, 0 for never. */
@@ -234,6 +238,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       running: known?.running ?? 0,
       region: row.region,
       rating: smoothedRating(row.rating_sum, row.rating_count, this.prior),
+      highestRating: highestRating(row.raters, row.rater_mean_sum),
+      raters: row.raters,
       tasksCompleted: row.tasks_completed,
       estimatedMs: estimateDurationMs(
         {
@@ -290,6 +296,8 @@ interface AgentRow {
   estimate_ratio: number | null;
   rating_sum: number;
   rating_count: number;
+  raters: number;
+  rater_mean_sum: number;
   last_invited_at: Date | null;
   version: string;
   sha256: string;
@@ -305,7 +313,8 @@ const UNBEGUN = 'pg_snapshot_xmax(pg_current_snapshot())::text::bigint';
 const AGENT = `
   SELECT a.id, a.revision, a.owner_id, a.name, a.capabilities, a.price_micro, a.price_per_kb_micro, a.surge,
          a.max_concurrency, a.region, a.expected_duration_ms,
-         s.tasks_completed, s.duration_p80_ms, s.estimate_ratio, s.rating_sum, s.rating_count, s.last_invited_at,
+         s.tasks_completed, s.duration_p80_ms, s.estimate_ratio, s.rating_sum, s.rating_count, s.raters, s.rater_mean_sum,
+         s.last_invited_at,
          b.version, b.sha256, b.storage_ref, b.limits,
          a.status = 'active' AND a.moderation = 'allowed' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a

@@ -37,6 +37,14 @@ export class AgentStatistics {
   @Column({ type: 'integer', default: 0 })
   ratingCount: number;
 
+  /** Accounts that have voted. */
+  @Column({ type: 'integer', default: 0 })
+  raters: number;
+
+  /** Sum over these accounts of the mean of their votes. */
+  @Column({ type: 'double precision', default: 0 })
+  raterMeanSum: number;
+
   /** When it last had a seat in an auction that could not invite everyone. */
   @Column({ type: 'timestamptz', nullable: true })
   lastInvitedAt: Date | null;

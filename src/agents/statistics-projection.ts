@@ -69,6 +69,7 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   for (const event of relevant) {
     const statistics = byAgent.get(event.data.agent_id as string);
     if (statistics) CHANGES[event.type]?.(statistics, event.data);
+    if (statistics && event.type === 'task.rated') await countRater(transaction, statistics, event);
     for (const id of contradictedBy(event.data)) {
       const refusing = byAgent.get(id);
       if (refusing) refusing.attemptsFailed += 1;
@@ -76,6 +77,29 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   }
   await repository.save(rows);
 }
+
+/** An account counts once among the raters, by the mean of its votes. */
+async function countRater(
+  transaction: EntityManager,
+  statistics: AgentStatistics,
+  { user_id, data }: FeedEvent,
+): Promise<void> {
+  if (user_id === null) return;
+  const rating = Number(data.rating);
+  const [{ votes, rating_sum }] = await transaction.query<{ votes: number; rating_sum: number }[]>(VOTE, [
+    statistics.agentId,
+    user_id,
+    rating,
+  ]);
+  if (votes === 1) statistics.raters += 1;
+  else statistics.raterMeanSum -= (rating_sum - rating) / (votes - 1);
+  statistics.raterMeanSum += rating_sum / votes;
+}
+
+const VOTE = `
+  INSERT INTO agent_ratings AS r (agent_id, rater_id, votes, rating_sum) VALUES ($1, $2, 1, $3)
+  ON CONFLICT (agent_id, rater_id) DO UPDATE SET votes = r.votes + 1, rating_sum = r.rating_sum + excluded.rating_sum
+  RETURNING votes, rating_sum`;
 
 /**
  * A run that was stopped later than its bid promised counts as that long, or a slow agent would be judged by its fast runs

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { estimateDurationMs, nextP80, smoothedRating } from './statistics.js';
+import { estimateDurationMs, highestRating, nextP80, smoothedRating } from './statistics.js';
 
 describe('the duration estimate', () => {
   it('settles near the 80th percentile of what runs really took', () => {
@@ -57,6 +57,23 @@ describe('the duration estimate', () => {
   it('grows when bids promised too little, tenfold at most, and never falls below what was seen', () => {
     const after = (ratio: number) => estimateDurationMs(seen(50, 100, 1, ratio), RULES);
     expect([0.2, 1, 1.5, 4, 1000].map(after)).toEqual([100, 100, 150, 400, 1000]);
+  });
+});
+
+describe('the highest rating that votes leave possible', () => {
+  const after = (raters: number, mean: number) => highestRating(raters, raters * mean);
+
+  it('falls below 3 by the worst votes of six accounts, and not by those of five', () => {
+    expect(highestRating(0, 0)).toBe(5);
+    expect(after(2, 1)).toBeGreaterThan(4);
+    expect(after(5, 1)).toBeGreaterThan(3);
+    expect(after(6, 1)).toBeLessThan(3);
+  });
+
+  it('approaches the mean as more accounts vote, and never exceeds 5', () => {
+    expect(after(10, 2.5)).toBeGreaterThan(3);
+    expect(after(1000, 2.5)).toBeCloseTo(2.65, 2);
+    expect(after(3, 5)).toBe(5);
   });
 });
 

@@ -316,7 +316,9 @@ export const variables = z
     AUCTION_WEIGHT_REPUTATION: number(0.2, 0, 1000).describe('Weight of the completed tasks'),
     MIN_AGENTS_FOR_AUCTION: integer(3, 1, 1000).describe('Bids from which an auction counts as competitive'),
     MAX_AGENTS_FOR_AUCTION: integer(10, 1, 1000).describe('Agents invited to one auction'),
-    MIN_AGENT_RATING: number(3, 0, 5).describe('Smoothed rating below which an agent is not invited'),
+    MIN_AGENT_RATING: number(3, 0, 5).describe(
+      'Rating below which an agent is not invited, once the votes of enough accounts leave no doubt (six that all vote 1, for 3)',
+    ),
     RATING_PRIOR_MEAN: number(3.5, 0, 5).describe('Rating of an agent nobody has rated'),
     RATING_PRIOR_WEIGHT: number(5, 0, 1000).describe('Votes this prior counts for'),
     ENABLE_FAILOVER: flag(true).describe('Let the next-ranked agent try when one fails'),

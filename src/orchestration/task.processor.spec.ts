@@ -373,6 +373,8 @@ const bidder = (agentId: string, priceMicro: bigint): Bidder => ({
   running: 0,
   region: null,
   rating: 4,
+  highestRating: 5,
+  raters: 0,
   tasksCompleted: 1,
   estimatedMs: 10,
   lastInvitedAt: 0,

@@ -20,6 +20,7 @@ import {
   trapping,
   typesOf,
 } from './agents.js';
+import { ask } from './rows.js';
 import { until } from '../support/until.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
@@ -188,6 +189,19 @@ describe('a server on PostgreSQL alone', () => {
         return now.statistics.rating_count > 0 && now;
       });
       expect(statistics).toMatchObject({ rating: 3.75, rating_count: 1, tasks_completed: 1, attempts_failed: 0 });
+    });
+
+    it('counts an account once among the raters of an agent, by the mean of its votes', async () => {
+      const again = await run('machine-learning');
+      expectStatus(await api(url).post(`/tasks/${again.id}/rating`, { rating: 3 }, { token }), 200);
+      const raters = () =>
+        ask<{ rating_count: number }>(
+          database.url,
+          'SELECT rating_count, raters, rater_mean_sum FROM agent_statistics WHERE agent_id = $1',
+          [agentId],
+        );
+      await until('the second vote counts', async () => (await raters())[0].rating_count === 2);
+      expect(await raters()).toEqual([{ rating_count: 2, raters: 1, rater_mean_sum: 4 }]);
     });
 
     it('passes on what the agent says on standard error while it runs', async () => {

@@ -5,13 +5,15 @@ import { type AuctionRequest, holdAuction } from './auction.js';
 import { explain, verify } from './explanation.js';
 
 const RULES = parseEnvironment({}).auction;
+/** What the votes of enough accounts make of an agent. */
+const DISLIKED = { highestRating: 2.999, raters: 6 };
 
 describe('an auction', () => {
   it('excludes who is rated too low or too dear, with the figures', () => {
     const { ranking, scoreboard } = hold([
       candidate('fits', { pricing: asking(1_000_000n), rating: 3 }),
       candidate('dear', { pricing: asking(1_000_001n) }),
-      candidate('poor', { rating: 2.999 }),
+      candidate('poor', { rating: 2.999, ...DISLIKED }),
     ]);
     expect(ranking.map(({ agentId }) => agentId)).toEqual(['fits']);
     expect(scoreboard.excluded_count).toBe(2);
@@ -29,6 +31,10 @@ describe('an auction', () => {
         detail: expect.stringMatching(/is below 3\.$/),
       },
     ]);
+  });
+
+  it('does not exclude an agent for a low rating by few accounts', () => {
+    expect(hold([candidate('a', { rating: 1, highestRating: 3, raters: 5 })]).scoreboard.bids).toHaveLength(1);
   });
 
   it('ranks the candidates as it ranks their bids, with the share of the capabilities each offers', () => {
@@ -114,6 +120,28 @@ describe('the seats of an auction', () => {
     expect(seatOf(candidate('a'), candidate('b', { tasksCompleted: 1 }))).toEqual(['b']);
     expect(seatOf(candidate('a', { pricing: asking(2n) }), candidate('b', { pricing: asking(1n) }))).toEqual(['b']);
     expect(seatOf(candidate('b'), candidate('a'))).toEqual(['a']);
+  });
+
+  it('give an agent that is rated too low a second chance, in few auctions, and in turns', () => {
+    const low = (id: string, lastInvitedAt: number) => candidate(id, { rating: 1, ...DISLIKED, lastInvitedAt });
+    const all = [low('recent', 2), low('patient', 1), low('dear', 0), ...crowd(10)];
+    all[2].pricing = asking(9_000_000n);
+    const usual = hold(all, { luck: 0.94 });
+    expect(usual.scoreboard.bids.map(({ agent_id }) => agent_id)).not.toContain('patient');
+    const { scoreboard, invited } = hold(all, { luck: 0.95 });
+    expect(scoreboard.bids).toHaveLength(10);
+    expect(scoreboard.bids.filter(({ discovery }) => discovery).map(({ agent_id }) => agent_id)).toEqual(['patient']);
+    expect(scoreboard.excluded.map(({ agent_id, reason }) => [agent_id, reason])).toEqual([
+      ['recent', 'rating_too_low'],
+      ['dear', 'rating_too_low'],
+      ['agent-009', 'no_seat'],
+    ]);
+    expect(scoreboard.excluded_count).toBe(3);
+    expect(invited).toContain('patient');
+    // Where no seat is kept for discoveries, there is no second chance.
+    expect(hold(all, { luck: 0.95 }, { discoverySeat: false }).scoreboard.excluded_count).toBe(3);
+    // It bids beside few others too, and no one loses a seat to it.
+    expect(hold([low('low', 0), candidate('only')], { luck: 0.99 }).scoreboard.bids).toHaveLength(2);
   });
 
   it('still rotate when there is only one', () => {
@@ -207,14 +235,14 @@ describe('an auction with too few bids', () => {
     const { failure, scoreboard } = hold([
       candidate('a', { pricing: asking(3_000_000n) }),
       candidate('b', { pricing: asking(2_500_000n) }),
-      candidate('c', { rating: 1 }),
+      candidate('c', { rating: 1, ...DISLIKED }),
     ]);
     expect(failure).toEqual({ code: 'BUDGET_TOO_LOW', message: 'The lowest bid is 2.5: raise the budget.' });
     expect(scoreboard).toMatchObject({ bounds: null, bids: [], competitive: false, excluded_count: 3 });
   });
 
   it('does not ask for more money when the dear ones were the least of it', () => {
-    const dearAndPoor = candidate('a', { rating: 1, pricing: asking(9_000_000n) });
+    const dearAndPoor = candidate('a', { rating: 1, ...DISLIKED, pricing: asking(9_000_000n) });
     expect(hold([dearAndPoor]).failure).toMatchObject({ code: 'NO_ELIGIBLE_AGENT' });
   });
 
@@ -262,6 +290,8 @@ function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate
     running: 0,
     region: null,
     rating: 3.5,
+    highestRating: 5,
+    raters: 0,
     tasksCompleted: 0,
     estimatedMs: 5000,
     lastInvitedAt: 0,

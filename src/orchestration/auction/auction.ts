@@ -42,20 +42,23 @@ export interface Auction {
 
 const MAX_EXCLUSIONS_KEPT = 100;
 
+/** Share of the auctions in which an agent that is rated too low gets the discovery seat, so that it can win votes again. */
+const SECOND_CHANCE = 0.05;
+
 /** Completed tasks that are worth half of the full reputation under `absolute`. */
 const HALF_REPUTATION = 20;
 
 /**
  * Holds an auction. Pure: the same candidates and rules always give the same scoreboard.
  *
- * ① candidates below the minimum rating, over the budget, too far away or busy are excluded, with the reason;
+ * ① candidates that are surely below the minimum rating, over the budget, too far away or busy are excluded, with the reason;
  * ② of the rest at most `maxAgents` are invited: the best matching and best rated, and the one that waited longest;
  * ③ their bids are scored and ranked.
  *
  * The first two go over the candidates once and keep only as many as have a seat or are named in the scoreboard.
  */
 export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
-  const { seated, discovery, excluded } = invite(candidates, request, rules);
+  const { seated, discovery, excluded, rotates } = invite(candidates, request, rules);
   const weights = request.weights ? normalised(request.weights) : rules.weights;
   const bids = seated.map((contender) => toBid(contender, contender === discovery));
   const explored = discovery !== null && request.luck < rules.exploration;
@@ -79,15 +82,13 @@ export function holdAuction(candidates: Iterable<Candidate>, request: AuctionReq
     },
     failure,
     worthWaiting: failure !== null && excluded.busy > 0,
-    invited: excluded.unseated > 0 ? seated.map(({ candidate }) => candidate.agentId) : [],
+    invited: rotates ? seated.map(({ candidate }) => candidate.agentId) : [],
   };
 }
 
 /** Who did not get to bid. */
 interface Exclusions {
   count: number;
-  /** Of them, for want of a seat. */
-  unseated: number;
   /** Of them, for having as many tasks as they take on at once. */
   busy: number;
   /** The first so many. */
@@ -104,41 +105,54 @@ interface Excluded {
 
 /**
  * Seats go by capability match, then rating, then experience, then price. One is kept for the agent that waited longest
- * for an invitation, so that a newcomer gets its chance however many incumbents there are.
+ * for an invitation, so that a newcomer gets its chance however many incumbents there are. In some auctions an agent that
+ * is rated too low gets that seat.
  */
 function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig) {
-  const excluded: Exclusions = { count: 0, unseated: 0, busy: 0, named: [], lowestPriceMicro: null };
+  const excluded: Exclusions = { count: 0, busy: 0, named: [], lowestPriceMicro: null };
   const best = new Best(rules.maxAgents + MAX_EXCLUSIONS_KEPT, byMerit);
   let eligible = 0;
   let longest: Contender | null = null;
+  let lowRated: Contender | null = null;
+  const hasSecondChance = rules.discoverySeat && request.luck >= 1 - SECOND_CHANCE;
   for (const candidate of candidates) {
     const asked = ask(candidate.pricing, request.inputBytes, candidate.running);
-    const reason = exclusionOf(candidate, asked, request, rules);
-    if (reason) {
+    const obstacle = obstacleOf(candidate, asked, request);
+    const tooLow = isRatedTooLow(candidate, rules);
+    const mayTryAgain = tooLow && hasSecondChance && !obstacle;
+    const reason = tooLow ? 'rating_too_low' : obstacle;
+    if (reason && !mayTryAgain) {
       exclude(excluded, { candidate, priceMicro: asked.priceMicro, reason });
       continue;
     }
-    eligible++;
     const estimatedMs = candidate.estimatedMs + roundTripMs(rules.geo, request.region, candidate.region);
-    const passedOver = best.offer({ candidate, asked, estimatedMs, match: matchOf(candidate, request) });
+    const contender: Contender = { candidate, asked, estimatedMs, match: matchOf(candidate, request) };
+    if (mayTryAgain) {
+      const [first, other] = inTurn(contender, lowRated);
+      lowRated = first;
+      if (other) exclude(excluded, excludedFor('rating_too_low', other));
+      continue;
+    }
+    eligible++;
+    const passedOver = best.offer(contender);
     if (passedOver && (!longest || byWaiting(passedOver, longest) < 0)) longest = passedOver;
   }
 
-  const seats = eligible > rules.maxAgents && rules.discoverySeat ? rules.maxAgents - 1 : rules.maxAgents;
+  const hasDiscovery = rules.discoverySeat && (lowRated !== null || eligible > rules.maxAgents);
+  const seats = hasDiscovery ? rules.maxAgents - 1 : rules.maxAgents;
   const seated = best.all.slice(0, seats);
-  let discovery: Contender | null = null;
-  if (seats < rules.maxAgents) {
+  const unseated = eligible - seated.length - (hasDiscovery && !lowRated ? 1 : 0);
+  let discovery = lowRated;
+  if (hasDiscovery && !lowRated) {
     const waiting = [...best.all.slice(seats), ...(longest ? [longest] : [])];
     discovery = waiting.reduce((one, other) => (byWaiting(other, one) < 0 ? other : one));
-    seated.push(discovery);
   }
+  if (discovery) seated.push(discovery);
   for (const contender of best.all.slice(seats)) {
-    const { candidate, asked } = contender;
-    if (contender !== discovery) name(excluded, { candidate, priceMicro: asked.priceMicro, reason: 'no_seat' });
+    if (contender !== discovery) name(excluded, excludedFor('no_seat', contender));
   }
-  excluded.unseated = eligible - seated.length;
-  excluded.count += excluded.unseated;
-  return { seated, discovery, excluded };
+  excluded.count += unseated;
+  return { seated, discovery, excluded, rotates: unseated > 0 || lowRated !== null };
 }
 
 interface Contender {
@@ -159,18 +173,27 @@ const byMerit = (a: Contender, b: Contender): number =>
 const byWaiting = (a: Contender, b: Contender): number =>
   a.candidate.lastInvitedAt - b.candidate.lastInvitedAt || byMerit(a, b);
 
-function exclusionOf(
-  candidate: Candidate,
-  asked: Ask,
-  request: AuctionRequest,
-  rules: AuctionConfig,
-): ExclusionReason | null {
-  if (candidate.rating < rules.minRating) return 'rating_too_low';
+/** The one that has waited longer comes first. */
+const inTurn = (one: Contender, other: Contender | null): [Contender, Contender | null] =>
+  other && byWaiting(other, one) < 0 ? [other, one] : [one, other];
+
+/** A few votes do not exclude an agent: those of distinct accounts must leave no doubt. */
+const isRatedTooLow = ({ rating, highestRating }: Candidate, { minRating }: AuctionConfig): boolean =>
+  rating < minRating && highestRating < minRating;
+
+/** Why a candidate cannot do this task, whatever its rating. */
+function obstacleOf(candidate: Candidate, asked: Ask, request: AuctionRequest): ExclusionReason | null {
   if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
   // Who would be too dear even without load is not worth waiting for.
   if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
   return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
 }
+
+const excludedFor = (reason: ExclusionReason, { candidate, asked: { priceMicro } }: Contender): Excluded => ({
+  candidate,
+  priceMicro,
+  reason,
+});
 
 function exclude(excluded: Exclusions, one: Excluded): void {
   excluded.count++;
@@ -245,8 +268,8 @@ const EXCLUSION_DETAILS: Record<
   ExclusionReason,
   (excluded: Excluded, request: AuctionRequest, rules: AuctionConfig) => string
 > = {
-  rating_too_low: ({ candidate: { rating } }, _, { minRating }) =>
-    `Its rating ${rating.toFixed(2)} is below ${minRating}.`,
+  rating_too_low: ({ candidate: { rating, raters } }, _, { minRating }) =>
+    `Its rating ${rating.toFixed(2)}, by ${raters} accounts, is below ${minRating}.`,
   wrong_region: ({ candidate: { region } }, request) =>
     `It belongs ${region ? `to ${region}` : 'nowhere in particular'}, the task to ${request.region}.`,
   over_budget: ({ priceMicro }, { budgetMicro }) =>
