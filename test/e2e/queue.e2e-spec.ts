@@ -48,7 +48,7 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
     adminToken = await loginAdmin(url);
     await publish(url, token, 'good', await good(), { capabilities: ['good'] });
     await publish(url, token, 'endless', await endless(), { capabilities: ['endless'] });
-  });
+  }, 120_000); // two servers start, one after the other
 
   afterAll(async () => {
     await Promise.all([server?.stop(), full?.stop()]);
