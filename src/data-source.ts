@@ -36,6 +36,7 @@ import { Registrations1796140200000 } from '../migrations/1796140200000-registra
 import { DeletedAccounts1796140300000 } from '../migrations/1796140300000-deleted-accounts.js';
 import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
 import { EventResults1796151000000 } from '../migrations/1796151000000-event-results.js';
+import { RowBytes1796152000000 } from '../migrations/1796152000000-row-bytes.js';
 import { AgentRaters1796175000000 } from '../migrations/1796175000000-agent-raters.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
@@ -101,6 +102,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     DeletedAccounts1796140300000,
     SharedLogs1796150000000,
     EventResults1796151000000,
+    RowBytes1796152000000,
     AgentRaters1796175000000,
   ],
   namingStrategy: new SnakeNaming(),

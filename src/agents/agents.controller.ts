@@ -4,6 +4,7 @@ import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { NeedsRoom } from '../common/needs-room.js';
 import { AgentCardDto, AgentCardPage, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { AgentService } from './agent.service.js';
 
@@ -17,6 +18,7 @@ export class AgentsController {
   @Access('agents:write')
   @Post()
   @ApiOperation({ operationId: 'createAgent' })
+  @NeedsRoom()
   @ApiCreatedResponse({
     type: AgentDto,
     description: 'The agent; `Location` is its address.',

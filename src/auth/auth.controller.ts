@@ -2,6 +2,7 @@ import { Body, Controller, Get, HttpCode, Ip, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { NeedsRoom } from '../common/needs-room.js';
 import { AccessTokens } from './access-tokens.js';
 import {
   CredentialsDto,
@@ -37,6 +38,7 @@ export class AuthController {
   @Access('public')
   @Post('register')
   @ApiOperation({ operationId: 'register' })
+  @NeedsRoom()
   @ApiCreatedResponse({ type: SessionDto, description: 'The account, and tokens for it.' })
   @ApiProblems(400, 413, 415)
   @ApiProblem(403, {

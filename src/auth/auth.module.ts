@@ -5,7 +5,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import type { Installation } from '../config/index.js';
 import { FeedModule } from '../feed/index.js';
-import { JsonBody, ProtectionModule } from '../protection/index.js';
+import { DiskGuard, JsonBody, ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
 import { AccountsController } from './accounts.controller.js';
 import { AccountsService } from './accounts.service.js';
@@ -76,6 +76,7 @@ import { YoungAccounts } from './young-accounts.js';
     YoungAccounts,
     { provide: APP_GUARD, useClass: AuthGuard },
     // Guards run in this order: a body is read once its caller is known.
+    { provide: APP_GUARD, useClass: DiskGuard },
     { provide: APP_GUARD, useClass: JsonBody },
   ],
   exports: [

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,7 @@ export async function registerExamples(
         if (!(error instanceof AppError)) throw error;
         logger.warn(`the example agent ${card.form.slug} was not registered: ${error.code} ${error.message}`);
         // What is away for one is away for all, and the start waits. The next start tries again.
-        if (error.kind === 'unavailable') break;
+        if (error.kind === 'unavailable' || error.kind === 'full') break;
       }
     }
     return registered.length > 0 ? [`Agents      ${registered.join(', ')}`] : [];
@@ -57,7 +57,7 @@ async function register(app: INestApplicationContext, owner: Caller, card: Examp
   const uploads = app.get(UploadService, { strict: false });
   const staging = app.get(Staging, { strict: false });
   const { slug, ...form } = card.form;
-  const staged = await staging.stage(createReadStream(binary), Number.MAX_SAFE_INTEGER);
+  const staged = await staging.stage(createReadStream(binary), (await stat(binary)).size);
   await uploads.publish(owner, await uploads.destination(owner, slug), form, staged);
 }
 

@@ -61,6 +61,11 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     code: 'OVERLOADED',
     detail: 'The server has more to do than it can: try again in 2 s.',
   },
+  507: {
+    meaning: 'The server is short of disk space. Nothing was stored; `Retry-After` says when to try again.',
+    code: 'DISK_FULL',
+    detail: 'The server is short of disk space and stores nothing new. Nothing was written: try again later.',
+  },
 };
 
 /** What any route may answer, whatever it does. */

@@ -21,6 +21,8 @@ export type AppErrorKind =
   | 'unprocessable'
   /** The caller has used up what it may use. */
   | 'exhausted'
+  /** The server has no room to store anything new. */
+  | 'full'
   /** The server has taken on as much as it may: try again later. */
   | 'overloaded'
   /** A part this answer needs is away for now: try again later. */

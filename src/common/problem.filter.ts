@@ -22,6 +22,7 @@ const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   internal: 500,
   overloaded: 503,
   unavailable: 503,
+  full: 507,
 };
 
 /** Codes for errors of the framework's own: bodies that do not parse, routes that do not exist. */
@@ -40,6 +41,9 @@ const CODE_OF_STATUS: Record<number, string> = {
 
 /** When to try again where nobody knows, seconds. */
 const UNKNOWN_WAIT = 5;
+
+/** Kinds that are logged where they begin. */
+const QUIET: ReadonlySet<AppErrorKind> = new Set(['overloaded', 'full']);
 
 /** Answers every error as RFC 9457 problem document. Stacks, SQL and paths go to the log, never to the client. */
 @Catch()
@@ -69,9 +73,9 @@ export class ProblemFilter implements ExceptionFilter {
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }
 
-  /** An overload is no fault, and a line for every refusal would make it worse. An outage needs no stack. */
+  /** An overload or a full disk is no fault, and a line for every refusal would make it worse. An outage needs no stack. */
   private log(error: unknown, { status, trace_id }: Problem, { method, path }: Request): void {
-    if (status < 500 || (error instanceof AppError && error.kind === 'overloaded')) return;
+    if (status < 500 || (error instanceof AppError && QUIET.has(error.kind))) return;
     const { message, code, stack } = error instanceof Error ? (error as NodeJS.ErrnoException) : { message: error };
     const text = `${method} ${path} failed, trace_id ${trace_id}:`;
     if (outageOf(error)) this.logger.warn(`${text} ${message || code}`);

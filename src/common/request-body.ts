@@ -33,6 +33,12 @@ export function assertUtf8({ headers }: Pick<Request, 'headers'>): void {
   throw new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', message);
 }
 
+/** The most bytes that the body of a request can turn out to have, up to `maxBytes`: as its head announces them. */
+export function mostBytesOf({ headers }: Pick<Request, 'headers'>, maxBytes: number): number {
+  const { 'content-length': length, 'content-encoding': encoding } = headers;
+  return length === undefined || encoding !== undefined ? maxBytes : Math.min(Number(length), maxBytes);
+}
+
 /**
  * Reads a whole body into memory, unpacked.
  * @throws AppError what `refuse` makes, once there are more than `maxBytes`; the rest is then thrown away

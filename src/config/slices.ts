@@ -14,6 +14,7 @@ export function server(env: Variables) {
     exampleAgents: production ? ('none' as const) : env.EXAMPLE_AGENTS,
     demo: env.DEMO && !production,
     dataDir: resolve(env.DATA_DIR),
+    minFreeDiskBytes: env.MIN_FREE_DISK_BYTES,
     logLevel: env.LOG_LEVEL,
     corsOrigins: env.CORS_ORIGINS,
     allowMissingWalls: env.ALLOW_MISSING_WALLS,
@@ -96,7 +97,7 @@ export type QuotaConfig = ReturnType<typeof quotas>;
 export const quotas = (env: Variables) => ({
   /** That are not retired. */
   agents: env.MAX_AGENTS_PER_USER,
-  /** Of all versions and documents of tasks whose bytes are kept. */
+  /** Of all versions, tasks and documents of tasks. */
   storedBytes: env.MAX_STORED_BYTES_PER_USER,
   /** How long an account that registered by itself has only this share of them. */
   youngMs: env.YOUNG_ACCOUNT_HOURS * 3_600_000,

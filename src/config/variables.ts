@@ -47,6 +47,9 @@ export const variables = z
       .pipe(z.array(z.enum(['api', 'worker'])).min(1))
       .describe('What this process does: `api`, `worker` or both'),
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
+    MIN_FREE_DISK_BYTES: integer(512 * MB, 0).describe(
+      'Free bytes on the disk of DATA_DIR below which nothing new is stored (507 `DISK_FULL`) and no task is started; 0: no limit',
+    ),
     EXAMPLE_AGENTS: z
       .enum(['all', 'compiled', 'none'])
       .default('all')
@@ -191,7 +194,7 @@ export const variables = z
 
     MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
     MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
-      'Bytes that the versions of one user and the documents of its tasks take up together',
+      'Bytes that the versions, the tasks and the documents of one user take up together',
     ),
 
     JWT_SECRET: z

@@ -1,3 +1,4 @@
+export { FreeDisk } from './free-disk.js';
 export { Health } from './health.js';
 export { measureRequests } from './http-metrics.js';
 export { counter, counters, gauge, histogram, shared, SLOW_SECONDS, tally } from './metrics.js';

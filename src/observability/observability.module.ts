@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { FreeDisk } from './free-disk.js';
 import { Health } from './health.js';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
@@ -8,7 +9,7 @@ import { OperationsServer } from './operations-server.js';
 @Global()
 @Module({
   controllers: [HealthController, MetricsController],
-  providers: [Health, OperationsServer],
-  exports: [Health],
+  providers: [FreeDisk, Health, OperationsServer],
+  exports: [FreeDisk, Health],
 })
 export class ObservabilityModule {}

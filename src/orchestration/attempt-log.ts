@@ -9,6 +9,8 @@ const GATHER_MS = 50;
 /** An attempt's standard error on its way into the feed, as `task.log` events that carry several lines each. */
 export class AttemptLog {
   private readonly logger = new Logger('AttemptLog');
+  /** Of all lines so far. */
+  bytes = 0;
   private lines: string[] = [];
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> = Promise.resolve();
@@ -22,6 +24,7 @@ export class AttemptLog {
 
   add(line: string): void {
     this.lines.push(line);
+    this.bytes += Buffer.byteLength(line);
     this.timer ??= setTimeout(() => this.flush(), GATHER_MS);
   }
 

@@ -104,13 +104,13 @@ export class AttemptRunner implements OnApplicationShutdown {
       });
       const result = await this.resultOf(task, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
-      if ('record' in result) result.record.runningSince = started.at;
+      if ('record' in result) Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes });
       if (result.end === 'completed' && this.store.withdraw(started.change)) {
         return { ...result, through: started.change.event };
       }
       if ((await started.entered) && result.end !== 'superseded') return result;
       // The process that ended the attempt could not know its metering.
-      await this.store.meterLate(task.id, ordinal, measured(report)).catch(this.warnOfUnmetered);
+      await this.store.meterLate(task.id, ordinal, measured(report), log.bytes).catch(this.warnOfUnmetered);
       return { end: 'superseded' };
     } catch (error) {
       if (this.stopping) return { end: 'stopped' };
@@ -164,7 +164,7 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async keep({ userId, resultByRef }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {
     if (typeof output === 'string' && Buffer.byteLength(output) <= MAX_ROW_RESULT_BYTES) return { text: output };
     const bytes = typeof output === 'string' ? Buffer.from(output) : output;
-    const stream = Readable.from([bytes], { objectMode: false });
+    const stream = (): Readable => Readable.from([bytes], { objectMode: false });
     return { document: await ofDocument(this.documents.keep(userId, stream, bytes.length)), named: resultByRef };
   }
 

@@ -30,6 +30,12 @@ describe('a task in a worker’s hands', () => {
     expect(await processed({ task: null })).toEqual({ changes: [], auctions: [], handled: undefined });
   });
 
+  it('is not started while the disk has no room for a result', async () => {
+    const { changes, auctions, handled } = await processed({ diskIsLow: true });
+    expect({ changes, auctions }).toEqual({ changes: [], auctions: [] });
+    expect(handled).toEqual({ againInMs: expect.any(Number) });
+  });
+
   describe('fails over', () => {
     it('to the next agent, with the end of the failed attempt in the same change', async () => {
       const results = [trapped(), completed('1')];
@@ -274,6 +280,7 @@ interface Script {
   results?: (AttemptResult | Error)[];
   /** Answers to the other changes; then true. */
   transitions?: boolean[];
+  diskIsLow?: boolean;
   agentsPerRound?: number;
   agentsPerTask?: number;
 }
@@ -318,6 +325,7 @@ async function processed(script: Script) {
       },
     },
     { id: 7, trustsAbsence: true },
+    { isLow: script.diskIsLow ?? false },
   );
   const handled = await processor.process(TASK.id);
   return { changes, auctions, handled };

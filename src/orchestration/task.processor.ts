@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { pauseBefore } from '../common/backoff.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
-import { markEndedBy, traced } from '../observability/index.js';
+import { FreeDisk, markEndedBy, traced } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import {
   type AwardOutcome,
@@ -47,6 +47,7 @@ export class TaskProcessor {
     @Inject(AttemptRunner) private readonly attempts: Pick<AttemptRunner, 'run' | 'stop'>,
     @Inject(TaskStore) private readonly store: Pick<TaskStore, 'award' | 'transition'>,
     @Inject(Presence) private readonly presence: Pick<Presence, 'id' | 'trustsAbsence'>,
+    @Inject(FreeDisk) private readonly disk: Pick<FreeDisk, 'isLow'>,
   ) {}
 
   /** Claims the task and works on it, however long the database is away. @returns when to deliver its entry again, if ever */
@@ -66,6 +67,8 @@ export class TaskProcessor {
     if (task.startsInMs > 0) return { againInMs: task.startsInMs };
     if (task.leasedForMs > 0) return { againInMs: Math.min(task.leasedForMs, LOOK_AGAIN_MS) };
     if (run.refusal) return this.settle(failed(run, run.refusal));
+    // A result could not be stored. The task waits, and nothing counts against an agent.
+    if (this.disk.isLow) return { againInMs: LOOK_AGAIN_MS };
     for (let staleAuctions = 0; ;) {
       if (run.failedAgentIds.length >= this.metaAgent.agentsPerTask) return this.giveUp(run);
       if (staleAuctions === MAX_STALE_AUCTIONS) return this.wait(run);

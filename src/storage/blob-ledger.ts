@@ -17,6 +17,21 @@ export interface BlobHolder {
   letGo?: string;
 }
 
+interface Arriving {
+  bodies: number;
+  /** Set aside for those that fit into the quota. */
+  bytes: number;
+  /** Whether one of them does not fit. */
+  beyond: boolean;
+}
+
+/** Bytes. */
+export interface StoredBytes {
+  /** By the user, in blobs and in rows. */
+  kept: number;
+  quota: number;
+}
+
 /**
  * Stored bytes and who needs them: stored before anything refers to them, removed once nothing does.
  *
@@ -32,6 +47,8 @@ export interface BlobHolder {
 export class BlobLedger {
   private readonly logger = new Logger('Blobs');
   private readonly holders: BlobHolder[] = [];
+  /** Bodies that are arriving at this process, by user. */
+  private readonly arriving = new Map<string, Arriving>();
   /** What one user may have stored, bytes. */
   private readonly quota: number;
   private quotaOf = async (_userId: string, quota: number): Promise<number> => quota;
@@ -70,16 +87,55 @@ export class BlobLedger {
    * @throws AppError `forbidden` `QUOTA_EXCEEDED`
    */
   async expectRoom(userId: string, size: number, transaction: EntityManager = this.database.manager): Promise<void> {
+    const stored = await this.storedBy(userId, transaction);
+    if (stored.kept + size > stored.quota) throw this.exceeded(stored);
+  }
+
+  /**
+   * Sets a part of a user's quota aside for a body before it is read. So the bodies of one user that arrive at the same time
+   * cannot fill the disk beyond the quota. `expectRoom` decides once the bytes are there.
+   *
+   * One body at a time may be larger than what is left of the quota: the user may have its bytes already, and then they need no
+   * room.
+   * @param size most bytes that the body can have
+   * @returns ends the reservation
+   * @throws AppError `forbidden` `QUOTA_EXCEEDED`
+   */
+  async reserve(userId: string, size: number): Promise<() => void> {
+    const stored = await this.storedBy(userId);
+    // Nothing is awaited from here on: other bodies of the user ask at the same time.
+    const arriving = this.arriving.get(userId) ?? { bodies: 0, bytes: 0, beyond: false };
+    const fits = stored.kept + arriving.bytes + size <= stored.quota;
+    if (!fits && arriving.beyond) throw this.exceeded(stored);
+    this.arriving.set(userId, arriving);
+    arriving.bodies += 1;
+    if (fits) arriving.bytes += size;
+    else arriving.beyond = true;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      arriving.bodies -= 1;
+      if (fits) arriving.bytes -= size;
+      else arriving.beyond = false;
+      if (arriving.bodies === 0) this.arriving.delete(userId);
+    };
+  }
+
+  /** What a user has stored, and may. */
+  async storedBy(userId: string, transaction: EntityManager = this.database.manager): Promise<StoredBytes> {
     const sum = this.holders.map(({ bytesOf }) => `(${bytesOf})`).join(' + ');
     const [{ kept }] = await transaction.query<{ kept: string }[]>(`SELECT (${sum})::text AS kept`, [userId]);
-    const quota = await this.quotaOf(userId, this.quota);
-    if (Number(kept) + size <= quota) return;
-    throw new AppError(
-      'forbidden',
-      'QUOTA_EXCEEDED',
-      `${quota < this.quota ? 'A new account' : 'An account'} stores at most ${quota} bytes, versions of agents and documents of tasks together, and yours has ${kept}: ` +
-        'retire versions, or wait until documents that no task needs have gone.',
-    );
+    return { kept: Number(kept), quota: await this.quotaOf(userId, this.quota) };
+  }
+
+  /** The refusal of what does not fit. */
+  exceeded({ kept, quota }: StoredBytes): AppError {
+    const account = quota < this.quota ? 'A new account' : 'An account';
+    const message =
+      `${account} stores at most ${quota} bytes (versions of agents, tasks with their logs, documents of tasks), and yours has ${kept}: ` +
+      'retire versions, or wait until old tasks and documents are deleted.';
+    return new AppError('forbidden', 'QUOTA_EXCEEDED', message);
   }
 
   /**

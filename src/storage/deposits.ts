@@ -91,7 +91,7 @@ export class Deposits {
    * @throws AppError `invalid` `DEPOSIT_INVALID`, `DEPOSIT_MISSING` or `DEPOSIT_MISMATCH`: nothing is staged then
    */
   async stage(ownerId: string, token: string): Promise<StagedBlob> {
-    const { id, size, sha256 } = this.parse(ownerId, token);
+    const { id, size, sha256 } = this.announcedBy(ownerId, token);
     const bytes = await (await this.box()).open(id).catch((error) => {
       throw error instanceof AppError && error.kind === 'not_found' ? missing(error) : error;
     });
@@ -107,7 +107,8 @@ export class Deposits {
     return (await this.box()).sweep(olderThanMs);
   }
 
-  private parse(ownerId: string, token: string): Announced & { id: string } {
+  /** What a token is for. @throws AppError `invalid` `DEPOSIT_INVALID` */
+  announcedBy(ownerId: string, token: string): Announced & { id: string } {
     const [id, expires, size, sha256, signature = ''] = token.split('.');
     const claims = [ownerId, id, Number(expires), Number(size), sha256];
     if (!this.signer.isGood(claims, signature))
@@ -152,7 +153,7 @@ export class LocalDepositBox implements DepositBox {
     if (expires * 1000 < Date.now()) {
       throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: announce the deposit again.');
     }
-    const staged = await stageAnnounced(this.staging, bytes(), { size, sha256 });
+    const staged = await stageAnnounced(this.staging, bytes, { size, sha256 });
     try {
       await makePrivateFolder(this.dir);
       await rename(staged.path, this.pathOf(id));
@@ -182,7 +183,11 @@ export class LocalDepositBox implements DepositBox {
 }
 
 /** @throws AppError `invalid` `DEPOSIT_MISMATCH`: nothing is staged then */
-async function stageAnnounced(staging: Staging, bytes: Readable, { size, sha256 }: Announced): Promise<StagedBlob> {
+async function stageAnnounced(
+  staging: Staging,
+  bytes: Readable | (() => Readable),
+  { size, sha256 }: Announced,
+): Promise<StagedBlob> {
   const staged = await staging.stage(bytes, size).catch((error) => {
     throw error instanceof AppError && error.code === 'BLOB_TOO_LARGE' ? mismatch() : error;
   });

@@ -1,5 +1,5 @@
 export { ApiDownload } from './api-download.js';
-export { type BlobHolder, BlobLedger, driversInUse } from './blob-ledger.js';
+export { type BlobHolder, BlobLedger, driversInUse, type StoredBytes } from './blob-ledger.js';
 export { BlobLedgerModule } from './blob-ledger.module.js';
 export { BLOB_STORE, type BlobRef, type BlobStore } from './blob-store.js';
 export { BlobStores } from './blob-stores.js';

@@ -5,6 +5,7 @@ import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import type { FreeDisk } from '../observability/index.js';
 import { makePrivateFolder } from './private-folder.js';
 import { removeStale } from './stale-files.js';
 
@@ -25,13 +26,28 @@ export interface StagedBlob {
  * crash leaves at most such a file, which `sweep` removes.
  */
 export class Staging {
-  constructor(private readonly dir: string) {}
+  /** @param disk the space that is left for files in `dir`; unset: any */
+  constructor(
+    private readonly dir: string,
+    private readonly disk?: Pick<FreeDisk, 'reserve'>,
+  ) {}
 
   /**
    * Streams bytes into a file, counting and hashing on the way; memory use does not grow with the size.
-   * @throws AppError `too_large` `BLOB_TOO_LARGE` past `maxBytes`; nothing stays behind, as on any error of the source
+   * @param source a function is called once there is room for the file
+   * @throws AppError `too_large` `BLOB_TOO_LARGE` past `maxBytes`, `full` `DISK_FULL` before anything is read. Nothing stays
+   *   behind, as on any error of the source
    */
-  async stage(source: Readable, maxBytes: number): Promise<StagedBlob> {
+  async stage(source: Readable | (() => Readable), maxBytes: number): Promise<StagedBlob> {
+    const release = this.disk?.reserve(maxBytes);
+    try {
+      return await this.write(typeof source === 'function' ? source() : source, maxBytes);
+    } finally {
+      release?.();
+    }
+  }
+
+  private async write(source: Readable, maxBytes: number): Promise<StagedBlob> {
     const path = join(this.dir, newId());
     await makePrivateFolder(this.dir);
     const hash = createHash('sha256');

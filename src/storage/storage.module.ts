@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Inject, Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import type { Installation } from '../config/index.js';
-import { Health } from '../observability/index.js';
+import { FreeDisk, Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
@@ -21,7 +21,7 @@ import { Staging } from './staging.js';
     { provide: BLOB_STORE, useExisting: BlobStores },
     { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
     { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
-    { provide: Staging, inject: [ConfigService], useFactory: staging },
+    { provide: Staging, inject: [ConfigService, FreeDisk], useFactory: staging },
     { provide: LocalDepositBox, inject: [ConfigService, Staging], useFactory: localDepositBox },
     { provide: Deposits, inject: [ConfigService, BlobStores, LocalDepositBox, Staging], useFactory: deposits },
   ],
@@ -60,8 +60,8 @@ function openIpfs(config: Config): OpenIpfs {
   return () => (node ??= open());
 }
 
-function staging(config: Config): Staging {
-  return new Staging(join(config.get('storage', { infer: true }).dir, 'staged'));
+function staging(config: Config, disk: FreeDisk): Staging {
+  return new Staging(join(config.get('storage', { infer: true }).dir, 'staged'), disk);
 }
 
 function blobLinks(config: Config): BlobLinks {

@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { Controller, Get, Inject, Param, Post, Query, Req, Res, type StreamableFile } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { ApiBody, ApiCreatedResponse, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
@@ -8,8 +8,9 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AppError } from '../common/app-error.js';
 import { JsonScanner, MAX_INPUT_DEPTH } from '../common/json-scanner.js';
+import { NeedsRoom } from '../common/needs-room.js';
 import { RawJson } from '../common/raw-json.js';
-import { assertUtf8, discardBody, unpackedBodyOf } from '../common/request-body.js';
+import { assertUtf8, discardBody, mostBytesOf, unpackedBodyOf } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { answerBlob, ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { BroughtInputDto } from './task.dto.js';
@@ -43,6 +44,7 @@ export class DocumentsController {
   @Post('inputs')
   @Access('tasks:write')
   @ApiOperation({ operationId: 'bringInput' })
+  @NeedsRoom()
   @ApiBody({ schema: { description: 'Any JSON but null.', example: { rows: [[1, 2, 3]] } } })
   @ApiHeader({
     name: 'Content-Encoding',
@@ -74,8 +76,9 @@ export class DocumentsController {
       }
       assertUtf8(request);
       if (Number(request.headers['content-length'] ?? 0) > this.maxBytes) throw tooLarge(this.maxBytes);
-      const body = unpackedBodyOf(request, jsonCheck());
-      const { sha256, size, expiresAt } = await this.documents.keep(caller.id, body, this.maxBytes);
+      const body = (): Readable => unpackedBodyOf(request, jsonCheck());
+      const most = mostBytesOf(request, this.maxBytes);
+      const { sha256, size, expiresAt } = await this.documents.keep(caller.id, body, most);
       return { input_ref: sha256, size, expires_at: expiresAt.toISOString() };
     } catch (error) {
       discardBody(request);

@@ -3,6 +3,7 @@ import { MicroBatcher, Sql } from '../database/index.js';
 import { EventLog, LOCK_FEED } from '../feed/index.js';
 import { tasksSubmitted } from './metrics.js';
 import type { NewTask } from './new-task.js';
+import { bytesOfTask } from './row-quota.js';
 import { asText, BATCH, highest } from './task-batch.js';
 
 /**
@@ -129,6 +130,7 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Subm
   required_capabilities: task.requiredCapabilities,
   budget_micro: task.budgetMicro.toString(),
   input: task.inputText,
+  row_bytes: bytesOfTask(task),
   input_ref: task.inputRef,
   result_by_ref: task.resultByRef,
   weights: asText(task.weights),
@@ -169,7 +171,8 @@ const SUBMIT = `
     SELECT new_task.*
       FROM feed, json_to_recordset($2::json)
         AS new_task(submission int, keyed boolean, id uuid, user_id uuid, priority text, description text,
-                    required_capabilities text[], budget_micro bigint, input text, input_ref text, result_by_ref boolean,
+                    required_capabilities text[], budget_micro bigint, input text, row_bytes int, input_ref text,
+                    result_by_ref boolean,
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
                     held boolean, run_at timestamptz, deadline timestamptz)
@@ -178,11 +181,11 @@ const SUBMIT = `
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
   ),
   task AS (
-    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, input_ref,
-                       result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, held,
+    INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
+                       input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, held,
                        run_at, deadline)
-    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, input_ref,
-           result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, held,
+    SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
+           input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, held,
            run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, traceparent, created_at

@@ -96,6 +96,8 @@ export interface AttemptEnd {
   metering: AttemptMetering | null;
   /** When its sandbox began, on the clock of `performance.now()`. Unset: it had none, or its worker is gone. */
   runningSince?: number;
+  /** Bytes of its log lines in the feed. */
+  logBytes?: number;
 }
 
 export interface TaskError {

@@ -7,7 +7,7 @@ import { holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { RawJson } from '../common/raw-json.js';
 import type { Environment, StorageConfig, TaskConfig } from '../config/index.js';
-import { BLOB_STORE, type BlobHolder, BlobLedger, type BlobStore, Staging } from '../storage/index.js';
+import { BLOB_STORE, type BlobHolder, BlobLedger, type BlobStore, type StagedBlob, Staging } from '../storage/index.js';
 import { TaskDocument } from './task-document.entity.js';
 import type { Task } from './task.entity.js';
 import type { NewTask } from './new-task.js';
@@ -44,11 +44,19 @@ export class TaskDocuments {
 
   /**
    * Stores a document for its owner, who has it from then on for `DOCUMENT_TTL_MS` at least. The same bytes again renew it.
-   * @param bytes are not looked at
-   * @throws AppError `too_large` `BLOB_TOO_LARGE`, `forbidden` `QUOTA_EXCEEDED`, `unauthorised` `ACCOUNT_GONE`, and what `bytes` end with
+   * @param bytes are not looked at; called once there is room for them
+   * @throws AppError `too_large` `BLOB_TOO_LARGE`, `forbidden` `QUOTA_EXCEEDED`, `full` `DISK_FULL`, `unauthorised` `ACCOUNT_GONE`, and what `bytes` end with
    */
-  async keep(userId: string, bytes: Readable, maxBytes: number): Promise<TaskDocument> {
-    const staged = await this.staging.stage(bytes, maxBytes);
+  async keep(userId: string, bytes: () => Readable, maxBytes: number): Promise<TaskDocument> {
+    const release = await this.ledger.reserve(userId, maxBytes);
+    try {
+      return await this.keepStaged(userId, await this.staging.stage(bytes, maxBytes));
+    } finally {
+      release();
+    }
+  }
+
+  private async keepStaged(userId: string, staged: StagedBlob): Promise<TaskDocument> {
     try {
       const { sha256, size } = staged;
       await this.expectRoom({ userId, sha256, size });

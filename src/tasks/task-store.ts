@@ -4,6 +4,7 @@ import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, LOCK_FEED } from '../feed/index.js';
 import { taskChanges } from './metrics.js';
+import { bytesOfResult } from './row-quota.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import { asText, BATCH, highest } from './task-batch.js';
 import type { AttemptEnd, Award, TaskChange, ToAssigned } from './task-change.js';
@@ -35,8 +36,8 @@ export class TaskStore {
    * Writes what an attempt took that others had ended before whoever ran it could tell: it was cancelled, or taken for lost. Once
    * written it stays.
    */
-  async meterLate(taskId: string, attempt: number, metering: AttemptMetering): Promise<void> {
-    await this.sql.query('task-meter', METER_LATE, [taskId, attempt, JSON.stringify(metering)]);
+  async meterLate(taskId: string, attempt: number, metering: AttemptMetering, logBytes: number): Promise<void> {
+    await this.sql.query('task-meter', METER_LATE, [taskId, attempt, JSON.stringify(metering), logBytes]);
   }
 
   /**
@@ -127,9 +128,13 @@ export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
 type Refusal = 'agent_changed' | 'agent_busy';
 
 const METER_LATE = `
-  UPDATE task_attempts
-     SET metering = $3
-   WHERE task_id = $1 AND ordinal = $2 AND ended_at IS NOT NULL AND metering IS NULL`;
+  WITH metered AS (
+    UPDATE task_attempts
+       SET metering = $3
+     WHERE task_id = $1 AND ordinal = $2 AND ended_at IS NOT NULL AND metering IS NULL
+    RETURNING task_id
+  )
+  UPDATE tasks SET row_bytes = row_bytes + $4::int WHERE $4::int > 0 AND id IN (SELECT task_id FROM metered)`;
 
 /** Tasks that have ended neither change nor are referred to, but for a retry, which locks its row. */
 const deletion = (selection: string): string => `
@@ -163,8 +168,16 @@ const toChangeRow = ({ change, traceparent }: TracedChange) => ({
   event_type: change.event.type,
   event_agent_id: agentOf(change.event.data),
   event_data: JSON.stringify(change.event.data),
+  row_bytes: rowBytesOf(change),
   ...columnsOf(change),
 });
+
+/** Bytes that the change adds to what the task counts for its submitter's quota. */
+const rowBytesOf = (change: TaskChange): number => {
+  const logBytes = ('ended' in change && change.ended?.logBytes) || 0;
+  const result = change.to === 'completed' && 'text' in change.result ? bytesOfResult(change.result.text) : 0;
+  return logBytes + result;
+};
 
 const isThroughRunning = (change: TaskChange): boolean => change.to === 'completed' && change.through !== undefined;
 
@@ -243,7 +256,7 @@ const TRANSITION = `
           AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
                   forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
-                  ended_error text, metering text, scoreboard text, result text, result_ref text, error text, cost_micro bigint,
+                  ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text, traceparent text)
       ) AS change
       LEFT JOIN agents ON agents.id = agent_id
@@ -264,6 +277,7 @@ const TRANSITION = `
              ELSE lease_until END,
            worker = CASE WHEN to_status IN ('assigned', 'running') THEN coalesce(change.worker, tasks.worker) END,
            result = coalesce(change.result::json, tasks.result),
+           row_bytes = tasks.row_bytes + change.row_bytes,
            result_ref = coalesce(change.result_ref, tasks.result_ref),
            error = CASE WHEN to_status <> 'queued' THEN coalesce(change.error::json, tasks.error) END,
            cost_micro = coalesce(change.cost_micro, tasks.cost_micro),

@@ -18,6 +18,7 @@ import type { TaskStatus } from './task-state.js';
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
 })
 @Index('tasks_user_idx', ['userId', 'id'])
+@Index('tasks_user_bytes_idx', ['userId', 'rowBytes'])
 @Index('tasks_user_status_idx', ['userId', 'status', 'id'])
 @Index('tasks_held_idx', ['userId', 'priority', 'id'], { where: `held AND status = 'queued'` })
 @Index('tasks_input_idx', ['userId', 'inputRef'], { where: 'input_ref IS NOT NULL' })
@@ -46,6 +47,10 @@ export class Task {
   /** The most the submitter pays. */
   @Column(bigintColumn)
   budgetMicro: bigint;
+
+  /** What its rows count for the quota of its submitter: see `RowQuota`. */
+  @Column({ type: 'integer', default: 0 })
+  rowBytes: number;
 
   /** Any JSON document, handed to the agent byte for byte. Null: `inputRef` is there instead. Only `TaskReader` reads it so. */
   @Column({ type: 'json', nullable: true })

@@ -34,6 +34,7 @@ type ShownTask = Omit<
   | 'retriedAt'
   | 'leaseUntil'
   | 'worker'
+  | 'rowBytes'
 >;
 
 /** Those that the task refers to, by reference. */

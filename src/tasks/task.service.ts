@@ -31,6 +31,7 @@ import {
 import { Task } from './task.entity.js';
 import { asStored, assertInTime, type NewTask, toNewTask } from './new-task.js';
 import { QueueBound } from './queue-bound.js';
+import { RowQuota } from './row-quota.js';
 import { type SubmissionKey, Submissions } from './submissions.js';
 import { TaskEntries } from './task-entries.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
@@ -57,6 +58,7 @@ export class TaskService {
     private readonly entries: TaskEntries,
     private readonly audit: AuditTrail,
     private readonly accounts: AccountsService,
+    private readonly rows: RowQuota,
     config: ConfigService<Environment, true>,
   ) {
     this.limits = config.get('tasks', { infer: true });
@@ -67,8 +69,9 @@ export class TaskService {
   /**
    * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
    * ended.
-   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED`, `overloaded` `QUEUE_FULL`, `exhausted`
-   *   `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, `unprocessable` `IDEMPOTENCY_KEY_REUSED`
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED` or `QUOTA_EXCEEDED` (stored bytes),
+   *   `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` (waiting tasks) or `QUEUE_SHARE_EXCEEDED`,
+   *   `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
     const task = toNewTask(caller.id, dto, this.limits, this.sandbox, this.geo);
@@ -293,6 +296,7 @@ export class TaskService {
     try {
       tasks.forEach((task, index) => assertInTime(task, placeOf?.(index)));
       const documents = await this.documents.namedBy(tasks, placeOf);
+      await this.rows.admit(tasks[0].userId, tasks);
       const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
         this.bound.submit(tasks, async (placed) => ({
           outcome: await this.submissions.submit({ tasks: placed, key, traceparent: traceparent() }),

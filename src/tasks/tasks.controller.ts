@@ -16,6 +16,7 @@ import type { Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { NeedsRoom } from '../common/needs-room.js';
 import { ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { answerDocument } from './documents.controller.js';
 import { idempotencyKey, MAX_WAIT_S, preferredWait } from './submission-headers.js';
@@ -82,6 +83,7 @@ export class TasksController {
   @Post()
   @HttpCode(202)
   @ApiOperation({ operationId: 'submitTask' })
+  @NeedsRoom()
   @ApiBody({ type: SubmitTaskDto, examples: SUBMISSION_EXAMPLES })
   @ApiAcceptedResponse({
     type: TaskDto,
@@ -131,6 +133,7 @@ export class TasksController {
   @Post('batch')
   @HttpCode(202)
   @ApiOperation({ operationId: 'submitTaskBatch' })
+  @NeedsRoom()
   @ApiAcceptedResponse({ type: TaskBatchDto, description: 'The tasks, queued.' })
   @ApiIdempotencyKey()
   @ApiProblems(400, 401, 403, 413, 415)
@@ -221,6 +224,7 @@ export class TasksController {
   @Post(':id/retry')
   @HttpCode(202)
   @ApiOperation({ operationId: 'retryTask' })
+  @NeedsRoom()
   @ApiAcceptedResponse({
     type: TaskDto,
     description: 'The task, queued again; its earlier attempts stay in its history.',

@@ -12,6 +12,7 @@ import { watchLine } from './metrics.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { QueueBound } from './queue-bound.js';
+import { RowQuota } from './row-quota.js';
 import { ShutOutAccounts } from './shut-out-accounts.js';
 import { Submissions } from './submissions.js';
 import { TaskDocuments } from './task-documents.js';
@@ -31,6 +32,7 @@ import { WaitingLine } from './waiting-line.js';
     AccountErasure,
     QueueAdmin,
     QueueBound,
+    RowQuota,
     ShutOutAccounts,
     Submissions,
     TaskDocuments,

@@ -7,6 +7,7 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
+import { NeedsRoom } from '../common/needs-room.js';
 import { bodyOf, discardBody } from '../common/request-body.js';
 import type { Environment } from '../config/index.js';
 import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
@@ -44,6 +45,7 @@ export class DepositsController {
   @Post()
   @Access('agents:write')
   @ApiOperation({ operationId: 'announceDeposit' })
+  @NeedsRoom()
   @ApiCreatedResponse({ type: DepositDto, description: 'Where to bring it, and what to call it then.' })
   @ApiProblems(400, 401, 403, 413, 415)
   async announce(@CurrentCaller() caller: Caller, @Body() announced: AnnounceDepositDto): Promise<DepositDto> {
@@ -66,6 +68,7 @@ export class DepositsController {
   @HttpCode(204)
   @Access('public')
   @ApiOperation({ operationId: 'bringDeposit' })
+  @NeedsRoom()
   @ApiConsumes('application/wasm')
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiNoContentResponse({ description: 'They are here.' })

@@ -4,7 +4,7 @@ import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import type { Request } from 'express';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
-import { bodyOf, discardBody } from '../common/request-body.js';
+import { bodyOf, discardBody, mostBytesOf } from '../common/request-body.js';
 import type { StorageConfig } from '../config/index.js';
 import type { StagedBlob, Staging } from '../storage/index.js';
 
@@ -78,7 +78,7 @@ function parserOf(request: Request, parts: Parts, staging: Staging, limits: Stor
       const message = name === FILE_FIELD ? 'must come once' : `is not a file of this form; send ${FILE_FIELD}`;
       return stop(malformed([{ field: name, message }]));
     }
-    const staged = staging.stage(stream, limits.maxBinaryBytes);
+    const staged = staging.stage(stream, mostBytesOf(request, limits.maxBinaryBytes));
     staged.catch(stop);
     parts.file = { stream, staged };
   });

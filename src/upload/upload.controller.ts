@@ -14,6 +14,8 @@ import { type Agent, inactivityText } from '../agents/index.js';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { NeedsRoom } from '../common/needs-room.js';
+import { mostBytesOf } from '../common/request-body.js';
 import type { Environment, StorageConfig } from '../config/index.js';
 import { Deposits, Staging } from '../storage/index.js';
 import { ValidationReport } from '../validation/index.js';
@@ -122,6 +124,7 @@ export class UploadController {
    */
   @Post()
   @ApiOperation({ operationId: 'uploadBinary' })
+  @NeedsRoom()
   @ApiUpload()
   @ApiCreatedResponse({ type: UploadedDto, description: 'A new version. `active` says whether it bids from now on.' })
   @ApiProblems(404)
@@ -143,6 +146,7 @@ export class UploadController {
   @Put()
   @HttpCode(201)
   @ApiOperation({ operationId: 'replaceBinary' })
+  @NeedsRoom()
   @ApiUpload()
   @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
   @ApiProblem(404, {
@@ -165,14 +169,8 @@ export class UploadController {
     request: Request,
     response: Response,
   ): Promise<UploadedDto> {
-    const { fields, deposit, ...form } = await readUploadForm(request, this.staging, this.limits);
-    const staged = form.staged ?? (await this.deposits.stage(caller.id, deposit as string));
-    const { agent, binary, added, inactivity, activeVersion, report } = await this.uploads.publish(
-      caller,
-      destination,
-      fields,
-      staged,
-    );
+    const { deposit, published } = await this.read(caller, destination, request);
+    const { agent, binary, added, inactivity, activeVersion, report } = published;
     if (deposit) await this.deposits.remove(deposit).catch(() => undefined); // the cleanup's, then
     response.status(added ? 201 : 200);
     return {
@@ -193,5 +191,22 @@ export class UploadController {
       limits: binary.limits,
       scan: binary.scan,
     };
+  }
+
+  /** Reads the form or the deposit that it names, and publishes it; each within the owner's quota. */
+  private async read(caller: Caller, destination: Destination, request: Request) {
+    const ownerId = destination.agent?.ownerId ?? caller.id;
+    const most = mostBytesOf(request, this.limits.maxBinaryBytes);
+    const { fields, deposit, published } = await this.uploads.within(ownerId, most, async () => {
+      const { staged, ...form } = await readUploadForm(request, this.staging, this.limits);
+      return { ...form, published: staged && (await this.uploads.publish(caller, destination, form.fields, staged)) };
+    });
+    if (published) return { published };
+    const token = deposit as string;
+    const { size } = this.deposits.announcedBy(caller.id, token);
+    const brought = await this.uploads.within(ownerId, size, async () =>
+      this.uploads.publish(caller, destination, fields, await this.deposits.stage(caller.id, token)),
+    );
+    return { deposit, published: brought };
   }
 }

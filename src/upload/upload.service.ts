@@ -12,7 +12,7 @@ import {
   VersionService,
 } from '../agents/index.js';
 import { type Caller, owns } from '../auth/index.js';
-import { AppError } from '../common/app-error.js';
+import { AppError, type AppErrorKind } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
@@ -58,6 +58,20 @@ export class UploadService {
     if (agent ? !owns(caller, agent.ownerId) : replacing || isId(reference)) throw noSuchAgent(reference);
     if (agent && replacing) assertActive(agent);
     return { agent, slug: reference, replacing };
+  }
+
+  /**
+   * Reads and publishes within the quota of the owner, which is asked before anything is read.
+   * @param size most bytes that the binary can have
+   * @throws AppError `forbidden` `QUOTA_EXCEEDED`, and what `work` throws
+   */
+  async within<T>(ownerId: string, size: number, work: () => Promise<T>): Promise<T> {
+    const release = await this.ledger.reserve(ownerId, size);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -115,9 +129,10 @@ export class UploadService {
 
 type Published = AddedVersion & { report: ValidationReport };
 
+const OURS: ReadonlySet<AppErrorKind> = new Set(['unavailable', 'internal', 'full']);
+
 /** The uploader's to mend, not ours. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof AppError && error.kind !== 'unavailable' && error.kind !== 'internal';
+const isRefusal = (error: unknown): boolean => error instanceof AppError && !OURS.has(error.kind);
 
 type Card = Omit<UploadFormDto, 'version' | 'limits' | 'activate'>;
 

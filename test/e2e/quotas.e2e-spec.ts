@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { request as openRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, login, loginAdmin, registerUser, uploadAgent } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { operationsUrl, samples, scrape } from '../support/metrics.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
 import { chatty, good, publish, submit as submitTask } from './agents.js';
@@ -15,7 +19,7 @@ describe('the quota of a user', () => {
   let wasm: Uint8Array;
 
   beforeAll(async () => {
-    wasm = await good();
+    wasm = padded(await good(), 30_000);
     database = await createTestDatabase();
     const env = {
       DATABASE_URL: database.url,
@@ -103,6 +107,51 @@ describe('the quota of a user', () => {
     expect(await stored()).toEqual(before);
   });
 
+  it('counts rows of tasks with their inputs, and refuses before anything is written what does not fit', async () => {
+    const task = { required_capabilities: ['any'], input: 'x'.repeat(wasm.length), budget: 1 };
+    const submitLarge = (headers = {}) => api(server.url).post('/tasks', task, { token, headers });
+    const { id } = expectStatus(await submitLarge({ 'idempotency-key': 'first' }), 202).body;
+    const answers = [
+      await submitLarge(),
+      await api(server.url).post('/tasks/batch', { tasks: [task, task] }, { token }),
+      await upload('first', '1.0.0'),
+      await api(server.url).post('/tasks/inputs', 'x'.repeat(wasm.length), { token }),
+    ];
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual(answers.map(() => [403, 'QUOTA_EXCEEDED']));
+    // What was stored before is answered again.
+    expect(expectStatus(await submitLarge({ 'idempotency-key': 'first' }), 202).body.id).toBe(id);
+    expect((await api(server.url).get('/tasks', { token })).body.items).toHaveLength(1);
+  });
+
+  it('is asked before a body is read: a second one that does not fit is refused while the first arrives', async () => {
+    const path = `${server.url}/api/v1/tasks/inputs`;
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', expect: '100-continue' };
+    const open = async (length: number) => {
+      const request = openRequest(path, { method: 'POST', headers: { ...headers, 'content-length': length } });
+      request.flushHeaders();
+      const ended = once(request, 'response').then(([response]) => ({ status: response.statusCode, response }));
+      return {
+        request,
+        answer: await Promise.race([ended, once(request, 'continue').then(() => ({ status: 100 }))]),
+        ended,
+      };
+    };
+    const first = await open(wasm.length);
+    const second = await open(wasm.length);
+    const beyond = await open(wasm.length);
+    const refused = await open(wasm.length);
+    const statuses = [first, second, beyond, refused].map(({ answer }) => answer.status);
+    // One body at a time may be larger than what is left: the account may have its bytes already.
+    expect(statuses).toEqual([100, 100, 100, 403]);
+    for (const { request } of [first, second, beyond, refused]) request.on('error', () => undefined).destroy();
+    await until('what was set aside is free again', async () => {
+      const { request, answer } = await open(2 * wasm.length);
+      const again = await open(2 * wasm.length);
+      for (const one of [request, again.request]) one.on('error', () => undefined).destroy();
+      return answer.status === 100 && again.answer.status === 100;
+    });
+  });
+
   it('lets in so many waiting tasks, alone and in batches, and again when some have ended', async () => {
     const answers = await Promise.all(Array.from({ length: 9 }, () => submit()));
     expect(codes(answers, 202)).toEqual(Array.from({ length: 4 }, () => 'QUOTA_EXCEEDED'));
@@ -142,7 +191,7 @@ describe('the quotas of a new account', () => {
       YOUNG_ACCOUNT_QUOTA_FACTOR: '0.2',
       MAX_AGENTS_PER_USER: '10',
       MAX_WAITING_PER_USER: '10',
-      MAX_STORED_BYTES_PER_USER: '1000',
+      MAX_STORED_BYTES_PER_USER: '100000',
     };
     server = await startServer({ env, roles: ['api'] });
   });
@@ -166,7 +215,7 @@ describe('the quotas of a new account', () => {
       const answers = [
         await api(server.url).post('/agents', agent('three'), { token }),
         await api(server.url).post('/tasks', task, { token }),
-        await api(server.url).post('/tasks/inputs', { much: 'x'.repeat(300) }, { token }),
+        await api(server.url).post('/tasks/inputs', { much: 'x'.repeat(30_000) }, { token }),
       ];
       return answers.map(({ status, body }) => [status, body.code]);
     };
@@ -180,6 +229,56 @@ describe('the quotas of a new account', () => {
       [202, undefined],
       [201, undefined],
     ]);
+  });
+});
+
+describe('a disk that is short of space', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    // More than any disk has.
+    const env = { DATABASE_URL: database.url, MIN_FREE_DISK_BYTES: String(2 ** 52), METRICS_PORT: '0' };
+    server = await startServer({ env });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('takes nothing that would be stored, and serves everything else', async () => {
+    const token = await loginAdmin(server.url);
+    const task = { required_capabilities: ['any'], input: {}, budget: 1 };
+    const agent = { slug: 'full', name: 'full', capabilities: ['any'], price: '0.10' };
+    const wasm = await good();
+    const sha256 = createHash('sha256').update(wasm).digest('hex');
+    const answers = [
+      await api(server.url).post('/tasks', task, { token }),
+      await api(server.url).post('/tasks/batch', { tasks: [task] }, { token }),
+      await api(server.url).post('/tasks/inputs', {}, { token }),
+      await api(server.url).post('/agents', agent, { token }),
+      await api(server.url).post('/deposits', { size: wasm.length, sha256 }, { token }),
+      await api(server.url).post('/auth/register', { email: 'late@example.test', password: 'a password for tests' }),
+      await uploadAgent(server.url, token, 'full', wasm, { version: '1.0.0', capabilities: ['any'] }),
+    ];
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual(answers.map(() => [507, 'DISK_FULL']));
+    for (const table of ['tasks', 'task_documents', 'agents', 'blobs']) {
+      expect(await ask(database.url, `SELECT FROM ${table}`)).toEqual([]);
+    }
+    expectStatus(await api(server.url).get('/tasks', { token }), 200);
+    const ready = await fetch(`${server.url}/health/ready`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({
+      dependencies: {
+        disk: { status: 'down', required: false, reason: expect.stringContaining('MIN_FREE_DISK_BYTES') },
+      },
+    });
+    const figures = await scrape(await operationsUrl(server));
+    expect(samples(figures, 'zerostate_dependency_up', 'dependency="disk"')).toEqual([0]);
+    expect(samples(figures, 'zerostate_disk_reserved_bytes')).toEqual([2 ** 52]);
+    expect(samples(figures, 'zerostate_disk_free_bytes')).toEqual([expect.any(Number)]);
   });
 });
 
@@ -222,5 +321,13 @@ describe('the limit of running tasks of a user', () => {
     });
     expect(most).toBe(2);
     expect(endedBefore).toBeLessThan(ids.length);
+
+    // Each task with its input, its result in row and event, and five log lines.
+    const [{ bytes }] = await ask<{ bytes: number }>(
+      database.url,
+      'SELECT DISTINCT row_bytes AS bytes FROM tasks WHERE user_id = $1',
+      [id],
+    );
+    expect(bytes).toBe(4096 + '{}'.length + 2 * '{"ok":true}'.length + 5 * 'step'.length);
   });
 });
