@@ -6,7 +6,7 @@ import type { MissingWall } from '../common/walls.js';
 import { filesInSight } from './empty-root.js';
 import { describeEnd, killConfined } from './ending.js';
 import { innermostOf } from './innermost.js';
-import { absentTools, argumentsOf, launch, type Measure, prefixOf, start } from './launch-line.js';
+import { absentTools, argumentsOf, launch, type Measure, prefixOf, start, toolPath } from './launch-line.js';
 import { measureWalls } from './measurement/measure-walls.js';
 import { type Alternatives, memoryLimit, type Plan, plansFor } from './measures.js';
 import type { ConfinementRequest } from './request.js';
@@ -45,9 +45,10 @@ import { unusedUserId } from './user-ids.js';
 export async function confine(request: ConfinementRequest, trialTimeoutMs = TRIAL_TIMEOUT_MS): Promise<Confinement> {
   const staged = stage(request.scripts);
   try {
-    const { measures, missing } = await best(await plansFor(request, staged), (line) =>
-      trial(staged, line, trialTimeoutMs),
-    );
+    const { measures, missing } = await best(await plansFor(request, staged), {
+      whole: (line) => trial(line, runner(staged, line, '--check'), trialTimeoutMs),
+      quick: (line) => trial(line, QUICK_PROGRAM, trialTimeoutMs),
+    });
     const found = await measureWalls({
       script: staged.probe,
       launch: (args) => launch(measures, unusedUserId(), [staged.node, '--no-warnings', ...args], PIPES),
@@ -70,45 +71,69 @@ interface Choice {
   missing: MissingWall[];
 }
 
+/** @returns why nothing starts behind these measures, or undefined when it does */
 type Refusal = (measures: readonly Measure[]) => Promise<string | undefined>;
 
+/** Two ways to try a launch line: `whole` starts Node.js with the scripts; `quick` starts a tool that says its version. */
+interface Trials {
+  whole: Refusal;
+  quick: Refusal;
+}
+
 /** The launch line of the first plan that lacks no wall, or else of the plan that lacks the fewest. */
-async function best(plans: readonly Plan[], refusal: Refusal): Promise<Choice> {
+async function best(plans: readonly Plan[], trials: Trials): Promise<Choice> {
   const choices: Choice[] = [];
   for (const { alternatives, missing } of plans) {
-    const chosen = await choose(alternatives, refusal);
+    const chosen = await choose(alternatives, trials);
     choices.push({ measures: chosen.measures, missing: [...missing, ...chosen.missing] });
     if (choices.at(-1)!.missing.length === 0) break;
   }
   return choices.reduce((least, choice) => (choice.missing.length < least.missing.length ? choice : least));
 }
 
-/** The launch line that works: all of the best measures, or else the best that works for each wall, found one by one. */
-async function choose(alternatives: readonly Alternatives[], refusal: Refusal): Promise<Choice> {
-  const missing: MissingWall[] = [];
+/**
+ * The launch line that works: all of the best measures, or else the best that works for each wall. A quick trial finds most
+ * measures that the machine refuses. Only when the rest does not start Node.js is each tried with it, which takes long.
+ */
+async function choose(alternatives: readonly Alternatives[], { whole, quick }: Trials): Promise<Choice> {
   const candidates = alternatives.map((measures) => measures.filter((measure) => absentTools(measure).length === 0));
   const wantedLine = candidates.flatMap((measures) => measures.slice(0, 1));
-  const allWork = !(await refusal(wantedLine));
-  const measures: Measure[] = allWork ? wantedLine : [];
+  if (!(await whole(wantedLine))) return choiceOf(alternatives, { measures: wantedLine, refused: new Map() });
+  const failure = await whole([]);
+  if (failure) throw failed(failure);
+  const found = (await quick([])) ? undefined : await pick(candidates, quick);
+  const works = found && !(await whole(found.measures));
+  return choiceOf(alternatives, works ? found : await pick(candidates, whole));
+}
+
+interface Picked {
+  measures: Measure[];
+  /** Why the others are not among them. */
+  refused: Map<Measure, string>;
+}
+
+/** Adds one measure after the other, of each candidate the first that works with those before. */
+async function pick(candidates: readonly Alternatives[], refusal: Refusal): Promise<Picked> {
+  const measures: Measure[] = [];
   const refused = new Map<Measure, string>();
-  if (!allWork) {
-    const failure = await refusal([]);
-    if (failure) throw failed(failure);
-    for (const candidate of candidates) {
-      for (const measure of candidate) {
-        const reason = await refusal([...measures, measure]);
-        if (reason) refused.set(measure, reason);
-        else measures.push(measure);
-        if (!reason) break;
-      }
+  for (const candidate of candidates) {
+    for (const measure of candidate) {
+      const reason = await refusal([...measures, measure]);
+      if (reason) refused.set(measure, reason);
+      else measures.push(measure);
+      if (!reason) break;
     }
   }
-  for (const [wanted, ...others] of alternatives) {
+  return { measures, refused };
+}
+
+/** Names the walls that the best alternatives would have given. */
+function choiceOf(alternatives: readonly Alternatives[], { measures, refused }: Picked): Choice {
+  const missing = alternatives.flatMap(([wanted, ...others]) => {
     const taken = [wanted, ...others].find((measure) => measures.includes(measure));
     const reason = refused.get(wanted) ?? `${absentTools(wanted).join(' and ')} is not installed`;
-    const lacking = wanted.walls.filter((wall) => !taken?.walls.includes(wall));
-    missing.push(...lacking.map((wall) => ({ wall, reason })));
-  }
+    return wanted.walls.filter((wall) => !taken?.walls.includes(wall)).map((wall) => ({ wall, reason }));
+  });
   return { measures, missing };
 }
 
@@ -209,19 +234,21 @@ const endsSurvivors = ({ launch: { bwrap } }: Measure): boolean => bwrap !== und
 const forks = ({ launch: { bwrap, unshare } }: Measure): boolean =>
   bwrap !== undefined || (Array.isArray(unshare) && unshare.includes('--fork'));
 
+/** A program that is in the empty root folder. */
+const QUICK_PROGRAM = [toolPath('prlimit') ?? 'prlimit', '--version'];
+
 /**
- * Starts the entry behind `measures` as far as parsing it. Nothing was refused by what is not done in time, so that is tried
- * once more.
+ * Starts a program behind `measures` that ends by itself. A program that is late was not refused, so it is started once more.
  * @returns why that fails, or undefined
- * @throws AppError `CONFINEMENT_FAILED` when it is not done in time again
+ * @throws AppError `CONFINEMENT_FAILED` when it is late again
  */
 async function trial(
-  staged: StagedScripts,
   measures: readonly Measure[],
+  program: readonly string[],
   timeoutMs: number,
 ): Promise<string | undefined> {
   for (let attempt = 0; attempt < 2; attempt++) {
-    const end = await check(staged, measures, timeoutMs);
+    const end = await check(measures, program, timeoutMs);
     if (!end.late) return end.complaint;
   }
   throw failed(`it takes longer than ${timeoutMs} ms`);
@@ -230,8 +257,8 @@ async function trial(
 /** How one trial ended: past its deadline, or else with a complaint or without. */
 type TrialEnd = { late: boolean; complaint?: string };
 
-function check(staged: StagedScripts, measures: readonly Measure[], timeoutMs: number): Promise<TrialEnd> {
-  const child = launch(measures, unusedUserId(), runner(staged, measures, '--check'), ['ignore', 'ignore', 'pipe']);
+function check(measures: readonly Measure[], program: readonly string[], timeoutMs: number): Promise<TrialEnd> {
+  const child = launch(measures, unusedUserId(), program, ['ignore', 'ignore', 'pipe']);
   let late = false;
   const deadline = setTimeout(() => {
     late = true;
