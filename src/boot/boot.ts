@@ -133,9 +133,19 @@ async function bringUpToDate(url: string): Promise<void> {
 function explained(error: Error, { database }: Environment): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (!database.url || !code) return error;
+  if (code === INSUFFICIENT_PRIVILEGE) {
+    const { username } = new URL(database.url);
+    return new Refusal(
+      `The role ${username} of DATABASE_URL may not bring the database up to date: ${error.message}.`,
+      'Run npm run db:migrate with DATABASE_OWNER_URL, as docs/deployment.md says.',
+      { cause: error },
+    );
+  }
   const { host } = new URL(database.url);
   return new Error(`The database at ${host} (DATABASE_URL) refuses: ${error.message || code}.`, { cause: error });
 }
+
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** During an outage the start goes on: a process stores tasks without the queue, and a worker waits for it. */
 async function lookAtQueue(installation: Installation): Promise<void> {

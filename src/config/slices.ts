@@ -38,7 +38,12 @@ export function tracing(env: Variables) {
   };
 }
 
-export const database = (env: Variables) => ({ url: env.DATABASE_URL, poolSize: env.DATABASE_POOL_SIZE });
+export const database = (env: Variables) => ({
+  url: env.DATABASE_URL,
+  /** Of the role that owns the tables; unset: `url` is its own. */
+  ownerUrl: env.DATABASE_OWNER_URL,
+  poolSize: env.DATABASE_POOL_SIZE,
+});
 
 export type QueueConfig = ReturnType<typeof queue>;
 export const queue = (env: Variables) => ({

@@ -112,6 +112,11 @@ export const variables = z
     DATABASE_URL: url('postgres:', 'postgresql:')
       .optional()
       .describe('PostgreSQL 14 or newer; unset: the embedded one'),
+    DATABASE_OWNER_URL: url('postgres:', 'postgresql:')
+      .optional()
+      .describe(
+        'The same database as the role that owns the tables, for `npm run db:migrate` and `db:revert` alone; `DATABASE_URL` then needs fewer rights',
+      ),
     DATABASE_POOL_SIZE: integer(10, 2, 200).describe('Connections per process beside those for micro-batched writes'),
 
     REDIS_URL: url('redis:', 'rediss:')

@@ -1,3 +1,4 @@
+export { grantToApplication } from './application-role.js';
 export { DatabaseClient } from './client.js';
 export { bigintColumn } from './columns.js';
 export { openDatabase } from './installed-database.js';

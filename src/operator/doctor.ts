@@ -122,11 +122,11 @@ async function database(url: string): Promise<Finding[]> {
   await client.connect();
   try {
     const asked = Date.now();
-    const { rows } = await client.query<{ version: number; name: string; now: Date }>(
+    const { rows } = await client.query<{ version: number; name: string; now: Date; migrates: boolean }>(
       `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
-              clock_timestamp() AS now`,
+              clock_timestamp() AS now, has_schema_privilege(current_schema(), 'CREATE') AS migrates`,
     );
-    const [{ version, name, now }] = rows;
+    const [{ version, name, now, migrates }] = rows;
     const apart = Math.abs(now.getTime() - (asked + Date.now()) / 2);
     const readOnly = await isReadOnly(async (statement) => (await client.query<{ readOnly: boolean }>(statement)).rows);
     const state = await schemaState(url);
@@ -135,7 +135,7 @@ async function database(url: string): Promise<Finding[]> {
         ? { mark: '✓', what: 'database', found: `PostgreSQL ${name}` }
         : { mark: '✗', what: 'database', found: `PostgreSQL ${name}`, advice: 'Use PostgreSQL 14 or newer.' },
       ...(readOnly ? [TAKES_NO_WRITES] : []),
-      ...schema(state),
+      ...schema(state, migrates),
       apart <= CLOCK_TOLERANCE_MS
         ? { mark: '✓', what: 'clock', found: `${Math.round(apart)} ms from the database's` }
         : {
@@ -157,11 +157,14 @@ const TAKES_NO_WRITES: Finding = {
   advice: 'Promote the standby, or point DATABASE_URL at the primary.',
 };
 
-function schema({ pending, unknown }: SchemaState): Finding[] {
+/** @param migrates whether the role of `DATABASE_URL` may change the schema */
+function schema({ pending, unknown }: SchemaState, migrates: boolean): Finding[] {
   const what = 'schema';
   const findings: Finding[] = [];
   if (pending.length > 0) {
-    const advice = 'The next start runs them; npm run db:migrate does so now.';
+    const advice = migrates
+      ? 'The next start runs them; npm run db:migrate does so now.'
+      : 'Run npm run db:migrate with DATABASE_OWNER_URL: the role of DATABASE_URL may not change the schema.';
     findings.push({ mark: '!', what, found: `waiting: ${pending.join(', ')}`, advice });
   }
   if (unknown.length > 0) {

@@ -8,7 +8,7 @@ import { QueueDashboard } from './dashboard.js';
 import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
 import { BullmqDashboard } from './drivers/bullmq-dashboard.js';
 import { BullmqTaskQueue } from './drivers/bullmq-task-queue.js';
-import { PostgresQueueServer } from './drivers/postgres/queue-server.js';
+import { PostgresQueueServer, schemaOf } from './drivers/postgres/queue-server.js';
 import { RedisQueueServer } from './drivers/redis/queue-server.js';
 import { QUEUE_SERVER, type QueueServer } from './queue-server.js';
 import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
@@ -19,6 +19,10 @@ export function queueServerOf({ queue, database }: Pick<Installation, 'queue' | 
     ? new RedisQueueServer(queue.redisUrl, queue.prefix)
     : new PostgresQueueServer(database.url, queue.prefix);
 }
+
+/** Schemas of PostgreSQL that hold the queue: none where it runs on Redis. */
+export const queueSchemas = ({ queue }: Pick<Installation, 'queue'>): string[] =>
+  queue.redisUrl ? [] : [schemaOf(queue.prefix)];
 
 /**
  * The Nest integration builds queues and workers without naming a backend, so it is set as the process's default: a

@@ -18,6 +18,9 @@ import type { Caution, QueueServer } from '../../queue-server.js';
 /** Connections for the statements of a queue, and those of a worker beside the one on which it listens. */
 const CONNECTIONS = 4;
 
+/** The schema of the queue with this prefix. */
+export const schemaOf = (prefix: string): string => `${prefix.replaceAll('-', '_')}_queue`;
+
 /** BullMQ's own backend on PostgreSQL, in a schema that is named after the prefix. */
 export class PostgresQueueServer implements QueueServer {
   private readonly schema: string;
@@ -27,7 +30,7 @@ export class PostgresQueueServer implements QueueServer {
     private readonly url: string,
     prefix: string,
   ) {
-    this.schema = `${prefix.replaceAll('-', '_')}_queue`;
+    this.schema = schemaOf(prefix);
   }
 
   prepare(): Promise<Caution[]> {
