@@ -12,7 +12,7 @@ import { validationText } from './report-text.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
 
-/** The bundler of each scripted language, by the ending of the script's name. */
+/** The bundler of each scripting language, by file extension. */
 const BUNDLERS: Record<string, string> = {
   '.py': 'python/bundle.mjs',
   '.js': 'javascript/bundle.mjs',
@@ -60,7 +60,7 @@ export function plan({ files, wholeLibrary }: BundleCommand) {
   const path = BUNDLERS[language];
   if (!path) {
     const known = Object.keys(BUNDLERS).join(', ');
-    throw new UsageError(`"${basename(script)}" is not a script that can be bundled. Known endings: ${known}.`);
+    throw new UsageError(`"${basename(script)}" cannot be bundled. Known file extensions: ${known}.`);
   }
   const bundler = fileURLToPath(new URL(path, EXAMPLES));
   if (!existsSync(bundler)) throw new UsageError('Bundling needs the folder examples/ of the repository.');

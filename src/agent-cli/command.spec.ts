@@ -23,7 +23,7 @@ describe('the command line of npm run agent', () => {
   });
 
   it.each([
-    [['build', 'a.wasm'], 'There is no command "build".'],
+    [['build', 'a.wasm'], 'Unknown command "build".'],
     [['run'], 'npm run agent -- run FILE.wasm'],
     [['run', 'a.wasm', 'b.wasm'], 'what is "b.wasm"?'],
     [['run', 'a.wasm', '--timeout', '0'], 'above 0'],

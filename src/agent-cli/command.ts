@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export interface Command {
   name: 'run' | 'validate';
   file: string;
@@ -8,12 +8,12 @@ export interface Command {
   input: string;
   /** ms; undefined: the server's default. */
   timeoutMs?: number;
-  /** JSON text, as the form of an upload takes it; undefined: the server's. */
+  /** JSON text, as in an upload form; undefined: the server's limits. */
   limits?: string;
   json: boolean;
 }
 
-/** A script to make an agent of. */
+/** Builds an agent from a script. */
 export interface BundleCommand {
   name: 'bundle';
   /** The script first. */
@@ -39,7 +39,7 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
 The limits are the server's: set SANDBOX_*, VALIDATION_*, MAX_* and TASK_TIMEOUT_MS to try others.
 Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
 
-/** The command line is not one of those in USAGE; the message says what about it. */
+/** The command line does not match USAGE; the message says why. */
 export class UsageError extends Error {}
 
 /** A server would refuse the binary; the message says why. */
@@ -64,9 +64,9 @@ export function parseCommand(args: string[]): Command | BundleCommand | 'help' {
     if (!file) throw new UsageError('Name the script: npm run agent -- bundle agent.py');
     return { name, files: [file, ...more], wholeLibrary: values['whole-library'] ?? false };
   }
-  if (name !== 'run' && name !== 'validate') throw new UsageError(`There is no command "${name ?? ''}".`);
+  if (name !== 'run' && name !== 'validate') throw new UsageError(`Unknown command "${name ?? ''}".`);
   if (!file) throw new UsageError(`Name the binary: npm run agent -- ${name} FILE.wasm`);
-  if (more.length > 0) throw new UsageError(`One binary at a time; what is "${more[0]}"?`);
+  if (more.length > 0) throw new UsageError(`Give one binary only; "${more[0]}" is unexpected.`);
   const timeoutMs = values.timeout === undefined ? undefined : Number(values.timeout);
   if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0)) {
     throw new UsageError('--timeout takes a whole number of milliseconds above 0.');

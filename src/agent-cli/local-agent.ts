@@ -17,10 +17,10 @@ export interface LocalValidation {
 }
 
 export interface LocalRun extends RunReport {
-  /** Kept lines of standard error. */
+  /** Lines of standard error that were kept. */
   log: string[];
   limits: Omit<RunLimits, 'clockResolutionUs'> & { timeoutMs: number };
-  /** Walls that do not stand on this machine, a line each. */
+  /** Walls that are missing on this machine, one line each. */
   sandbox_notes: string[];
 }
 
@@ -76,10 +76,10 @@ export async function runAgent(command: Command, config: Environment): Promise<L
 
 const VARIABLES = { ZEROSTATE_TASK_ID: '00000000-0000-7000-8000-000000000000', ZEROSTATE_ATTEMPT: '1' };
 
-/** More than once: a pipe would have nothing left for the validator. */
+/** Reads the file more than once, so a pipe would be empty for the validator. */
 function readBinary(file: string, config: Environment, name = file): Buffer {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
-    throw new UsageError(`${file} is no file: save the binary to one.`);
+    throw new UsageError(`${file} is not a file: save the binary to a file first.`);
   }
   const bytes = readFile(file);
   const { maxBinaryBytes } = config.storage;
@@ -91,17 +91,18 @@ function readBinary(file: string, config: Environment, name = file): Buffer {
   return bytes;
 }
 
-/** @param maxBytes of a task's own input, or of one by reference: an agent cannot tell them apart */
+/** @param maxBytes limit of an input, inline or by reference: an agent cannot tell the difference */
 function readInput(source: string, maxBytes: number): string {
   const isJsonText = /^\s*["[{\d-]|^\s*(true|false|null)\s*$/.test(source) && source !== '-' && !existsSync(source);
   const bytes = isJsonText ? Buffer.from(source) : source === '-' ? readFileSync(0) : readFile(source);
   const fault = jsonFault(bytes, MAX_INPUT_DEPTH);
   if (fault) throw new UsageError(`The input is not one JSON document: ${fault}.`);
-  if (bytes.length > maxBytes) throw new UsageError(`The input is above ${maxBytes} bytes (MAX_INPUT_BLOB_BYTES).`);
+  if (bytes.length > maxBytes)
+    throw new UsageError(`The input is larger than ${maxBytes} bytes (MAX_INPUT_BLOB_BYTES).`);
   return bytes.toString();
 }
 
-/** @throws UsageError that says what an upload would refuse of it */
+/** @throws UsageError with the reasons for which an upload would refuse it */
 function readLimits(text: string | undefined, config: Environment): VersionLimitsDto {
   if (text === undefined) return {};
   try {

@@ -1,7 +1,7 @@
 import { PAGES_PER_MB } from '../common/run-limits.dto.js';
 import type { LocalRun, LocalValidation } from './local-agent.js';
 
-/** The reports for programs, with the names that the API gives to the same things. */
+/** The reports for programs, with the field names of the API. */
 
 export const validationJson = ({ report, limits }: LocalValidation): object => ({ report, limits: snakeCased(limits) });
 
@@ -25,7 +25,7 @@ export function runJson({ outcome, metering, log, limits, sandbox_notes }: Local
   };
 }
 
-/** An object with values that are no objects. */
+/** An object whose values are not objects. */
 const snakeCased = (flat: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(flat).map(([name, value]) => [snakeCase(name), value]));
 

@@ -63,8 +63,8 @@ function outcomeText(outcome: RunReport['outcome']): string {
 
 const ADVICE: Partial<Record<string, string>> = {
   exited: 'The agent ended with a code other than 0. Its log should say why.',
-  input_refused: 'The agent ended with exit code 65: it works, and cannot do this input. Its log should say why.',
-  trapped: 'The engine stopped the agent: a failed assertion, an access out of bounds, an overflow of the stack.',
+  input_refused: 'The agent ended with exit code 65: it refuses this input. Its log should say why.',
+  trapped: 'The engine stopped the agent: a failed assertion, an access out of bounds, or a stack overflow.',
   timed_out: 'Make it faster, or give the task more time: --timeout MS here, "timeout_ms" in a task.',
   cpu_exhausted: 'Use less processor time: all threads and compiling count.',
   out_of_memory: 'Use less memory at a time, or raise memory_mb in the limits of the version.',
@@ -75,7 +75,7 @@ const ADVICE: Partial<Record<string, string>> = {
 };
 
 const TRAP_ADVICE: Partial<Record<string, string>> = {
-  stack_overflow: 'Its calls are too deep: recurse less, or raise stack_kb in the limits of the version.',
+  stack_overflow: 'Its calls nest too deep: recurse less, or raise stack_kb in the limits of the version.',
   linear_stack_overflow:
     'The stack in its memory is full. Put less on it, or link with -Wl,--stack-first -Wl,-z,stack-size=1048576.',
 };

@@ -4,8 +4,8 @@ import semver from 'semver';
 export type Inactivity = 'not_requested' | 'prerelease' | 'not_highest';
 
 /**
- * Whether an uploaded version becomes the active one. `activate` decides where the upload names it. Otherwise the highest
- * release in service is to bid; while there is no release, the highest pre-release.
+ * Whether an uploaded version becomes active. The upload's `activate` decides if it is set. Otherwise the highest
+ * release in service becomes active, or the highest pre-release while there is no release.
  * @param others versions in service: neither retired nor quarantined
  * @returns why not, or null
  */
@@ -19,7 +19,7 @@ export function inactivityOf(version: string, others: readonly string[], activat
 
 const isRelease = (version: string): boolean => semver.prerelease(version) === null;
 
-/** What the uploader reads of a version that is not the active one. @param active the version that is; null: none */
+/** The message to the uploader of a version that is not active. @param active the active version; null: none */
 export function inactivityText(version: string, inactivity: Inactivity, active: string | null): string {
   const bids = active ? `version ${active} stays active` : 'no version is active';
   const todo = `POST …/versions/${version}/activate, or upload with activate=true`;

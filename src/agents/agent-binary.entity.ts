@@ -4,19 +4,19 @@ import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
 import { StoredBlob } from '../storage/index.js';
 
-/** The part of a scan's report that agents understand; the rest is the scanner's. */
+/** The part of a scan report that agents use; the scanner owns the rest. */
 export interface ScanVerdict {
   status: 'clean' | 'infected' | 'unscanned' | 'not_configured';
   signature: string | null;
   scanned_at: string | null;
 }
 
-/** What a version allows one run, in the words of the wire; what is missing counts as the server's. */
+/** The limits of a run of this version, as on the wire. A missing limit is the server's. */
 export type VersionLimits = VersionLimitsDto;
 
 /**
- * One uploaded binary of an agent: a version. Immutable, but for what is known of malware in it, and that it may be retired
- * for good: it then keeps its number and loses its bytes once no task needs them.
+ * One uploaded binary of an agent: a version. It is immutable except for malware findings and retirement. A retired
+ * version keeps its number and loses its bytes once no task needs them.
  */
 @Entity('agent_binaries')
 @Index('agent_binaries_version_key', ['agentId', 'version'], { unique: true })
@@ -42,20 +42,20 @@ export class AgentBinary {
   @Column('integer')
   size: number;
 
-  /** Where the blob store keeps it; null once a retired version's bytes are gone. */
+  /** Reference in the blob store; null once a retired version's bytes are deleted. */
   @ForeignKey(() => StoredBlob, { name: 'agent_binaries_blob_fkey' })
   @Column({ type: 'varchar', length: 200, nullable: true })
   storageRef: string | null;
 
-  /** The validation report as answered at upload. */
+  /** The validation report that the upload answered. */
   @Column({ type: 'json' })
   validation: object;
 
-  /** What the virus scanner says: a `ScanReport`. */
+  /** The virus scanner's report: a `ScanReport`. */
   @Column({ type: 'jsonb' })
   scan: ScanVerdict;
 
-  /** Null: the server's. */
+  /** Null: the server's limits. */
   @Column({ type: 'json', nullable: true })
   limits: VersionLimits | null;
 

@@ -7,21 +7,23 @@ import { outageLog } from '../observability/index.js';
 import type { VersionLimits } from './agent-binary.entity.js';
 import { estimateDurationMs, type EstimateRules, highestRating, smoothedRating } from './statistics.js';
 
-/** How old the statistics in the catalogue may be, ms. */
+/** Maximum age of statistics in the catalogue, ms. */
 const MAX_AGE_MS = 1000;
-/** Agents read by one statement when all are. */
+/** Agents per statement when all are read. */
 const PAGE = 5000;
 
-/** An active agent that the market allows, with an active version, of an owner who is not suspended: what an auction knows of a bidder. */
+/**
+ * What an auction knows of a bidder: an active, allowed agent with an active version and an owner who is not suspended.
+ */
 export interface Candidate {
   agentId: string;
-  /** Of the agent as it was read: an award to it is refused when it has changed since. */
+  /** Revision of the agent as read: an award is refused if the agent has changed since. */
   revision: string;
   ownerId: string;
   name: string;
   capabilities: readonly string[];
   pricing: PricePolicy;
-  /** Tasks it is at work on, as far as known here; 0 where it takes on any number. */
+  /** Tasks it is working on, as far as this process knows; 0 for agents without a limit. */
   running: number;
   region: string | null;
   /** Smoothed, 0–5. */
@@ -32,34 +34,34 @@ export interface Candidate {
   raters: number;
   tasksCompleted: number;
   estimatedMs: number;
-  /** Milliseconds since the epoch, 0 for never. */
+  /** Milliseconds since the epoch; 0: never. */
   lastInvitedAt: number;
   version: string;
   sha256: string;
   storageRef: string;
-  /** What the version allows one run; null: what the server does. */
+  /** Limits of a run of the version; null: the server's. */
   limits: VersionLimits | null;
 }
 
-/** What an agent asks for. */
+/** The price an agent asks. */
 export interface PricePolicy {
   baseMicro: bigint;
-  /** For each begun KiB of input. */
+  /** Added for each started KiB of input. */
   perKbMicro: bigint;
-  /** Multiplies the price at full load; from 1. */
+  /** Factor on the price at full load; at least 1. */
   surge: number;
-  /** Tasks it takes on at once; null: any number. */
+  /** Maximum of concurrent tasks; null: no limit. */
   maxConcurrency: number | null;
 }
 
 /**
- * All agents that can bid, in memory, by capability, so that an auction asks no database. Read whole once; from then on only
- * the rows that have changed are, before the next use when a second has passed (statistics) or the feed has told of an
- * agent (everything else).
+ * All agents that can bid, in memory, by capability, so that an auction needs no database. The catalogue is read
+ * completely once. Later it reads only changed rows, before the next use: statistics once a second, everything else
+ * when the feed reports a change to an agent.
  *
- * What has changed is found by transaction: each row carries the one that wrote it last, and whatever commits after a read
- * was begun by a transaction that the read saw unfinished, or that began later. A clock or a sequence would lose the rows of a
- * transaction that commits late.
+ * Changes are found by transaction. Each row carries the transaction that wrote it last. Changes that commit after a
+ * read come from transactions that the read saw unfinished, or that began later. A clock or a sequence would miss rows
+ * of a transaction that commits late.
  */
 @Injectable()
 export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -69,16 +71,16 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly unsubscribe: () => void;
 
   private readonly agents = new Map<string, Candidate>();
-  /** Those that take on a limited number of tasks. */
+  /** Agents with a limit of concurrent tasks. */
   private readonly limited = new Set<Candidate>();
   private readonly byCapability = new Map<string, Posting>();
-  /** All transactions before this one have ended and been read; null before the first read. */
+  /** All transactions before this one have ended and been read. Null before the first read. */
   private horizon: string | null = null;
   private readAt = -Infinity;
   private told = false;
   private reading: Promise<void> = Promise.resolve();
   private nextRead: Promise<void> | null = null;
-  /** Invitations that are not written yet. */
+  /** Invitations that are not yet written. */
   private invited = new Set<string>();
 
   constructor(
@@ -94,24 +96,29 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     });
   }
 
-  /** The first auction need not wait for it. */
+  /** Reads ahead, so that the first auction need not wait. */
   onApplicationBootstrap(): void {
     this.read().catch(() => undefined);
   }
 
-  /** Agents that offer at least one of the capabilities; all of them when none is required. Not to be kept. */
+  /** Agents that offer at least one of the capabilities; all agents if none is required. Do not keep the result. */
   async offering(required: readonly string[]): Promise<Iterable<Candidate>> {
     if (this.told || performance.now() - this.readAt > MAX_AGE_MS) await this.read();
     return this.select(required);
   }
 
-  /** The same, with everything that was committed before the call: the word of a change may still be on its way. */
+  /**
+   * Like `offering`, but includes everything committed before the call, even if its notification is still on the way.
+   */
   async offeringNow(required: readonly string[]): Promise<Iterable<Candidate>> {
     await this.read();
     return this.select(required);
   }
 
-  /** Remembers who got a seat in an auction that could not invite everyone: here at once, for everybody within a second or two. */
+  /**
+   * Records which agents got a seat in an auction that could not invite all. Effective here at once, in other processes
+   * within two seconds.
+   */
   recordInvitations(agentIds: readonly string[]): void {
     const now = Date.now();
     for (const id of agentIds) {
@@ -131,7 +138,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability)?.offering ?? [])]));
   }
 
-  /** Resolves when a read is done that began after this call; calls that wait for one to begin share it. */
+  /** Resolves when a read that began after this call is done. Waiting calls share one read. */
   private read(): Promise<void> {
     this.nextRead ??= this.reading
       .catch(() => undefined)
@@ -157,9 +164,9 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     }
   }
 
-  /** In pages, so that the process answers others meanwhile. What changes after the first is read with the changes. */
+  /** Reads in pages, so that the process can answer requests meanwhile. Later changes are read afterwards. */
   private async readAll(): Promise<void> {
-    // A try before may have broken off between two pages; of what was changed since then, no read would be told.
+    // An earlier attempt may have failed between two pages: a read of changes would miss what changed since then.
     this.agents.clear();
     this.limited.clear();
     this.byCapability.clear();
@@ -180,7 +187,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     if (rows.length > 0) this.horizon = rows[0].horizon;
   }
 
-  /** Only of agents whose bids depend on it. The rows are those of tasks in hand, few however many there are. */
+  /** Reads only agents whose bids depend on load. The rows are those of running tasks, so they are few. */
   private async readLoad(): Promise<void> {
     if (this.limited.size === 0) return;
     const rows: { agent_id: string; count: number }[] = await this.database.query(LOAD);
@@ -188,7 +195,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     for (const candidate of this.limited) candidate.running = running.get(candidate.agentId) ?? 0;
   }
 
-  /** Puts an agent in place of what was known of it. */
+  /** Replaces what is known of an agent. */
   private apply(row: AgentRow): void {
     const known = this.agents.get(row.id);
     if (known) {
@@ -203,14 +210,14 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     for (const capability of candidate.capabilities) this.posting(capability).offering.add(candidate);
   }
 
-  /** A capability that no agent offers any more is forgotten. Capabilities are free words, of which there is no end. */
+  /** Forgets a capability that no agent offers any more. Capabilities are free words, so their number is unlimited. */
   private withdraw(capability: string, candidate: Candidate): void {
     const posting = this.byCapability.get(capability);
     posting?.offering.delete(candidate);
     if (posting?.offering.size === 0) this.byCapability.delete(capability);
   }
 
-  /** Capabilities that are kept: those that agents on the market offer. */
+  /** Number of capabilities that agents on the market offer. */
   get capabilityCount(): number {
     return this.byCapability.size;
   }
@@ -227,7 +234,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       revision: row.revision,
       ownerId: row.owner_id,
       name: row.name,
-      // One string for all agents that offer it: a row's own would be the larger part of a posting.
+      // Agents share one string per capability: a string in each row would be the larger part of a posting.
       capabilities: row.capabilities.map((capability) => this.posting(capability).capability),
       pricing: {
         baseMicro: BigInt(row.price_micro),
@@ -271,7 +278,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   }
 }
 
-/** A capability and who offers it. */
+/** A capability and the agents that offer it. */
 interface Posting {
   capability: string;
   offering: Set<Candidate>;
@@ -280,7 +287,7 @@ interface Posting {
 interface AgentRow {
   id: string;
   revision: string;
-  /** Whether it can bid; when not, it has no version. */
+  /** Whether it can bid; if not, it has no version. */
   bids: boolean;
   owner_id: string;
   name: string;
@@ -305,9 +312,9 @@ interface AgentRow {
   limits: VersionLimits | null;
 }
 
-/** All transactions before it have ended. */
+/** All transactions before this one have ended. */
 const HORIZON = 'pg_snapshot_xmin(pg_current_snapshot())::text::bigint';
-/** It and all after it have not begun. */
+/** This transaction and all later ones have not begun. */
 const UNBEGUN = 'pg_snapshot_xmax(pg_current_snapshot())::text::bigint';
 
 const AGENT = `
@@ -327,7 +334,9 @@ const ALL = `${AGENT}
    ORDER BY a.id
    LIMIT $2`;
 
-/** Rows restored from another server's backup may carry transactions that are yet to come here: those are not changes. */
+/**
+ * Rows restored from another server's backup may carry transaction ids in this server's future: those are not changes.
+ */
 const CHANGED = `${AGENT}
    WHERE a.id IN (
      SELECT id FROM agents WHERE revision >= $1 AND revision < ${UNBEGUN}
@@ -338,7 +347,7 @@ const CHANGED = `${AGENT}
 const LOAD = `
   SELECT agent_id, count(*)::int AS count FROM tasks WHERE status IN ('assigned', 'running') GROUP BY agent_id`;
 
-/** Rows are locked in the order of their ids, as by whoever else changes several. */
+/** Locks rows in the order of their ids, like all code that changes several. */
 const INVITED = `
   UPDATE agent_statistics SET last_invited_at = now()
     FROM (SELECT agent_id FROM agent_statistics WHERE agent_id = ANY($1::uuid[]) ORDER BY agent_id FOR UPDATE) AS invited

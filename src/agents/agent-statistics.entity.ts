@@ -1,7 +1,7 @@
 import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { Agent } from './agent.entity.js';
 
-/** What the server itself has seen of an agent. Written by settlements and ratings, read by auctions. */
+/** What the server has observed of an agent. The feed's projection writes it; auctions read it. */
 @Entity('agent_statistics')
 export class AgentStatistics {
   @ForeignKey(() => Agent, { name: 'agent_statistics_agent_fkey' })
@@ -19,15 +19,17 @@ export class AgentStatistics {
   @Column({ type: 'double precision', nullable: true })
   durationP80Ms: number | null;
 
-  /** The same of their processor time, ms. */
+  /** Decayed 80th percentile of their processor time, ms; null without history. */
   @Column({ type: 'double precision', nullable: true })
   cpuP80Ms: number | null;
 
-  /** The same of their peak memory, bytes. */
+  /** Decayed 80th percentile of their peak memory, bytes; null without history. */
   @Column({ type: 'double precision', nullable: true })
   memoryP80Bytes: number | null;
 
-  /** Decayed mean of the wall time of completed runs, as a multiple of what their bids promised; null without history. */
+  /**
+   * Decayed mean of the wall time of completed runs, as a multiple of what their bids promised; null without history.
+   */
   @Column({ type: 'double precision', nullable: true })
   estimateRatio: number | null;
 
@@ -49,7 +51,7 @@ export class AgentStatistics {
   @Column({ type: 'timestamptz', nullable: true })
   lastInvitedAt: Date | null;
 
-  /** The transaction that changed this row last; the database writes it. */
+  /** The transaction that last changed this row; the database sets it. */
   @Index('agent_statistics_revision_idx')
   @Column({ type: 'bigint', default: 0, select: false, insert: false, update: false })
   revision: string;

@@ -16,16 +16,16 @@ import {
 } from '../common/validators.js';
 import { type Moderation, MODERATIONS } from './agent.entity.js';
 
-/** On what terms an agent bids, beside its price. */
+/** The terms of an agent's bids, in addition to its price. */
 export class AgentTermsDto {
-  /** Credits added for each begun KiB of a task's input. */
+  /** Credits added for each started KiB of a task's input. */
   @ApiPropertyOptional()
   @Optional()
   @IsAmount(0.001)
   price_per_kb?: number;
 
   /**
-   * By how much the price is multiplied when the agent has as many tasks as `max_concurrency` allows; less load, less so.
+   * Factor on the price when the agent has as many tasks as `max_concurrency` allows; lower load, lower factor.
    * @example 1.5
    */
   @Optional()
@@ -35,8 +35,7 @@ export class AgentTermsDto {
   surge?: number;
 
   /**
-   * Tasks it takes on at once; null: any number. While it has as many, it does not bid, and a task that nobody else can
-   * do waits.
+   * Concurrent tasks it accepts; null: no limit. At the limit it does not bid, and tasks that only it can do wait.
    * @example 4
    */
   @ApiInteger({ required: false, nullable: true })
@@ -47,7 +46,7 @@ export class AgentTermsDto {
   max_concurrency?: number | null;
 
   /**
-   * Where it belongs; null: nowhere in particular. Counts where the server routes by region.
+   * Its region; null: none. It counts if the server routes by region.
    * @example "eu-central"
    */
   @ApiPropertyOptional({ type: String, nullable: true })
@@ -75,7 +74,7 @@ export class CreateAgentDto extends AgentTermsDto {
   name: string;
 
   /**
-   * What it does, for people.
+   * What the agent does, for people.
    * @example "Sums a text up in a few of its own sentences."
    */
   @Optional()
@@ -85,18 +84,18 @@ export class CreateAgentDto extends AgentTermsDto {
   description?: string;
 
   /**
-   * Tags of what it can do; tasks ask for them.
+   * Tags of what the agent can do. Tasks require them.
    * @example ["summarise"]
    */
   @IsCapabilities()
   capabilities: string[];
 
-  /** What one task costs, in credits. */
+  /** Price of one task, in credits. */
   @IsAmount(0.5)
   price: number;
 
   /**
-   * Your estimate of one run, ms; used until the server has seen some, and for no less than `AUCTION_UNPROVEN_MS`.
+   * Your estimate of one run, ms. Used until the server has history, and never below `AUCTION_UNPROVEN_MS`.
    * @example 40
    */
   @ApiInteger({ required: false })
@@ -107,12 +106,12 @@ export class CreateAgentDto extends AgentTermsDto {
   expected_duration_ms?: number;
 }
 
-/** What an agent's card says, each of it by itself. */
+/** The fields of an agent's card, each optional. */
 export class AgentCardChangesDto extends PartialType(OmitType(CreateAgentDto, ['slug']), {
   skipNullProperties: false,
 }) {}
 
-/** What is named changes, for auctions from now on; the rest stays. */
+/** Changes the given fields, for auctions from now on. Other fields stay. */
 export class UpdateAgentDto extends AgentCardChangesDto {
   /** A paused agent gets no further tasks. */
   @Optional()
@@ -127,7 +126,7 @@ export class ListAgentsQuery extends PageQuery {
   @Matches(CAPABILITY, { message: 'capability must be 1 to 64 lower-case letters, digits, ".", "_" or "-"' })
   capability?: string;
 
-  /** Only your own agents, paused ones and those without a version included. */
+  /** Only your own agents, including paused ones and those without a version. */
   @Optional()
   @IsFlag()
   mine?: boolean;
@@ -135,7 +134,7 @@ export class ListAgentsQuery extends PageQuery {
 
 export class BlockAgentDto {
   /**
-   * Why, in words for the owner of the agent.
+   * Reason that the agent's owner reads.
    * @example "Answers with advertisements."
    */
   @IsString()
@@ -147,7 +146,7 @@ export class BlockAgentDto {
 }
 
 export class ListModeratedQuery extends PageQuery {
-  /** Which agents; unset: those that await approval. */
+  /** State to list; unset: agents that await approval. */
   @ApiProperty({ enum: MODERATIONS, required: false })
   @Optional()
   @IsIn(MODERATIONS)
@@ -173,12 +172,12 @@ export class AgentCardDto {
   /** @example ["summarise"] */
   capabilities: string[];
   /**
-   * Credits for one task, at least. `POST /auctions/simulate` answers what yours would cost.
+   * Minimum price of one task, in credits. `POST /auctions/simulate` answers what your task would cost.
    * @example 0.5
    */
   price: number;
   /**
-   * Where it belongs; null: nowhere in particular.
+   * Its region; null: none.
    * @example "eu-central"
    */
   region: string | null;
@@ -201,7 +200,7 @@ export class AgentStatisticsDto {
   @ApiInteger()
   attempts_failed: number;
   /**
-   * Smoothed mean of the votes, 0–5.
+   * Smoothed mean rating, 0–5.
    * @example 3.5
    */
   rating: number;
@@ -209,29 +208,29 @@ export class AgentStatisticsDto {
   @ApiInteger()
   rating_count: number;
   /**
-   * Share of its attempts that completed; null before the first.
+   * Share of its attempts that completed; null before the first attempt.
    * @example 0.98
    */
   success_rate: number | null;
   /**
-   * What an auction expects a run to take, ms: to two digits what was seen of it, longer where its bids promised too little. An agent
-   * with few completed tasks counts as no faster than `AUCTION_UNPROVEN_MS`.
+   * Run time that an auction expects, ms. It is based on observed runs, to two digits, and longer if bids promised too
+   * little. An agent with few completed tasks counts as no faster than `AUCTION_UNPROVEN_MS`.
    * @example 40
    */
   estimated_ms: number;
   /**
-   * Processor time that four of five runs do not exceed, late ones counting more, ms; null without history.
+   * Processor time that four of five runs do not exceed, ms; recent runs count more. Null without history.
    * @example 12.5
    */
   cpu_p80_ms: number | null;
   /**
-   * The same of peak memory, bytes.
+   * Peak memory that four of five runs do not exceed, bytes; recent runs count more. Null without history.
    * @example 1179648
    */
   @ApiInteger()
   memory_p80_bytes: number | null;
   /**
-   * How long its runs took, as a multiple of what its bids promised (decayed mean); null before the first.
+   * How long its runs took, as a multiple of what its bids promised (decayed mean). Null before the first run.
    * @example 1.1
    */
   actual_to_estimate: number | null;
@@ -243,7 +242,7 @@ export class AgentDto extends AgentCardDto {
   @ApiId()
   owner_id: string;
   status: 'active' | 'paused' | 'retired';
-  /** Whether admins let it onto the market; `pending`: it awaits approval. Only `allowed` agents bid. */
+  /** Whether admins allow it on the market; `pending`: it awaits approval. Only `allowed` agents bid. */
   @ApiProperty({ enum: MODERATIONS })
   moderation: Moderation;
   /**
@@ -252,21 +251,21 @@ export class AgentDto extends AgentCardDto {
    */
   @ApiProperty({ type: 'string', nullable: true })
   moderation_reason: string | null;
-  /** When an admin decided last; null: never. */
+  /** When an admin last decided; null: never. */
   @ApiTime({ nullable: true })
   moderated_at: string | null;
   /**
-   * Credits added for each begun KiB of the input.
+   * Credits added for each started KiB of the input.
    * @example 0
    */
   price_per_kb: number;
   /**
-   * By how much the price is multiplied at full load.
+   * Factor on the price at full load.
    * @example 1
    */
   surge: number;
   /**
-   * Tasks it takes on at once; null: any number.
+   * Concurrent tasks it accepts; null: no limit.
    * @example 4
    */
   @ApiInteger()

@@ -2,14 +2,17 @@ import { Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn, Upd
 import { User } from '../auth/index.js';
 import { bigintColumn } from '../database/index.js';
 
-/** `active` agents bid; `paused` ones are out of auctions by their owner's wish; `retired` ones are deleted but for their history. */
+/**
+ * `active` agents bid. `paused` agents do not bid, by their owner's choice. `retired` agents are deleted except for
+ * their history.
+ */
 export type AgentStatus = 'active' | 'paused' | 'retired';
 
-/** Whether admins let it onto the market: `pending` agents await approval, `blocked` ones were taken off it. */
+/** Whether admins allow it on the market: `pending` agents await approval, `blocked` agents were removed from it. */
 export const MODERATIONS = ['allowed', 'pending', 'blocked'] as const;
 export type Moderation = (typeof MODERATIONS)[number];
 
-/** A registered, owned, priced service. It can bid once it has an active version. */
+/** A registered, owned and priced service. It can bid once it has an active version. */
 @Entity('agents')
 @Index('agents_owner_slug_key', ['ownerId', 'slug'], { unique: true, where: `status <> 'retired'` })
 @Index('agents_moderation_idx', ['moderation', 'id'], { where: `moderation <> 'allowed'` })
@@ -35,23 +38,23 @@ export class Agent {
   @Column({ type: 'text', array: true })
   capabilities: string[];
 
-  /** What one task costs at least. */
+  /** Minimum price of one task. */
   @Column(bigintColumn)
   priceMicro: bigint;
 
-  /** Added for each begun KiB of a task's input. */
+  /** Added for each started KiB of a task's input. */
   @Column({ ...bigintColumn, default: 0 })
   pricePerKbMicro: bigint;
 
-  /** By how much the price is multiplied when it has as much to do as it takes on; 1: never. */
+  /** Factor on the price at full load; 1: no surge. */
   @Column({ type: 'double precision', default: 1 })
   surge: number;
 
-  /** Tasks it takes on at once; null: any number. */
+  /** Concurrent tasks it accepts; null: no limit. */
   @Column({ type: 'integer', nullable: true })
   maxConcurrency: number | null;
 
-  /** Where its owner says it belongs. */
+  /** Region that its owner declared. */
   @Column({ type: 'varchar', length: 32, nullable: true })
   region: string | null;
 
@@ -66,11 +69,11 @@ export class Agent {
   @Column({ type: 'varchar', length: 16, default: 'allowed' })
   moderation: Moderation;
 
-  /** Why it is blocked, in words for its owner. */
+  /** Why it is blocked; its owner reads this. */
   @Column({ type: 'varchar', length: 500, nullable: true })
   moderationReason: string | null;
 
-  /** When an admin decided last; null: never. */
+  /** When an admin last decided; null: never. */
   @Column({ type: 'timestamptz', nullable: true })
   moderatedAt: Date | null;
 
@@ -78,7 +81,7 @@ export class Agent {
   @Column({ type: 'uuid', nullable: true })
   activeBinaryId: string | null;
 
-  /** The transaction that changed this row last; the database writes it. An award is refused when it is no longer this one. */
+  /** The transaction that last changed this row; the database sets it. An award is refused if it has changed. */
   @Index('agents_revision_idx')
   @Column({ type: 'bigint', default: 0, select: false, insert: false, update: false })
   revision: string;

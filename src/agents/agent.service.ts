@@ -19,7 +19,7 @@ import { Agent } from './agent.entity.js';
 import { OwnerQuota } from './owner-quota.js';
 import { estimateDurationMs, smoothedRating, successRate, toTwoDigits } from './statistics.js';
 
-/** The registry: who offers what at which price. Every change is told to the feed in its own transaction. */
+/** The registry of agents and their prices. Each change is written to the feed in its own transaction. */
 @Injectable()
 export class AgentService {
   private readonly auction: AuctionConfig;
@@ -57,21 +57,27 @@ export class AgentService {
     return { ...page, items: await this.cards(page.items) };
   }
 
-  /** @param reference id, or slug of one of the caller's own agents @throws AppError `not_found` also for somebody else's */
+  /**
+   * @param reference id, or slug of one of the caller's own agents @throws AppError `not_found`, also for agents of
+   *   other users
+   */
   async owned(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
     if (!agent || !owns(caller, agent.ownerId)) throw noSuchAgent(reference);
     return agent;
   }
 
-  /** Like `owned`, but any caller may look at any agent that is on the market. */
+  /** Like `owned`, but also finds any agent on the market. */
   async visible(caller: Caller, reference: string): Promise<Agent> {
     const agent = await this.find(caller, reference);
     if (!agent || !(owns(caller, agent.ownerId) || (await this.isOnTheMarket(agent.id)))) throw noSuchAgent(reference);
     return agent;
   }
 
-  /** By id, or by slug among the caller's own; retired agents are gone. Says nothing about what the caller may do with it. */
+  /**
+   * Finds by id, or by slug among the caller's own agents; retired agents are not found. Does not check the caller's
+   * rights.
+   */
   async find(caller: Caller, reference: string): Promise<Agent | null> {
     if (!isId(reference) && !SLUG.test(reference)) return null;
     const where: FindOptionsWhere<Agent> = isId(reference)
@@ -88,7 +94,7 @@ export class AgentService {
     return this.announced((transaction) => this.change(transaction, caller, id, dto));
   }
 
-  /** Takes an agent off the market for good; its past tasks keep their record. */
+  /** Removes an agent from the market for good. Its past tasks keep their record. */
   async retire(caller: Caller, reference: string): Promise<void> {
     const agent = await this.owned(caller, reference);
     await this.announced(async (transaction) => {
@@ -110,7 +116,7 @@ export class AgentService {
     return presented;
   }
 
-  /** Agents as their owners see them. */
+  /** Presents agents as their owners see them. */
   async presentAll(agents: Agent[]): Promise<AgentDto[]> {
     const cards = await this.cards(agents);
     return agents.map((agent, index) => this.withOwnersView(cards[index], agent));
@@ -168,7 +174,10 @@ export class AgentService {
     return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, data) };
   }
 
-  /** Changes what `dto` names, in the caller's transaction, which then holds the agent's row. Says nothing where nothing changes. */
+  /**
+   * Changes the fields in `dto`, in the caller's transaction, which then locks the agent's row. Writes no event if
+   * nothing changes.
+   */
   async change(
     transaction: EntityManager,
     by: Caller,
@@ -192,8 +201,9 @@ export class AgentService {
   }
 
   /**
-   * Appends what somebody did to an agent, in the caller's transaction; where that is not its owner, to the audit trail as well.
-   * @param details what the audit trail says
+   * Appends an act on an agent to the feed, in the caller's transaction. An act by another user also goes to the audit
+   * trail.
+   * @param details for the audit trail
    */
   async recordAct(
     transaction: EntityManager,
@@ -209,7 +219,7 @@ export class AgentService {
     return this.record(transaction, type, agent, data);
   }
 
-  /** Refuses, before anything is written, terms that `insert` or `change` would refuse. @throws AppError `invalid` */
+  /** Refuses terms that `insert` or `change` would refuse, before anything is written. @throws AppError `invalid` */
   assertTermsOf(dto: UpdateAgentDto, agent?: Agent): void {
     assertTerms({ ...NO_TERMS, ...agent, ...changesOf(dto) });
   }
@@ -232,7 +242,7 @@ export class AgentService {
     ]);
   }
 
-  /** Runs a transaction and rings the feed after its commit. */
+  /** Runs a transaction and notifies the feed after its commit. */
   async announced<T>(work: (transaction: EntityManager) => Promise<{ subject: T; notice?: FeedNotice }>): Promise<T> {
     const { subject, notice } = await this.database.transaction(work);
     if (notice) this.events.announce(notice);
@@ -289,7 +299,7 @@ export class AgentService {
   }
 }
 
-/** Condition: `agent` bids. */
+/** Condition: `agent` can bid. */
 const ON_THE_MARKET = `
   agent.status = 'active' AND agent.moderation = 'allowed' AND agent.activeBinaryId IS NOT NULL
   AND NOT EXISTS (SELECT FROM users o WHERE o.id = agent.ownerId AND o.suspended_at IS NOT NULL)`;
@@ -301,7 +311,7 @@ export function noSuchAgent(reference: string): AppError {
   return new AppError('not_found', 'NOT_FOUND', message);
 }
 
-/** Of an agent that names none: the same price for every task, as many at once as come. */
+/** Terms of an agent that names none: one price for every task, no limit of concurrent tasks. */
 const NO_TERMS = { pricePerKbMicro: 0n, surge: 1, maxConcurrency: null, region: null };
 
 /** @throws AppError `invalid` */

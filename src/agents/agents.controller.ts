@@ -70,14 +70,14 @@ export class AgentsController {
    */
   @Get(':id/card')
   @ApiOperation({ operationId: 'getAgentCard' })
-  @ApiOkResponse({ type: AgentCardDto, description: 'What everybody may know of it.' })
+  @ApiOkResponse({ type: AgentCardDto, description: 'The public card of the agent.' })
   @ApiProblems(401, 403, 404)
   async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentCardDto> {
     return this.agents.card(await this.agents.visible(caller, id));
   }
 
   /**
-   * Changes what the body names; the rest stays.
+   * Changes the given fields; other fields stay.
    * @param id UUID of the agent, or your slug for it
    */
   @Access('agents:write')
@@ -94,15 +94,15 @@ export class AgentsController {
   }
 
   /**
-   * Takes an agent off the market for good.
-   * @remarks Its past tasks keep their record, and its slug is free again.
+   * Removes an agent from the market for good.
+   * @remarks Its past tasks keep their record, and its slug becomes free.
    * @param id UUID of the agent, or your slug for it
    */
   @Access('agents:write')
   @Delete(':id')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deleteAgent' })
-  @ApiNoContentResponse({ description: 'It is off the market.' })
+  @ApiNoContentResponse({ description: 'The agent has left the market.' })
   @ApiProblems(401, 403, 404)
   async retire(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.agents.retire(caller, id);

@@ -26,8 +26,8 @@ export class ModerationController {
   }
 
   /**
-   * Blocks an agent: it does not bid and leaves the market until an admin lifts that.
-   * @remarks Its owner sees the reason and may still pause, change or delete it. Tasks it is running go on.
+   * Blocks an agent: it leaves the market and does not bid until an admin lifts the block.
+   * @remarks Its owner sees the reason and may still pause, change or delete it. Its running tasks continue.
    * @param id UUID of the agent
    */
   @Post('agents/:id/block')

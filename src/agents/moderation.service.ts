@@ -8,8 +8,8 @@ import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
 
 /**
- * What admins decide about agents. The owner's own pause is apart from it: an agent bids while its owner has it active and the
- * market allows it. Tasks that a blocked agent is already running go on.
+ * Decisions of admins about agents. They are independent of the owner's own pause: an agent bids while its owner has it
+ * active and the market allows it. Running tasks of a blocked agent continue.
  *
  *     pending ──approve──▶ allowed ◀──unblock── blocked
  *        └────────────────block────────────────▶
@@ -37,7 +37,7 @@ export class ModerationService {
     return { ...page, items: await this.agents.presentAll(page.items) };
   }
 
-  /** Takes an agent off the market; again, it gets the new reason. @throws AppError `not_found` */
+  /** Removes an agent from the market. A second block replaces the reason. @throws AppError `not_found` */
   block(by: Caller, reference: string, reason: string): Promise<Agent> {
     return this.decide(by, reference, (agent) =>
       agent.moderation === 'blocked' && agent.moderationReason === reason
@@ -46,7 +46,7 @@ export class ModerationService {
     );
   }
 
-  /** Lets a blocked agent onto the market again. @throws AppError `not_found`, `conflict` `AWAITS_APPROVAL` */
+  /** Returns a blocked agent to the market. @throws AppError `not_found`, `conflict` `AWAITS_APPROVAL` */
   unblock(by: Caller, reference: string): Promise<Agent> {
     return this.decide(by, reference, ({ moderation }) => {
       if (moderation === 'pending') {

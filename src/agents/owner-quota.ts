@@ -5,7 +5,7 @@ import { YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QuotaConfig } from '../config/index.js';
 
-/** How many agents one user may have. */
+/** The limit of agents per user. */
 @Injectable()
 export class OwnerQuota {
   private readonly quotas: QuotaConfig;
@@ -17,7 +17,10 @@ export class OwnerQuota {
     this.quotas = config.get('quotas', { infer: true });
   }
 
-  /** Exact after `holdAccount`, in its transaction; before, a first look. @throws AppError `forbidden` `QUOTA_EXCEEDED` */
+  /**
+   * Exact only after `holdAccount`, in its transaction; otherwise an early check. @throws AppError `forbidden`
+   * `QUOTA_EXCEEDED`
+   */
   async expectRoomForAgent(transaction: EntityManager, ownerId: string): Promise<void> {
     const [{ count }] = await transaction.query<{ count: number }[]>(
       `SELECT count(*)::int AS count FROM agents WHERE owner_id = $1 AND status <> 'retired'`,

@@ -1,6 +1,9 @@
 import type { EntityManager } from 'typeorm';
 
-/** Retires all agents of an account that is being deleted, in its transaction, and clears what describes them. Their bytes go later. */
+/**
+ * Retires all agents of an account that is being deleted, in its transaction, and clears their descriptions. Their
+ * bytes are deleted later.
+ */
 export async function retireAgentsOf(transaction: EntityManager, ownerId: string): Promise<void> {
   await transaction.query(
     `UPDATE agents

@@ -11,12 +11,12 @@ import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../fe
 import { AgentStatistics } from './agent-statistics.entity.js';
 import { nextEstimateRatio, nextP80 } from './statistics.js';
 
-/** Statistics may lag behind the feed by about this much, ms. */
+/** About how far statistics may lag behind the feed, ms. */
 const PAUSE_MS = 250;
 
 /**
- * Keeps `agent_statistics` by following the feed. Settlements therefore write no shared row: an agent that completes a
- * thousand tasks a second is updated four times a second, and the figures can be rebuilt from the events.
+ * Maintains `agent_statistics` by following the feed, so that settlements write no shared row. An agent that completes
+ * a thousand tasks a second is updated four times a second. The figures can be rebuilt from the events.
  */
 @Injectable()
 export class StatisticsProjection implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -63,7 +63,7 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   if (relevant.length === 0) return;
   const repository = transaction.getRepository(AgentStatistics);
   const ids = [...new Set(relevant.flatMap(({ data }) => [data.agent_id as string, ...contradictedBy(data)]))];
-  // In the order of their ids, so that whoever else changes several waits for this transaction rather than both for each other.
+  // In the order of ids: transactions that change several rows then wait for each other without a deadlock.
   const rows = await repository.find({ where: { agentId: In(ids) }, order: { agentId: 'ASC' } });
   const byAgent = new Map(rows.map((row) => [row.agentId, row]));
   for (const event of relevant) {
@@ -102,8 +102,8 @@ const VOTE = `
   RETURNING votes, rating_sum`;
 
 /**
- * A run that was stopped later than its bid promised counts as that long, or a slow agent would be judged by its fast runs
- * alone. An attempt that refused the input counts only once another agent has done the task.
+ * A run stopped later than its bid promised counts with that time. Otherwise only its fast runs would represent a slow
+ * agent. An attempt that refused the input counts only once another agent has completed the task.
  */
 function countFailure(statistics: AgentStatistics, data: FeedEvent['data']): void {
   if (data.outcome === 'input_refused') return;
@@ -114,29 +114,29 @@ function countFailure(statistics: AgentStatistics, data: FeedEvent['data']): voi
   statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, promisedMs);
 }
 
-/** Agents that refused the input of a task which another one then completed. */
+/** Agents that refused the input of a task that another agent then completed. */
 const contradictedBy = ({ contradicted }: FeedEvent['data']): string[] =>
   Array.isArray(contradicted) ? (contradicted as string[]) : [];
 
-/** What each event says about the agent named in its data. */
+/** What each event type says about the agent in its data. */
 const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, data: FeedEvent['data']) => void>> = {
   'task.completed': (statistics, data) => {
     statistics.tasksCompleted += 1;
     const durationMs = Number(data.wall_ms);
     statistics.durationP80Ms = nextP80(statistics.durationP80Ms, durationMs);
-    // Events from before promises were recorded name none.
+    // Events from before promises were recorded have none.
     if (data.estimated_ms !== undefined) {
       statistics.estimateRatio = nextEstimateRatio(statistics.estimateRatio, durationMs, Number(data.estimated_ms));
     }
     statistics.cpuP80Ms = nextP80(statistics.cpuP80Ms, Number(data.cpu_ms));
-    // Events of releases before do not have it.
+    // Events of earlier releases lack it.
     const { peak_memory_bytes: peak } = data;
     if (typeof peak === 'number') statistics.memoryP80Bytes = nextP80(statistics.memoryP80Bytes, peak);
   },
   'task.failover': countFailure,
   'task.failed': countFailure,
   'task.requeued': (statistics, data) => {
-    // Only after a failed attempt, when the agents that are left are busy.
+    // Only after a failed attempt, if the remaining agents are busy.
     if (data.error) countFailure(statistics, data);
   },
   'task.rated': (statistics, data) => {

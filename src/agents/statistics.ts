@@ -1,14 +1,14 @@
-/** What auctions and cards say of an agent, worked out from what the server has seen of it. Pure. */
+/** Figures of an agent for auctions and cards, computed from what the server has observed. Pure. */
 
 const PERCENTILE = 0.8;
-/** Size of one step: after about 30 runs at a new speed the old one is forgotten. */
+/** Weight of one run: after about 30 runs at a new speed, the old one is forgotten. */
 const STEP = 0.1;
-/** An agent without history and without a declared duration. */
+/** For an agent without history and without a declared duration. */
 const UNKNOWN_DURATION_MS = 5000;
 
 /**
- * One step of a decayed 80th percentile: the estimate moves up by 8 % when a run took longer and down by 2 % when it
- * did not, so it settles where one run in five is longer. Needs no stored samples and forgets old ones.
+ * Updates a decayed 80th percentile. The estimate rises by 8 % if a run took longer and falls by 2 % if not, so it
+ * settles where one run in five is longer. It needs no stored samples and forgets old ones.
  *
  * Source: stochastic approximation of quantiles (Robbins & Monro 1951), on the logarithm of the value.
  */
@@ -17,7 +17,7 @@ export function nextP80(previous: number | null, value: number): number {
   return previous * Math.exp(STEP * (PERCENTILE - (value <= previous ? 1 : 0)));
 }
 
-/** One step of a decayed mean of how long runs took, as a multiple of what was promised. */
+/** Updates a decayed mean of run times, as multiples of what was promised. */
 export function nextEstimateRatio(previous: number | null, durationMs: number, promisedMs: number): number {
   const ratio = durationMs / Math.max(promisedMs, 1);
   return previous === null ? ratio : previous + STEP * (ratio - previous);
@@ -27,32 +27,33 @@ export function nextEstimateRatio(previous: number | null, durationMs: number, p
 export const successRate = (completed: number, failed: number): number | null =>
   completed + failed === 0 ? null : completed / (completed + failed);
 
-/** What the server has seen of an agent's durations, and what its owner declares. */
+/** Observed durations of an agent, and the one its owner declares. */
 export interface DurationHistory {
   tasksCompleted: number;
   /** Ms; null without history. */
   durationP80Ms: number | null;
   /** Mean duration as a multiple of what bids promised; null without history. */
   estimateRatio: number | null;
-  /** The owner's word, ms. */
+  /** The owner's declared duration, ms. */
   declaredMs: number | null;
 }
 
-/** When history is believed, and what is expected at least before. */
+/** When history counts, and the minimum estimate before that. */
 export interface EstimateRules {
   historyTasks: number;
   unprovenMs: number;
 }
 
-/** The most by which broken promises lengthen an estimate. */
+/** The largest factor by which broken promises lengthen an estimate. */
 const MAX_FORFEIT = 10;
 
 /**
- * What a bid says a run takes, ms.
+ * The run time of a bid, ms.
  *
- * - Below `historyTasks` completed tasks: what was seen or declared, but at least `unprovenMs`. A promise costs nothing, and an
- *   owner can complete a task or two by itself.
- * - From there on: what was seen. An agent that breaks its promises forfeits their speed: its estimate grows by the mean excess.
+ * - Below `historyTasks` completed tasks: the observed or declared time, but at least `unprovenMs`. A promise costs
+ *   nothing, and an owner can complete a few tasks alone.
+ * - From then on: the observed time. An agent that breaks its promises loses their advantage: its estimate grows by the
+ *   mean excess.
  */
 export function estimateDurationMs(seen: DurationHistory, { historyTasks, unprovenMs }: EstimateRules): number {
   const { tasksCompleted, durationP80Ms, estimateRatio, declaredMs } = seen;
@@ -61,12 +62,12 @@ export function estimateDurationMs(seen: DurationHistory, { historyTasks, unprov
   return Math.round(tasksCompleted < historyTasks ? Math.max(expected, unprovenMs) : expected);
 }
 
-/** To two significant digits: what strangers read of an agent's runs must not tell a single one exactly. */
+/** Rounds to two significant digits: strangers must not learn the exact figures of a single run. */
 export const toTwoDigits = (value: number): number => Number(value.toPrecision(2));
 
 /**
- * Mean of the votes (1–5) smoothed by a prior that counts as `prior.weight` votes of `prior.mean`, so that a new agent is
- * neither shut out nor unbeatable after one vote.
+ * Mean of the ratings (1–5), smoothed by a prior that counts as `prior.weight` ratings of `prior.mean`. A new agent is
+ * therefore neither shut out nor unbeatable after one rating.
  */
 export const smoothedRating = (
   ratingSum: number,

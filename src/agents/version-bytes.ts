@@ -1,8 +1,8 @@
 import type { BlobHolder } from '../storage/index.js';
 
-/** Which stored bytes versions need: see `BlobLedger`. */
+/** The stored bytes that versions need: see `BlobLedger`. */
 export const VERSION_BYTES: BlobHolder = {
-  // A version out of service keeps its bytes while a task may still be running it.
+  // A version out of service keeps its bytes while a task may still run it.
   needs: `
     EXISTS (
       SELECT

@@ -5,7 +5,7 @@ import { AgentBinary, type ScanVerdict } from './agent-binary.entity.js';
 import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
 
-/** Versions that no scanner has seen, and what happens to one in which it finds something later. */
+/** Versions that have not been scanned, and what happens when a later scan finds malware. */
 @Injectable()
 export class VersionScans {
   private readonly logger = new Logger('VersionScans');
@@ -16,7 +16,9 @@ export class VersionScans {
     private readonly events: EventLog,
   ) {}
 
-  /** The oldest unscanned version behind `after`, the id of another; '' for the first. @returns null when there is none left */
+  /**
+   * The oldest unscanned version after `after`, another version's id; '' for the first. @returns null when none is left
+   */
   next(after: string): Promise<AgentBinary | null> {
     return this.database
       .getRepository(AgentBinary)
@@ -29,10 +31,11 @@ export class VersionScans {
       .getOne();
   }
 
-  /** Records a verdict on bytes for every version that consists of them; one that comes in meanwhile is found by `next`. */
+  /** Records a verdict for every version with these bytes. `next` finds a version that is added meanwhile. */
   async record(sha256: string, verdict: ScanVerdict): Promise<void> {
     const notices = await this.database.transaction(async (transaction) => {
-      // Agents are held before versions, as whoever changes one does: the owner may be activating it, having read no verdict.
+      // Locks agents before versions, like all code that changes both. The owner may be activating the version without
+      // having read a verdict.
       const holders = await transaction
         .createQueryBuilder(Agent, 'agent')
         .where('agent.id IN (SELECT agent_id FROM agent_binaries WHERE sha256 = :sha256)', { sha256 })
@@ -47,7 +50,7 @@ export class VersionScans {
     for (const notice of notices) this.events.announce(notice);
   }
 
-  /** An agent whose active version it was bids no more, until its owner uploads or activates another one. */
+  /** An agent whose active version is quarantined stops bidding until its owner uploads or activates another. */
   private async quarantine(
     transaction: EntityManager,
     holders: readonly Agent[],

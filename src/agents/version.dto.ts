@@ -20,7 +20,7 @@ export class DownloadQuery extends RedirectQuery {
 
 export class RetireQuery {
   /**
-   * Unset: all of them.
+   * Unset: all versions.
    * @example "1.0.0"
    */
   @Optional()
@@ -37,8 +37,8 @@ export class VersionDto {
    */
   version: string;
   /**
-   * `active`: bids. `inactive`: can be activated. `retired`: for good; its bytes go once no task needs them.
-   * `quarantined`: a virus scan found something in it after its upload.
+   * `active`: bids. `inactive`: can be activated. `retired`: permanently; its bytes are deleted once no task needs
+   * them. `quarantined`: a virus scan found something in it after its upload.
    */
   status: 'active' | 'inactive' | 'retired' | 'quarantined';
   /**
@@ -58,13 +58,13 @@ export class VersionDto {
   @ApiInteger()
   binary_size: number;
   /** The validation report of the upload. */
-  // By name: the report belongs to the module that validates, which agents know nothing of.
+  // Referenced by name: the report belongs to the validation module, which agents do not import.
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ValidationReport' }] } as ApiPropertyOptions)
   validation: Record<string, unknown>;
-  /** What the virus scanner says of it. */
+  /** The virus scanner's report. */
   @ApiProperty({ type: 'object', allOf: [{ $ref: '#/components/schemas/ScanReport' }] } as ApiPropertyOptions)
   scan: ScanVerdict;
-  /** As uploaded; null when the server's apply. */
+  /** As uploaded; null: the server's limits apply. */
   limits: VersionLimitsDto | null;
   /** User id. */
   @ApiId()
@@ -87,7 +87,7 @@ export class RetiredDto {
   @ApiId()
   agent_id: string;
   /**
-   * Versions that were in service until now.
+   * Versions that this request retired.
    * @example ["1.0.0"]
    */
   retired: string[];

@@ -16,42 +16,42 @@ import { AgentService } from './agent.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
 
-/** A checked binary on its way to become a version. */
+/** A checked binary that is about to become a version. */
 export interface NewVersion {
   /** semver; unset: the next patch, `1.0.0` for the first */
   version?: string;
   sha256: string;
   size: number;
-  /** Its stored bytes, as `BlobLedger.keep` answered. */
+  /** Reference of its stored bytes, from `BlobLedger.keep`. */
   storageRef: BlobRef;
   validation: object;
   scan: ScanVerdict;
-  /** Unset: the server's. */
+  /** Unset: the server's limits. */
   limits?: VersionLimits;
-  /** Whether it becomes the active version; unset: if it is the highest release. */
+  /** Whether it becomes active; unset: if it is the highest release. */
   activate?: boolean;
 }
 
 /**
- * An agent that exists, with what the form changes of it; or the description of a new one. `replacing`: only if it has
- * an active version, whose place the new one takes.
+ * Either an existing agent with the form's changes, or the description of a new agent. `replacing`: only if the agent
+ * has an active version, which the new one replaces.
  */
 export type UploadTarget = { agent: Agent; changes: UpdateAgentDto; replacing: boolean } | { create: CreateAgentDto };
 
 export interface AddedVersion {
   agent: Agent;
   binary: AgentBinary;
-  /** `false` when the same bytes were already this version. */
+  /** `false` if these bytes were already this version. */
   added: boolean;
-  /** Why an added version is not the active one; null when it is. */
+  /** Why an added version is not active; null if it is. */
   inactivity: Inactivity | null;
   /** The version that bids now; null when none does. */
   activeVersion: string | null;
 }
 
 /**
- * The versions of an agent. A version is immutable and its number is never used again; at most one is *active* and bids;
- * a *retired* one can never be active again, and its bytes go once no task needs them.
+ * The versions of an agent. A version is immutable and its number is never reused. At most one is *active* and bids. A
+ * *retired* one can never be active again, and its bytes are deleted once no task needs them.
  */
 @Injectable()
 export class VersionService {
@@ -63,8 +63,8 @@ export class VersionService {
   ) {}
 
   /**
-   * Adds a version and activates it if it is to be (see `inactivityOf`), in one transaction that also creates the agent or
-   * changes it as the form says. A version that is there already is only activated, where the upload says so.
+   * Adds a version, and activates it if `inactivityOf` says so. The same transaction creates the agent or changes it as
+   * the form says. An existing version is only activated, if the upload says so.
    * @throws AppError `conflict` `VERSION_TAKEN` or `VERSION_RETIRED` for a number that cannot be used again,
    *   `not_found` `NO_ACTIVE_VERSION`, `forbidden` `QUOTA_EXCEEDED`, `unavailable` `UPLOAD_STALLED`
    */
@@ -107,8 +107,8 @@ export class VersionService {
   }
 
   /**
-   * Refuses, before the costly steps, what `add` would refuse after them, when the bytes are in the store: a number that is taken,
-   * terms that do not go together, and what the owner has no room for.
+   * Refuses early what `add` would refuse after the bytes are stored: a taken number, inconsistent terms, and a full
+   * quota.
    * @throws AppError as `add` does
    */
   async assertAddable(caller: Caller, target: UploadTarget, upload: Identity & { size: number }): Promise<void> {
@@ -125,7 +125,7 @@ export class VersionService {
     await this.ledger.expectRoom(ownerOf(target, caller), upload.size);
   }
 
-  /** A page, newest first: of fewer versions than `limit` where their reports are large. */
+  /** A page, newest first. It has fewer versions than `limit` if their reports are large. */
   async list(agent: Agent, { limit, cursor }: PageQuery): Promise<Page<VersionDto>> {
     const reports = await this.database.query<{ id: string; bytes: number }[]>(REPORTS, [
       agent.id,
@@ -152,7 +152,7 @@ export class VersionService {
   }
 
   /**
-   * Makes a version the one that bids from now on, later or earlier than the one that did. Tasks already awarded keep theirs.
+   * Makes a version the one that bids from now on, newer or older than the last. Tasks already awarded keep theirs.
    * @throws AppError `not_found`, `conflict` `VERSION_RETIRED` or `VERSION_QUARANTINED`
    */
   async activate(caller: Caller, agent: Agent, version: string): Promise<VersionDto> {
@@ -169,9 +169,9 @@ export class VersionService {
   }
 
   /**
-   * Retires one version, or all that are in service. Nothing takes the active one's place by itself: the agent does not
-   * bid until its owner activates or uploads another.
-   * @throws AppError `not_found` for a version there never was
+   * Retires one version, or all in service. No other version becomes active by itself: the agent does not bid until its
+   * owner activates or uploads one.
+   * @throws AppError `not_found` for an unknown version
    */
   async retire(caller: Caller, agent: Agent, version?: string): Promise<RetiredDto> {
     return this.agents.announced(async (transaction) => {
@@ -205,7 +205,7 @@ export class VersionService {
     return this.agents.recordAct(transaction, caller, 'agent.version_activated', agent, { version, sha256 });
   }
 
-  /** Holds the agent's row, so that concurrent uploads see each other's versions. */
+  /** Locks the agent's row, so that concurrent uploads see each other's versions. */
   private lockedOrNew(
     transaction: EntityManager,
     caller: Caller,
@@ -238,7 +238,10 @@ export class VersionService {
   }
 }
 
-/** On one page: a binary that is made for it has a report of megabytes, and a hundred of them would hold the process up. */
+/**
+ * Limit of report bytes per page. A crafted binary can have a report of megabytes, and a hundred of them would block
+ * the process.
+ */
 const MOST_REPORT_BYTES = 8_000_000;
 
 const REPORTS = `
@@ -248,20 +251,20 @@ const REPORTS = `
    ORDER BY id DESC
    LIMIT $3`;
 
-/** Whose quotas an upload counts for. */
+/** The owner whose quota an upload counts towards. */
 const ownerOf = (target: UploadTarget, caller: Caller): string =>
   'agent' in target ? target.agent.ownerId : caller.id;
 
 type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt' | 'scan'>;
 const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true, scan: true } as const;
 
-/** What tells an upload from a version there is. Limits that it does not name are as they were. */
+/** What distinguishes an upload from an existing version. Limits that it does not name stay as they are. */
 type Identity = Pick<NewVersion, 'version' | 'sha256' | 'limits'>;
 
 /**
- * The version that an upload is already. To replace the active version by its own bytes is to leave it, whatever number
- * the next would get.
- * @throws AppError `conflict` when the number it names cannot be used again
+ * The existing version that equals an upload. Replacing the active version by its own bytes changes nothing, whatever
+ * the next number would be.
+ * @throws AppError `conflict` if the named number cannot be used again
  */
 function sameVersion(
   agent: Agent,
@@ -291,18 +294,22 @@ function sameVersion(
 const isSame = (stored: VersionLimits | null, named: VersionLimits | undefined): boolean =>
   named === undefined || isDeepStrictEqual({ ...stored }, { ...named });
 
-/** The patch after the highest version there is. @throws AppError `conflict` when no number follows */
+/** The patch after the highest version. @throws AppError `conflict` if no number follows */
 function nextVersion(existing: readonly Numbered[]): string {
   const [highest] = semver.rsort(existing.map(({ version }) => version));
   const next = highest ? semver.valid(semver.inc(highest, 'patch')) : '1.0.0';
   if (next) return next;
-  throw new AppError('conflict', 'VERSION_TAKEN', `There is no patch after version ${highest}: name a higher one.`);
+  throw new AppError(
+    'conflict',
+    'VERSION_TAKEN',
+    `There is no patch number after version ${highest}: give a higher version.`,
+  );
 }
 
 /** @throws AppError `not_found` `NO_ACTIVE_VERSION` */
 export function assertActive(agent: Agent): void {
   if (agent.activeBinaryId) return;
-  const message = 'The agent has no active version: upload one with POST, or activate one there is.';
+  const message = 'The agent has no active version: upload one with POST, or activate an existing one.';
   throw new AppError('not_found', 'NO_ACTIVE_VERSION', message);
 }
 
@@ -316,7 +323,7 @@ const quarantined = ({ version }: Numbered, { signature }: ScanVerdict): AppErro
     `The virus scanner found ${signature} in version ${version}: upload a clean successor.`,
   );
 
-/** Its bytes were taken for a dead upload's and removed meanwhile. */
+/** Cleanup took its bytes for those of a dead upload and removed them. */
 const stalled = (): AppError =>
   new AppError(
     'unavailable',
@@ -355,6 +362,6 @@ function retirement(agent: Agent, retired: readonly Numbered[], active: Numbered
     agent_id: agent.id,
     retired: retired.map(({ version }) => version),
     active_version: active?.version ?? null,
-    message: retired.length > 0 ? bids : `Nothing was left to retire. ${bids}`,
+    message: retired.length > 0 ? bids : `There was nothing to retire. ${bids}`,
   };
 }

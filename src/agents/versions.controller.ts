@@ -34,8 +34,8 @@ export class VersionsController {
   ) {}
 
   /**
-   * All versions of one of your own agents, newest first, with their validation reports; retired ones too.
-   * @remarks Where the reports are large, a page has fewer than `limit`.
+   * All versions of one of your own agents, newest first, with their validation reports; includes retired ones.
+   * @remarks If the reports are large, a page has fewer versions than `limit`.
    * @param id UUID of the agent, or your slug for it
    */
   @Get('versions')
@@ -51,9 +51,9 @@ export class VersionsController {
   }
 
   /**
-   * Makes a version the one that bids, at once: back to an earlier one, or forward again.
-   * @remarks Tasks that were awarded before keep the version they were awarded with. The active version may be named
-   * again; that changes nothing.
+   * Makes a version the one that bids, at once: an earlier or a later one.
+   * @remarks Tasks already awarded keep the version they were awarded with. Naming the active version again changes
+   *   nothing.
    * @param id UUID of the agent, or your slug for it
    * @param version semver of one of its versions
    */
@@ -78,8 +78,8 @@ export class VersionsController {
 
   /**
    * Downloads a binary of one of your own agents: the bytes as they were uploaded.
-   * @remarks Answers a redirect to an address that has the bytes and works for some minutes; with `redirect=false` the
-   * bytes themselves, all or a `Range` of them. `HEAD` never redirects.
+   * @remarks Answers a redirect to an address that has the bytes and works for some minutes. With `redirect=false` it
+   *   answers the bytes themselves, all or a `Range` of them. `HEAD` never redirects.
    * @param id UUID of the agent, or your slug for it
    */
   @Get('binary')
@@ -100,13 +100,13 @@ export class VersionsController {
   /**
    * Retires a version for good, or all of them.
    * @remarks It stays in the list and its number stays taken. Tasks that run it finish with it; then its bytes are
-   * deleted. When it was the active one, the agent does not bid until you activate or upload another.
+   *   deleted. If it was active, the agent does not bid until you activate or upload another.
    * @param id UUID of the agent, or your slug for it
    */
   @Access('agents:write')
   @Delete('binary')
   @ApiOperation({ operationId: 'retireBinary' })
-  @ApiOkResponse({ type: RetiredDto, description: 'What was retired, and which version bids now.' })
+  @ApiOkResponse({ type: RetiredDto, description: 'The retired versions, and the version that bids now.' })
   @ApiProblems(400, 401, 403, 404)
   async retire(
     @CurrentCaller() caller: Caller,

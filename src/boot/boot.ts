@@ -25,12 +25,12 @@ const logger = new Logger('Boot');
 /** Enough to end connections that answer, ms. */
 const CLOSE_MS = 10_000;
 
-/** A migration that takes longer says so this often, ms. */
+/** A longer migration logs its progress this often, ms. */
 const PROGRESS_MS = 10_000;
 
 /**
- * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. Takes over the
- * signals before it returns its promise: `stopOnSignals` says how a process ends.
+ * From a parsed environment to a serving process: database, schema, secrets, modules, first run, HTTP. It handles
+ * signals from the first moment: `stopOnSignals` describes how a process ends.
  */
 export async function boot(environment: Environment): Promise<void> {
   startLogging(environment.server.logLevel);
@@ -54,11 +54,12 @@ export async function boot(environment: Environment): Promise<void> {
       process.send?.({ type: 'ready' });
       return;
     }
-    // Before anybody can connect: a stranger must not register the admin's address, and first tasks find their agents.
+    // Before clients can connect: a stranger must not register the admin's address, and first tasks must find their
+    // agents.
     const { notices, adminToken } = await provision(app, complete);
     if (isStopping()) return;
     await app.listen(environment.server.port, environment.server.host).catch((error: Error) => {
-      // A password that was made here is shown this once, also by a start that fails.
+      // A generated password is shown once, even if the start fails later.
       console.log(notices.join('\n'));
       throw error;
     });
@@ -68,14 +69,14 @@ export async function boot(environment: Environment): Promise<void> {
     process.send?.({ type: 'listening', url });
     if (complete.server.demo && adminToken && roles.includes('worker')) await showMainJob(url, adminToken);
   } catch (error) {
-    // What the start was about to use is being closed, and the stop ends the process once it is done.
+    // The stop is closing what the start was about to use, and ends the process when it is done.
     if (isStopping()) return;
     for (const end of ending) await end().catch(() => undefined);
     throw error;
   }
 }
 
-/** Logs each wall that is missing. @throws Error when the operator does not accept one */
+/** Logs each missing wall. @throws Error if the operator does not accept one */
 function checkWalls(app: INestApplicationContext, environment: Environment): void {
   const { roles } = environment.server;
   const confined = [
@@ -89,13 +90,13 @@ function checkWalls(app: INestApplicationContext, environment: Environment): voi
   );
 }
 
-/** Fills in what the operator left to the defaults: the embedded database's address and a signing secret. */
+/** Fills in the defaults: the embedded database's address and a signing secret. */
 async function withDatabaseAndSecrets(
   environment: Environment,
   ending: (() => Promise<void>)[],
 ): Promise<Installation> {
   const opening = openDatabase(environment, (line) => logger.log(line));
-  // Known before it is open: a stop that did not wait for it would leave PostgreSQL running.
+  // Registered before it is open: otherwise an early stop would leave PostgreSQL running.
   ending.push(() =>
     opening.then(
       ({ stop }) => stop(),
@@ -115,7 +116,7 @@ async function withDatabaseAndSecrets(
   };
 }
 
-/** One line for all migrations, and one now and then while they last. */
+/** Logs one line for all migrations, and their progress now and then. */
 async function bringUpToDate(url: string): Promise<void> {
   const begun = Date.now();
   const seconds = (): string => `${((Date.now() - begun) / 1000).toFixed(1)} s`;
@@ -129,7 +130,7 @@ async function bringUpToDate(url: string): Promise<void> {
   }
 }
 
-/** An address that does not answer is the operator's to mend, and its message alone does not say which address it was. */
+/** The operator must fix an address that does not answer, and the error alone does not name it. */
 function explained(error: Error, { database }: Environment): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (!database.url || !code) return error;
@@ -142,12 +143,14 @@ function explained(error: Error, { database }: Environment): Error {
     );
   }
   const { host } = new URL(database.url);
-  return new Error(`The database at ${host} (DATABASE_URL) refuses: ${error.message || code}.`, { cause: error });
+  return new Error(`The database at ${host} (DATABASE_URL) refuses the connection: ${error.message || code}.`, {
+    cause: error,
+  });
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
-/** During an outage the start goes on: a process stores tasks without the queue, and a worker waits for it. */
+/** The start continues during an outage: a process stores tasks without the queue, and a worker waits for it. */
 async function lookAtQueue(installation: Installation): Promise<void> {
   try {
     for (const { found, advice } of await prepareQueue(installation)) logger.warn(`queue: ${found}. ${advice}`);
@@ -158,7 +161,7 @@ async function lookAtQueue(installation: Installation): Promise<void> {
   }
 }
 
-/** Without the role `api` there is no HTTP at all. */
+/** Without the role `api` there is no HTTP. */
 async function createApp(installation: Installation): Promise<INestApplicationContext> {
   const module = AppModule.forRoot(installation);
   if (!installation.server.roles.includes('api')) {
@@ -166,7 +169,7 @@ async function createApp(installation: Installation): Promise<INestApplicationCo
   }
   const app = await NestFactory.create<NestExpressApplication>(module, {
     bodyParser: false,
-    // Streams of events would otherwise hold a stop up for as long as their readers like.
+    // Otherwise event streams would delay a stop for as long as their readers like.
     forceCloseConnections: true,
     abortOnError: false,
   });
@@ -190,7 +193,7 @@ function announce(url: string, notices: string[]): void {
   console.log(lines.join('\n'));
 }
 
-/** After the tasks under way nothing is left to lose: a backend that is away must not hold the stop up. */
+/** Once running tasks have ended, nothing can be lost: an unavailable backend must not delay the stop. */
 async function close(app: INestApplicationContext, { server }: Environment): Promise<void> {
   app.get(Health, { strict: false }).stop();
   await setTimeout(server.shutdownDelayMs);
@@ -198,16 +201,17 @@ async function close(app: INestApplicationContext, { server }: Environment): Pro
   await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
 }
 
-/** Ctrl-C reaches a process twice: the terminal signals the whole group, and npm passes its own signal on. ms. */
+/** Ctrl-C can reach a process twice: the terminal signals the whole group, and npm passes its own signal on. ms. */
 const SAME_SIGNAL_MS = 1000;
 
-/** How long a process that is in a hurry waits for the embedded database, ms. */
+/** How long a hurried stop waits for the embedded database, ms. */
 const HURRY_MS = 5000;
 
 /**
- * Ends the process with exit code 0 after a drain on SIGINT, SIGTERM or SIGHUP (a terminal that is gone). A second signal
- * ends it with 1: only the embedded database is still stopped. An uncaught exception drains too, and ends it with 1.
- * @param ending what to do for it, in order; the database comes last
+ * Ends the process with exit code 0 after a drain on SIGINT, SIGTERM or SIGHUP (the terminal has closed). A second
+ * signal ends it with 1; only the embedded database is still stopped. An uncaught exception also drains, and ends it
+ * with 1.
+ * @param ending steps of the stop, in order; the database comes last
  * @returns whether the process is ending
  */
 function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
@@ -230,7 +234,7 @@ function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
       return;
     }
     stoppingSince = performance.now();
-    logger.log(`${reason}: finishing what is under way; a second signal stops at once`);
+    logger.log(`${reason}: finishing running work; a second signal stops at once`);
     try {
       for (const end of ending) await end();
       process.exit(code);
@@ -240,10 +244,10 @@ function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(signal, 0));
-  // A program that started this one over IPC has gone, so there is nobody left to stop it.
+  // The program that started this one over IPC has gone, so no other program would stop it.
   if (process.send) process.on('disconnect', () => void stop('disconnect', 0));
   process.on('uncaughtException', (error) => {
-    logger.fatal(`a fault of the server: ${error?.stack ?? error}`);
+    logger.fatal(`unexpected fault, stopping: ${error?.stack ?? error}`);
     if (stoppingSince === undefined) void stop('uncaught exception', 1);
   });
   return () => stoppingSince !== undefined;

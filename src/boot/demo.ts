@@ -13,11 +13,11 @@ const TASK = {
       'ZeroState is an open market of agents. Owners upload an agent as one WebAssembly binary. Users submit tasks ' +
       'with a budget. An auction picks the agent by price, quality, speed and reputation. The task waits in a ' +
       'distributed queue until a worker is free. The agent runs in a sandbox without files and without network. ' +
-      'Everyone concerned watches live, and the decision of the auction can be explained to the last decimal.',
+      'Submitters and owners watch live, and the server explains the decision of the auction to the last decimal.',
   },
 };
 
-/** Runs one task over HTTP, as any client would, and prints the auction's scoreboard and the result. */
+/** Runs one task over HTTP, as a client would, and prints the auction's scoreboard and the result. */
 export async function showMainJob(url: string, token: string): Promise<void> {
   const logger = new Logger('Demo');
   try {
@@ -30,7 +30,7 @@ export async function showMainJob(url: string, token: string): Promise<void> {
     console.log(JSON.stringify(task.result ?? task.error, null, 2).replace(/^/gm, '  '));
     console.log(`\n  Next: ${url}/docs, or the tour in README.md\n`);
   } catch (error) {
-    logger.warn(`the demonstration did not come through: ${(error as Error).message}`);
+    logger.warn(`the demonstration task did not complete: ${(error as Error).message}`);
   }
 }
 

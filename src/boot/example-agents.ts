@@ -13,15 +13,15 @@ import { UploadService } from '../upload/index.js';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/agents', import.meta.url));
 const PYTHON_BUNDLER = join(EXAMPLES, 'python', 'bundle.mjs');
-/** Makes a bundled agent the same bytes at each start, seconds since 1970. */
+/** Makes the bytes of a bundled agent identical at each start, seconds since 1970. */
 const SOURCE_DATE_EPOCH = '1767225600';
 const logger = new Logger('FirstRun');
 
 /**
- * Uploads each agent below `examples/agents` as an owner would: form, validation, storage, version. Agents in Python are
- * bundled first; that takes about a second each.
+ * Uploads each agent below `examples/agents` as an owner would: form, validation, storage, version. Python agents are
+ * bundled first, which takes about a second each.
  *
- * @param which `compiled` leaves out the agents in Python
+ * @param which `compiled` leaves out the Python agents
  * @returns lines for the operator
  */
 export async function registerExamples(
@@ -42,7 +42,7 @@ export async function registerExamples(
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         logger.warn(`the example agent ${card.form.slug} was not registered: ${error.code} ${error.message}`);
-        // What is away for one is away for all, and the start waits. The next start tries again.
+        // An outage affects all of them, and the start waits. The next start tries again.
         if (error.kind === 'unavailable' || error.kind === 'full') break;
       }
     }
@@ -69,7 +69,7 @@ async function bundled(script: string, target: string): Promise<string> {
   return target;
 }
 
-/** An example agent: its card in `agent.json`, and the path of its binary or of its script in Python. */
+/** An example agent: its card in `agent.json`, and the path of its binary or Python script. */
 interface ExampleCard {
   form: { slug: string } & Record<string, unknown>;
   binary?: string;

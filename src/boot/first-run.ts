@@ -10,13 +10,13 @@ import { registerExamples } from './example-agents.js';
 export interface FirstRun {
   /** Lines for the operator, shown once. */
   notices: string[];
-  /** Short-lived, for the demonstration; unset as long as there is no admin. */
+  /** Short-lived, for the demonstration; unset while there is no admin. */
   adminToken?: string;
 }
 
 /**
- * Makes the first admin and, outside production, registers the example agents of a market that has none. Changes nothing
- * that is there. In production no password is made up: it would be in a log that others collect.
+ * Makes the first admin and, outside production, registers the example agents if the market has none. Changes nothing
+ * that exists. In production it generates no password, because a log collector would store it.
  */
 export async function provision(app: INestApplicationContext, environment: Environment): Promise<FirstRun> {
   const { caller, notices } = await firstAdmin(app, environment);
@@ -29,7 +29,7 @@ export async function provision(app: INestApplicationContext, environment: Envir
   };
 }
 
-/** The admin of this installation, made if it can be. `caller` is unset while there is none. */
+/** The admin of this installation, made if possible. `caller` is unset while there is none. */
 interface Admin {
   caller?: Caller;
   notices: string[];
@@ -55,12 +55,12 @@ async function firstAdmin(app: INestApplicationContext, { auth, server }: Enviro
     };
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'EMAIL_TAKEN') throw error;
-    // Either another process that starts at the same moment made the admin, or a user has this address.
+    // Either another starting process made the admin at the same moment, or a user has this address.
     return (await known()) ?? { notices: [taken(auth.adminEmail)] };
   }
 }
 
-/** Addresses are not verified: a stranger may have registered this one, so the start does not make it an admin. */
+/** Addresses are not verified. A stranger may have registered this one, so the start does not make it an admin. */
 const taken = (email: string): string =>
   `Admin       none: ${email} (ADMIN_EMAIL) is a user's account. Set another ADMIN_EMAIL and start again, or run ` +
   '`npm run admin:create`';

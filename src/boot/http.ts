@@ -40,7 +40,7 @@ const READABLE = [
   'traceresponse',
 ];
 
-/** Everything about HTTP that is not a route: prefix, headers, bodies, origins, Swagger, WebSocket. */
+/** All HTTP settings except routes: prefix, headers, bodies, origins, Swagger, WebSocket. */
 export async function configureHttp(
   app: NestExpressApplication,
   { server, tasks, protection }: Environment,
@@ -73,8 +73,8 @@ export async function configureHttp(
 }
 
 /**
- * Answers what no route does, and errors on the way to one. Under the prefix Nest does; elsewhere Express would, in HTML
- * and with the stack. Comes after the routes: once the application is initialised.
+ * Answers unknown paths, and errors before a route. Below the prefix Nest does this; elsewhere Express would answer in
+ * HTML with the stack. Runs after the routes, once the application is initialised.
  */
 export function answerTheRest(app: NestExpressApplication): void {
   const problems = new ProblemFilter();
@@ -86,7 +86,7 @@ export function answerTheRest(app: NestExpressApplication): void {
   );
 }
 
-/** From here on `request.ip` is an address, whatever a proxy has said. */
+/** From here on `request.ip` is an address, whatever a proxy has sent. */
 function nameSender(request: Request, _response: Response, next: NextFunction): void {
   const { ip, socket } = request;
   const address = soundAddress(ip, socket);
@@ -94,15 +94,15 @@ function nameSender(request: Request, _response: Response, next: NextFunction): 
   next();
 }
 
-/** Before anything that refuses requests: a refusal is read by browsers, too. */
+/** Runs before any refusal, because browsers read refusals too. */
 function setHeaders(app: NestExpressApplication, corsOrigins: readonly string[]): void {
-  // Over plain HTTP, which is how an installation in one's own network is reached, upgraded requests would find nothing.
+  // Over plain HTTP, as in a private network, upgraded requests would fail.
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   if (corsOrigins.length === 0) return;
   app.enableCors({ origin: [...corsOrigins], exposedHeaders: READABLE, preflightContinue: true });
 }
 
-/** Documents in answers are sent as their own text, which Express would parse. */
+/** Sends documents in answers as their original text, which Express would parse. */
 function embedDocuments(app: NestExpressApplication): void {
   const { response } = app.getHttpAdapter().getInstance() as { response: Response };
   response.json = function (this: Response, body: unknown) {
@@ -111,13 +111,13 @@ function embedDocuments(app: NestExpressApplication): void {
   };
 }
 
-/** The question before a request of another origin; its headers are the answer. */
+/** A preflight request; its headers are the answer. */
 function endPreflight(request: Request, response: Response, next: NextFunction): void {
   if (request.method !== 'OPTIONS') return next();
   response.status(204).setHeader('Content-Length', '0').end();
 }
 
-/** A body no parser reads would reach its route as if it were empty. Forms are read by the upload itself. */
+/** A body that no parser reads would reach its route as if it were empty. The upload reads forms itself. */
 function refuseOtherBodies(request: Request, _response: Response, next: NextFunction): void {
   if (!hasBody(request) || bodyReader(request) !== 'nobody') return next();
   next(new AppError('unsupported', 'UNSUPPORTED_MEDIA_TYPE', 'Send JSON with `Content-Type: application/json`.'));

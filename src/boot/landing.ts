@@ -2,7 +2,7 @@ import type { INestApplication } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { VERSION } from '../common/version.js';
 
-/** Relative, so that they also work where a proxy serves this under a prefix. */
+/** Relative, so that they also work below a proxy's prefix. */
 const LINKS = {
   documentation: 'docs',
   openapi: 'docs-json',
@@ -26,7 +26,7 @@ ${Object.entries(LINKS)
 </html>
 `;
 
-/** Answers `GET /`: what this server is and where to go on. As JSON to programs, as a page to browsers. */
+/** Answers `GET /`: what this server is and where to continue. As JSON to programs, as a page to browsers. */
 export function serveLanding(app: INestApplication): void {
   app.getHttpAdapter().get('/', (request: Request, response: Response) => {
     response.vary('Accept');

@@ -10,14 +10,14 @@ const END_OF_LIFE: Record<string, string> = {
 
 /**
  * @param version of Node.js, `20.19.0`
- * @returns the risk of running on a release line that gets no security fixes any more; undefined while it does
+ * @returns the risk of running a release line without security fixes; undefined while it gets them
  */
 export function endOfLife(version: string, now: Date): string | undefined {
   const [line] = version.split('.');
   const end = END_OF_LIFE[line];
   if (!end || now <= new Date(`${end}T23:59:59Z`)) return undefined;
   return (
-    `Node.js ${line} has had no security fixes since ${end}. Agents run in its WebAssembly engine: a known fault there ` +
-    'can let an agent out of it. Move to Node.js 24.'
+    `Node.js ${line} has had no security fixes since ${end}. Agents run in its WebAssembly engine: a known vulnerability ` +
+    'there can let an agent escape. Move to Node.js 24.'
   );
 }

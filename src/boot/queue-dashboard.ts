@@ -15,9 +15,9 @@ import { DASHBOARD_PATH, QueueDashboard } from '../queue/index.js';
 const COOKIE = 'zerostate_dashboard';
 
 /**
- * Serves the queue's dashboard to admins, by their access token as everywhere. A page in a browser cannot send that with its own
- * requests. So an admin asks the API for a link (`POST /api/v1/queue/dashboard`). Its pass is good for a minute and for one use: it
- * becomes a cookie of this path alone, which the API does not take. Access that is taken back ends at the next request.
+ * Serves the queue's dashboard to admins, by their access token. A page in a browser cannot send a token with its own
+ * requests, so an admin asks the API for a link (`POST /api/v1/queue/dashboard`). The link is good for a minute and for
+ * one use. It becomes a cookie for this path, which the API does not accept. Revoked access ends at the next request.
  */
 export function serveQueueDashboard(app: NestExpressApplication): void {
   const tokens = app.get(AccessTokens);
@@ -27,10 +27,10 @@ export function serveQueueDashboard(app: NestExpressApplication): void {
   const enter = async (pass: string, request: Request, response: Response): Promise<void> => {
     const { jwtid, ...caller } = tokens.verifyPass(pass, DASHBOARD_LINK);
     assertAdmin(caller);
-    // Programs that look ahead at links ask for the head alone, and must not use the link up.
+    // Programs that preview links send HEAD, and must not use the link up.
     if (request.method === 'GET') {
       if (!jwtid || !(await oneTime.spend('queue_dashboard', jwtid))) throw noPass();
-      // Good no longer than the access token or key that the link was asked for with; then the admin asks for another link.
+      // Good no longer than the access token or key that requested the link; then the admin asks for another.
       response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_COOKIE), {
         path: DASHBOARD_PATH,
         httpOnly: true,
@@ -66,8 +66,8 @@ const noPass = (): AppError =>
   new AppError(
     'unauthorised',
     'PASS_REQUIRED',
-    'Open the dashboard by a link that POST /api/v1/queue/dashboard answers to an admin: it is good for a minute and for one use.',
+    'Open the dashboard by a link from POST /api/v1/queue/dashboard (admins only). A link works once, within a minute.',
   );
 
 const readOnly = (): AppError =>
-  new AppError('forbidden', 'READ_ONLY', 'The dashboard only shows: pause, resume, drain and cancel by the API.');
+  new AppError('forbidden', 'READ_ONLY', 'The dashboard is read-only: use the API to pause, resume, drain and cancel.');

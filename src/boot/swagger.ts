@@ -17,27 +17,27 @@ else answers 404, exactly like what does not exist.
 
 **Live feed**: \`GET /api/v1/tasks/{id}/events\` as server-sent events; or Socket.IO (WebSocket transport) at the server's root
 with the access token in \`auth.token\` of the handshake: emit \`subscribe\` with \`{ "topic": "task:<id>", "after_seq": 0 }\`, and
-receive each later \`event\` once, in the order of its \`seq\`. \`docs/realtime.md\` is the whole protocol.`;
+receive each later \`event\` once, in the order of its \`seq\`. \`docs/realtime.md\` describes the protocol.`;
 
 const TAGS: Record<string, string> = {
-  tasks: 'Submit work, follow it, see why which agent got it.',
-  auctions: 'Why an agent was chosen, and who would be.',
+  tasks: 'Submit work, follow it, see which agent got it and why.',
+  auctions: 'Why an agent was chosen, and which one would be.',
   agents: 'Register agents and look at the market.',
-  moderation: 'Which agents are let onto the market. Admins only.',
+  moderation: 'Decide which agents may be on the market. Admins only.',
   binaries: 'The versions of an agent: upload and download WebAssembly.',
   auth: 'Logging in and out, tokens and API keys.',
   accounts: 'All accounts, and the audit trail. Admins only.',
-  events: 'What happens, as pages and as server-sent events.',
-  queue: 'What waits for a worker. Admins only.',
+  events: 'Events, as pages and as server-sent events.',
+  queue: 'The tasks that wait for a worker. Admins only.',
   gateway: 'Live connections and announcements. Admins only.',
-  operations: 'Whether this process lives and can work.',
+  operations: 'Whether this process is alive and ready.',
 };
 
 export function setUpSwagger(app: INestApplication): void {
   let document: OpenAPIObject | undefined;
   let text: string | undefined;
   const made = (): OpenAPIObject => (document ??= openApiDocument(app));
-  // Everybody may ask for it: Nest would write it anew each time, 5 ms as JSON and 30 ms as YAML.
+  // Any client may request it: Nest would serialise it each time, 5 ms as JSON and 30 ms as YAML.
   app.getHttpAdapter().get('/docs-json', (_request: Request, response: Response) => {
     response.type('json').send((text ??= JSON.stringify(made())));
   });
@@ -60,7 +60,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
   return completed(SwaggerModule.createDocument(app, config.build()));
 }
 
-/** A route's credentials follow from its policy; one whose summary says all has it for a description, too. */
+/** A route's credentials follow from its policy. A route with only a summary also uses it as description. */
 function completed(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
     for (const operation of Object.values(item as Record<string, Operation>)) {
@@ -91,8 +91,8 @@ function accessText(policy: Policy | undefined): string {
 }
 
 /**
- * A member that refers to another schema and may be null: under `allOf`, as Nest writes it, that schema itself would have
- * to allow null. OpenAPI 3.0 says null as an enumeration.
+ * A member that refers to another schema and may be null. Under `allOf`, as Nest writes it, that schema itself would
+ * have to allow null. OpenAPI 3.0 expresses null as an enumeration.
  */
 function allowNull(property: Schema): void {
   if (!property.nullable || !property.allOf) return;
@@ -103,8 +103,9 @@ function allowNull(property: Schema): void {
 }
 
 /**
- * Examples of members without one of their own: ids and times of one story, in which one user's agent does one task; else null,
- * where that may be. (The compiler's plugin drops `@example null`.) Members of queries get none: the page would fill them in.
+ * Examples for members that have none: ids and times of one story, in which one user's agent does one task. Otherwise
+ * null if allowed. (The compiler's plugin drops `@example null`.) Query members get none, because the page would fill
+ * them in.
  */
 function showExample(schema: string, name: string, property: Schema): void {
   if (property.example !== undefined || property.allOf) return;
@@ -115,7 +116,7 @@ function showExample(schema: string, name: string, property: Schema): void {
 }
 
 const TIME = '2026-11-24T09:30:00.012Z';
-/** Times of what has happened in the story; others that may be null are. */
+/** Times of what has happened in the story; other nullable times are null. */
 const HAPPENED = ['started_at', 'ended_at', 'completed_at', 'last_used_at', 'scanned_at'];
 
 function idIn(schema: string, name: string): string {
@@ -126,7 +127,7 @@ function idIn(schema: string, name: string): string {
   return EXAMPLE_IDS.other;
 }
 
-/** In words: generators of typed clients take a member with a `default` for one that is always there, also in a request. */
+/** In words, because generators of typed clients treat a member with `default` as always present, even in a request. */
 function tellDefault(property: Schema): void {
   if (property.default === undefined) return;
   const told = `Default: \`${JSON.stringify(property.default)}\`.`;

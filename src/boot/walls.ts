@@ -3,8 +3,8 @@ import { describeMissing, type MissingWall } from '../common/walls.js';
 import type { Environment } from '../config/index.js';
 
 /**
- * A real installation does not run strangers' code with a wall missing that its operator has not named.
- * @param missing walls of every kind of confined process that this server starts
+ * Stops a production start if a wall is missing that the operator has not accepted: agents are strangers' code.
+ * @param missing missing walls of every kind of confined process that this server starts
  * @throws Refusal that names each of them and says what to do
  */
 export function assertWalls({ server }: Environment, missing: readonly MissingWall[]): void {
@@ -13,12 +13,12 @@ export function assertWalls({ server }: Environment, missing: readonly MissingWa
   const faults = [...new Set(refused.map(describeMissing))];
   const names = new Set([...server.allowMissingWalls, ...refused.map(({ wall }) => wall)]);
   throw new Refusal(
-    `NODE_ENV=production, but walls around agents cannot be put up here: ${faults.join('; ')}.`,
+    `NODE_ENV=production, but walls around agents are missing on this machine: ${faults.join('; ')}.`,
     'docs/security.md ("What a deployment adds") says what the machine must allow. To go without these walls, set ' +
       `ALLOW_MISSING_WALLS=${[...names].join(',')}.`,
   );
 }
 
-/** The missing walls that stop a start. */
+/** The missing walls that prevent a start. */
 export const unaccepted = ({ server }: Pick<Environment, 'server'>, missing: readonly MissingWall[]): MissingWall[] =>
   server.production ? missing.filter(({ wall }) => !server.allowMissingWalls.includes(wall)) : [];

@@ -3,7 +3,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import { Problem } from './problem.js';
 
-/** What a status usually means, with the code and the sentence it usually comes with. */
+/** The usual meaning of a status, with its usual code and detail. */
 const USUAL: Record<number, { meaning: string; code: string; detail: string; errors?: Problem['errors'] }> = {
   400: {
     meaning: 'The request is malformed; `errors` names the fields.',
@@ -22,14 +22,14 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     detail: 'This API key lacks the scope tasks:write.',
   },
   404: {
-    meaning: 'There is no such thing, or it is not yours.',
+    meaning: 'It does not exist, or it is not yours.',
     code: 'NOT_FOUND',
     detail: 'There is no such task, or it is not yours.',
   },
   409: {
-    meaning: 'The present state does not allow this.',
+    meaning: 'The current state does not allow this.',
     code: 'CONFLICT',
-    detail: 'The present state does not allow this.',
+    detail: 'The current state does not allow this.',
   },
   413: {
     meaning: 'The body is larger than its limit, which the answer names.',
@@ -42,9 +42,9 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     detail: 'Send JSON with `Content-Type: application/json`.',
   },
   422: {
-    meaning: 'Well-formed, but refused for what it says.',
+    meaning: 'Well-formed, but refused because of its content.',
     code: 'UNPROCESSABLE',
-    detail: 'Well-formed, but refused for what it says.',
+    detail: 'Well-formed, but refused because of its content.',
   },
   429: {
     meaning: 'Too many requests; `Retry-After` says how many seconds to wait.',
@@ -52,12 +52,12 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
     detail: 'Too many requests: try again in 12 s.',
   },
   500: {
-    meaning: 'A fault of the server; `trace_id` finds it in its log.',
+    meaning: 'A fault of the server; search its log for `trace_id`.',
     code: 'INTERNAL',
-    detail: 'Something went wrong on our side. The trace_id finds it in the server log.',
+    detail: 'The server failed. Its log has the details under this trace_id.',
   },
   503: {
-    meaning: 'The server has more to do than it can, or what it needs is away; `Retry-After` says when to try again.',
+    meaning: 'The server is overloaded, or a dependency is away; `Retry-After` says when to try again.',
     code: 'OVERLOADED',
     detail: 'The server has more to do than it can: try again in 2 s.',
   },
@@ -68,31 +68,29 @@ const USUAL: Record<number, { meaning: string; code: string; detail: string; err
   },
 };
 
-/** What any route may answer, whatever it does. */
+/** Answers that any route may give. */
 const ANYWHERE = [429, 500, 503];
 
-/** Adds to the answers of a route those that any may give; one that says something of its own about them keeps it. */
+/** Adds the common answers to a route. Answers that the route documents itself stay. */
 export function addUsualProblems(responses: Record<string, object>): void {
   for (const status of ANYWHERE) responses[status] ??= problemResponse(status, USUAL[status]);
 }
 
 export interface DocumentedProblem {
-  /** When the answer comes. */
+  /** When this answer is given. */
   meaning: string;
   code: string;
   detail: string;
   errors?: Problem['errors'];
-  /** Schemas of members that this problem has beside the usual ones. */
+  /** Schemas of members that this problem has in addition to the usual ones. */
   members?: Record<string, { $ref: string }>;
 }
 
-/**
- * Documents the usual error answers of a route. One that reads a body names 413 and 415 too.
- */
+/** Documents the usual error answers of a route. If it reads a body, include 413 and 415. */
 export const ApiProblems = (...statuses: number[]) =>
   applyDecorators(...statuses.map((status) => ApiProblem(status, USUAL[status])));
 
-/** Documents one error answer that says something of its own. */
+/** Documents one error answer specific to the route. */
 export const ApiProblem = (status: number, documented: DocumentedProblem) =>
   applyDecorators(ApiExtraModels(Problem), ApiResponse({ status, ...problemResponse(status, documented) }));
 

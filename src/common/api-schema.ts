@@ -1,11 +1,11 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 
-/** What the OpenAPI document says of a member where its TypeScript type says too little. */
+/** Details in the OpenAPI document that TypeScript types cannot express. */
 
 export const ApiInteger = (options: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({ type: 'integer', ...options } as ApiPropertyOptions);
 
-/** Of the task, its agent and the user whose they are, in all examples. */
+/** The task, its agent and their user in all examples. */
 export const EXAMPLE_IDS = {
   task: '01993c5e-7d2f-7b11-9a0c-4e5f60718293',
   agent: '01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e',
@@ -25,7 +25,7 @@ export const ApiTime = (options: ApiPropertyOptions = {}): PropertyDecorator =>
 export const ApiJson = ({ nullable, ...options }: ApiPropertyOptions = {}): PropertyDecorator =>
   ApiProperty({
     oneOf: [
-      // In OpenAPI 3.0 only what has a type may be null.
+      // In OpenAPI 3.0 only members with a type may be null.
       { type: 'object', additionalProperties: true, ...(nullable && { nullable }) },
       { type: 'array', items: {} },
       { type: 'string' },

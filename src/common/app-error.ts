@@ -1,33 +1,33 @@
 /**
- * The one error type of the domain. A kind says who must act; `problem.filter.ts` is the only place that turns kinds
- * into HTTP statuses, so nothing below a controller knows about HTTP.
+ * The one error type of the domain. A kind says who must act. Only `problem.filter.ts` turns kinds into HTTP statuses,
+ * so nothing below a controller knows HTTP.
  */
 export type AppErrorKind =
   /** The request is malformed: the caller must change it. */
   | 'invalid'
-  /** No proof of identity, or one that is no longer good. */
+  /** The proof of identity is missing or no longer valid. */
   | 'unauthorised'
-  /** Known caller, but its role does not allow the act. */
+  /** The caller is known, but its role does not allow the act. */
   | 'forbidden'
-  /** There is no such thing, or it is somebody else's. */
+  /** It does not exist, or belongs to another user. */
   | 'not_found'
-  /** The act contradicts the present state. */
+  /** The act contradicts the current state. */
   | 'conflict'
   /** The body, or a part of it, is larger than its limit. */
   | 'too_large'
-  /** The body's media type is not one this route reads. */
+  /** This route does not read the body's media type. */
   | 'unsupported'
-  /** Well-formed, but refused for what it says (a binary that can never run, say). */
+  /** Well-formed, but refused because of its content (for example, a binary that can never run). */
   | 'unprocessable'
-  /** The caller has used up what it may use. */
+  /** The caller has used up its quota or rate. */
   | 'exhausted'
   /** The server has no room to store anything new. */
   | 'full'
-  /** The server has taken on as much as it may: try again later. */
+  /** The server is at its limit: try again later. */
   | 'overloaded'
-  /** A part this answer needs is away for now: try again later. */
+  /** A dependency is away: try again later. */
   | 'unavailable'
-  /** A fault of the server's own. */
+  /** A fault of the server. */
   | 'internal';
 
 /** One offending field: `field` is a path such as `weights.price`, `message` a sentence for a person. */
@@ -55,7 +55,7 @@ export class AppError extends Error {
   /**
    * @param kind who must act
    * @param code stable, SCREAMING_SNAKE; clients switch on it
-   * @param message one sentence for a person, safe to show; where possible it says what to do next
+   * @param message one sentence for a person, safe to show; if possible it says what to do next
    */
   constructor(
     readonly kind: AppErrorKind,

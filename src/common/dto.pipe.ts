@@ -50,13 +50,13 @@ const membersOf = (value: unknown): Map<string, unknown> | undefined =>
 
 function asDocument(member: unknown, form: DocumentForm): unknown {
   const document = member instanceof RawJson ? member : RawJson.of(member);
-  // What is no list is refused by the rules of the member.
+  // The member's own rules refuse a value that is not a list.
   return form === 'one' ? document : (document.elements() ?? document.parse());
 }
 
-/** No DTO nests deeper; what does would overflow the stack of the copy. */
+/** No DTO nests deeper. Deeper input would overflow the stack of the copy. */
 const MAX_DEPTH = 32;
-/** No DTO has as many; copying takes time with the square of their number, and each may be a mistake to tell. */
+/** No DTO has as many members. Copying takes quadratic time, and each member may produce an error. */
 const MAX_MEMBERS = 1000;
 function refuseWhatCannotBeCopied(value: object): void {
   if (isLargerThan(MAX_MEMBERS, value)) throw tooManyMembers();
@@ -67,7 +67,9 @@ function refuseWhatCannotBeCopied(value: object): void {
   if (errors.length > 0) throw malformed(errors);
 }
 
-/** Names that every object inherits, which the copy leaves out without a word; halves of characters, at which validators throw. */
+/**
+ * Names that every object inherits, which the copy silently drops; and unpaired surrogates, at which validators throw.
+ */
 function hostileMembers(value: object, parent: string): FieldError[] {
   return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
     const field = parent + name;
@@ -89,12 +91,12 @@ type DocumentForm = 'one' | 'list';
 const DOCUMENTS = Symbol('documents');
 
 /**
- * Marks a member that is any JSON and handed on unparsed: it arrives as a `RawJson`. Without the mark it would be copied member by
- * member, which changes numbers, drops keys such as `constructor` and recurses as deep as the sender likes.
+ * Marks a member that holds any JSON and is passed on unparsed: it arrives as a `RawJson`. Without the mark it is copied
+ * member by member, which changes numbers, drops keys such as `constructor` and recurses as deep as the input.
  */
 export const Document = (): PropertyDecorator => documentOf('one');
 
-/** The same for a list of them, which arrives as an array of `RawJson`. */
+/** Marks a list of documents, which arrives as an array of `RawJson`. */
 export const DocumentList = (): PropertyDecorator => documentOf('list');
 
 const documentOf =

@@ -1,13 +1,13 @@
 /**
- * Every function a WebAssembly module may import, by module and name, with its signature: what the sandbox's host
- * provides and therefore all that validation lets through. The two read this one table and cannot drift apart.
+ * Every function a WebAssembly module may import, by module and name, with its signature. The sandbox's host provides
+ * these, and validation accepts no others. Both read this one table, so they cannot drift apart.
  *
  * `wasi_snapshot_preview1` is WASI preview 1 as published
  * (https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md); pointers and sizes are `i32`.
  * `env.abort(message, file, line, column)` is what AssemblyScript calls for a failed assertion.
  * `env.emscripten_notify_memory_growth(memory)` is what Emscripten's standalone modules call after growth; nothing happens.
  *
- * Signatures matter: V8 links a function imported with a wrong one and fails only when it is called.
+ * Signatures matter: V8 links an import with a wrong signature and fails only when it is called.
  */
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
 
@@ -16,7 +16,7 @@ export interface FunctionSignature {
   readonly results: readonly ValueType[];
 }
 
-/** `i` is i32, `I` is i64; every function of WASI but `proc_exit` answers an errno. */
+/** `i` is i32, `I` is i64; every WASI function except `proc_exit` returns an errno. */
 const wasi = (params: string): FunctionSignature => ({ params: types(params), results: ['i32'] });
 const types = (letters: string): ValueType[] => [...letters].map((letter) => (letter === 'I' ? 'i64' : 'i32'));
 

@@ -1,7 +1,6 @@
 /**
- * Checks that bytes are one JSON document (RFC 8259, UTF-8, no byte order mark) as they pass by, in pieces of any size. It keeps a
- * byte for each open array and object and nothing of the document, so one of any size costs the same memory. Imports nothing, for it
- * also runs in the sandbox process.
+ * Checks that streamed bytes are one JSON document (RFC 8259, UTF-8, no byte order mark). It keeps one byte per open array
+ * or object, so the size of the document does not matter. It imports nothing, because it also runs in the sandbox process.
  *
  * Every document passes this check and no other: bodies of requests, inputs of tasks, results of agents.
  */
@@ -18,7 +17,7 @@ export class JsonScanner {
   private offset = 0;
   private onlyNull = false;
 
-  /** @param maxDepth arrays and objects inside one another */
+  /** @param maxDepth limit of nested arrays and objects */
   constructor(private readonly maxDepth: number) {}
 
   /** Whether the whole document is `null`. */
@@ -36,12 +35,12 @@ export class JsonScanner {
     this.offset += bytes.length;
   }
 
-  /** To be called after the last piece. @throws SyntaxError when the document is not whole */
+  /** Call after the last piece. @throws SyntaxError if the document is incomplete */
   end(): void {
     this.checkUtf8(new Uint8Array(0), false);
-    if (this.offset === 0) throw new SyntaxError('there is nothing');
+    if (this.offset === 0) throw new SyntaxError('it is empty');
     const whole = this.depth === 0 && (this.state === AFTER_VALUE || COMPLETE_NUMBERS.has(this.state));
-    if (!whole) throw new SyntaxError('it ends before it is whole');
+    if (!whole) throw new SyntaxError('it is incomplete');
   }
 
   private next(byte: number, offset: number): State {
@@ -203,7 +202,7 @@ const isDigit = (byte: number): boolean => byte >= ZERO && byte <= NINE;
 const isHexDigit = (byte: number): boolean =>
   isDigit(byte) || (byte >= LOWER_A && byte <= LOWER_F) || (byte >= UPPER_A && byte <= UPPER_F);
 
-/** @returns undefined when `byte` is no longer part of the number */
+/** @returns undefined if `byte` is not part of the number */
 function nextInNumber(state: State, byte: number): State | undefined {
   const digit = isDigit(byte);
   switch (state) {
@@ -228,7 +227,7 @@ const BYTE_ORDER_MARK = 0xef;
 
 const isE = (byte: number): boolean => byte === LOWER_E || byte === UPPER_E;
 
-/** Index of the first byte from `at` that means something inside a string, or must not be there. */
+/** Index of the first byte from `at` that is special or forbidden inside a string. */
 function endOfPlainText(bytes: Uint8Array, at: number): number {
   while (at < bytes.length && bytes[at] >= SPACE && bytes[at] !== QUOTE && bytes[at] !== BACKSLASH) at++;
   return at;

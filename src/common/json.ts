@@ -1,6 +1,6 @@
 /**
- * Whether a JSON value nests deeper than `limit` arrays and objects. Iterative: the values it is meant for would
- * overflow the stack of anything recursive, `JSON.stringify` included.
+ * Whether a JSON value nests deeper than `limit` arrays and objects. Iterative, because such values overflow the stack
+ * of recursive code, including `JSON.stringify`.
  */
 export function isDeeperThan(limit: number, value: unknown): boolean {
   let level: object[] = isContainer(value) ? [value] : [];
@@ -11,7 +11,7 @@ export function isDeeperThan(limit: number, value: unknown): boolean {
   return false;
 }
 
-/** Whether a JSON value has more than `limit` members and elements, those of what it contains included. Stops counting there. */
+/** Whether a JSON value has more than `limit` members and elements, nested ones included. Stops counting there. */
 export function isLargerThan(limit: number, value: unknown): boolean {
   const containers = isContainer(value) ? [value] : [];
   let count = 0;

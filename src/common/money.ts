@@ -7,7 +7,7 @@ export type MicroCredits = bigint;
 const MICROS_PER_CREDIT = 1_000_000n;
 const DECIMAL = /^(\d{1,9})(?:\.(\d{1,6}))?$/;
 
-/** The largest amount on the wire, in credits: its fifteen digits are the most that every JSON number keeps exactly. */
+/** The largest amount on the wire, in credits: JSON numbers keep fifteen digits exactly. */
 export const MAX_AMOUNT = '999999999.999999';
 
 /** Whether a price or budget is a decimal of at most nine digits, then at most six decimals. */
@@ -27,7 +27,10 @@ export function parseAmount(value: string | number): MicroCredits {
 /** Micro-credits as the wire's number. Exact up to `MAX_AMOUNT`. */
 export const amountToWire = (amount: MicroCredits): number => Number(amountToDecimal(amount));
 
-/** Micro-credits from a number that `amountToWire` made, of whatever size: older rows hold larger amounts than requests may now. */
+/**
+ * Micro-credits from a number that `amountToWire` made, of any size: older rows hold larger amounts than requests may
+ * now.
+ */
 export const amountFromWire = (wire: number): MicroCredits => BigInt(wire.toFixed(6).replace('.', ''));
 
 /** Micro-credits as a decimal without trailing zeros: `1500000n` → `1.5`. */
@@ -36,7 +39,7 @@ export function amountToDecimal(amount: MicroCredits): string {
   return `${amount / MICROS_PER_CREDIT}${fraction && `.${fraction}`}`;
 }
 
-/** Small numbers print in exponent notation (`1e-6`), which is no decimal. */
+/** Small numbers print in exponent notation (`1e-6`), which is not a decimal. */
 const wireText = (value: string | number): string =>
   typeof value === 'number' && Math.abs(value) < 1e-3 && value > 0
     ? value.toFixed(9).replace(/0+$/, '')

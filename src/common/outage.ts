@@ -1,9 +1,9 @@
-/** What an operation could not reach, or what could not serve it at this moment. */
+/** The dependency that is away or cannot serve now. */
 export type Outage = 'database' | 'queue' | 'store';
 
 /**
- * Tells an outage, which passes by itself, from a fault. This is the one place that knows how outages look: SQLSTATE
- * codes of PostgreSQL, replies of Redis, errors of the system, and messages of drivers that have no code.
+ * Tells an outage, which passes by itself, from a fault. Only this file knows how outages look: SQLSTATE codes of
+ * PostgreSQL, replies of Redis, system errors, and messages of drivers that have no code.
  * @returns what is away; undefined for anything else
  */
 export function outageOf(error: unknown): Outage | undefined {
@@ -14,7 +14,7 @@ export function outageOf(error: unknown): Outage | undefined {
   if (DATABASE_CLIENT.test(error.message)) return 'database';
   if (typeof code !== 'string') return undefined;
   if (SQLSTATE.test(code) && DATABASE.test(code)) return 'database';
-  // The clients of stores and of Redis say so themselves; a bare network error comes from PostgreSQL.
+  // The clients of stores and Redis identify themselves; a bare network error comes from PostgreSQL.
   if (NETWORK.has(code)) return 'database';
   return LOCAL.has(code) ? 'store' : undefined;
 }
@@ -22,8 +22,8 @@ export function outageOf(error: unknown): Outage | undefined {
 export const isOutage = (error: unknown): boolean => outageOf(error) !== undefined;
 
 /**
- * Whether PostgreSQL undid a transaction only because of others that ran beside it: a deadlock, or an order it could not
- * serialise. Nothing of it was written, and the same work may succeed a moment later.
+ * Whether PostgreSQL rolled back a transaction only because of concurrent ones: a deadlock or a serialisation failure.
+ * Nothing was written, and a retry may succeed.
  */
 export const isContention = (error: unknown): boolean => {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
@@ -31,14 +31,14 @@ export const isContention = (error: unknown): boolean => {
 };
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
-/** Connection lost, out of means, stopped by an operator, system error; and a primary that has become a standby. */
+/** Connection lost, out of resources, stopped by an operator, system error, or a primary that became a standby. */
 const DATABASE = /^(08...|53...|57...|58...|25006)$/;
-/** What `pg` and its pool say without a code. */
+/** Messages of `pg` and its pool that have no code. */
 const DATABASE_CLIENT =
   /^(Connection terminated|Client (has encountered a connection error|was closed) and is not queryable|timeout expired$|timeout exceeded when trying to connect|Query read timeout)/;
 /** Loading, failing over, out of memory, or unable to write its disk. */
 const REDIS_REPLY = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|UNBLOCKED) /;
-/** What `ioredis` says without a code. */
+/** Messages of `ioredis` that have no code. */
 const REDIS_CLIENT =
   /^(Connection is closed\.$|Command timed out$|Stream isn't writeable|Reached the max retries per request limit)/;
 const NETWORK = new Set([

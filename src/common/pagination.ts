@@ -3,11 +3,11 @@ import { NumberFromText, Optional } from './validators.js';
 import { ApiId, ApiInteger } from './api-schema.js';
 
 /**
- * Keyset pagination over UUIDv7 ids, newest first: stable under inserts, the same cost on every page. The cursor is the
- * id of the last item seen.
+ * Keyset pagination over UUIDv7 ids, newest first. It is stable under inserts, and every page costs the same. The
+ * cursor is the id of the last item seen.
  */
 export class PageQuery {
-  /** How many items to answer, at most 100. */
+  /** Maximum number of items, at most 100. */
   @ApiInteger({ required: false })
   @Optional()
   @NumberFromText()
@@ -16,7 +16,7 @@ export class PageQuery {
   @Max(100)
   limit: number = 20;
 
-  /** `next_cursor` of the page before. */
+  /** `next_cursor` of the previous page. */
   @ApiId({ required: false })
   @Optional()
   @IsUUID()
@@ -28,7 +28,7 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
-/** Makes a page of rows that were asked for with `limit + 1`, so that the extra row tells whether there are more. */
+/** Makes a page from rows requested with `limit + 1`: the extra row shows whether there are more. */
 export function toPage<Row extends { id: string }, T>(rows: Row[], limit: number, present: (row: Row) => T): Page<T> {
   const items = rows.slice(0, limit);
   return {

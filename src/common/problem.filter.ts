@@ -8,7 +8,7 @@ import type { Problem } from './problem.js';
 import { newTrace } from './trace-context.js';
 import { workContext } from './work-context.js';
 
-/** The only place where an error's kind becomes an HTTP status. */
+/** The only place that turns an error's kind into an HTTP status. */
 const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   invalid: 400,
   unauthorised: 401,
@@ -25,7 +25,7 @@ const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   full: 507,
 };
 
-/** Codes for errors of the framework's own: bodies that do not parse, routes that do not exist. */
+/** Codes for errors of the framework: bodies that do not parse, routes that do not exist. */
 const CODE_OF_STATUS: Record<number, string> = {
   400: 'MALFORMED_REQUEST',
   401: 'UNAUTHORISED',
@@ -39,7 +39,7 @@ const CODE_OF_STATUS: Record<number, string> = {
   431: 'HEADERS_TOO_LARGE',
 };
 
-/** When to try again where nobody knows, seconds. */
+/** Default for `Retry-After`, seconds. */
 const UNKNOWN_WAIT = 5;
 
 /** Kinds that are logged where they begin. */
@@ -58,7 +58,7 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = toProblem(error);
     this.log(error, problem, request);
     if (response.headersSent) {
-      // Half an answer is out already: closing the connection is the only honest signal left.
+      // Part of the answer is already sent: closing the connection is the only way to signal failure.
       response.destroy();
       return;
     }
@@ -106,7 +106,7 @@ export function toProblem(error: unknown): Problem & Record<string, unknown> {
   if (error instanceof Error && 'expose' in error && error.expose && 'status' in error) {
     return problem(Number(error.status), undefined, error.message);
   }
-  return problem(500, 'INTERNAL', 'Something went wrong on our side. The trace_id finds it in the server log.');
+  return problem(500, 'INTERNAL', 'The server failed. Its log has the details under this trace_id.');
 }
 
 function problem(
@@ -132,8 +132,8 @@ function problem(
 const retryAfterOf = (error: unknown): number | undefined => (error instanceof AppError ? error.retryAfter : undefined);
 
 /**
- * An `EventSource` gives up for good on any status but 200. So a stream that cannot be served now opens, says why and
- * when to come back, and ends; its reader reconnects with the last id that it has seen.
+ * An `EventSource` gives up permanently on any status but 200. So a stream that cannot be served opens, says why and
+ * when to come back, and ends. Its reader reconnects with the last id it has seen.
  */
 function reconnectLater({ code, detail }: Problem, seconds: number, response: Response): void {
   response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store' });

@@ -4,7 +4,7 @@ import { ApiInteger } from './api-schema.js';
 /** RFC 9457 problem details, the body of every error answer (`application/problem+json`). */
 export class Problem {
   /**
-   * URI that names the kind of problem.
+   * URI of the kind of problem.
    * @example "urn:zerostate:problem:not-found"
    */
   type: string;
@@ -17,22 +17,22 @@ export class Problem {
   @ApiInteger()
   status: number;
   /**
-   * One sentence for a person, where possible with what to do next.
+   * One sentence for a person; if possible it says what to do next.
    * @example "There is no such task, or it is not yours."
    */
   detail: string;
   /**
-   * Stable and SCREAMING_SNAKE: what programs switch on.
+   * Stable, in SCREAMING_SNAKE: programs switch on it.
    * @example "NOT_FOUND"
    */
   code: string;
   /**
-   * Identifies this request in the server's log, and in its trace: W3C Trace Context.
+   * Identifies this request in the server's log and in its trace (W3C Trace Context).
    * @example "4bf92f3577b34da6a3ce929d0e0e4736"
    */
   @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{32}$' })
   trace_id: string;
-  /** The offending fields, when the request was malformed. */
+  /** The offending fields, if the request was malformed. */
   errors?: ProblemField[];
 }
 

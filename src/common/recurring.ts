@@ -1,5 +1,6 @@
 /**
- * Work that comes again and again: one round at a time, the next a pause after the last has ended, whether that failed or not.
+ * Recurring work, one round at a time. The next round starts a pause after the last has ended, whether it failed or
+ * not.
  */
 export class Recurring {
   private readonly ending = new AbortController();
@@ -7,8 +8,8 @@ export class Recurring {
   private round: Promise<void> = Promise.resolve();
 
   /**
-   * @param work one round; may answer how long to wait for the next instead of `pauseMs`. A long one looks at the signal.
-   * @param onFault is told of a round that failed
+   * @param work one round; may return its own pause instead of `pauseMs`. A long round must watch the signal.
+   * @param onFault is called for a round that failed
    */
   constructor(
     private readonly work: (signal: AbortSignal) => Promise<number | void>,
@@ -24,7 +25,7 @@ export class Recurring {
     }, firstMs);
   }
 
-  /** Resolves when no round is under way; there will be no other. */
+  /** Resolves when no round is running; no other will start. */
   async stop(): Promise<void> {
     this.ending.abort();
     clearTimeout(this.clock);

@@ -1,6 +1,6 @@
 /**
- * A service refuses for a reason that trying again does not change: an operator must act. It ends a start; at run time
- * the process stays up, reports not ready, and keeps trying with growing pauses.
+ * A service refuses for a reason that a retry does not change: an operator must act. At the start it ends the process.
+ * At run time the process stays up, reports not ready, and retries with growing pauses.
  */
 export class Refusal extends Error {
   /**

@@ -8,8 +8,8 @@ import { AppError } from './app-error.js';
 const held = new WeakMap<IncomingMessage, () => void>();
 
 /**
- * For a request with `Expect: 100-continue`: the client is asked for its body when something is about to read it, and not before a
- * route that refuses the head has answered. Then the connection closes, since the client may send the body after all.
+ * For a request with `Expect: 100-continue`: asks the client for its body only when something is about to read it. A route
+ * can therefore refuse the head first. Then the connection closes, because the client may send the body after all.
  */
 export function holdBody(request: IncomingMessage, response: ServerResponse): void {
   const { shouldKeepAlive } = response;
@@ -78,14 +78,16 @@ export function bodyOf(request: Request): Readable {
     body.destroy(notWhole());
   };
   request.once('close', endWithRequest);
-  // The client may have left while it was found out who it is, and that is not told again.
+  // The client may have left while its identity was checked; no event reports that again.
   if (request.destroyed) setImmediate(endWithRequest);
   return body;
 }
 
 /**
- * The same, unpacked as its `Content-Encoding` says, and passed through `stages`. What one of them throws, the stream ends with.
- * @throws AppError `unsupported` for an encoding nobody knows; the stream ends with `invalid` when the body is not encoded so
+ * A request's body, decoded by its `Content-Encoding` and passed through `stages`. An error in one of them ends the
+ * stream.
+ * @throws AppError `unsupported` for an unknown encoding. The stream ends with `invalid` if the body is not encoded as
+ *   declared
  */
 export function unpackedBodyOf(request: Request, ...stages: Transform[]): Readable {
   const encoding = request.headers['content-encoding']?.toLowerCase() ?? 'identity';
@@ -93,18 +95,18 @@ export function unpackedBodyOf(request: Request, ...stages: Transform[]): Readab
     throw new AppError(
       'unsupported',
       'UNSUPPORTED_MEDIA_TYPE',
-      'Send the body as it is, or packed by gzip, br or deflate.',
+      'Send the body uncompressed, or encoded with gzip, br or deflate.',
     );
   }
   const unpacked = UNPACK[encoding]();
   unpacked.once('error', (error: NodeJS.ErrnoException) => {
-    // Brotli's own are such as `ERR__ERROR_FORMAT_PADDING_1`.
+    // Brotli's own codes look like `ERR__ERROR_FORMAT_PADDING_1`.
     if (/^Z_|^ERR_.*ERROR_/.test(error.code ?? '')) Object.assign(error, { status: 400, expose: true });
   });
   return pipeline([bodyOf(request), unpacked, ...stages], () => undefined) as unknown as Readable;
 }
 
-/** Reads the rest of a body that is refused: a client reads the answer once it has sent everything. */
+/** Reads the rest of a refused body: a client reads the answer only after it has sent everything. */
 export function discardBody(request: Request): void {
   request.unpipe();
   request.resume();

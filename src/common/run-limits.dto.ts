@@ -2,13 +2,13 @@ import { IsInt, Min } from 'class-validator';
 import { ApiInteger } from './api-schema.js';
 import { Optional } from './validators.js';
 
-/** With less than some 70, engines do not start the smallest agent. */
+/** Below about 70, engines do not start the smallest agent. */
 const MIN_STACK_KB = 128;
 
 /** Pages of WebAssembly's memory, 64 KiB, per MiB. */
 export const PAGES_PER_MB = 16;
 
-/** What one run may use, where that is less than the server allows; what is left out counts as the server's. */
+/** Limits of a run where they are lower than the server's; a missing limit is the server's. */
 export class RunLimitsDto {
   /**
    * Linear memory, MiB.
@@ -31,7 +31,7 @@ export class RunLimitsDto {
   table_elements?: number;
 
   /**
-   * Stack of the agent's calls, KiB.
+   * Call stack of the agent, KiB.
    * @example 512
    */
   @ApiInteger({ required: false, minimum: MIN_STACK_KB })
@@ -51,7 +51,7 @@ export class RunLimitsDto {
   cpu_ms?: number;
 
   /**
-   * The agent's answer, bytes of JSON.
+   * The agent's output, bytes of JSON.
    * @example 65536
    */
   @ApiInteger({ required: false })
@@ -61,7 +61,7 @@ export class RunLimitsDto {
   output_bytes?: number;
 
   /**
-   * Kept of the log, which is standard error, bytes; what is beyond is dropped.
+   * Kept bytes of the log (standard error); the excess is dropped.
    * @example 16384
    */
   @ApiInteger({ required: false })
@@ -71,7 +71,7 @@ export class RunLimitsDto {
   log_bytes?: number;
 
   /**
-   * Kept of the log, lines.
+   * Kept lines of the log.
    * @example 100
    */
   @ApiInteger({ required: false })
@@ -81,7 +81,7 @@ export class RunLimitsDto {
   log_lines?: number;
 }
 
-/** What a run of the version may use, if that is less than the server allows; a task may lower it further. */
+/** Limits of a run of the version where they are lower than the server's; a task may lower them further. */
 export class VersionLimitsDto extends RunLimitsDto {
   /**
    * Wall time of one run, ms.

@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
 
 /**
- * A place in a trace, as W3C Trace Context hands it from one process to the next: what is done from here on belongs to
- * the same trace, as a child of this step.
+ * A place in a trace, as W3C Trace Context passes it between processes: later work belongs to the trace, as a child of
+ * this span.
  * @see https://www.w3.org/TR/trace-context/
  */
 export interface TraceContext {
   /** 32 hexadecimal digits, lower case; what the log and problem documents call `trace_id`. */
   traceId: string;
-  /** 16 of them. */
+  /** 16 hexadecimal digits, lower case. */
   spanId: string;
-  /** Whether who began the trace has it recorded. */
+  /** Whether the initiator of the trace records it. */
   sampled: boolean;
 }
 
-/** A trace that nobody records, for the log's sake. */
+/** A trace that is not recorded, only for the log. */
 export const newTrace = (): TraceContext => ({ traceId: digits(), spanId: digits().slice(16), sampled: false });
 
-/** @returns undefined for what is no `traceparent` */
+/** @returns undefined if it is not a valid `traceparent` */
 export function parseTraceparent(text: string | null | undefined): TraceContext | undefined {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(text ?? '') ?? [];
   return traceId ? { traceId, spanId, sampled: (Number.parseInt(flags, 16) & SAMPLED) !== 0 } : undefined;

@@ -17,10 +17,10 @@ import { isDecimalAmount, MAX_AMOUNT } from './money.js';
 /** A lower-case tag that agents offer and tasks require. */
 export const CAPABILITY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** An agent's name in addresses, where a UUID is taken for its id. */
+/** An agent's name in addresses. A UUID there means its id. */
 export const SLUG = /^(?![0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$)[a-z0-9][a-z0-9-]{0,63}$/;
 
-/** A place, as operators and owners name theirs. */
+/** A region, as operators and owners name it. */
 export const REGION = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 export const IsRegion = () =>
@@ -36,7 +36,7 @@ export const IsFlag = () =>
     IsBoolean(),
   );
 
-/** semver whose numbers can be counted on: those above 2^53 - 1 have no successor. */
+/** semver whose numbers can be incremented: those above 2^53 - 1 have no successor. */
 export const IsVersion = () =>
   ValidateBy({
     name: 'isVersion',
@@ -91,7 +91,10 @@ export const IsNotBlank = () =>
     },
   });
 
-/** At most so many code points, as the database counts: class-validator's own counts no selectors of variants, as of emoji. */
+/**
+ * At most this many code points, as the database counts. class-validator's own rule does not count variation selectors,
+ * as in emoji.
+ */
 export const MaxLength = (max: number) =>
   ValidateBy({
     name: 'maxLength',
@@ -101,7 +104,10 @@ export const MaxLength = (max: number) =>
     },
   });
 
-/** Text that a database and a terminal can take: well-formed Unicode without control characters but tab and line breaks. */
+/**
+ * Text that a database and a terminal can take: well-formed Unicode without control characters except tab and line
+ * breaks.
+ */
 export const IsPlainText = () =>
   ValidateBy({
     name: 'isPlainText',
@@ -125,7 +131,7 @@ export const IsTime = () =>
     },
   });
 
-/** A time that has not come yet. Beside `IsTime`, which refuses what is no time. */
+/** A time in the future. Use with `IsTime`, which refuses invalid times. */
 export const IsInFuture = () =>
   ValidateBy({
     name: 'isInFuture',
@@ -138,7 +144,10 @@ export const IsInFuture = () =>
 const RFC_3339 = /^[1-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 const END_OF_9999 = Date.UTC(10_000, 0);
 
-/** `Date.parse` moves a 30 February into March and 24:00 into the next day: such a time reads differently once it is written again. */
+/**
+ * `Date.parse` moves 30 February into March and 24:00 into the next day. Such a time reads differently when written
+ * again.
+ */
 function isInstant(time: string): boolean {
   const instant = Date.parse(time);
   const local = time.slice(0, 'YYYY-MM-DDTHH:MM:SS'.length);

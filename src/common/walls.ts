@@ -1,5 +1,5 @@
 /**
- * The walls around processes that handle hostile bytes, by the names that `ALLOW_MISSING_WALLS` takes. The text says what a
+ * The walls around processes that handle hostile bytes, by their names in `ALLOW_MISSING_WALLS`. The text says what a
  * wall guarantees.
  */
 export const WALLS = {
@@ -25,7 +25,7 @@ export type Wall = keyof typeof WALLS;
 
 export const WALL_NAMES = Object.keys(WALLS) as Wall[];
 
-/** A wall that does not stand on this machine, and why. */
+/** A wall that is missing on this machine, and why. */
 export interface MissingWall {
   wall: Wall;
   reason: string;

@@ -1,12 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type TraceContext, toTraceparent } from './trace-context.js';
 
-/** What is being worked on: a request, or a task in a worker. */
+/** The current work: a request, or a task in a worker. */
 export interface WorkContext {
   trace: TraceContext;
   user_id?: string;
   task_id?: string;
-  /** The agent a request is about; of a task the one that tries, or has tried last. */
+  /** The agent of a request; for a task, the agent that tries or tried last. */
   agent_id?: string;
 }
 
@@ -16,22 +16,22 @@ export const within = <T>(context: WorkContext, work: () => T): T => current.run
 
 export const workContext = (): WorkContext | undefined => current.getStore();
 
-/** For what is known only later: who makes the request, which agent tries. */
+/** For facts known only later: the caller of the request, the agent that tries. */
 export function addToWorkContext(known: Partial<WorkContext>): void {
   Object.assign(current.getStore() ?? {}, known);
 }
 
-/** As every line of the log about it says. */
+/** The fields of every log line about it. */
 export function toLogFields({ trace, ...subjects }: WorkContext): Record<string, string | undefined> {
   return { trace_id: trace.traceId, ...subjects };
 }
 
-/** For who works on elsewhere: the `traceparent` of this step; undefined where there is none. */
+/** The `traceparent` of the current span, for work that continues elsewhere; undefined if there is none. */
 export function traceparent(): string | undefined {
   const context = current.getStore();
   return context && toTraceparent(context.trace);
 }
 
-/** The same for who only looks on: undefined where nobody records the trace. */
+/** The `traceparent` for observers: undefined if the trace is not recorded. */
 export const sampledTraceparent = (): string | undefined =>
   current.getStore()?.trace.sampled ? traceparent() : undefined;

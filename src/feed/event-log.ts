@@ -17,16 +17,16 @@ import type { FeedEvent, NewFeedEvent } from './feed-event.js';
 /**
  * The feed: an append-only table that WebSocket, SSE, a task's history and the statistics all read by `seq`.
  *
- * `seq` follows the order of commits: a trigger takes one advisory lock per writing transaction before its first
- * number is drawn, so no reader that has seen N can later find a smaller number it has not seen. Without that, "everything after
- * N" would lose events whose transaction drew its number early and committed late. Batched writers make the lock cheap:
- * it is taken once per flush, and the commits it serialises are few.
+ * `seq` follows the order of commits. A trigger takes one advisory lock per writing transaction before it draws the
+ * first number. So a reader that has seen N never finds a smaller new number later. Without the lock, "everything after
+ * N" would miss events whose transaction drew its number early and committed late. Batched writers make the lock cheap:
+ * they take it once per flush, and the commits it serialises are few.
  *
  * Writers append inside their own transaction and announce after its commit, never before.
  */
 @Injectable()
 export class EventLog {
-  private readonly warnOfOutage = outageLog(new Logger('Feed'), 'other processes have to poll, the doorbell is silent');
+  private readonly warnOfOutage = outageLog(new Logger('Feed'), 'other processes must poll, notifications do not work');
   private pending: FeedNotice | null = null;
   private announcing = false;
   private readonly posts = new MicroBatcher<NewFeedEvent, number>(
@@ -48,7 +48,7 @@ export class EventLog {
     @Inject(EVENT_STREAM) private readonly stream: EventStream,
   ) {}
 
-  /** Appends events in the caller's transaction; `announce` what it answers once that has committed. */
+  /** Appends events in the caller's transaction. Pass the result to `announce` after the commit. */
   async append(transaction: EntityManager, events: NewFeedEvent[]): Promise<FeedNotice> {
     const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events.map(placed))]);
     const signals = events.map((event) => ({ type: event.type, id: subjectOf(event) }));
@@ -56,14 +56,14 @@ export class EventLog {
   }
 
   /**
-   * Records an event that belongs to no transaction; concurrent ones share a statement. Resolves after the commit.
+   * Records an event outside any transaction; concurrent ones share a statement. Resolves after the commit.
    * @returns its place in the feed
    */
   post(event: NewFeedEvent): Promise<number> {
     return this.posts.add(placed(event));
   }
 
-  /** Rings the other processes. Returns at once; a ring that fails is made up for by the readers' slow clock. */
+  /** Notifies the other processes. Returns at once. If a notification fails, the readers' polling makes up for it. */
   announce(notice: FeedNotice): void {
     this.pending = {
       seq: Math.max(notice.seq, this.pending?.seq ?? 0),
@@ -72,12 +72,12 @@ export class EventLog {
     if (!this.announcing) void this.publishPending();
   }
 
-  /** Tells every process of something that is not in the feed. */
+  /** Sends every process a notice that is not in the feed. */
   signal(type: SilentSignal, id: string): void {
     this.announce({ seq: 0, signals: [{ type, id }] });
   }
 
-  /** The end of the feed. */
+  /** The `seq` of the last event. */
   async lastSeq(): Promise<number> {
     const [row] = await this.sql.query<{ seq: string }>(
       'feed-last',
@@ -87,21 +87,21 @@ export class EventLog {
     return Number(row.seq);
   }
 
-  /** How far each projection has followed. */
+  /** How far each projection has followed the feed. */
   async projections(): Promise<{ projection: string; seq: number }[]> {
     const rows = await this.sql.query<{ projection: string; seq: string }>('feed-projections', PROJECTIONS, [DELETED]);
     return rows.map(({ projection, seq }) => ({ projection, seq: Number(seq) }));
   }
 
-  /** `oldest`: from here on every event is kept; older ones may have been deleted; 1 before any was. `last`: the end of the feed. */
+  /** `oldest`: from this `seq` on, every event is kept; 1 before any deletion. `last`: the end of the feed. */
   async bounds(): Promise<{ oldest: number; last: number }> {
     const [row] = await this.sql.query<{ oldest: string; last: string }>('feed-bounds', BOUNDS, [DELETED]);
     return { oldest: Number(row.oldest), last: Number(row.last) };
   }
 
   /**
-   * Deletes up to `limit` of the oldest events, as far as they are older than `ageMs` and every projection has seen them.
-   * The newest event of all stays, so that the end of the feed is known.
+   * Deletes up to `limit` of the oldest events, if they are older than `ageMs` and every projection has seen them. The
+   * newest event always stays, so that the end of the feed is known.
    * @returns how many
    */
   async deleteOld(ageMs: number, limit: number): Promise<number> {
@@ -110,7 +110,7 @@ export class EventLog {
   }
 
   /**
-   * Deletes up to `limit` events of these users that every projection has seen, but not the newest event of all.
+   * Deletes up to `limit` events of these users that every projection has seen, except the newest event of all.
    * @returns how many
    */
   async deleteOf(userIds: string[], limit: number): Promise<number> {
@@ -132,7 +132,8 @@ export class EventLog {
   }
 
   /**
-   * A user's events after `seq`, oldest first: own tasks, own agents, tasks of others that own agents work on, and announcements.
+   * A user's events after `seq`, oldest first: own tasks, own agents, other users' tasks that own agents work on, and
+   * announcements.
    */
   async readUser(userId: string, seq: number, limit: number): Promise<FeedEvent[]> {
     return toEvents(await this.sql.query<Row>('feed-user', OF_USER, [userId, seq, limit]));
@@ -144,7 +145,7 @@ export class EventLog {
     return toEvents(await this.sql.query<Row>('feed-agent', `${SELECT} ${where}`, [agentId, seq, limit]));
   }
 
-  /** One publication at a time; what is announced meanwhile shares the next. */
+  /** Publishes one notification at a time; announcements made meanwhile share the next. */
   private async publishPending(): Promise<void> {
     this.announcing = true;
     while (this.pending) {
@@ -158,10 +159,12 @@ export class EventLog {
   }
 }
 
-/** The first statement of a hot transaction that also changes other rows: takes the feed's lock before any row's. */
+/**
+ * The first statement of a hot transaction that also changes other rows. It takes the feed's lock before any row lock.
+ */
 export const LOCK_FEED = 'lock_feed()';
 
-/** The row of `feed_cursors` that says up to where events have been deleted; the others are of projections. */
+/** The row of `feed_cursors` up to which events have been deleted; the other rows are of projections. */
 const DELETED = 'deleted';
 
 const PROJECTIONS = 'SELECT projection, seq FROM feed_cursors WHERE projection <> $1';
@@ -170,7 +173,7 @@ const BOUNDS = `
   SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = $1), 0) + 1 AS oldest,
          coalesce((SELECT max(seq) FROM task_events), 0) AS last`;
 
-/** Stops at the first event that is still to be kept: what is left has no hole. */
+/** Stops at the first event that must be kept, so that the rest has no hole. */
 const DELETE_OLD = `
   WITH oldest AS MATERIALIZED (SELECT seq, at FROM task_events ORDER BY seq LIMIT $2),
   gone AS (
@@ -221,10 +224,13 @@ const APPEND = `
                traceparent text)
   RETURNING seq`;
 
-/** Where in its trace it belongs is known to who writes it, not to who writes the batch. */
+/** The caller that records an event knows its place in the trace; the batch writer does not. */
 const placed = (event: NewFeedEvent): NewFeedEvent => ({ ...event, traceparent: sampledTraceparent() });
 
-/** `data` travels as text: nested, it would be decoded with the batch, where a `\u0000` from one agent fails them all. */
+/**
+ * `data` travels as text. As nested JSON it would be decoded with the batch, where a `\u0000` from one agent fails all
+ * events.
+ */
 const toBatch = (events: NewFeedEvent[]): string =>
   JSON.stringify(
     events.map((event) => ({ ...event, agent_id: agentOf(event.data), data: JSON.stringify(event.data) })),
@@ -246,7 +252,7 @@ const toEvents = (rows: Row[]): FeedEvent[] =>
     ...(traceparent && { traceparent }),
   }));
 
-/** The agent an event is about, if it is about one: what its `data` says, which no index could look into safely. */
+/** The agent that an event is about, from its `data`. An index cannot read `data` safely. */
 export const agentOf = ({ agent_id }: Record<string, unknown>): string | null =>
   typeof agent_id === 'string' ? agent_id : null;
 

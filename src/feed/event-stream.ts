@@ -1,20 +1,20 @@
 import type { EventType } from './feed-event.js';
 
 /**
- * PORT: the doorbell between processes. It says that the feed has grown; the events themselves are read from the table,
- * which alone decides order and completeness.
+ * PORT: notifications between processes. A notification says that the feed has grown. The events themselves are read
+ * from the table, which alone decides order and completeness.
  *
- * Delivery is at most once and in no particular order: a lost ring costs latency, never an event, since every reader
- * also looks at the table on a slow clock. Not part of the port: storing, ordering, filtering, replaying.
+ * Delivery is at most once and in no particular order. A lost notification costs latency, never an event, because every
+ * reader also polls the table. Not part of the port: storing, ordering, filtering, replaying.
  */
 export interface EventStream {
-  /** Rings in every process, this one included. @throws when the backend is away; callers may ignore that */
+  /** Notifies every process, including this one. @throws when the backend is away; callers may ignore that */
   publish(notice: FeedNotice): Promise<void>;
 
-  /** @returns ends the subscription */
+  /** @returns a function that ends the subscription */
   subscribe(listener: (notice: FeedNotice) => void): () => void;
 
-  /** Resolves once rings from other processes arrive. */
+  /** Resolves once notifications from other processes arrive. */
   ready(): Promise<void>;
 
   close(): Promise<void>;
@@ -23,11 +23,11 @@ export interface EventStream {
 export interface FeedNotice {
   /** The feed has been committed up to here. */
   seq: number;
-  /** Events other processes act upon at once, before they have read the feed; at most `MAX_SIGNALS`. */
+  /** Events that other processes act on at once, before they read the feed; at most `MAX_SIGNALS`. */
   signals: FeedSignal[];
 }
 
-/** What is told without being part of the feed: nothing a subscriber would follow, but every process must heed at once. */
+/** A notice outside the feed: no subscriber follows it, but every process must act on it at once. */
 export type SilentSignal = 'session.revoked' | 'user.changed' | 'api_key.revoked' | 'log_level.changed';
 
 export interface FeedSignal {

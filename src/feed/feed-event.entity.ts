@@ -1,8 +1,8 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /**
- * The one feed's table; see `event-log.ts` for who writes and reads it, and for why `seq` follows the order of commits.
- * No foreign keys: it is an append-only log that outlives what it speaks of.
+ * The feed's table; see `event-log.ts` for its writers and readers, and for why `seq` follows the order of commits. It
+ * has no foreign keys: it is an append-only log that outlives its subjects.
  */
 @Entity('task_events')
 @Index('task_events_task_idx', ['taskId', 'seq'], { where: 'task_id IS NOT NULL' })
@@ -27,7 +27,7 @@ export class FeedEventRow {
   @Column({ type: 'uuid', nullable: true })
   agentOwnerId: string | null;
 
-  /** The agent in `data`, for the index. */
+  /** The agent in `data`, stored for the index. */
   @Column({ type: 'uuid', nullable: true })
   agentId: string | null;
 
@@ -44,7 +44,7 @@ export class FeedEventRow {
   @Column({ type: 'timestamptz', default: () => 'clock_timestamp()' })
   at: Date;
 
-  /** Of the step that wrote it, where its trace is recorded. */
+  /** `traceparent` of the span that wrote it, if its trace is recorded. */
   @Column({ type: 'varchar', length: 55, nullable: true })
   traceparent: string | null;
 }

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 
-/** Everything that happens and that somebody may follow. Named `<subject>.<what happened>`. */
+/** Everything that happens and can be followed. Named `<subject>.<what happened>`. */
 export const EVENT_TYPES = [
   'task.queued',
   'task.assigned',
@@ -35,13 +35,16 @@ export class FeedEvent {
   @ApiInteger()
   seq: number;
   type: EventType;
-  /** The task it is about, if it is about one. */
+  /** The task it is about, if any. */
   @ApiId()
   task_id: string | null;
-  /** Whose task or agent it is; null for an announcement, and for the owner of an agent that works on a task of another user. */
+  /**
+   * The user whose task or agent it is. Null for an announcement, and for the owner of an agent that works on another
+   * user's task.
+   */
   @ApiId()
   user_id: string | null;
-  /** Owner of the agent at work, once one is. */
+  /** Owner of the agent at work, if any. */
   @ApiId()
   agent_owner_id: string | null;
   /**
@@ -51,10 +54,10 @@ export class FeedEvent {
   data: Record<string, unknown>;
   @ApiTime()
   at: string;
-  /** Place in the trace of what it is about, where that trace is recorded: W3C Trace Context. Else left out. */
+  /** Its place in the trace, if the trace is recorded: W3C Trace Context. Otherwise left out. */
   @ApiProperty({ type: 'string', required: false, example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
   traceparent?: string;
 }
 
-/** An event about to be recorded: it has no place in the feed yet. */
+/** An event before it is recorded: it has no place in the feed yet. */
 export type NewFeedEvent = Omit<FeedEvent, 'seq' | 'at'>;

@@ -6,12 +6,12 @@ import type { FeedEvent } from './feed-event.js';
 import { countDelivery } from './metrics.js';
 
 const BATCH = 1000;
-/** How long an event may stay unseen when its ring was lost, ms. */
+/** How long an event may stay unseen if its notification was lost, ms. */
 const POLL_MS = 1000;
 
 /**
- * Follows the end of the feed for this process: each event once, in order, to every listener. Reads the table when the
- * doorbell rings, and once a second in case it did not. Idle until the first listener comes.
+ * Follows the end of the feed for this process. Every listener gets each event once, in order. Reads the table on
+ * notification, and polls it once a second. Idle until the first listener.
  */
 @Injectable()
 export class FeedTail implements OnApplicationShutdown {
@@ -35,19 +35,19 @@ export class FeedTail implements OnApplicationShutdown {
     try {
       await this.started;
     } catch (error) {
-      // The next listener starts it anew.
+      // The next listener starts it again.
       this.started = null;
       this.listeners.delete(listener);
       throw error;
     }
   }
 
-  /** Whether anybody listens. */
+  /** Whether there are listeners. */
   get following(): boolean {
     return this.listeners.size > 0;
   }
 
-  /** Everything up to here has been handed to the listeners. */
+  /** Every event up to here has been passed to the listeners. */
   get position(): number {
     return this.cursor;
   }

@@ -36,7 +36,7 @@ export class FeedModule implements OnApplicationShutdown {
   }
 }
 
-/** Follows the queue: Redis where there is one, else the database that is there anyway. */
+/** Uses the queue's backend: Redis if configured, else the database. */
 function chooseEventStream(config: ConfigService<Installation, true>, sql: Sql): EventStream {
   const { redisUrl, prefix } = config.get('queue', { infer: true });
   const channel = `${prefix}:events`;

@@ -12,15 +12,12 @@ export function countDelivery(events: FeedEvent[]): void {
   for (const { at } of events) delivery.observe(Math.max(0, now - Date.parse(at)) / 1000);
 }
 
-/** @param tail this process's place in the feed; `following`: whether somebody listens here */
+/** @param tail this process's place in the feed; `following`: whether it has listeners */
 export function watchFeed(log: EventLog, tail: { readonly following: boolean; readonly position: number }): void {
   const end = shared(() => log.lastSeq());
-  gauge('feed_last_seq', 'Number of the newest event of the feed.', [], end);
-  gauge(
-    'feed_lag_events',
-    'How many events this process has still to hand on; none where nobody listens.',
-    [],
-    async () => (tail.following ? Math.max(0, (await end()) - tail.position) : 0),
+  gauge('feed_last_seq', 'Number (seq) of the newest event of the feed.', [], end);
+  gauge('feed_lag_events', 'How many events this process has yet to pass on; none without listeners.', [], async () =>
+    tail.following ? Math.max(0, (await end()) - tail.position) : 0,
   );
   gauge(
     'projection_lag_events',

@@ -6,8 +6,8 @@ import type { FeedEvent } from './feed-event.js';
 const BATCH = 1000;
 
 /**
- * Derives a table from the feed, exactly once: the cursor moves in the transaction that writes what was derived. Any
- * number of processes may try; the one that holds the cursor's row works, the others turn away.
+ * Derives a table from the feed, exactly once: the cursor moves in the transaction that writes the derived rows. Any
+ * number of processes may try. The one that locks the cursor's row works; the others return.
  */
 @Injectable()
 export class Projector {

@@ -6,13 +6,13 @@ import { EventLog } from './event-log.js';
 import { EVENT_STREAM, type EventStream } from './event-stream.js';
 
 /**
- * How much every process writes into its log, changed while they run, from any of them. The doorbell alone carries it: a process
- * that is cut off from the others or starts later does not hear of it, and goes by its own `LOG_LEVEL`.
+ * The log level of all processes, changed at run time from any of them. It travels only as a notification. A process
+ * that is cut off or starts later does not receive it, and uses its own `LOG_LEVEL`.
  */
 @Injectable()
 export class SharedLogLevel {
   private readonly logger = new Logger('Log');
-  /** This process, which does not heed its own ring: by the time it comes another level may have been set. */
+  /** Identifies this process, which ignores its own notification: another level may have been set before it arrives. */
   private readonly here = newId();
 
   constructor(
@@ -24,7 +24,7 @@ export class SharedLogLevel {
     });
   }
 
-  /** Here at once, elsewhere as soon as the ring arrives. */
+  /** Effective here at once, elsewhere as soon as the notification arrives. */
   set(level: LogLevel): void {
     setLogLevel(level);
     this.events.signal('log_level.changed', `${this.here} ${level}`);
@@ -35,6 +35,6 @@ export class SharedLogLevel {
     const level = LOG_LEVELS.find((known) => known === asked);
     if (!level || from === this.here) return;
     setLogLevel(level);
-    this.logger.log(`writes from now on: ${level}`);
+    this.logger.log(`log level is now ${level}`);
   }
 }

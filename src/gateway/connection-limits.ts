@@ -4,7 +4,7 @@ import { AppError } from '../common/app-error.js';
 import type { Environment } from '../config/index.js';
 import { addressKey } from '../protection/index.js';
 
-/** How many connections to the feed, sockets and event streams together, one user and one address hold in this process. */
+/** Limits the connections to the feed (sockets and event streams together) per user and per address in this process. */
 @Injectable()
 export class ConnectionLimits {
   private readonly held = new Map<string, number>();
@@ -19,7 +19,7 @@ export class ConnectionLimits {
       throw tooMany('Your address', maxConnectionsPerAddress);
   }
 
-  /** @returns gives the place back; further calls do nothing */
+  /** @returns a function that frees the place; further calls do nothing */
   take(userId: string, address: string): () => void {
     const keys = [userId, addressKey(address)];
     for (const key of keys) this.held.set(key, this.count(key) + 1);

@@ -10,16 +10,16 @@ import { Hub, PAGE, type Replay } from './hub.js';
 import type { Topic } from './topic.js';
 import { asSeenBy } from './visibility.js';
 
-/** What a route of the feed serves. */
+/** The part of the feed that a route serves. */
 export interface Feed {
   topic: Topic;
   /** The stream ends after this event. */
   isLast?: (event: FeedEvent) => boolean;
-  /** There will be no further event. */
+  /** No further event will come. */
   ended?: boolean;
 }
 
-/** The feed over plain HTTP: a page of it as JSON, or past and future as server-sent events, as `Accept` asks. */
+/** The feed over plain HTTP: a page of JSON, or past and future as server-sent events, as `Accept` asks. */
 @Injectable()
 export class EventFeed {
   openStreams = 0;
@@ -37,9 +37,9 @@ export class EventFeed {
     }
     const lastEventId = request.header('last-event-id') ?? '';
     const afterSeq = /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : query.after_seq;
-    // Express hands what asks for the head of an answer to the route that gives all of it.
+    // Express routes HEAD to the GET handler; answer only the headers.
     if (request.method === 'HEAD') return void response.type('text/event-stream').end();
-    // Whoever has left already is not told to have left any more.
+    // The client may have left already; then no later event reports it.
     if (response.destroyed) return;
     const address = request.ip ?? '';
     this.limits.check(caller.id, address);
@@ -74,7 +74,7 @@ export class EventFeed {
       await this.hub.subscribe(topic, stream, cursor, send, PAGE);
       if (!complete) await stream.drained();
     }
-    // 204 tells a browser's EventSource, which reconnects after every end, that there is nothing more to come.
+    // 204 stops a browser's EventSource, which otherwise reconnects after every end.
     if (ended && cursor === afterSeq) return stream.endEmpty();
     if (!stream.closed) stream.open();
     if (stream.closed) this.hub.unsubscribe(topic, stream);

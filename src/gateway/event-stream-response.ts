@@ -6,18 +6,18 @@ import type { FeedEvent } from '../feed/index.js';
 import { GRACE_MS, QUEUED_AT_ALL, QUEUED_FOR_LONG } from './fan-out.js';
 import type { Subscriber } from './hub.js';
 
-/** Below the 30–60 s after which proxies cut a silent connection, ms. */
+/** Shorter than the 30–60 s after which proxies cut a silent connection, ms. */
 const KEEP_ALIVE_MS = 15_000;
 const LINE_BREAK = /\r\n|\r|\n/g;
 
 /** One response as a stream of server-sent events (WHATWG HTML, section 9.2). */
 export class EventStreamResponse implements Subscriber {
   private keepAlive: NodeJS.Timeout | undefined;
-  /** Since when it has been, milliseconds since the epoch. */
+  /** Since when it has waited, milliseconds since the epoch. */
   private behindSince = Infinity;
 
   /**
-   * @param see an event as the reader may see it; null: it may not
+   * @param see the event as the reader may see it; null: hidden
    * @param isLast the event after which the stream ends
    */
   constructor(
@@ -28,7 +28,7 @@ export class EventStreamResponse implements Subscriber {
     response.on('close', () => clearInterval(this.keepAlive));
   }
 
-  /** Sends the headers, if they are not out yet. */
+  /** Sends the headers unless they are already out. */
   open(): void {
     if (this.response.headersSent) return;
     this.response.writeHead(200, {
@@ -40,7 +40,10 @@ export class EventStreamResponse implements Subscriber {
     this.keepAlive = setInterval(() => this.response.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
   }
 
-  /** A live event. A reader too far behind is cut off: it comes back with `Last-Event-ID` and reads from the table. */
+  /**
+   * Sends a live event. A reader too far behind is cut off; it reconnects with `Last-Event-ID` and reads from the
+   * table.
+   */
   deliver(event: FeedEvent): void {
     this.send(event);
     const { writableLength } = this.response;
@@ -61,20 +64,20 @@ export class EventStreamResponse implements Subscriber {
     if (this.isLast(event)) this.end();
   }
 
-  /** Events after the cursor are gone. Without an id: a reader that resumes keeps its own cursor. */
+  /** Reports that events after the cursor were deleted. It has no id, so a reader that resumes keeps its own cursor. */
   tellGap(oldestSeq: number): void {
     if (this.closed) return;
     this.open();
     this.response.write(`event: gap\ndata: ${JSON.stringify({ oldest_seq: oldestSeq })}\n\n`);
   }
 
-  /** Says why there will be no more. Without an id, like a gap. */
+  /** Says why the stream ends. It has no id, like a gap. */
   endFor({ code, message }: AppError): void {
     if (this.closed) return;
     this.open();
     this.response.write(`event: closing\ndata: ${JSON.stringify({ code, message })}\n\n`);
     this.end();
-    // Who does not read would keep the connection until it does.
+    // A client that does not read would keep the connection open.
     setTimeout(() => this.response.destroy(), GRACE_MS).unref();
   }
 
@@ -89,7 +92,8 @@ export class EventStreamResponse implements Subscriber {
   }
 
   end(): void {
-    // A slow reader may take the rest for long, and a comment after the end would be an error that ends the process.
+    // A slow reader may take long to read the rest. A comment written after the end would be an error that ends the
+    // process.
     clearInterval(this.keepAlive);
     this.response.end();
   }

@@ -14,7 +14,7 @@ export class EventsQuery {
   @Max(Number.MAX_SAFE_INTEGER)
   after_seq: number = 0;
 
-  /** How many events to answer, at most 100. */
+  /** Maximum number of events, at most 100. */
   @ApiInteger({ required: false })
   @Optional()
   @NumberFromText()
@@ -25,7 +25,9 @@ export class EventsQuery {
 }
 
 export class EventPage {
-  /** Oldest first. May be fewer than `limit`, or none, although there is a `next_cursor`: hidden events count too. */
+  /**
+   * Oldest first. May be shorter than `limit`, even empty, although there is a `next_cursor`: hidden events count too.
+   */
   items: FeedEvent[];
   /**
    * `after_seq` of the next page; null when there is none yet.
@@ -34,13 +36,13 @@ export class EventPage {
   @ApiInteger()
   next_cursor: number | null;
   /**
-   * `true`: events after the cursor have been deleted for their age (`EVENT_RETENTION_DAYS`), or the cursor is beyond the end of the
-   * feed. Else left out.
+   * `true`: events after the cursor were deleted because of their age (`EVENT_RETENTION_DAYS`), or the cursor is beyond
+   * the end of the feed. Otherwise left out.
    */
   @ApiProperty({ type: 'boolean', enum: [true], required: false })
   gap?: true;
   /**
-   * With `gap`: from this `seq` on every event is there.
+   * With `gap`: the feed is complete from this `seq` on.
    * @example 1201
    */
   @ApiInteger({ required: false })

@@ -18,7 +18,7 @@ import { isTerminal, TaskService } from '../tasks/index.js';
 import { EventFeed } from './event-feed.service.js';
 import { EventPage, EventsQuery } from './event.dto.js';
 
-/** What the routes of the feed have in common in the OpenAPI document. */
+/** What the feed's routes share in the OpenAPI document. */
 const ApiFeed = (operationId: string) =>
   applyDecorators(
     ApiOperation({ operationId }),
@@ -26,7 +26,7 @@ const ApiFeed = (operationId: string) =>
     ApiExtraModels(EventPage),
     ApiProduces('application/json', 'text/event-stream'),
     ApiOkResponse({
-      description: 'A page of events, or the stream of them.',
+      description: 'A page of events, or a stream.',
       content: {
         'application/json': { schema: { $ref: getSchemaPath(EventPage) } },
         'text/event-stream': {
@@ -48,9 +48,9 @@ export class EventsController {
 
   /**
    * Everything about your tasks and agents, what your agents do for others, and announcements.
-   * @remarks Of other users' tasks you see states, outcomes and rounded figures; logs and errors only where the task shares them.
-   * With `Accept: text/event-stream` the past comes first and the stream goes on with what happens.
-   * `Last-Event-ID` (or `after_seq`) resumes without gap or double.
+   * @remarks For other users' tasks you see states, outcomes and rounded figures; logs and errors only if the task
+   *   shares them. With `Accept: text/event-stream` the past comes first and the stream continues with new events.
+   *   `Last-Event-ID` (or `after_seq`) resumes without gaps or duplicates.
    */
   @Get('events')
   @ApiFeed('getEvents')
@@ -66,13 +66,13 @@ export class EventsController {
 
   /**
    * The history of a task; as server-sent events also its future.
-   * @remarks With `Accept: text/event-stream` the past comes first and the stream goes on until the task has ended.
-   * `Last-Event-ID` (or `after_seq`) resumes without gap or double.
+   * @remarks With `Accept: text/event-stream` the past comes first and the stream continues until the task has ended.
+   *   `Last-Event-ID` (or `after_seq`) resumes without gaps or duplicates.
    * @param id UUID of the task
    */
   @Get('tasks/:id/events')
   @ApiFeed('getTaskEvents')
-  @ApiNoContentResponse({ description: 'SSE: the task has ended, and there is nothing after the cursor.' })
+  @ApiNoContentResponse({ description: 'SSE: the task has ended, and no event follows the cursor.' })
   @ApiProblems(400, 401, 403, 404)
   async task(
     @CurrentCaller() caller: Caller,
@@ -82,7 +82,7 @@ export class EventsController {
     @Res() response: Response,
   ): Promise<void> {
     const task = await this.tasks.looked(caller, id, 'events');
-    // Its id as events carry it: it may have been asked for in capitals.
+    // Uses the id as events carry it: the request may have it in capitals.
     const topic = { kind: 'task', id: task.id } as const;
     const feed = { topic, isLast: endsTask, ended: isTerminal(task.status) };
     await this.feed.answer(caller, feed, query, request, response);

@@ -20,10 +20,10 @@ export class GatewayController {
     private readonly audit: AuditTrail,
   ) {}
 
-  /** Who is connected to this process and how far it is with the feed. */
+  /** The connections of this process, and how far it has read the feed. */
   @Get('stats')
   @ApiOperation({ operationId: 'getGatewayStats' })
-  @ApiOkResponse({ type: GatewayStatsDto, description: 'The figures at this moment.' })
+  @ApiOkResponse({ type: GatewayStatsDto, description: 'The current figures.' })
   @ApiProblems(401, 403)
   async stats(): Promise<GatewayStatsDto> {
     return {
@@ -35,10 +35,10 @@ export class GatewayController {
     };
   }
 
-  /** Tells everybody who is connected, on every node; who comes later finds it in the feed. */
+  /** Announces a text to all connected users, on every node. Users who connect later find it in the feed. */
   @Post('announcements')
   @ApiOperation({ operationId: 'announce' })
-  @ApiCreatedResponse({ type: AnnouncedDto, description: 'It is in the feed.' })
+  @ApiCreatedResponse({ type: AnnouncedDto, description: 'The announcement is in the feed.' })
   @ApiProblems(400, 401, 403, 413, 415)
   async announce(@CurrentCaller() caller: Caller, @Body() { message }: AnnouncementDto): Promise<AnnouncedDto> {
     await this.audit.record({ type: 'announcement.made', by: caller, details: { message } });

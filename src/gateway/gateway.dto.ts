@@ -4,7 +4,7 @@ import { IsNotBlank, IsPlainText, MaxLength } from '../common/validators.js';
 
 export class AnnouncementDto {
   /**
-   * What everybody who is connected shall read.
+   * The text for all connected users.
    * @example "The market closes for maintenance at 22:00 UTC."
    */
   @IsString()
@@ -41,7 +41,7 @@ export class SubscriptionCountsDto {
   admin: number;
 }
 
-/** Figures of the process that answers; behind a load balancer each has its own. */
+/** Figures of the process that answers. Behind a load balancer, each process has its own. */
 export class GatewayStatsDto {
   /**
    * Open WebSocket connections.
@@ -50,21 +50,21 @@ export class GatewayStatsDto {
   @ApiInteger()
   sockets: number;
   /**
-   * Users who hold them.
+   * Users with a connection.
    * @example 27
    */
   @ApiInteger()
   users: number;
-  /** Subscriptions, those of server-sent event streams included, by kind of topic. */
+  /** Subscriptions by kind of topic, including those of server-sent event streams. */
   subscriptions: SubscriptionCountsDto;
   /**
-   * Events handed to WebSocket clients since the start, one for each receiver.
+   * Events sent to WebSocket clients since the start, once per receiver.
    * @example 98214
    */
   @ApiInteger()
   delivered: number;
   /**
-   * Times a client was told that it reads too slowly.
+   * How often a client was notified that it reads too slowly.
    * @example 0
    */
   @ApiInteger()
@@ -76,7 +76,7 @@ export class GatewayStatsDto {
   @ApiInteger()
   feed_seq: number;
   /**
-   * How far this process has read it; what lies between is on its way.
+   * How far this process has read the feed.
    * @example 4712
    */
   @ApiInteger()

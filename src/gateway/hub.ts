@@ -7,35 +7,37 @@ import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 export interface Subscriber {
   /** Called with each later event once, in order, until `unsubscribe`. */
   deliver(event: FeedEvent): void;
-  /** Whether it may follow several topics at a time. */
+  /** Whether it may follow several topics at once. */
   readonly followsSeveral?: boolean;
 }
 
 export interface Replay {
   /** Everything after the cursor, in order, up to the moment the live feed takes over. */
   events: FeedEvent[];
-  /** `false`: there was more than one answer carries, and nothing is subscribed yet; ask again after the last `seq`. */
+  /**
+   * `false`: more events follow than one answer carries, and nothing is subscribed yet. Ask again after the last `seq`.
+   */
   complete: boolean;
   /**
-   * Events after the cursor have been deleted for their age: the first that is surely there has the number `oldest_seq`. Or the
-   * cursor is of another feed, since it is beyond the end of this one: there is no past to it.
+   * Events after the cursor were deleted because of their age; the feed is complete from `oldest_seq` on. Or the cursor
+   * is beyond the end of this feed, and so has no past here.
    */
   gap?: true;
   oldest_seq?: number;
 }
 
-/** Events read at a time. */
+/** Events per read. */
 export const PAGE = 200;
-/** What one answer carries at the most: events, and about this many characters of their data. */
+/** The most that one answer carries: events, and about this many characters of their data. */
 const MAX_REPLAY = 5000;
 const MAX_REPLAY_SIZE = 1024 * 1024;
 
 /**
- * Brings the feed to the subscribers of this process. Every process follows the whole feed by itself, so a subscriber
- * may be connected to any of them.
+ * Delivers the feed to the subscribers of this process. Every process follows the whole feed, so a subscriber may
+ * connect to any of them.
  *
- * A subscription with a cursor has neither gap nor double: it is registered first, gathers live events while the past
- * is read from the table, and joins the two at their `seq`, which follows the order of commits.
+ * A subscription with a cursor has neither gaps nor duplicates. It is registered first and collects live events while
+ * the past is read from the table. Then it joins the two at their `seq`, which follows the order of commits.
  */
 @Injectable()
 export class Hub implements OnApplicationBootstrap {
@@ -51,9 +53,10 @@ export class Hub implements OnApplicationBootstrap {
   }
 
   /**
-   * @param afterSeq cursor; unset: only what happens from now on
-   * @param replay receives the past, in the very turn in which the live feed takes over, so nothing gets between the two
-   * @param most events to read of the past
+   * @param afterSeq cursor; unset: new events only
+   * @param replay receives the past in the turn in which the live feed takes over, so that no event gets between the
+   *   two
+   * @param most limit of past events to read
    */
   async subscribe(
     topic: Topic,
@@ -69,7 +72,7 @@ export class Hub implements OnApplicationBootstrap {
       const past = subscriber.followsSeveral ? upTo(this.tail.position, read) : read;
       const last = past.events.at(-1)?.seq ?? (isOfAnotherFeed(afterSeq, past) ? 0 : afterSeq) ?? 0;
       if (!this.isCurrent(topic, subscriber, subscription)) {
-        // Unsubscribed meanwhile, or asked for anew.
+        // It was unsubscribed meanwhile, or subscribed again.
         return replay({ ...past, complete: false });
       }
       if (!past.complete) {
@@ -88,8 +91,8 @@ export class Hub implements OnApplicationBootstrap {
   }
 
   /**
-   * @returns the cursor to resume the topic after: everything up to there has been delivered; undefined when it was not
-   * subscribed
+   * @returns the cursor for resuming the topic: everything up to it has been delivered. Undefined if it was not
+   *   subscribed
    */
   unsubscribe(topic: Topic, subscriber: Subscriber): number | undefined {
     const subscription = this.end(topic, subscriber);
@@ -112,8 +115,8 @@ export class Hub implements OnApplicationBootstrap {
   }
 
   /**
-   * To be asked after reading what follows the cursor, so that what was deleted meanwhile is noticed.
-   * @param first what was read first: nothing of a task comes before it is queued
+   * Whether events after the cursor were deleted. Ask after reading, so that a deletion meanwhile is noticed.
+   * @param first the first event that was read: nothing of a task precedes `task.queued`
    */
   async gapAfter(afterSeq: number, topic: Topic, first?: FeedEvent): Promise<Pick<Replay, 'gap' | 'oldest_seq'>> {
     if (topic.kind === 'task' && first?.type === 'task.queued') return {};
@@ -121,7 +124,7 @@ export class Hub implements OnApplicationBootstrap {
     return afterSeq < oldest - 1 || afterSeq > last ? { gap: true, oldest_seq: oldest } : {};
   }
 
-  /** How many subscriptions there are, by kind of topic. */
+  /** Number of subscriptions, by kind of topic. */
   counts(): Record<Topic['kind'], number> {
     const counts = { user: 0, task: 0, agent: 0, admin: 0 };
     for (const [name, subscriptions] of this.topics) {
@@ -130,7 +133,7 @@ export class Hub implements OnApplicationBootstrap {
     return counts;
   }
 
-  /** @returns what was ended */
+  /** @returns the ended subscriptions */
   private end(topic: Topic, subscriber: Subscriber): Subscription | undefined {
     const key = topicName(topic);
     const subscriptions = this.topics.get(key);
@@ -178,7 +181,7 @@ export class Hub implements OnApplicationBootstrap {
     }
   }
 
-  /** Who follows an event, and by which subscriptions. */
+  /** The subscribers of an event, with the subscriptions that match. */
   private followersOf(event: FeedEvent): Map<Subscriber, Subscription[]> {
     const followers = new Map<Subscriber, Subscription[]>();
     for (const topic of this.topicsOf(event)) {
@@ -198,15 +201,15 @@ export class Hub implements OnApplicationBootstrap {
 }
 
 interface Subscription {
-  /** Live events that came while the past was read; null once it is live. */
+  /** Live events that arrived while the past was read; null once it is live. */
   gathered: FeedEvent[] | null;
-  /** The replay carried everything up to here: the table may be ahead of the live feed of this process. */
+  /** The replay delivered everything up to here: the table may be ahead of this process's live feed. */
   replayedTo: number;
 }
 
 /**
- * A subscriber gets an event live once, whatever number of its topics it belongs to, and not after a replay has carried it. A
- * replay that is still being read holds nothing up: its other topics would get the event late, after younger ones, or never.
+ * A subscriber gets each live event once, however many of its topics match, and not after a replay delivered it. A
+ * replay in progress does not delay other topics: they would get the event late, out of order, or never.
  */
 function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscription[]): void {
   let due = false;
@@ -220,8 +223,8 @@ function hand(event: FeedEvent, subscriber: Subscriber, subscriptions: Subscript
 }
 
 /**
- * What the table has beyond the live feed of this process comes live, to all topics it belongs to: a replay of one that carried it
- * would take it from the others.
+ * Events in the table that this process has not yet read live arrive live, for all topics they belong to. If a topic's
+ * replay delivered them, the other topics would miss them.
  */
 function upTo(position: number, past: Replay): Replay {
   const events = past.events.filter(({ seq }) => seq <= position);
@@ -233,7 +236,7 @@ const deliveryStep = ({ type, seq, task_id }: FeedEvent) => ({
   attributes: { 'zerostate.event.type': type, 'zerostate.event.seq': seq, 'zerostate.task.id': task_id ?? undefined },
 });
 
-/** Where there is a gap at all: one that deletion has left begins before what is there. */
+/** Reports a gap only if there is one: deletion leaves a hole before the oldest event. */
 const isOfAnotherFeed = (afterSeq = 0, { oldest_seq = Infinity }: Replay): boolean => afterSeq >= oldest_seq;
 
 const NO_PAST: Replay = { events: [], complete: true };

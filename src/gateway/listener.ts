@@ -7,16 +7,16 @@ import { type FanOut, isBehind, type Receiver } from './fan-out.js';
 import type { Subscriber } from './hub.js';
 import { type Topic, topicName } from './topic.js';
 
-/** Topics one connection may follow at a time. */
+/** Topics that one connection may follow at once. */
 const MAX_TOPICS = 100;
-/** Subscriptions of one connection that may wait for their turn. */
+/** Subscriptions of one connection that may wait. */
 const MAX_WAITING = 100;
-/** How often a replay looks whether its client has taken what it was sent, ms. */
+/** How often a replay checks whether its client has read, ms. */
 const DRAIN_POLL_MS = 20;
 
 /**
- * One client of the socket gateway: what it follows, by whose access, and what waits for it. There are ten thousand of them
- * in a process, so it has methods instead of closures of its own.
+ * One client of the socket gateway: what it follows, its credentials, and what waits for it. A process has ten thousand
+ * of them, so it uses methods instead of closures per client.
  */
 export class Listener implements Subscriber, Receiver, LastingConnection {
   readonly followsSeveral = true;
@@ -24,15 +24,15 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
   readonly topics = new Map<string, Topic>();
   queuedBytes = 0;
   queuedSince = 0;
-  /** Gives its place back; unset before it has one. */
+  /** Frees its place; unset before it has one. */
   leave?: () => void;
-  /** Ends with the last of those that wait for their turn; unset when none does. */
+  /** Ends with the last waiting subscription; unset if none waits. */
   private turns?: Promise<void>;
   private waiting = 0;
 
   /**
-   * @param caller by whom it is held now: `auth.refresh` changes it
-   * @param address where it comes from
+   * @param caller the current user; `auth.refresh` changes it
+   * @param address the client's address
    */
   constructor(
     readonly socket: Socket,
@@ -54,15 +54,19 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
     const name = topicName(topic);
     if (this.topics.has(name)) return false;
     if (this.topics.size >= MAX_TOPICS) {
-      throw new AppError('exhausted', 'TOO_MANY_TOPICS', `One connection follows at most ${MAX_TOPICS} topics.`);
+      throw new AppError(
+        'exhausted',
+        'TOO_MANY_TOPICS',
+        `Too many topics (limit ${MAX_TOPICS} per connection): unsubscribe from one first.`,
+      );
     }
     this.topics.set(name, topic);
     return true;
   }
 
   /**
-   * Runs one after the other what sends the past, each when the client has taken most of what was sent before: it may ask for
-   * more than it reads.
+   * Runs replays one after the other, each when the client has read most of the one before, because a client may
+   * request more than it reads.
    * @throws AppError `exhausted` `TOO_MANY_MESSAGES`
    */
   async inTurn(work: () => Promise<void>): Promise<void> {
@@ -81,7 +85,7 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
     await turn;
   }
 
-  /** Resolves when most of what waited for the client has been taken, or it has left. */
+  /** Resolves when the client has read most of what waits for it, or has left. */
   async caughtUp(): Promise<void> {
     while (this.socket.connected && isBehind(this)) await pause(DRAIN_POLL_MS);
   }
@@ -90,7 +94,7 @@ export class Listener implements Subscriber, Receiver, LastingConnection {
     this.close(reason);
   }
 
-  /** Tells why before it closes. */
+  /** Sends the reason before it closes the connection. */
   close({ code, message }: AppError): void {
     this.socket.emit('closing', { code, message });
     this.socket.disconnect(true);

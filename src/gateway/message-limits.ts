@@ -5,15 +5,15 @@ import { isFull, queue } from './fan-out.js';
 import type { Listener } from './listener.js';
 import { toRefusal } from './refusal.js';
 
-/** How long a client that is disconnected for its flood has to read why, ms. */
+/** How long a client that is disconnected for flooding has to read the reason, ms. */
 const TOLD_WITHIN_MS = 1000;
-/** What an acknowledgement without events takes at the most, bytes. */
+/** Maximum size of an acknowledgement without events, bytes. */
 const ACKNOWLEDGEMENT = 256;
 
 /**
- * A client that goes on sending, messages or packets of any other kind, is disconnected: from its first packet on, which comes
- * before it has said who it is.
- * @param listenerOf of a connection that has been let in
+ * Disconnects a client that keeps sending messages or packets of any kind. It counts from the first packet, before the
+ * client has identified itself.
+ * @param listenerOf the listener of an accepted connection
  */
 export function limitPackets(connection: Socket['conn'], listenerOf: () => Listener | undefined): void {
   const packets = new Budget(500, 100);
@@ -25,22 +25,25 @@ export function limitPackets(connection: Socket['conn'], listenerOf: () => Liste
     const listener = listenerOf();
     if (!listener) return socket.terminate();
     listener.close(FLOODED);
-    // Closing would go on reading until the client agrees.
+    // Closing would continue to read until the client agrees.
     socket.pause();
     setTimeout(() => socket.terminate(), TOLD_WITHIN_MS);
   };
   connection.on('packet', countPacket);
-  // Frames of WebSocket itself, which `ws` answers below Socket.IO. It ends a connection with 60 answers under way, so
-  // they cannot pile up; here counts how often they come.
+  // These are WebSocket frames, which `ws` answers below Socket.IO. `ws` ends a connection with 60 pending answers, so
+  // they cannot pile up; this counts their rate.
   socket.on('ping', countPacket);
 }
 
-/** A client that sends more messages than it needs to has them refused; one that has much answered and reads nothing is disconnected. */
+/**
+ * Refuses messages of a client that sends more than it needs. Disconnects a client that requests much and reads
+ * nothing.
+ */
 export function limitMessages(client: Socket, listener: Listener): void {
   const messages = new Budget(100, 20);
   client.use((packet, next) => {
     queue(listener, ACKNOWLEDGEMENT);
-    // Too much waits for the client already: there is no way to tell it.
+    // Too much already waits for the client to send it a message.
     if (isFull(listener)) return client.conn.close(true);
     if (messages.spend()) return next();
     const acknowledge: unknown = packet.at(-1);
@@ -48,18 +51,14 @@ export function limitMessages(client: Socket, listener: Listener): void {
   });
 }
 
-const TOO_MANY = new AppError(
-  'exhausted',
-  'TOO_MANY_MESSAGES',
-  'This connection sends too many messages: wait a second.',
-);
+const TOO_MANY = new AppError('exhausted', 'TOO_MANY_MESSAGES', 'Too many messages on this connection: wait a second.');
 const FLOODED = new AppError(
   'exhausted',
   'TOO_MANY_MESSAGES',
-  'This connection goes on sending too many messages: connect anew, and wait for acknowledgements.',
+  'Too many messages on this connection despite refusals: connect again, and wait for acknowledgements.',
 );
 
-/** What is used of the connection below Socket.IO, of npm's `ws`. */
+/** The part of npm's `ws` connection, below Socket.IO, that is used here. */
 interface WebSocket extends EventEmitter {
   pause(): void;
   terminate(): void;
@@ -71,8 +70,8 @@ class Budget {
   private filledAt = Date.now();
 
   /**
-   * @param burst how many may come in a row
-   * @param perSecond how many it gains each second
+   * @param burst messages accepted in a row
+   * @param perSecond messages gained per second
    */
   constructor(
     private readonly burst: number,

@@ -11,8 +11,12 @@ export function watchGateway(sockets: SocketGateway, feed: EventFeed, hub: Hub):
   );
   tally(
     'gateway_events_delivered_total',
-    'Events handed to sockets, once for each.',
+    'Events handed to sockets, once per socket.',
     () => sockets.statistics().delivered,
   );
-  tally('gateway_lagging_total', 'Times a socket read too slowly to be followed.', () => sockets.statistics().lagging);
+  tally(
+    'gateway_lagging_total',
+    'How often a socket read too slowly and lost its subscriptions.',
+    () => sockets.statistics().lagging,
+  );
 }

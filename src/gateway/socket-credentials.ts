@@ -3,7 +3,7 @@ import { AccessTokens, ApiKeys, assertScope, type Caller, RequestLimits } from '
 import { AppError } from '../common/app-error.js';
 import { FailedHandshakes } from '../protection/index.js';
 
-/** Who a socket's client is, by what its handshake or `auth.refresh` carries. */
+/** Identifies a socket's client by its handshake or `auth.refresh`. */
 @Injectable()
 export class SocketCredentials {
   constructor(
@@ -14,9 +14,9 @@ export class SocketCredentials {
   ) {}
 
   /**
-   * Counts among the reads of the user; credentials that are wrong, among the failures of the address.
+   * Counts as a read of the user. Wrong credentials count as a failure of the address.
    * @param credentials `{ token }` or `{ api_key }`, unchecked
-   * @throws AppError as HTTP answers it
+   * @throws AppError as for HTTP
    */
   async authenticate(credentials: unknown, address: string): Promise<Caller> {
     await this.failures.check(address);

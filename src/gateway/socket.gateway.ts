@@ -27,9 +27,9 @@ import { asSeenBy } from './visibility.js';
 import type { Handshake } from './websocket.adapter.js';
 
 /**
- * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` is its protocol. The handshake carries the JWT in
- * `auth.token` or a key in `auth.api_key`; the client is in `user:<its id>` from the start, after the cursor in
- * `auth.after_seq` if there is one.
+ * The feed over Socket.IO (WebSocket transport); `docs/realtime.md` describes the protocol. The handshake carries the
+ * JWT in `auth.token` or a key in `auth.api_key`. The client follows `user:<its id>` from the start, after the cursor
+ * in `auth.after_seq` if set.
  *
  *     → subscribe { topic, after_seq? }     ack { ok: true, events, complete } | { ok: false, code, message }
  *                                           with gap: true, oldest_seq where events after the cursor were deleted
@@ -44,9 +44,9 @@ import type { Handshake } from './websocket.adapter.js';
 export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection<Client>, OnGatewayDisconnect<Client> {
   private readonly logger = new Logger('Gateway');
   private readonly warnOfOutage = outageLog(this.logger, 'connections cannot be set up');
-  /** By connection of the transport. */
+  /** By transport connection. */
   private readonly listeners = new Map<Client['conn'], Listener>();
-  /** Connections of the transport that have asked to be let in. */
+  /** Transport connections that have sent a handshake. */
   private readonly greeted = new WeakSet<Client['conn']>();
   private fanOut: FanOut<Listener>;
   private laggingCount = 0;
@@ -68,7 +68,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
           () => next(),
           (error) => {
             if (error instanceof AppError) {
-              // It has been told by then. Whoever has other credentials comes again.
+              // The client has been notified by then. It can reconnect with other credentials.
               setImmediate(() => socket.conn.close());
             } else this.breakOff(socket, error);
             next(handshakeError(error));
@@ -78,7 +78,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     server.engine.on('connection', (connection: Client['conn']) =>
       limitPackets(connection, () => this.listeners.get(connection)),
     );
-    // Once a connection takes what waits for it, nothing does.
+    // Once a connection's waiting data is dropped, nothing else does this.
     server.engine.on('flush', (connection: Client['conn']) => {
       const listener = this.listeners.get(connection);
       if (listener) listener.queuedBytes = 0;
@@ -88,7 +88,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   async handleConnection(client: Client): Promise<void> {
     const listener = client.data;
     try {
-      // Others may have taken the last place since the handshake.
+      // Other connections may have taken the last place since the handshake.
       this.limits.check(listener.caller.id, listener.address);
     } catch (error) {
       return listener.close(error as AppError);
@@ -120,7 +120,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     const listener = client.data;
     try {
       const { topic, afterSeq } = parseSubscription(body);
-      // Before anything is waited for: what the client sends next may be that it has changed its mind.
+      // Before any await: the client's next message may be an unsubscribe.
       const isNew = listener.reserve(topic);
       try {
         await listener.inTurn(() => this.replay(listener, topic, afterSeq, answer));
@@ -145,14 +145,21 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     }
   }
 
-  /** New credentials before the old ones expire. What is followed was granted to a user in a role, and stays so. */
+  /**
+   * Accepts new credentials before the old ones expire. They must be of the same user and role, because topics were
+   * granted to these.
+   */
   @SubscribeMessage('auth.refresh')
   async refresh(@ConnectedSocket() client: Client, @MessageBody() body: unknown): Promise<Refreshed | Refusal> {
     try {
       const listener = client.data;
       const caller = await this.credentials.authenticate(body, listener.address);
       if (caller.id !== listener.caller.id || caller.role !== listener.caller.role) {
-        throw new AppError('forbidden', 'OTHER_CALLER', 'These credentials are of another user or role: connect anew.');
+        throw new AppError(
+          'forbidden',
+          'OTHER_CALLER',
+          'These credentials belong to another user or role: open a new connection.',
+        );
       }
       listener.caller = caller;
       const { expiresAt } = caller;
@@ -173,11 +180,15 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     };
   }
 
-  /** @throws AppError when the handshake is refused */
+  /** @throws AppError if the handshake is refused */
   private async admit(socket: Socket): Promise<void> {
     const { ip } = socket.request as Handshake;
     if (this.greeted.has(socket.conn)) {
-      throw new AppError('conflict', 'ALREADY_CONNECTED', 'A connection has one handshake: open another.');
+      throw new AppError(
+        'conflict',
+        'ALREADY_CONNECTED',
+        'This connection already had its handshake: open another connection.',
+      );
     }
     this.greeted.add(socket.conn);
     const caller = await this.credentials.authenticate(socket.handshake.auth, ip);
@@ -187,8 +198,8 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
   }
 
   /**
-   * The caller's own topic, from the cursor on: past and present come as events alike, the past as fast as it is read, until
-   * the client unsubscribes. No other topic is followed before it is up to date, so an event of both comes once.
+   * Follows the caller's own topic from the cursor on. Past and present arrive as events, the past as fast as the
+   * client reads, until it unsubscribes. Other topics wait until it is up to date, so an event of both arrives once.
    */
   private async followUser(listener: Listener, afterSeq: number | undefined): Promise<void> {
     const { socket, caller } = listener;
@@ -241,13 +252,19 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     if (listener.socket.disconnected) this.hub.unsubscribe(topic, listener);
   }
 
-  /** Without a word: a client whose connection breaks comes again by itself, one that is refused or disconnected does not. */
+  /**
+   * Closes without a message. A client whose connection breaks reconnects by itself; one that is refused or
+   * disconnected does not.
+   */
   private breakOff(socket: Socket, error: unknown): void {
     this.warnOfOutage(error as Error);
     socket.conn.close();
   }
 
-  /** A client that does not read what it is sent must not fill our memory: it is told where to go on, and not followed. */
+  /**
+   * Protects our memory from a client that does not read: it is notified where to resume, and its topics are no longer
+   * followed.
+   */
   private tellLagging(listener: Listener): void {
     const topics = this.giveUpTopics(listener);
     if (topics.length === 0) return;
@@ -260,7 +277,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     listener.topics.delete(topicName(topic));
   }
 
-  /** Those whose past has not been read yet stay: they come when the client has caught up. */
+  /** Topics whose past is still unread stay: they follow when the client has caught up. */
   private giveUpTopics(listener: Listener): { topic: string; after_seq: number }[] {
     return [...listener.topics].flatMap(([name, topic]) => {
       const cursor = this.hub.unsubscribe(topic, listener);
@@ -277,8 +294,8 @@ type Refreshed = { ok: true; expires_at: string | null };
 type Acknowledgement = ({ ok: true } & Partial<Replay>) | Refusal;
 
 /**
- * What a connection was asked for with, a token and a browser's headers among it, is of no use once it is let in; Socket.IO
- * would keep it for as long as the connection lasts.
+ * Drops the handshake request, with a token and a browser's headers in it. Socket.IO would keep it as long as the
+ * connection lives.
  */
 function forgetHandshake(client: Client): void {
   Object.assign(client, { handshake: {} });

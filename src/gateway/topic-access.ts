@@ -5,7 +5,7 @@ import { notFound } from '../common/app-error.js';
 import { TaskService } from '../tasks/index.js';
 import { type Topic, topicName } from './topic.js';
 
-/** Who may follow what: one's own, and admins everything. What admins follow of others is in the audit trail. */
+/** Who may follow a topic: users their own, admins all. The audit trail records when admins follow topics of others. */
 @Injectable()
 export class TopicAccess {
   constructor(
@@ -14,7 +14,7 @@ export class TopicAccess {
     private readonly audit: AuditTrail,
   ) {}
 
-  /** @throws AppError `not_found` for what does not exist and for somebody else's alike */
+  /** @throws AppError `not_found`, both for unknown topics and for those of other users */
   async authorise(caller: Caller, topic: Topic): Promise<void> {
     if (topic.kind === 'task') {
       await this.tasks.looked(caller, topic.id, 'events');

@@ -3,7 +3,7 @@ import { isId } from '../common/ids.js';
 import { agentOf, type FeedEvent } from '../feed/index.js';
 
 /**
- * What a subscriber can follow, as clients write it:
+ * A topic that subscribers can follow, as clients write it:
  *
  *     user:<id>    a user's tasks and agents, what these agents do for others, and announcements
  *     task:<id>    one task
@@ -14,7 +14,7 @@ export type Topic =
   { kind: 'user'; id: string } | { kind: 'task'; id: string } | { kind: 'agent'; id: string } | { kind: 'admin' };
 
 /**
- * Ids are told apart by their text, so one in capitals, which PostgreSQL takes for the same, becomes what events carry.
+ * Topics are compared as text. PostgreSQL accepts ids in capitals, so they become lower case, as in events.
  * @throws AppError `invalid` `BAD_TOPIC`
  */
 export function parseTopic(text: unknown): Topic {
@@ -27,7 +27,7 @@ export function parseTopic(text: unknown): Topic {
 
 export const topicName = (topic: Topic): string => ('id' in topic ? `${topic.kind}:${topic.id}` : topic.kind);
 
-/** The topics an event belongs to, by name. Announcements belong to every `user:` topic besides: see the hub. */
+/** The topics of an event, by name. Announcements also belong to every `user:` topic: see the hub. */
 export const topicsOf = ({ user_id, agent_owner_id, task_id, data }: FeedEvent): string[] => [
   ...(user_id ? [`user:${user_id}`] : []),
   ...(agent_owner_id && agent_owner_id !== user_id ? [`user:${agent_owner_id}`] : []),

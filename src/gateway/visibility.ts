@@ -2,11 +2,12 @@ import type { Caller } from '../auth/index.js';
 import type { EventType, FeedEvent } from '../feed/index.js';
 
 /**
- * The one rule of who reads what of an event. Every transport applies it when an event is read, so it holds for history too.
+ * The one rule for which parts of an event a reader sees. Every transport applies it on reading, so it also covers
+ * history.
  *
  * - `whole`: admins, the user whose task or agent it is about, and everybody for an announcement.
  * - `agent_owner`: the owner of the agent at work on a task of another user. Sees the members that `OF_OTHERS` lists.
- * - `nobody`: all others see nothing.
+ * - `nobody`: all other readers see nothing.
  */
 export type View = 'whole' | 'agent_owner' | 'nobody';
 
@@ -15,7 +16,7 @@ export function viewOf(caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent): V
   return event.agent_owner_id === caller.id && event.type in OF_OTHERS ? 'agent_owner' : 'nobody';
 }
 
-/** @returns the event as this view shows it; null: the view does not show it at all */
+/** @returns the event as this view shows it; null if the view hides it */
 export function seenIn(view: View, event: FeedEvent): FeedEvent | null {
   if (view === 'whole') return event;
   const allowed = OF_OTHERS[event.type];
@@ -36,11 +37,13 @@ export const asSeenBy = (caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent):
 interface Allowed {
   /** Members of `data` that the owner always sees. */
   members: readonly string[];
-  /** Member that the owner sees where the submitter shares logs. */
+  /** Member that the owner sees if the submitter shares logs. */
   shared?: string;
-  /** Name under which it is shown. */
+  /** Name under which it appears. */
   as?: string;
-  /** The event is shown only where the submitter shares logs. Number and times of log lines can carry an input too. */
+  /**
+   * The event is visible only if the submitter shares logs. The number and times of log lines can also carry an input.
+   */
   onlyShared?: true;
 }
 
@@ -48,7 +51,7 @@ const METERING = ['wall_ms', 'cpu_ms', 'peak_memory_bytes'] as const;
 const FAILURE = ['agent_id', 'outcome', 'trap', 'estimated_ms', ...METERING] as const;
 const AGENT_ERROR = { shared: 'agent_error', as: 'error' } as const;
 
-/** What the owner of an agent sees of its work for others, by type. A type that is not named here is not shown. */
+/** What an agent's owner sees of its work for others, by type. Other types are hidden. */
 const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
   'task.assigned': { members: ['status', 'agent_id', 'version', 'price'] },
   'task.running': { members: ['status', 'agent_id'] },
@@ -61,7 +64,7 @@ const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
   'task.rated': { members: ['agent_id', 'rating'] },
 };
 
-/** Reasons of `task.requeued` that say nothing about other agents. */
+/** Reasons of `task.requeued` that reveal nothing about other agents. */
 const OWN_REASONS: readonly unknown[] = ['stop', 'fault'];
 
 function copy(member: string, from: Record<string, unknown>, to: Record<string, unknown>, as = member): void {
@@ -70,12 +73,12 @@ function copy(member: string, from: Record<string, unknown>, to: Record<string, 
   to[as] = (METERING as readonly string[]).includes(member) ? roundedUp(Number(value)) : value;
 }
 
-/** Up to the next of 1, 2, 5, 10, 20, 50, …: an agent could tell its owner an input by exact figures. */
+/** Rounds up to the next of 1, 2, 5, 10, 20, 50, …: exact figures would let an agent send its owner an input. */
 export function roundedUp(value: number): number {
   if (!(value > 0) || !Number.isFinite(value)) return 0;
   const exponent = Math.floor(Math.log10(value));
   const mantissa = value / 10 ** exponent;
   const step = [1, 2, 5, 10].find((one) => mantissa <= one * (1 + 1e-9)) ?? 10;
-  // By text: 2 · 10⁻³ as a product is 0.002 only to the 16th digit.
+  // Parses text, because 2 · 10⁻³ as a product equals 0.002 only to the 16th digit.
   return Number(`${step}e${exponent}`);
 }

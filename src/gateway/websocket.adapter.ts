@@ -23,14 +23,11 @@ function embedDocuments({ encoder }: Server): void {
 
 /** The request of a handshake. */
 export interface Handshake extends IncomingMessage {
-  /** The client's address, as Express says it of other requests: what proxies tell counts as far as `TRUST_PROXY` goes. */
+  /** The client's address, as Express determines it for other requests: proxy headers count as `TRUST_PROXY` allows. */
   ip: string;
 }
 
-/**
- * Socket.IO over WebSocket alone: the long-polling transport would need sticky sessions as soon as there are two
- * processes.
- */
+/** Socket.IO over WebSocket alone. Long-polling would need sticky sessions as soon as there are two processes. */
 export class WebSocketAdapter extends IoAdapter {
   constructor(
     private readonly app: NestExpressApplication,
@@ -45,10 +42,10 @@ export class WebSocketAdapter extends IoAdapter {
     const server = super.createIOServer(port, {
       ...options,
       transports: ['websocket'],
-      // Those that are no handshakes are answered like any request.
+      // Requests without a handshake are answered like any other.
       destroyUpgrade: false,
       maxHttpBufferSize: 64 * 1024,
-      // A connection that never says who it is goes soon. Milliseconds.
+      // Closes a connection that never identifies itself. Milliseconds.
       connectTimeout: 10_000,
       serveClient: false,
       allowRequest: (request, answer) => {
@@ -56,7 +53,7 @@ export class WebSocketAdapter extends IoAdapter {
         answer(null, !lacksHeaders(request) && this.mayConnect(request));
       },
     } as ServerOptions) as Server;
-    // It would answer requests below its path by itself, past everything that limits them; there is no transport that sends any.
+    // Socket.IO would answer requests below its path itself, past all limits. No transport uses such requests here.
     http.removeAllListeners('request');
     for (const listener of answering) http.on('request', listener);
     embedDocuments(server);
@@ -64,8 +61,8 @@ export class WebSocketAdapter extends IoAdapter {
   }
 
   /**
-   * Handlers of ours answer by a promise, to the acknowledgement. Nest's own binding, for any number of answers, keeps a
-   * dozen RxJS subscribers for each message of each socket: as much memory as all the rest of ours together.
+   * Our handlers answer by a promise, to the acknowledgement. Nest's own binding supports any number of answers. It
+   * keeps a dozen RxJS subscribers per message of each socket, which doubles our memory.
    */
   override bindMessageHandlers(socket: Socket, handlers: MessageMappingProperties[]): void {
     for (const { message, callback, isAckHandledManually } of handlers) {
@@ -83,7 +80,7 @@ export class WebSocketAdapter extends IoAdapter {
     return soundAddress(proxyAddr(request, trust), request.socket);
   }
 
-  /** Browsers apply no same-origin rule to WebSockets: the server has to. Other clients send no `Origin`. */
+  /** Browsers apply no same-origin rule to WebSockets, so the server must. Other clients send no `Origin`. */
   private mayConnect({ headers }: IncomingMessage): boolean {
     const { origin, host } = headers;
     if (origin === undefined || this.origins.includes(origin)) return true;

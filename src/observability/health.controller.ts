@@ -20,14 +20,14 @@ export class HealthController {
   }
 
   /**
-   * Everything this process depends on answers; what it can do without may be down.
-   * @remarks One look at them serves everybody who asks within a second.
+   * Everything that this process requires answers; optional dependencies may be down.
+   * @remarks Each dependency is checked at most once a second.
    */
   @Get('ready')
   @ApiOperation({ operationId: 'getReadiness' })
   @ApiOkResponse({ type: ReadyDto, description: 'Everything answers.' })
   @ApiServiceUnavailableResponse({
-    description: 'Something is away.',
+    description: 'A dependency is away.',
     type: ReadyDto,
     example: {
       status: 'not_ready',

@@ -8,7 +8,7 @@ export class LiveDto {
 export class DependencyHealth {
   status: 'up' | 'down';
   /**
-   * Whether this process is of no use without it.
+   * Whether this process is not ready without it.
    * @example true
    */
   required: boolean;

@@ -3,19 +3,19 @@ import { VERSION } from '../common/version.js';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
 import { gauge, shared } from './metrics.js';
 
-/** How long a dependency may take to answer whoever asks for the report, ms: shorter than they wait for it. */
+/** How long a dependency may take to answer a request for the report, ms: shorter than clients wait for it. */
 export const CHECK_TIMEOUT_MS = 1000;
 
-/** How long a report is good for everybody who asks, ms: anybody may, as often as they like. */
+/** How long a report is reused, ms, because anyone may ask at any rate. */
 const REPORT_MS = 1000;
 
-/** How long a check may stay unanswered before another is begun beside it, ms. */
+/** How long a check may stay unanswered before another starts beside it, ms. */
 const GIVEN_UP_MS = 30_000;
 
-/** What must answer for this process to be of use. Each module registers the checks of what it owns. */
+/** The dependencies of this process. Each module registers checks of its own. */
 @Injectable()
 export class Health {
-  /** Why the process itself is not ready, whatever it depends on; undefined while it serves. */
+  /** Why the process itself is not ready, whatever its dependencies say; undefined while it serves. */
   private phase: 'starting' | 'stopping' | undefined = 'starting';
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
   private readonly dependencies = shared(() => this.ask(CHECK_TIMEOUT_MS), REPORT_MS);
@@ -25,7 +25,7 @@ export class Health {
     gauge('build_info', 'Always 1; its labels say which build this process runs.', Object.keys(labels), () => [
       { labels, value: 1 },
     ]);
-    gauge('dependency_up', '1 where what this process depends on answers, else 0.', ['dependency'], async () =>
+    gauge('dependency_up', '1 if this dependency of the process answers, else 0.', ['dependency'], async () =>
       Object.entries(await this.dependencies()).map(([dependency, { status }]) => ({
         labels: { dependency },
         value: Number(status === 'up'),
@@ -33,12 +33,12 @@ export class Health {
     );
   }
 
-  /** @param required `false`: told when it is away, which leaves the process ready for everything else */
+  /** @param required `false`: reported when it is away, but the process stays ready */
   register(name: string, check: () => Promise<unknown>, { required = true } = {}): void {
     this.checks.set(name, { check: oneAtATime(check), required });
   }
 
-  /** The start is over: admin and example agents are there. Has no effect on a process that stops. */
+  /** The start is complete: admin and example agents exist. No effect while the process stops. */
   serve(): void {
     if (this.phase === 'starting') this.phase = undefined;
   }
@@ -48,7 +48,10 @@ export class Health {
     this.phase = 'stopping';
   }
 
-  /** A process is ready when its start is over, it does not stop, and everything it requires answers (at most 1 s ago). */
+  /**
+   * A process is ready if its start is complete, it is not stopping, and every required dependency answered within the
+   * last second.
+   */
   async report(): Promise<ReadyDto> {
     const asked = await this.dependencies();
     const process: DependencyHealth | undefined = this.phase && {
@@ -62,7 +65,7 @@ export class Health {
     return { status: ready ? 'ready' : 'not_ready', version: VERSION, dependencies };
   }
 
-  /** Looks now. @param timeoutMs how long a dependency may take to answer before it counts as away */
+  /** Checks now. @param timeoutMs after which a dependency counts as away */
   async ask(timeoutMs: number): Promise<Record<string, DependencyHealth>> {
     const results = [...this.checks].map(
       async ([name, { check, required }]) => [name, { ...(await run(check, timeoutMs)), required }] as const,
@@ -71,7 +74,7 @@ export class Health {
   }
 }
 
-/** Whoever asks while a check is under way waits for that: with something that hangs, no questions gather. */
+/** Callers share a check in progress, so that checks of a hanging dependency do not pile up. */
 function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {
   let current: { begun: number; answer: Promise<unknown> } | undefined;
   return () => {

@@ -15,7 +15,7 @@ const PINO_LEVEL = {
   verbose: 'trace',
 } as const satisfies Record<LogLevel, string>;
 
-/** What Nest tells of every module and route at every start: of interest only when asked for. */
+/** Nest logs every module and route at every start; shown only on request. */
 const FRAMEWORK = new Set([
   'InstanceLoader',
   'RoutesResolver',
@@ -28,8 +28,8 @@ let level: LogLevel = 'log';
 const terminal = process.stdout.isTTY === true;
 
 /**
- * Makes Nest's `Logger`, which all parts write to, write lines for people in a terminal, and JSON for machines elsewhere.
- * Each line tells what was being worked on (see `WorkContext`), and none tells a secret.
+ * Makes Nest's `Logger`, which all modules write to, write readable lines in a terminal and JSON elsewhere. Each line
+ * names the current work (see `WorkContext`), and none contains a secret.
  */
 export function startLogging(least: LogLevel): Logger {
   const root = pino(
@@ -53,15 +53,15 @@ export function startLogging(least: LogLevel): Logger {
 
 export const logLevel = (): LogLevel => level;
 
-/** Of this process, from now on. */
+/** The log level of this process, from now on. */
 export function setLogLevel(least: LogLevel): void {
   level = least;
   PinoLogger.root.level = PINO_LEVEL[least];
 }
 
 /**
- * One line for each request, job and attempt. People in a terminal see them with `LOG_LEVEL=debug`; among the lines of a
- * start they would hide what matters.
+ * One line for each request, job and attempt. A terminal shows them with `LOG_LEVEL=debug` only: at a start they would
+ * hide what matters.
  */
 export function tellRoutine(logger: NestLogger, line: Record<string, unknown> & { msg: string }): void {
   if (terminal) logger.debug(line);
@@ -75,7 +75,7 @@ class QuietLogger extends Logger {
   }
 }
 
-/** Writes to standard output like everything else, so that one listener there bears its errors. */
+/** Writes to standard output like everything else, so that one listener there handles its errors. */
 function forPeople(): DestinationStream {
   const line = prettyFactory({
     colorize: true,
@@ -87,9 +87,9 @@ function forPeople(): DestinationStream {
 }
 
 /**
- * A line without what would let its reader in: whatever stands under the name of a secret, bearer tokens, JWTs, API keys,
- * signatures of links, passwords in addresses. Applied to the whole line, so that no message and no field slips through. What a
- * client may choose of a line is searched in time proportional to its length.
+ * Removes secrets from a line: values of fields with secret names, bearer tokens, JWTs, API keys, signatures of links,
+ * passwords in addresses. It covers the whole line, so no message or field is missed. Text that a client controls is
+ * searched in time proportional to its length.
  */
 export const withoutSecrets = (line: string): string =>
   line
@@ -103,10 +103,10 @@ export const withoutSecrets = (line: string): string =>
 
 const NAMES = String.raw`(?:[\w-]*(?:password|secret|token)|authorization|cookie|x-api-key|api_key)`;
 const NAMED = new RegExp(String.raw`("${NAMES}"\s*:\s*")(?:[^"\\]|\\.)*"`, 'gi');
-/** In JSON that stands as text in the line. */
+/** In JSON that is a string in the line. */
 const NAMED_INSIDE = new RegExp(String.raw`(\\"${NAMES}\\"\s*:\s*\\")[^"\\]*\\"`, 'gi');
 const BEARER = /(\b(?:bearer|basic) )[\w.~+/=-]{8,}/gi;
-/** Takes the whole run of letters also where no JWT follows: from each `eyJ` in it the search would go over it once more. */
+/** Consumes the whole run of letters even if no JWT follows; otherwise each `eyJ` in it would be searched again. */
 const JWT = /\beyJ[\w-]+(\.[\w-]+\.[\w-]*)?/g;
 const API_KEY = /\bzsk_[\w-]{8,}/g;
 const IN_LINK = /([?&](?:signature|sig|token|X-Amz-(?:Signature|Credential|Security-Token))=)[^&\s"\\]+/gi;

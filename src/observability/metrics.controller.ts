@@ -8,12 +8,12 @@ import { registry } from './metrics.js';
 @Access('admin')
 @Controller('metrics')
 export class MetricsController {
-  /** Figures of this process in the text format of Prometheus. A scraper reads them at `METRICS_PORT`, without a login. */
+  /** Metrics of this process in Prometheus' text format. A scraper reads them at `METRICS_PORT`, without a login. */
   @Get()
   @Header('Content-Type', registry.contentType)
   @ApiOperation({ operationId: 'getMetrics' })
   @ApiProduces('text/plain')
-  @ApiOkResponse({ description: 'The figures at this moment.', schema: { type: 'string' } })
+  @ApiOkResponse({ description: 'The current metrics.', schema: { type: 'string' } })
   @ApiProblems(401, 403)
   metrics(): Promise<string> {
     return registry.metrics();

@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /**
- * What a process counts and measures, as Prometheus reads it. Each part declares its own figures in a `metrics.ts` beside
- * its code and adds to them where the fact is known: an addition to a number in memory, some 100 ns. What is already
- * known elsewhere (a queue, a pool) is *read* when Prometheus asks, and costs nothing in between.
+ * The metrics of a process, for Prometheus. Each module declares its own in `metrics.ts` and updates them where the
+ * fact is known: an addition in memory, some 100 ns. Figures known elsewhere (a queue, a pool) are *read* when
+ * Prometheus asks, and cost nothing in between.
  *
- * Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Label values come from closed
- * sets, never from what a client sends: every combination is a time series for ever.
+ * Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Label values come from
+ * closed sets, never from clients: each combination is a permanent time series.
  */
 export const registry = new Registry();
 
@@ -17,7 +17,7 @@ const PREFIX = 'zerostate_';
 
 /**
  * @param name without prefix, with unit; ends in `_total`
- * @param labels those whose values are only known as they occur; for others see `counters`
+ * @param labels whose values become known only as they occur; for the others see `counters`
  */
 export const counter = <Label extends string>(name: string, help: string, labels: readonly Label[] = []) =>
   new Counter<Label>({ name: PREFIX + name, help, labelNames: [...labels], registers: [registry] });
@@ -26,8 +26,8 @@ export const counter = <Label extends string>(name: string, help: string, labels
 type Labels = Record<string, readonly string[]>;
 
 /**
- * A counter with labels. Every combination of their values is there from the start, at 0: of one that is born with its first value
- * Prometheus sees no increase, and whoever is to be told of a burst would miss the first.
+ * A counter with labels. Every combination of values exists from the start, at 0. Prometheus sees no increase in a
+ * series that starts with its first value, so an alert would miss the first burst.
  */
 export function counters<const Sets extends Labels>(name: string, help: string, labels: Sets): Counts<Sets> {
   const made = new Counter({ name: PREFIX + name, help, labelNames: Object.keys(labels), registers: [registry] });
@@ -47,16 +47,16 @@ export const histogram = <Label extends string>(
   buckets: number[] = FAST_SECONDS,
 ) => new Histogram<Label>({ name: PREFIX + name, help, labelNames: [...labels], buckets, registers: [registry] });
 
-/** For what answers at once. */
+/** For requests that are answered at once. */
 export const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** For what runs: agents, scans, checks of binaries. */
+/** For work that takes time: agents, scans, checks of binaries. */
 export const SLOW_SECONDS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 export type Sample = { labels?: Record<string, string>; value: number };
 
 /**
- * A figure that is known elsewhere and read when Prometheus asks. One that cannot be read is left out of that answer, as
- * Prometheus expects of what is unknown; nobody waits longer than `READ_MS` for it.
+ * A figure that is known elsewhere and read when Prometheus asks. If it cannot be read within `READ_MS`, the answer
+ * leaves it out, as Prometheus expects of unknown values.
  */
 export function gauge(
   name: string,
@@ -64,7 +64,7 @@ export function gauge(
   labels: readonly string[],
   read: () => Sample[] | number | Promise<Sample[] | number>,
 ): void {
-  // Of several applications in one process (tests) the last one speaks.
+  // With several applications in one process (tests), the last one counts.
   registry.removeSingleMetric(PREFIX + name);
   new Gauge({
     name: PREFIX + name,
@@ -81,7 +81,7 @@ export function gauge(
   });
 }
 
-/** A counter that its part keeps itself, and that is read when Prometheus asks. */
+/** A counter that its module maintains, and that is read when Prometheus asks. */
 export function tally(name: string, help: string, read: () => number): void {
   registry.removeSingleMetric(PREFIX + name);
   new Counter({
@@ -95,7 +95,7 @@ export function tally(name: string, help: string, read: () => number): void {
   });
 }
 
-/** One reading for all who ask within `forMs`; by default for several figures of the same answer to Prometheus. */
+/** One reading shared by all callers within `forMs`; by default by the figures of one answer to Prometheus. */
 export function shared<T>(read: () => Promise<T>, forMs = SAME_ANSWER_MS): () => Promise<T> {
   let last: { at: number; reading: Promise<T> } | undefined;
   return () => {
@@ -106,7 +106,7 @@ export function shared<T>(read: () => Promise<T>, forMs = SAME_ANSWER_MS): () =>
 
 const SAME_ANSWER_MS = 100;
 
-/** How long one figure may take to read, ms: longer than what it may tell of takes to be found away. */
+/** How long one figure may take to read, ms: longer than it takes to find its source away. */
 const READ_MS = 3000;
 
 const combinations = (labels: Labels): Record<string, string>[] =>

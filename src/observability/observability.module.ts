@@ -5,7 +5,7 @@ import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
 import { OperationsServer } from './operations-server.js';
 
-/** Global, since every module reports here and none of the market's business passes through. */
+/** Global, because every module reports here and it contains no business logic. */
 @Global()
 @Module({
   controllers: [HealthController, MetricsController],

@@ -8,9 +8,9 @@ import { Health } from './health.js';
 import { registry } from './metrics.js';
 
 /**
- * What Prometheus and an orchestrator ask a process, on a port of its own (`METRICS_PORT`): `/metrics`, `/health/live` and
- * `/health/ready`. A worker has no other HTTP, and an API keeps its figures off the port that is open to the world.
- * There is no login here: who reaches the address may read, and by default that is this machine alone.
+ * Serves Prometheus and an orchestrator on a separate port (`METRICS_PORT`): `/metrics`, `/health/live` and
+ * `/health/ready`. A worker has no other HTTP, and an API keeps its metrics off its public port. There is no login: any
+ * client that reaches the address may read. The default is this machine only.
  */
 @Injectable()
 export class OperationsServer implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -48,10 +48,10 @@ export class OperationsServer implements OnApplicationBootstrap, OnApplicationSh
         const report = await this.health.report();
         return send(response, report.status === 'ready' ? 200 : 503, JSON_TYPE, JSON.stringify(report));
       }
-      send(response, 404, 'text/plain', 'Here are /metrics, /health/live and /health/ready.\n');
+      send(response, 404, 'text/plain', 'Not found. This port serves /metrics, /health/live and /health/ready.\n');
     } catch (error) {
       this.logger.error(`${path} failed: ${(error as Error).stack}`);
-      send(response, 500, 'text/plain', 'This could not be answered; the log says why.\n');
+      send(response, 500, 'text/plain', 'The request failed; the log says why.\n');
     }
   }
 }

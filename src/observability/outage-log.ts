@@ -1,11 +1,11 @@
 import type { Logger } from '@nestjs/common';
 
-/** How often an outage that goes on is told again, ms. */
+/** How often a continuing outage is logged, ms. */
 const REPEAT_MS = 30_000;
 
 /**
- * A warning for something that is tried again several times a second while its other end is away: told at once, then
- * twice a minute, instead of filling the log of the operator who has to find the cause in it.
+ * A warning about something that is retried several times a second while its other end is away. It is logged at once,
+ * then twice a minute, so that it does not hide its cause in the log.
  */
 export function outageLog(logger: Logger, what: string): (error: Error) => void {
   let toldAt = -Infinity;

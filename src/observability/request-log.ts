@@ -10,9 +10,9 @@ import { enterTrace, isTracing, markFailed, SpanKind } from './tracing.js';
 const logger = new Logger('Http');
 
 /**
- * Middleware that gives every request its place in a trace (the caller's, or a new one) and, once it is over, its line in
- * the log and its step in the trace. Routes are told by their template and subjects by their ids: addresses may carry
- * signatures. Of health checks nothing is told.
+ * Middleware that gives each request its place in a trace (the caller's, or a new one). At its end it writes the
+ * request's log line and span. Routes are logged by template and subjects by id, because addresses may carry
+ * signatures. Health checks are not logged.
  */
 export function traceAndLog(request: Request, response: Response, next: NextFunction): void {
   const startedAt = performance.now();
@@ -20,7 +20,7 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
     kind: SpanKind.SERVER,
     isRemote: true,
   });
-  // The name of the W3C's draft (Trace Context, level 2) for what it also calls the response's `traceparent`.
+  // The name in the W3C draft (Trace Context, level 2), which also calls it the response's `traceparent`.
   if (isTracing()) response.setHeader('traceresponse', toTraceparent(place));
   const context: WorkContext = { trace: place };
   within(context, () => {
@@ -55,8 +55,8 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
 }
 
 /**
- * The task or agent that a request is about, from its path or from the address of what it made. An agent named by its slug is known
- * to whoever looks it up, who says so in the `WorkContext`.
+ * The task or agent that a request is about, from its path or from the address of what it created. If the path names an
+ * agent by slug, the code that looks it up reports it to the `WorkContext`.
  */
 function subjectsOf(request: Request, response: Response): { task_id?: string; agent_id?: string } {
   const addresses = [request.path, String(response.getHeader('location') ?? '')];

@@ -24,8 +24,8 @@ const FAREWELL_MS = 3000;
 const GREETING_MS = 2000;
 
 /**
- * OpenTelemetry's SDK: samples, gathers and sends, by batches in the background. Loaded only where there is a collector.
- * It reads the standard variables itself; `config/` has checked those that it knows.
+ * OpenTelemetry's SDK: samples, collects and sends in batches in the background. Loaded only if a collector is
+ * configured. It reads the standard variables itself; `config/` has checked those that it knows.
  */
 export function openExport(
   config: TracingConfig,
@@ -59,8 +59,8 @@ export function openExport(
 }
 
 /**
- * Anybody may send a `traceparent` that asks to be recorded. Whether it is, the server decides as if the trace began here; a caller
- * that asks not to be recorded is heeded. Inside the installation the decision of the first process holds for all.
+ * Anyone may send a `traceparent` that asks to be recorded. The server decides on it as if the trace began here; a
+ * request not to be recorded is obeyed. Within the installation, the first process decides for all.
  */
 function samplerOf({ sampler, share }: TracingConfig): Sampler {
   const kind = sampler.replace('parentbased_', '');
@@ -73,7 +73,7 @@ function samplerOf({ sampler, share }: TracingConfig): Sampler {
   return sampler === kind ? root : new ParentBasedSampler({ root, remoteParentSampled: root });
 }
 
-/** Sends the collector nothing, in due form. @throws Error when it does not take that */
+/** Sends the collector a valid but empty request. @throws Error if it is refused */
 export function greetCollector(protocol: OtlpProtocol): Promise<void> {
   return new Promise((resolve, reject) =>
     exporterFor(protocol, { timeoutMillis: GREETING_MS }).export([], ({ error }) =>

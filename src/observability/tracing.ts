@@ -15,19 +15,18 @@ import { within, workContext } from '../common/work-context.js';
 import type { Role, TracingConfig } from '../config/index.js';
 
 /**
- * Traces, by OpenTelemetry: what a request leads to, in whatever process, as one tree of steps with their times. Each
- * step is told where it is done, by `traced`; which one is under way stands in the `WorkContext`, so that the log and
- * the trace agree. A task carries the `traceparent` of its submission in its row, and its events that of the step that
- * wrote them.
+ * Traces, by OpenTelemetry: the work that a request causes, in any process, as one tree of timed spans. `traced` opens
+ * a span where the work is done. The current span is in the `WorkContext`, so that log and trace agree. A task stores
+ * the `traceparent` of its submission in its row; its events store that of the span that wrote them.
  *
- * Where no collector is configured nothing of the SDK is loaded and a step is nothing but its work; the caller's trace is
- * handed on all the same, as W3C Trace Context wants it of those who do not take part.
+ * Without a collector, the SDK is not loaded and `traced` only does its work. The caller's trace is still passed on, as
+ * W3C Trace Context requires of processes that do not take part.
  */
 let tracer: Tracer | undefined;
 
 export { type Span as Step, SpanKind };
 
-/** @returns sends what is left and ends; not to be waited for longer than a moment, whatever the collector does */
+/** @returns a function that sends the rest and ends; do not wait for it for longer than a moment */
 export async function startTracing(config: TracingConfig, roles: readonly Role[]): Promise<() => Promise<void>> {
   if (!config.protocol) return () => Promise.resolve();
   const { openExport } = await import('./trace-export.js');
@@ -36,7 +35,7 @@ export async function startTracing(config: TracingConfig, roles: readonly Role[]
   return opened.close;
 }
 
-/** @throws Error when there is a collector to be sent traces to, and it does not take any */
+/** @throws Error if a collector is configured and refuses traces */
 export async function checkCollector({ protocol }: TracingConfig): Promise<void> {
   if (protocol) await (await import('./trace-export.js')).greetCollector(protocol);
 }
@@ -44,11 +43,11 @@ export async function checkCollector({ protocol }: TracingConfig): Promise<void>
 export interface StepOptions {
   attributes?: Attributes;
   kind?: SpanKind;
-  /** `traceparent` of another trace that this has to do with. */
+  /** `traceparent` of another, related trace. */
   linkTo?: string | null;
 }
 
-/** Does `work` as a step of what is under way. What it throws is the step's failure, too. */
+/** Does `work` as a span below the current one. If it throws, the span fails too. */
 export async function traced<T>(name: string, options: StepOptions, work: (step: Span) => Promise<T>): Promise<T> {
   if (!tracer) return work(NOBODY_LOOKS);
   const context = workContext();
@@ -64,9 +63,9 @@ export async function traced<T>(name: string, options: StepOptions, work: (step:
 }
 
 /**
- * The first step of this process in a trace, for whoever ends it by hand and works `within` its place.
- * @param traceparent where the trace goes on; what is none begins a new one
- * @param options `isRemote`: it comes from outside the installation, so that its wish to be recorded does not count
+ * The first span of this process in a trace, for callers that end it themselves and work `within` it.
+ * @param traceparent the trace to continue; an invalid one starts a new trace
+ * @param options `isRemote`: it comes from outside the installation, so that its request to be recorded does not count
  */
 export function enterTrace(
   name: string,
@@ -80,7 +79,7 @@ export function enterTrace(
   return { step, place: placeOf(step) };
 }
 
-/** A step that is over when it is told of. @param startedAt milliseconds since the epoch */
+/** Records a span that has already ended. @param startedAt milliseconds since the epoch */
 export function recordStep(
   name: string,
   traceparent: string | null | undefined,
@@ -91,16 +90,16 @@ export function recordStep(
   if (tracer && parent) begin(tracer, name, options, parent, startedAt).end();
 }
 
-/** Whether anything is done with what is told here. */
+/** Whether spans are recorded. */
 export const isTracing = (): boolean => tracer !== undefined;
 
-/** @param error what was thrown, or what stands for it; without a code its name says what kind it is */
+/** @param error the error, or its stand-in; without a code its name says its kind */
 export function markFailed(step: Span, error: { code?: unknown; name?: string; message: string }): void {
   const { code, name, message } = error;
   step.setAttribute('error.type', String(code ?? name)).setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
-/** The same for how a task or an attempt ended. By its code alone: the text may quote what a tenant wrote, such as an agent's log. */
+/** Marks how a task or an attempt ended, by its code alone: the text may quote a tenant, such as an agent's log. */
 export const markEndedBy = (step: Span, { code }: { code: string }): void => markFailed(step, { code, message: '' });
 
 const NOBODY_LOOKS: Span = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });

@@ -12,9 +12,9 @@ import { ObservabilityModule } from '../observability/index.js';
 import { withInstallation } from './installation.js';
 
 /**
- * Opens an account with the role `admin`. An account that exists gets the role, and keeps its password, only where that was
- * asked for: addresses are not verified, and whoever registered this one first knows its password.
- * @returns lines for the operator; a password that was made here is in them, and nowhere else
+ * Opens an account with the role `admin`. An existing account keeps its password, and gets the role only with
+ * `--promote`. Addresses are not verified: the person who registered this one first knows its password.
+ * @returns lines for the operator. A generated password is in them, and nowhere else
  */
 export const createAdmin = (
   environment: Environment,
@@ -33,17 +33,17 @@ export const createAdmin = (
       if (!(error instanceof AppError) || error.code !== 'EMAIL_TAKEN') throw error;
       const accounts = app.get(AccountsService);
       const [{ id, role }] = (await accounts.list({ email, limit: 1 })).items;
-      if (role === 'admin') return `${email} is an admin already; its password is as it was.`;
+      if (role === 'admin') return `${email} is already an admin; its password is unchanged.`;
       if (!promote)
         throw new Error(`${email} has an account. If you know who opened it, give it the role with --promote.`);
       await accounts.setRole(null, id, 'admin');
-      return `${email} is an admin now; its password is as it was.`;
+      return `${email} is an admin now; its password is unchanged.`;
     } finally {
       await app.close();
     }
   });
 
-/** The rules of a registration. @throws Error that says what is wrong */
+/** Checks the rules of a registration. @throws Error that says what is wrong */
 function checkedCredentials(email: string, password: string): CredentialsDto {
   try {
     return checkedDto(CredentialsDto, { email, password });

@@ -14,7 +14,7 @@ export type Command =
   | { name: 'migrate' | 'revert' | 'doctor' | 'help' }
   | { name: 'create-admin'; email: string; passwordStdin: boolean; promote: boolean };
 
-/** The command cannot be understood: `message` says why. */
+/** The command line is wrong; `message` says why. */
 export class UsageError extends Error {}
 
 export function parseCommand(args: string[]): Command {
@@ -36,7 +36,7 @@ export function parseCommand(args: string[]): Command {
         promote: values.promote ?? false,
       };
     default:
-      throw new UsageError(name ? `There is no command ${name}.` : 'Name a command.');
+      throw new UsageError(name ? `Unknown command ${name}.` : 'Name a command.');
   }
 }
 

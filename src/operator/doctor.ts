@@ -16,18 +16,18 @@ import { type Finding, reason } from './finding.js';
 import { unsigned } from './installation.js';
 import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 
-/** Below this, uploads and the embedded database soon fail, bytes. */
+/** With less, uploads and the embedded database soon fail, bytes. */
 const LITTLE_SPACE = 1024 ** 3;
-/** PostgreSQL's `server_version_num` of the oldest that serves. */
+/** PostgreSQL's `server_version_num` of the oldest supported release. */
 const OLDEST_POSTGRES = 140_000;
-/** How long a dependency may take to answer, ms: the first look also loads its client and opens the connections. */
+/** How long a dependency may take to answer, ms: the first check also loads its client and opens connections. */
 const PATIENCE_MS = 5000;
-/** Clocks further apart make tasks late and links expire early, ms. */
+/** A larger difference between clocks makes tasks late and links expire early, ms. */
 const CLOCK_TOLERANCE_MS = 2000;
 
 /**
- * Checks the configuration and every dependency, and says of each fault what mends it. Leaves nothing behind: an embedded
- * database which does not run is started for the while, an object in a bucket is deleted again.
+ * Checks the configuration and every dependency, and says how to fix each fault. It leaves nothing behind: an embedded
+ * database that is stopped is started temporarily, and a test object in a bucket is deleted.
  * @returns whether a server would start and serve
  */
 export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) => void): Promise<boolean> {
@@ -99,12 +99,12 @@ async function dataFolder({ server: { dataDir } }: Environment): Promise<Finding
   }
 }
 
-/** A server does without one. */
+/** Tracing is optional for a server. */
 async function collector({ tracing }: Environment): Promise<Finding> {
   const what = 'trace collector';
   const advice = 'Check OTEL_EXPORTER_OTLP_ENDPOINT and what belongs to it; meanwhile traces are lost.';
   return checkCollector(tracing).then(
-    (): Finding => ({ mark: '✓', what, found: `takes traces by ${tracing.protocol}` }),
+    (): Finding => ({ mark: '✓', what, found: `accepts traces by ${tracing.protocol}` }),
     (error): Finding => ({ mark: '!', what, found: `away: ${reason(error)}`, advice }),
   );
 }
@@ -112,7 +112,7 @@ async function collector({ tracing }: Environment): Promise<Finding> {
 function databaseAway({ database: { url } }: Environment, error: unknown): Finding {
   if (error instanceof Refusal) return { mark: '✗', what: 'database', found: error.reason, advice: error.advice };
   const advice = url
-    ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it lets this machine in.'
+    ? 'Check DATABASE_URL, that PostgreSQL runs there, and that it accepts this machine.'
     : 'See the log in the data folder, or set DATABASE_URL.';
   return { mark: '✗', what: 'database', found: `${url ? new URL(url).host : 'embedded'}: ${reason(error)}`, advice };
 }
@@ -169,7 +169,7 @@ function schema({ pending, unknown }: SchemaState, migrates: boolean): Finding[]
   }
   if (unknown.length > 0) {
     const advice =
-      'There is nothing to do: the release before runs on them. To take them back would delete what they added.';
+      'There is nothing to do: the previous release runs on them. Reverting them would delete what they added.';
     findings.push({ mark: '!', what, found: `of a newer release: ${unknown.join(', ')}`, advice });
   }
   return findings.length > 0 ? findings : [{ mark: '✓', what, found: 'up to date' }];
@@ -180,10 +180,10 @@ const ADVICE: Record<string, string> = {
   'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
 };
 
-/** @param databaseUrl unset: the database is of no use, nor is a queue that runs on it */
+/** @param databaseUrl unset: the database cannot be used, nor a queue that runs on it */
 function dependencies(environment: Environment, databaseUrl?: string): Promise<Finding[]> {
   const { metrics, server } = environment;
-  // What an API does without for a while is a fault of the installation all the same.
+  // Even what an API can do without for a while is a fault of the installation.
   const whole = unsigned(
     { ...environment, server: { ...server, roles: ['api', 'worker'] }, metrics: { ...metrics, port: undefined } },
     databaseUrl ?? '',
@@ -193,7 +193,7 @@ function dependencies(environment: Environment, databaseUrl?: string): Promise<F
   ]);
 }
 
-/** The modules that own a dependency check it themselves, as they do for `/health/ready`. */
+/** Modules that own a dependency check it themselves, as for `/health/ready`. */
 async function ask(installation: Installation, databaseServes: boolean): Promise<Finding[]> {
   const { redisUrl } = installation.queue;
   const queueServes = databaseServes || redisUrl !== undefined;
@@ -210,7 +210,7 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   const asked = stores.configured.filter((name) => used.includes(name));
   for (const name of asked) health.register(`storage ${name}`, async () => (await stores.at(name)).health());
   const checks = await health.ask(PATIENCE_MS);
-  // Told one by one: the stores, and below the sandbox by a run and wall by wall.
+  // Reported separately: the stores, and below the sandbox by a run and each wall.
   delete checks.storage;
   delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
@@ -223,7 +223,7 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
     };
   });
   findings.push(...stored.filter((name) => !asked.some((other) => other === name)).map(notConfigured));
-  if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not looked at' });
+  if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not checked' });
   if (refused) findings.push({ mark: '✗', what: 'queue', found: lookedAt.reason, advice: lookedAt.advice });
   if (redisUrl && Array.isArray(lookedAt)) findings.push(...queueMemory(lookedAt));
   if (checks['storage s3']?.status === 'up') findings.push(await bucket(stores, app.get(Staging)));
@@ -238,9 +238,9 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   return findings;
 }
 
-/** Each wall that does not stand, measured on this machine. */
+/** Each missing wall, measured on this machine. */
 function walls(installation: Installation, what: string, missing: readonly MissingWall[]): Finding {
-  if (missing.length === 0) return { mark: '✓', what, found: 'every wall was tried and stands' };
+  if (missing.length === 0) return { mark: '✓', what, found: 'every wall was tested and holds' };
   const refused = unaccepted(installation, missing).length > 0;
   const advice = refused
     ? 'The server will not start. docs/security.md says what each wall needs; ALLOW_MISSING_WALLS accepts missing ones.'
@@ -248,7 +248,7 @@ function walls(installation: Installation, what: string, missing: readonly Missi
   return { mark: refused ? '✗' : '!', what, found: `missing: ${missing.map(describeMissing).join('; ')}`, advice };
 }
 
-/** The queue on Redis must not lose entries in silence. */
+/** The queue on Redis must not lose entries silently. */
 const queueMemory = (cautions: Caution[]): Finding[] =>
   cautions.length > 0
     ? cautions.map((caution) => ({ mark: '!', what: 'queue memory', ...caution }))
@@ -256,16 +256,16 @@ const queueMemory = (cautions: Caution[]): Finding[] =>
 
 const queueAdvice = (redisUrl: string | undefined): string =>
   redisUrl
-    ? 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it lets this machine in.'
-    : 'The queue runs on the database, because REDIS_URL is not set. Mend what doctor says about the database.';
+    ? 'Check REDIS_URL, that Redis 7 or Valkey runs there, and that it accepts this machine.'
+    : 'The queue runs on the database, because REDIS_URL is not set. Fix what doctor reports about the database.';
 
 async function run(sandbox: SandboxService): Promise<Finding> {
   const what = 'sandbox';
-  const advice = 'See the SANDBOX_ variables, and docs/security.md for what the sandbox needs of the machine.';
+  const advice = 'See the SANDBOX_ variables, and docs/security.md for what the sandbox requires of the machine.';
   try {
     const { outcome, metering } = await sandbox.tryOut();
     if (outcome.end === 'completed') {
-      return { mark: '✓', what, found: `an agent ran, in ${Math.round(metering.wallMs)} ms` };
+      return { mark: '✓', what, found: `an agent ran in ${Math.round(metering.wallMs)} ms` };
     }
     const why = 'reason' in outcome ? `: ${outcome.reason}` : '';
     return { mark: '✗', what, found: `an agent that does nothing ended as ${outcome.end}${why}`, advice };
@@ -274,7 +274,7 @@ async function run(sandbox: SandboxService): Promise<Finding> {
   }
 }
 
-/** All but the database, whose own check says more. */
+/** All dependencies except the database, whose own check says more. */
 function dependencyModule(installation: Installation, withQueue: boolean): Type {
   @Module({
     imports: [

@@ -1,7 +1,7 @@
-/** What a check found. `advice` says what to do about it. */
+/** The result of a check. `advice` says what to do about it. */
 export type Finding = { mark: '✓' | '!' | '✗'; what: string; found: string; advice?: string };
 
-/** What an error says, else its code. */
+/** An error's message, else its code. */
 export const reason = (error: unknown): string => {
   const { code, message } = error as NodeJS.ErrnoException;
   return message || code || 'unknown';

@@ -1,7 +1,10 @@
 import type { Environment, Installation } from '../config/index.js';
 import { openDatabase } from '../database/index.js';
 
-/** Does something with an installation that need not run: an embedded database is started for the while, nothing is signed. */
+/**
+ * Works on an installation that need not run: a stopped embedded database is started temporarily, and nothing is
+ * signed.
+ */
 export async function withInstallation<T>(
   environment: Environment,
   work: (installation: Installation) => Promise<T>,
@@ -14,10 +17,10 @@ export async function withInstallation<T>(
   }
 }
 
-/** An installation in which nothing is signed, at a database. */
+/** An installation at a database. It cannot sign anything. */
 export const unsigned = (environment: Environment, url: string): Installation => ({
   ...environment,
   database: { ...environment.database, url },
-  // Where there is none yet, the first start makes it.
+  // If there is none yet, the first start makes it.
   auth: { ...environment.auth, jwtSecret: environment.auth.jwtSecret ?? 'unused' },
 });

@@ -6,7 +6,7 @@ import { parseCommand, USAGE, UsageError } from './command.js';
 import { diagnose } from './doctor.js';
 import { migrateSchema, revertSchema } from './schema.js';
 
-/** What an operator does beside running the server. Exit code 0: done; 1: it could not be done; 2: the command is wrong. */
+/** The operator's commands beside the server. Exit code 0: done; 1: it could not be done; 2: the command is wrong. */
 async function main(): Promise<number> {
   Logger.overrideLogger(['error', 'fatal']);
   const command = parseCommand(process.argv.slice(2));
@@ -30,7 +30,7 @@ async function main(): Promise<number> {
 }
 
 try {
-  // Clients of what is away keep trying; the command is done nevertheless.
+  // Clients of unavailable services keep retrying; the command is done anyway.
   process.exit(await main());
 } catch (error) {
   const wrong = error instanceof UsageError;

@@ -19,11 +19,11 @@ export const migrateSchema = (environment: Environment): Promise<string> =>
     return lines.join('\n');
   });
 
-/** Takes the last migration back, and deletes what it added. */
+/** Reverts the last migration, and deletes what it added. */
 export const revertSchema = (environment: Environment): Promise<string> =>
   withInstallation(asOwner(environment), async ({ database }) => {
     const reverted = await revert(database.url);
-    return reverted ? `reverted: ${reverted}` : 'There is no migration to take back.';
+    return reverted ? `reverted: ${reverted}` : 'There is no migration to revert.';
   });
 
 /** Changes of the schema are the owner's. */

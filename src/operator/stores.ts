@@ -10,7 +10,7 @@ export const STORE_ADVICE: Record<string, string> = {
   'storage ipfs': 'Check IPFS_API_URL, or let this user write to `ipfs` in the data folder.',
 };
 
-/** The drivers that references of stored bytes name. */
+/** The drivers named by references of stored bytes. */
 export async function storedIn(databaseUrl: string): Promise<string[]> {
   const client = new DatabaseClient(databaseUrl);
   await client.connect();
@@ -21,13 +21,13 @@ export async function storedIn(databaseUrl: string): Promise<string[]> {
   }
 }
 
-/** What is stored there cannot be read. */
+/** Bytes stored there cannot be read. */
 export function notConfigured(driver: string): Finding {
   const what = `storage ${driver}`;
-  return { mark: '✗', what, found: 'stored bytes are there, and it is not configured', advice: STORE_ADVICE[what] };
+  return { mark: '✗', what, found: 'it holds stored bytes, but is not configured', advice: STORE_ADVICE[what] };
 }
 
-/** A small object goes there and back: a bucket that answers need not be one that this key may write to. */
+/** Writes and reads a small object: a bucket that answers may still refuse this key's writes. */
 export async function bucket(stores: BlobStores, staging: Staging): Promise<Finding> {
   const what = 'bucket';
   const store = await stores.at('s3');
@@ -37,7 +37,7 @@ export async function bucket(stores: BlobStores, staging: Staging): Promise<Find
     const ref = await store.put(staged);
     const same = bytes.equals(await store.read(ref));
     await store.delete(ref);
-    if (!same) throw new Error('an object came back with other bytes');
+    if (!same) throw new Error('an object was read back with different bytes');
     return { mark: '✓', what, found: 'an object was written, read and deleted' };
   } catch (error) {
     return { mark: '✗', what, found: reason(error), advice: STORE_ADVICE['storage s3'] };

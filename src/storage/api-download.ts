@@ -10,7 +10,7 @@ export const ApiDownload = (mediaType: string) =>
     ApiStoredBytes('The bytes; `ETag` is their SHA-256.', mediaType),
     ApiResponse({
       status: 302,
-      description: 'They are at `Location`.',
+      description: 'The bytes are at `Location`.',
       headers: { ...ETAG, Location: { schema: { type: 'string' } } },
     }),
     ApiProblems(401, 403),
@@ -25,16 +25,16 @@ export function ApiStoredBytes(description: string, ...mediaTypes: string[]) {
   return applyDecorators(
     ApiProduces(...mediaTypes),
     header('If-None-Match', 'An `ETag`: the same bytes answer 304.'),
-    header('Range', 'Only these of the bytes themselves, such as `bytes=0-1023`.'),
-    header('If-Range', 'An `ETag`: of other bytes come all.'),
+    header('Range', 'Answers part of the bytes, such as `bytes=0-1023`.'),
+    header('If-Range', 'An `ETag`: if it no longer matches, all bytes are sent.'),
     ApiOkResponse({ description, headers: ETAG, content }),
-    ApiResponse({ status: 206, description: 'The range of the bytes that was asked for.', headers: ETAG, content }),
-    ApiResponse({ status: 304, description: 'You have them: `If-None-Match` names their `ETag`.' }),
+    ApiResponse({ status: 206, description: 'The requested range of the bytes.', headers: ETAG, content }),
+    ApiResponse({ status: 304, description: 'The client has the bytes: `If-None-Match` names their `ETag`.' }),
     ApiProblems(400, 404),
     ApiProblem(416, {
-      meaning: 'The range begins past the end.',
+      meaning: 'The range starts after the end.',
       code: 'RANGE_NOT_SATISFIABLE',
-      detail: 'There are 20480 bytes: ask for a range within them.',
+      detail: 'The file has 20480 bytes: request a range within them.',
     }),
   );
 }

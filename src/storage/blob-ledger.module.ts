@@ -3,6 +3,6 @@ import { BlobLedger } from './blob-ledger.js';
 import { Cleanup } from './cleanup.js';
 import { StorageModule } from './storage.module.js';
 
-/** Which stored bytes somebody needs, and the clock that removes the others. */
+/** Records which stored bytes are in use, and removes the others at intervals. */
 @Module({ imports: [StorageModule], providers: [BlobLedger, Cleanup], exports: [BlobLedger] })
 export class BlobLedgerModule {}

@@ -7,13 +7,19 @@ import type { BlobRef, BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import type { StagedBlob } from './staging.js';
 
-/** Whose rows refer to stored bytes, by foreign key. Says so in SQL, for this module knows nobody's tables. */
+/**
+ * A module whose rows refer to stored bytes by foreign key. It describes them in SQL, because the ledger knows no other
+ * module's tables.
+ */
 export interface BlobHolder {
   /** Condition: a row of `blobs` is needed. `$1` is the grace period, ms. */
   needs: string;
   /** Expression: how many bytes of the user `$1` are kept. */
   bytesOf: string;
-  /** Statement that lets go of `$1`, a reference that nobody needs; unset: who needs nothing refers to nothing. */
+  /**
+   * Statement that drops `$1`, a reference that is no longer needed. Unset if rows that are no longer needed hold no
+   * reference.
+   */
   letGo?: string;
 }
 
@@ -33,15 +39,17 @@ export interface StoredBytes {
 }
 
 /**
- * Stored bytes and who needs them: stored before anything refers to them, removed once nothing does.
+ * Stored bytes and their users. Bytes are stored before a row refers to them, and removed once no row does.
  *
  * A database and a blob store cannot commit together, so the ledger (`blobs`) brackets the store:
  *
  *     keep:    row ──▶ bytes ──▶ (the holder's transaction, whose foreign key needs the row)
- *     collect: lock the row, see that nobody needs it ──▶ remove the bytes ──▶ remove the row, commit
+ *     keep:    row ──▶ bytes ──▶ (the holder's transaction, whose foreign key needs the row)
+ *     collect: lock the row, check that it is unused ──▶ remove the bytes ──▶ remove the row, commit
  *
- * So every stored byte has a row, wherever a process dies. An upload of the same bytes on another node waits for the
- * row's lock and then stores them anew; one that stalled past the grace period is refused by the foreign key.
+ * So each stored byte has a row, even if a process dies at any point. An upload of identical bytes on another node
+ * waits for the row's lock and then stores them again. The foreign key refuses an upload that stalled past the grace
+ * period.
  */
 @Injectable()
 export class BlobLedger {
@@ -61,29 +69,30 @@ export class BlobLedger {
     this.quota = config.get('quotas', { infer: true }).storedBytes;
   }
 
-  /** To be called once by whoever has a table that refers to `blobs`, before anything is collected. */
+  /** Registers a module whose table refers to `blobs`. Call it once, before the first collection. */
   register(holder: BlobHolder): void {
     this.holders.push(holder);
   }
 
-  /** Lets a module that knows accounts say how much of the quota a user has. */
+  /** Lets a module that knows accounts decide how much of the quota a user has. */
   scaleQuota(quotaOf: (userId: string, quota: number) => Promise<number>): void {
     this.quotaOf = quotaOf;
   }
 
-  /** Stores staged bytes durably. They stay for the grace period, and as long as somebody needs them. */
+  /** Stores staged bytes durably. They stay for the grace period, and for as long as they are needed. */
   keep(staged: StagedBlob): Promise<BlobRef> {
     return this.keepIn(this.stores, staged);
   }
 
-  /** The same of bytes that are nobody's business but their owner's: never where everybody can read them. */
+  /** Stores bytes that only their owner may read. They never go to a public store. */
   keepConfidential(staged: StagedBlob): Promise<BlobRef> {
     return this.keepIn(this.stores.confidential, staged);
   }
 
   /**
-   * Exact in a transaction in which additions of one user come one after the other: see `holdAccount`. Without one it is a first
-   * look, to be taken before bytes go into the store: those that are refused afterwards stay there for the grace period.
+   * Checks that a user has room for `size` more bytes. It is exact only in a transaction that adds bytes of one user at
+   * a time (see `holdAccount`). Outside one it is an early check, before bytes are stored: bytes that are refused later
+   * stay for the grace period.
    * @throws AppError `forbidden` `QUOTA_EXCEEDED`
    */
   async expectRoom(userId: string, size: number, transaction: EntityManager = this.database.manager): Promise<void> {
@@ -139,10 +148,9 @@ export class BlobLedger {
   }
 
   /**
-   * Removes what nobody needs. Safe to run on several nodes at once.
-   * @param graceMs how long bytes stay after they were stored, and after they were last needed: longer than
-   *   uploads and tasks take
-   * @returns references of what was removed; what could not be removed is logged and tried again next time
+   * Removes bytes that are no longer needed. Safe to run on several nodes at once.
+   * @param graceMs how long bytes stay after they were stored or last needed; must exceed the time of uploads and tasks
+   * @returns references of the removed bytes; a failed removal is logged and tried again next time
    */
   async collect(graceMs: number): Promise<BlobRef[]> {
     const unused: { ref: BlobRef }[] = await this.database.query(this.unused(), [graceMs, null]);
@@ -163,11 +171,11 @@ export class BlobLedger {
     return store.put(staged);
   }
 
-  /** @returns false when it is in use again, or another node removes it */
+  /** @returns false if the bytes are in use again, or another node removes them */
   private remove(ref: BlobRef, graceMs: number): Promise<boolean> {
     return this.database.transaction(async (transaction) => {
       const locked: unknown[] = await transaction.query(LOCK, [ref]);
-      // Asked again under the lock, with a fresh look at what was committed before it was ours.
+      // Checks again under the lock, because another transaction may have committed before the lock was granted.
       const unused: unknown[] = locked.length > 0 ? await transaction.query(this.unused(), [graceMs, ref]) : [];
       if (unused.length === 0) return false;
       for (const { letGo } of this.holders) if (letGo) await transaction.query(letGo, [ref]);
@@ -177,7 +185,7 @@ export class BlobLedger {
     });
   }
 
-  /** Of one reference (`$2`), or of all. */
+  /** Condition for one reference (`$2`), or for all. */
   private unused(): string {
     const conditions = this.holders.map(({ needs }) => `AND NOT (${needs})`).join('\n');
     return `
@@ -196,7 +204,7 @@ const RECORD = `
 const LOCK = 'SELECT FROM blobs WHERE ref = $1 FOR UPDATE SKIP LOCKED';
 
 /**
- * The drivers that hold stored bytes, whichever are configured now; none before the first migration.
+ * The drivers that hold stored bytes, whatever is configured now. Empty before the first migration.
  * @param ask runs a statement @throws what `ask` throws
  */
 export async function driversInUse(ask: (statement: string) => Promise<{ driver: string }[]>): Promise<string[]> {

@@ -4,14 +4,14 @@ import { NumberFromText } from '../common/validators.js';
 import type { BlobLink } from './blob-links.js';
 
 export class BlobLinkQuery implements BlobLink {
-  /** Until when the address works, seconds since the epoch. */
+  /** When the address expires, seconds since the epoch. */
   @ApiInteger()
   @NumberFromText()
   @IsInt()
   @IsPositive()
   expires: number;
 
-  /** What the file is to be called. */
+  /** File name for the download. */
   @Matches(/^[\w.+-]{1,200}$/)
   filename: string;
 
@@ -19,7 +19,7 @@ export class BlobLinkQuery implements BlobLink {
   @Matches(/^[\w.+-]{1,100}\/[\w.+-]{1,100}$/)
   type: string;
 
-  /** Vouches for all the rest. */
+  /** Signature of all other parameters. */
   @Matches(/^[\w-]{43}$/)
   signature: string;
 }

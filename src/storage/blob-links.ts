@@ -2,17 +2,17 @@ import { AppError } from '../common/app-error.js';
 import type { BlobRef, SignedDownload } from './blob-store.js';
 import { Signer } from './signer.js';
 
-/** What a link says, as it stands in its query. */
+/** The parameters in the query of a link. */
 export interface BlobLink {
   /** Seconds since the epoch. */
   expires: number;
   filename: string;
   type: string;
-  /** HMAC-SHA-256 over all the rest, base64url. */
+  /** HMAC-SHA-256 over all other members, base64url. */
   signature: string;
 }
 
-/** Signed addresses of blobs that have none of their own: this server answers them to whoever has one. */
+/** Signed addresses for blobs whose store has no addresses. This server serves them to anyone who presents one. */
 export class BlobLinks {
   private readonly signer: Signer;
 
@@ -32,10 +32,14 @@ export class BlobLinks {
   /** @throws AppError `forbidden` `LINK_INVALID` or `LINK_EXPIRED` */
   assertGood(ref: BlobRef, link: BlobLink): void {
     if (!this.signer.isGood(claimsOf(ref, link), link.signature)) {
-      throw new AppError('forbidden', 'LINK_INVALID', 'This address was not made by this server, or was changed.');
+      throw new AppError(
+        'forbidden',
+        'LINK_INVALID',
+        'This address is invalid or was changed: request the download again.',
+      );
     }
     if (link.expires * 1000 < Date.now()) {
-      throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: ask for the download again.');
+      throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: request the download again.');
     }
   }
 }

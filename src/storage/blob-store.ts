@@ -3,17 +3,17 @@ import type { DepositBox } from './deposits.js';
 import type { StagedBlob } from './staging.js';
 
 /**
- * PORT: where what is too large for a row lives: binaries of agents, documents of tasks. Content-addressed: the same bytes have the same reference and are stored once. Bytes come
- * from the staging area (see `Staging`), whole, counted and hashed. References carry their driver's name
- * (`local:<sha256>`), so blobs stay readable after the driver is changed.
+ * PORT: stores what is too large for a row: agent binaries and task documents. It is content-addressed: identical bytes
+ * have one reference and are stored once. Bytes come from the staging area (see `Staging`), complete, counted and
+ * hashed. References carry their driver's name (`local:<sha256>`), so blobs stay readable after the driver changes.
  *
- * Not part of the port: who may read a blob, what it is, how long it is kept, and what becomes of the staged file.
+ * Not part of the port: access rights, the meaning of a blob, retention, and the staged file.
  */
 export interface BlobStore {
-  /** The reference these bytes have, or will have once they are put. Stores nothing. */
+  /** The reference of these bytes, before or after `put`. Stores nothing. */
   refOf(staged: StagedBlob): Promise<BlobRef>;
 
-  /** Stores bytes durably, under `refOf` them. Putting bytes already stored is a no-op. May use the staged file up. */
+  /** Stores bytes durably under their `refOf`. Storing them again is a no-op. May consume the staged file. */
   put(staged: StagedBlob): Promise<BlobRef>;
 
   /** @throws AppError `not_found` `BLOB_NOT_FOUND` */
@@ -27,19 +27,19 @@ export interface BlobStore {
 
   delete(ref: BlobRef): Promise<void>;
 
-  /** An address that answers the blob to whoever has it, until it expires; relative to this server, or absolute. */
+  /** An address that serves the blob to its holder until it expires. Relative to this server, or absolute. */
   signedUrl(ref: BlobRef, download: SignedDownload): Promise<string>;
 
-  /** Removes what a `put` that died has left half done, and nobody has written to for so long. @returns how many */
+  /** Removes leftovers of interrupted `put`s that were last written longer ago than this. @returns how many */
   sweep(olderThanMs: number): Promise<number>;
 
-  /** Where clients bring bytes by themselves; unset: the store has no such addresses. */
+  /** Where clients upload bytes directly. Unset if the store has no such addresses. */
   readonly deposits?: DepositBox;
 
   /**
    * Resolves when the store can be used.
-   * @throws AppError `unavailable` `STORAGE_AWAY`, or `internal` `STORAGE_MISCONFIGURED`: the operator has to act. Any
-   *   other method throws these, too.
+   * @throws AppError `unavailable` `STORAGE_AWAY`, or `internal` `STORAGE_MISCONFIGURED` when the operator must act.
+   *   Every other method can throw these too.
    */
   health(): Promise<void>;
 }

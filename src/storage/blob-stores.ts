@@ -6,17 +6,17 @@ import type { DepositBox } from './deposits.js';
 import { measured } from './metrics.js';
 import type { StagedBlob } from './staging.js';
 
-/** Builds a driver when it is first needed; its client library is not loaded before. */
+/** Builds a driver on first use, so that its client library is loaded only then. */
 export type OpenDriver = () => BlobStore | Promise<BlobStore>;
 
 /**
- * All stores of an installation as one: new blobs go to the configured driver, stored ones are read where their reference
- * says. So the driver can be changed at any time, and what was stored before stays readable.
+ * Combines all stores of an installation. New blobs go to the configured driver; stored ones are read from the driver
+ * in their reference. The driver can therefore change at any time.
  */
 export class BlobStores implements BlobStore {
   /**
-   * @param driver takes new blobs
-   * @param drivers all that are configured
+   * @param driver the driver for new blobs
+   * @param drivers all configured drivers
    */
   constructor(
     private readonly driver: StorageDriver,
@@ -24,7 +24,10 @@ export class BlobStores implements BlobStore {
     private readonly opened = new Map<StorageDriver, Promise<BlobStore>>(),
   ) {}
 
-  /** The same stores; but where new blobs would go to IPFS, which is public, they go to the bucket if there is one, else to a folder. */
+  /**
+   * The same stores for confidential blobs. If new blobs would go to IPFS, which is public, these go to the bucket or
+   * else to a folder.
+   */
   get confidential(): BlobStores {
     if (this.driver !== 'ipfs') return this;
     return new BlobStores(this.drivers.s3 ? 's3' : 'local', this.drivers, this.opened);
@@ -58,38 +61,37 @@ export class BlobStores implements BlobStore {
     return (await this.of(ref)).signedUrl(ref, download);
   }
 
-  /** Of the driver that takes new blobs. */
+  /** The deposit box of the driver for new blobs. */
   async depositBox(): Promise<DepositBox | undefined> {
     return (await this.current()).deposits;
   }
 
-  /** Of the drivers that this process uses. */
+  /** Sweeps the drivers that this process uses. */
   async sweep(olderThanMs: number): Promise<number> {
     await this.current();
     const swept = [...this.opened.values()].map(async (store) => (await store).sweep(olderThanMs));
     return (await Promise.all(swept)).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Of the drivers that take new blobs. */
+  /** Checks the drivers for new blobs. */
   async health(): Promise<void> {
     await Promise.all(this.taking.map(async (name) => (await this.at(name)).health()));
   }
 
-  /** The drivers that take new blobs: one, or another beside it for what is confidential. */
+  /** The drivers for new blobs: one, or a second one for confidential blobs. */
   get taking(): StorageDriver[] {
     return [...new Set([this.driver, this.confidential.driver])];
   }
 
-  /** All that are configured. */
   get configured(): StorageDriver[] {
     return Object.keys(this.drivers) as StorageDriver[];
   }
 
-  /** One of them. @throws AppError `internal` `STORAGE_MISCONFIGURED` when it is not configured */
+  /** @throws AppError `internal` `STORAGE_MISCONFIGURED` when the driver is not configured */
   at(name: string): Promise<BlobStore> {
     const open = Object.hasOwn(this.drivers, name) ? this.drivers[name as StorageDriver] : undefined;
     if (open) return this.open(name as StorageDriver, open);
-    const message = `This is in the store "${name}", which this server is not configured for.`;
+    const message = `The bytes are in the store "${name}", which is not configured on this server.`;
     return Promise.reject(new AppError('internal', 'STORAGE_MISCONFIGURED', message));
   }
 

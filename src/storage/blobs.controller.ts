@@ -9,7 +9,7 @@ import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { serveBlob } from './serve-blob.js';
 
-/** Where `BlobLinks` lead. */
+/** Serves the addresses that `BlobLinks` makes. */
 @ApiTags('binaries')
 @Controller('blobs')
 export class BlobsController {
@@ -20,17 +20,17 @@ export class BlobsController {
 
   /**
    * Downloads stored bytes by their signed address.
-   * @remarks Not to be put together by hand: a download redirects here, where the store has no addresses of its own.
-   * @param ref as the blob store calls it
+   * @remarks Do not build these addresses yourself: a download redirects here if its store has no addresses of its own.
+   * @param ref reference of the blob
    */
   @Get(':ref')
   @Access('public')
   @ApiOperation({ operationId: 'downloadBlob' })
   @ApiStoredBytes('The bytes; `ETag` is their SHA-256.', 'application/wasm', 'application/json')
   @ApiProblem(403, {
-    meaning: 'The address has expired, or was not made by this server.',
+    meaning: 'The address has expired or is invalid.',
     code: 'LINK_EXPIRED',
-    detail: 'This address has expired: ask for the download again.',
+    detail: 'This address has expired: request the download again.',
   })
   async download(
     @Param('ref') ref: string,

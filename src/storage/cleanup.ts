@@ -14,8 +14,9 @@ import { Deposits } from './deposits.js';
 import { Staging } from './staging.js';
 
 /**
- * Removes what uploads that died have left behind, and stored bytes that nobody needs any more: at the start and then on
- * a slow clock, in every process, for staged files are each machine's own. Blobs are removed by one process at a time.
+ * Removes leftovers of interrupted uploads, and stored bytes that are no longer needed. It runs at the start and then
+ * at a long interval, in every process, because staged files are local to a machine. One process at a time removes
+ * blobs.
  */
 @Injectable()
 export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -49,11 +50,11 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
   private async clean(): Promise<void> {
     const { cleanupGraceMs } = this.config;
     const staged = await this.staging.sweep(cleanupGraceMs);
-    if (staged > 0) this.logger.log(`removed ${staged} files of uploads that were broken off`);
+    if (staged > 0) this.logger.log(`removed ${staged} files of interrupted uploads`);
     const removed = await this.ledger.collect(cleanupGraceMs);
-    if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: nobody needs them`);
+    if (removed.length > 0) this.logger.log(`removed the bytes of ${removed.join(', ')}: no longer used`);
     const deposits = await this.deposits.sweep(cleanupGraceMs);
-    if (deposits > 0) this.logger.log(`removed ${deposits} deposits that nobody has used`);
+    if (deposits > 0) this.logger.log(`removed ${deposits} unused deposits`);
     const unfinished = await this.blobs.sweep(cleanupGraceMs);
     if (unfinished > 0) this.logger.log(`removed ${unfinished} half-stored blobs`);
   }

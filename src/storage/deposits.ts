@@ -8,7 +8,7 @@ import { Signer } from './signer.js';
 import { removeStale } from './stale-files.js';
 import type { StagedBlob, Staging } from './staging.js';
 
-/** Bytes that somebody announces. */
+/** Bytes that a client announces. */
 export interface Announced {
   /** Bytes. */
   size: number;
@@ -16,18 +16,18 @@ export interface Announced {
   sha256: string;
 }
 
-/** A request that a client makes to bring the announced bytes, and them alone. */
+/** The request that uploads the announced bytes, and no others. */
 export interface SignedUpload {
   method: 'PUT';
   /** Absolute, or relative to this server. */
   url: string;
-  /** To be sent exactly so. */
+  /** Send these headers unchanged. */
   headers: Record<string, string>;
 }
 
-/** Where deposits wait. */
+/** Holds deposits until they are used. */
 export interface DepositBox {
-  /** @param id of a deposit, a UUID */
+  /** @param id the deposit's UUID */
   address(id: string, announced: Announced, expires: number): Promise<SignedUpload>;
 
   /** @throws AppError `not_found` `BLOB_NOT_FOUND` */
@@ -35,34 +35,34 @@ export interface DepositBox {
 
   remove(id: string): Promise<void>;
 
-  /** Removes what nobody has fetched for so long. @returns how many */
+  /** Removes deposits older than this that were never used. @returns how many */
   sweep(olderThanMs: number): Promise<number>;
 }
 
 export interface Deposit {
-  /** Names the deposit to this server, and to nobody but its owner. */
+  /** Identifies the deposit to this server. Only its owner can use it. */
   token: string;
   upload: SignedUpload;
   expiresAt: Date;
 }
 
-/** What the address of a deposit says in its query. */
+/** The parameters in the query of a deposit's address. */
 export interface DepositLink extends Announced {
   /** Seconds since the epoch. */
   expires: number;
-  /** HMAC-SHA-256 over all the rest, base64url. */
+  /** HMAC-SHA-256 over all other members, base64url. */
   signature: string;
 }
 
-/** How long there is to bring the bytes and to use them, s. */
+/** Time to upload and use the bytes, s. */
 const TTL_SECONDS = 900;
 
 /**
- * Bytes that clients bring by themselves, before they say what they are for: to a presigned address of the store where it
- * has such, so that they do not pass through this server, else to this server.
+ * Bytes that clients upload before they say what the bytes are for. They go to a presigned address of the store, so
+ * that they bypass this server. If the store has no such addresses, they go to this server.
  *
- * Nothing is trusted of a deposit. It is fetched into the staging area, counted and hashed, like a file of a form, and goes the
- * same way from there. Tokens are signed and not stored; what nobody fetches is swept.
+ * A deposit is not trusted. It is fetched into the staging area, counted and hashed like a file of a form, and then
+ * treated as one. Tokens are signed and not stored. Unused deposits are swept.
  */
 export class Deposits {
   private readonly signer: Signer;
@@ -87,8 +87,8 @@ export class Deposits {
   }
 
   /**
-   * Fetches a deposit into the staging area. It can be fetched until it is removed or has expired.
-   * @throws AppError `invalid` `DEPOSIT_INVALID`, `DEPOSIT_MISSING` or `DEPOSIT_MISMATCH`: nothing is staged then
+   * Fetches a deposit into the staging area. It can be fetched until it is removed or expires.
+   * @throws AppError `invalid` `DEPOSIT_INVALID`, `DEPOSIT_MISSING` or `DEPOSIT_MISMATCH`; then nothing is staged
    */
   async stage(ownerId: string, token: string): Promise<StagedBlob> {
     const { id, size, sha256 } = this.announcedBy(ownerId, token);
@@ -98,7 +98,7 @@ export class Deposits {
     return stageAnnounced(this.staging, bytes, { size, sha256 });
   }
 
-  /** @param token one that `stage` took */
+  /** @param token a token that `stage` accepted */
   async remove(token: string): Promise<void> {
     await (await this.box()).remove(token.split('.')[0]);
   }
@@ -112,13 +112,13 @@ export class Deposits {
     const [id, expires, size, sha256, signature = ''] = token.split('.');
     const claims = [ownerId, id, Number(expires), Number(size), sha256];
     if (!this.signer.isGood(claims, signature))
-      throw invalid('This is no deposit of yours on this server: announce one first.');
-    if (Number(expires) * 1000 < Date.now()) throw invalid('The deposit has expired: announce and bring it again.');
+      throw invalid('This is not one of your deposits on this server: announce one first.');
+    if (Number(expires) * 1000 < Date.now()) throw invalid('The deposit has expired: announce and upload it again.');
     return { id, size: Number(size), sha256 };
   }
 }
 
-/** Deposits in a folder of this machine, which this server takes at signed addresses of its own. */
+/** Deposits in a folder of this machine. This server accepts them at signed addresses of its own. */
 export class LocalDepositBox implements DepositBox {
   private readonly signer: Signer;
 
@@ -142,13 +142,17 @@ export class LocalDepositBox implements DepositBox {
   }
 
   /**
-   * Takes the bytes that an address is for. Once more replaces them.
+   * Accepts the bytes that an address is for. A second upload replaces the first.
    * @throws AppError `forbidden` `LINK_INVALID` or `LINK_EXPIRED`, `invalid` `DEPOSIT_MISMATCH`
    */
   async take(id: string, link: DepositLink, bytes: () => Readable): Promise<void> {
     const { expires, size, sha256, signature } = link;
     if (!isId(id) || !this.signer.isGood([id, expires, size, sha256], signature)) {
-      throw new AppError('forbidden', 'LINK_INVALID', 'This address was not made by this server, or was changed.');
+      throw new AppError(
+        'forbidden',
+        'LINK_INVALID',
+        'This address is invalid or was changed: announce the deposit again.',
+      );
     }
     if (expires * 1000 < Date.now()) {
       throw new AppError('forbidden', 'LINK_EXPIRED', 'This address has expired: announce the deposit again.');
@@ -197,8 +201,10 @@ async function stageAnnounced(
 }
 
 const invalid = (message: string): AppError => new AppError('invalid', 'DEPOSIT_INVALID', message);
-const absent = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'Nothing has been brought yet.');
+const absent = (): AppError => new AppError('not_found', 'BLOB_NOT_FOUND', 'Nothing has been uploaded yet.');
 const missing = (cause: Error): AppError =>
-  new AppError('invalid', 'DEPOSIT_MISSING', 'Nothing has been brought to the address of this deposit yet.', { cause });
+  new AppError('invalid', 'DEPOSIT_MISSING', 'Nothing has been uploaded to the address of this deposit yet.', {
+    cause,
+  });
 const mismatch = (): AppError =>
-  new AppError('invalid', 'DEPOSIT_MISMATCH', 'These are not the bytes that were announced: another size or SHA-256.');
+  new AppError('invalid', 'DEPOSIT_MISMATCH', 'These are not the announced bytes: size or SHA-256 differs.');

@@ -2,31 +2,31 @@ import type { Readable } from 'node:stream';
 import type { ByteRange } from './blob-store.js';
 import type { StagedBlob } from './staging.js';
 
-/** PORT: what keeps the blocks of the IPFS driver. All content in it is public. */
+/** PORT: stores the blocks of the IPFS driver. All its content is public. */
 export interface IpfsNode {
-  /** Keeps a file and pins it. @returns its CID, which is that of `cidOfFile` */
+  /** Stores a file and pins it. @returns its CID, equal to that of `cidOfFile` */
   add(staged: StagedBlob): Promise<string>;
 
-  /** @returns bytes, or undefined when this installation did not store such content */
+  /** @returns bytes, or undefined if this installation did not store the content */
   size(cid: string): Promise<number | undefined>;
 
-  /** @param range unset: all of it @throws AppError `not_found` `BLOB_NOT_FOUND` */
+  /** @param range unset: all bytes @throws AppError `not_found` `BLOB_NOT_FOUND` */
   content(cid: string, range?: ByteRange): Promise<Readable>;
 
-  /** The blocks as CAR file, version 1. @throws AppError `not_found` `BLOB_NOT_FOUND` */
+  /** The blocks as a CAR file, version 1. @throws AppError `not_found` `BLOB_NOT_FOUND` */
   car(cid: string): Promise<Readable>;
 
-  /** Unpins it; removes nothing that was not added. */
+  /** Unpins the content. Removes only content that was added. */
   remove(cid: string): Promise<void>;
 
-  /** Removes what an `add` that died has left half done, and nobody has written to for so long. @returns how many */
+  /** Removes leftovers of interrupted `add`s that were last written longer ago than this. @returns how many */
   sweep(olderThanMs: number): Promise<number>;
 
   /** @throws AppError `unavailable` `STORAGE_AWAY`, `internal` `STORAGE_MISCONFIGURED` */
   health(): Promise<void>;
 }
 
-/** The one node of an installation; its libraries are loaded when it is first used. */
+/** Opens the one node of an installation. Its libraries are loaded on first use. */
 export type OpenIpfs = () => Promise<IpfsNode>;
 
 export const OPEN_IPFS = Symbol('OpenIpfs');

@@ -11,28 +11,28 @@ import { serveBlob } from './serve-blob.js';
 const MEDIA_TYPE = 'application/wasm';
 const CAR_MEDIA_TYPE = 'application/vnd.ipld.car';
 
-/** A gateway to what this installation has stored in IPFS, and to nothing else. */
+/** A gateway to the IPFS content that this installation has stored, and to no other. */
 @ApiTags('binaries')
 @Controller('ipfs')
 export class IpfsController {
   constructor(@Inject(OPEN_IPFS) private readonly openIpfs: OpenIpfs) {}
 
   /**
-   * Downloads a binary that is stored in IPFS by its CID.
-   * @remarks Only what was uploaded here; nothing is fetched from the network. With `format=car` `Range` and
-   * `If-None-Match` are ignored.
+   * Downloads an IPFS binary by its CID.
+   * @remarks Serves only what was uploaded here; nothing is fetched from the network. `format=car` ignores `Range` and
+   *   `If-None-Match`.
    * @param cid version 1, base32
    */
   @Get(':cid')
   @Access('public')
   @ApiOperation({ operationId: 'getIpfsContent' })
-  @ApiStoredBytes('The bytes, whose `ETag` is the CID, or their blocks.', MEDIA_TYPE, CAR_MEDIA_TYPE)
+  @ApiStoredBytes('The bytes (their `ETag` is the CID), or their blocks.', MEDIA_TYPE, CAR_MEDIA_TYPE)
   async content(
     @Param('cid') cid: string,
     @Query() { format, filename }: IpfsContentQuery,
     @Res({ passthrough: true }) response: Response,
   ): Promise<StreamableFile | undefined> {
-    // The shape of what is stored here; anything else could be a path.
+    // Only CIDs of this form are stored here; anything else could be a path.
     if (!/^b[a-z2-7]{58}$/.test(cid)) throw notFound('content');
     const node = await this.openIpfs();
     const size = await node.size(cid);

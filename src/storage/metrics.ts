@@ -11,11 +11,11 @@ const operations = histogram(
 
 const MEASURED = ['put', 'read', 'get', 'stat', 'delete'] as const;
 
-/** The same store, each of its operations measured. */
+/** Wraps a store so that each operation is measured. */
 export function measured(driver: string, store: BlobStore): BlobStore {
   const timed = Object.create(store) as BlobStore;
   for (const operation of MEASURED) {
-    // Failures are alerted of by their increase, which Prometheus sees only of what was there before.
+    // Failures alert by their increase. Prometheus sees an increase only of a series that already exists.
     operations.zero({ driver, operation, outcome: 'error' });
     const work = store[operation].bind(store) as (...args: unknown[]) => Promise<unknown>;
     const timedWork = async (...args: unknown[]): Promise<unknown> => {

@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 const MODE = 0o750;
 
 /**
- * Makes a folder for the bytes of agents and tasks, and closes one that an earlier release left open to every user.
- * Folders above it keep the usual mode: the embedded database may have to pass through them as another user.
+ * Makes a folder for the bytes of agents and tasks. If an earlier release left it open to every user, closes it.
+ * Folders above it keep their usual mode: the embedded database may have to pass through them as another user.
  */
 export async function makePrivateFolder(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

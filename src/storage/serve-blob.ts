@@ -9,13 +9,13 @@ export interface ServedBlob extends BlobStat {
   contentType: string;
 }
 
-/** How long the address of a redirect works. Enough to begin a download, seconds. */
+/** How long the address of a redirect works: enough to begin a download. Seconds. */
 const ADDRESS_TTL = 300;
 
 /**
- * Answers a blob: 304 to who has it, 302 to where it is, or its bytes.
- * @param redirect answer an address that has the bytes, instead of the bytes
- * @returns what Nest is to send as body
+ * Answers a blob: 304 if the client has it, 302 to its address, or its bytes.
+ * @param redirect answer a redirect instead of the bytes
+ * @returns the body that Nest sends
  */
 export async function answerBlob(
   store: BlobStore,
@@ -23,18 +23,19 @@ export async function answerBlob(
   redirect: boolean,
   response: Response,
 ): Promise<StreamableFile | undefined> {
-  // Addresses that a store has signed are good for reading, not for asking about.
+  // Addresses signed by a store allow GET only, not HEAD.
   if (!redirect || response.req.method === 'HEAD') return serveBlob(store, blob, response);
   if (isKnown(response, blob)) return undefined;
   response.status(302).location(await store.signedUrl(blob.ref, { ...blob, expiresInSeconds: ADDRESS_TTL }));
   return undefined;
 }
 
-/** Names the bytes for good: they never change. @returns whether the client says that it has them, which makes it a 304 */
+/** Names the bytes by a permanent `ETag`: they never change. @returns whether the client already has them (304) */
 function isKnown(response: Response, { sha256 }: BlobStat): boolean {
   const etag = `"${sha256}"`;
   response.set({ ETag: etag, 'Accept-Ranges': 'bytes', 'Cache-Control': 'private, no-cache' });
-  // Not Express's `fresh`: that yields to `Cache-Control: no-cache`, which `fetch` adds and which speaks to caches alone.
+  // Express's `fresh` does not fit: it obeys `Cache-Control: no-cache`, which `fetch` adds and which is meant for
+  // caches.
   const ifNoneMatch = response.req.headers['if-none-match'];
   const known = ifNoneMatch !== undefined && (ifNoneMatch.trim() === '*' || ifNoneMatch.includes(etag));
   if (known) response.status(304);
@@ -42,8 +43,8 @@ function isKnown(response: Response, { sha256 }: BlobStat): boolean {
 }
 
 /**
- * Answers a blob by the rules of RFC 9110: 304 to who has it (`If-None-Match`), else its bytes, all or a `Range` of them.
- * @returns what Nest is to send as body
+ * Answers a blob by RFC 9110: 304 if the client has it (`If-None-Match`), else its bytes or a `Range` of them.
+ * @returns the body that Nest sends
  */
 export async function serveBlob(
   store: Pick<BlobStore, 'get'>,
@@ -64,9 +65,9 @@ export async function serveBlob(
 }
 
 /**
- * The one range a request asks for. Undefined, which means all of it, for none, for several, for one that is malformed or of another
- * unit, and for one of other bytes than these (`If-Range`).
- * @throws HttpException 416 for one that begins past the end
+ * The range that a request asks for. Undefined means all bytes. This applies if there is no range, several, a malformed
+ * one, another unit, or one for other bytes (`If-Range`).
+ * @throws HttpException 416 if the range starts after the end
  */
 function requestedRange(request: Request, response: Response, { sha256, size }: BlobStat): ByteRange | undefined {
   const { range, 'if-range': ifRange } = request.headers;
@@ -76,7 +77,7 @@ function requestedRange(request: Request, response: Response, { sha256, size }: 
   const ranges = asked.filter(({ start }) => start < size).sort((a, b) => a.start - b.start);
   if (ranges.length === 0) {
     response.set('Content-Range', `bytes */${size}`);
-    throw new HttpException(`There are ${size} bytes: ask for a range within them.`, 416);
+    throw new HttpException(`The file has ${size} bytes: request a range within them.`, 416);
   }
   const joined = { ...ranges[0] };
   for (const { start, end } of ranges) {
@@ -87,8 +88,8 @@ function requestedRange(request: Request, response: Response, { sha256, size }: 
 }
 
 /**
- * Not Express's `range`: to that, the last hundred bytes of fifty are none.
- * @returns none when the header is malformed, or counts in another unit
+ * Express's `range` does not fit: it answers nothing for the last hundred bytes of fifty.
+ * @returns undefined if the header is malformed or uses another unit
  */
 function parseRanges(header: string, size: number): ByteRange[] | undefined {
   const specs = /^bytes=(.+)$/i.exec(header)?.[1].split(',');
@@ -96,7 +97,7 @@ function parseRanges(header: string, size: number): ByteRange[] | undefined {
   return ranges?.includes(null) ? undefined : (ranges as ByteRange[] | undefined);
 }
 
-/** @returns null for one that is malformed */
+/** @returns null if the range is malformed */
 function parseRange(spec: string, size: number): ByteRange | null {
   const [, first, last] = /^\s*(\d*)-(\d*)\s*$/.exec(spec) ?? ['', '', ''];
   if (first === '') return last === '' ? null : { start: Math.max(size - Number(last), 0), end: size - 1 };
@@ -105,8 +106,8 @@ function parseRange(spec: string, size: number): ByteRange | null {
 }
 
 /**
- * The same bytes, as many as were promised: of a store that ends too early, the client would take the next answer of its connection for
- * the rest. The first of them are awaited: what fails at once is answered as such.
+ * Passes the bytes on and checks their number. If a store ended early, the client would take the next answer on its
+ * connection for the rest. Waits for the first bytes, so that an immediate failure gets an error answer.
  */
 async function whole(bytes: Readable, length: number, ref: BlobRef): Promise<Readable> {
   const pieces = counted(bytes, length, ref);

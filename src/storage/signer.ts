@@ -6,7 +6,7 @@ export class Signer {
 
   /**
    * @param secret shared by all processes of the installation
-   * @param purpose makes a key for this one use: a signature of something else can never be taken for one of these
+   * @param purpose derives a key for this use, so that a signature for another use is never accepted
    */
   constructor(secret: string, purpose: string) {
     this.key = createHmac('sha256', secret).update(purpose).digest();
@@ -17,7 +17,7 @@ export class Signer {
     return this.digest(claims).toString('base64url');
   }
 
-  /** Takes as long whatever the signature is. */
+  /** Takes constant time, whatever the signature is. */
   isGood(claims: readonly unknown[], signature: string): boolean {
     const expected = this.digest(claims);
     const given = Buffer.from(signature, 'base64url');

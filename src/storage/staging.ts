@@ -9,21 +9,21 @@ import type { FreeDisk } from '../observability/index.js';
 import { makePrivateFolder } from './private-folder.js';
 import { removeStale } from './stale-files.js';
 
-/** Bytes that are whole, on their way into a blob store. */
+/** Complete bytes on their way into a blob store. */
 export interface StagedBlob {
-  /** Absolute path of a local file that holds them, for validation and scanning before they are stored. */
+  /** Absolute path of the local file, for validation and scanning before it is stored. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** Lower-case hex. */
   readonly sha256: string;
-  /** Settles once the file is on the disk; whoever keeps the file waits for that. */
+  /** Settles once the file is on disk. Code that keeps the file must await it. */
   readonly durable: Promise<void>;
 }
 
 /**
- * Where bytes from outside wait until somebody has decided what becomes of them: files in a folder of this machine. A
- * crash leaves at most such a file, which `sweep` removes.
+ * Holds bytes from outside until it is decided what happens to them: files in a folder of this machine. A crash leaves
+ * at most such a file, which `sweep` removes.
  */
 export class Staging {
   /** @param disk the space that is left for files in `dir`; unset: any */
@@ -60,8 +60,8 @@ export class Staging {
         done(null, chunk);
       },
     });
-    // The file is there before anything can fail: a pipeline gives up without waiting for a file that is being opened,
-    // which would then be made after it was removed.
+    // Open the file before anything can fail. A pipeline gives up without waiting for a file that is being opened,
+    // which would then be created after it was removed.
     const file = await open(path, 'wx', 0o600);
     try {
       await pipeline(source, measure, file.createWriteStream());
@@ -69,7 +69,7 @@ export class Staging {
       await rm(path, { force: true });
       throw error;
     }
-    // The disk works while the bytes are looked at.
+    // Flush to disk while the bytes are being checked.
     const durable = flush(path);
     durable.catch(() => undefined);
     return { path, size, sha256: hash.digest('hex'), durable };
@@ -80,7 +80,7 @@ export class Staging {
     await rm(path, { force: true });
   }
 
-  /** Removes files that nobody has written to for so long. @returns how many */
+  /** Removes files that were last written longer ago than this. @returns how many */
   sweep(olderThanMs: number): Promise<number> {
     return removeStale(this.dir, olderThanMs);
   }

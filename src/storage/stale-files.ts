@@ -2,8 +2,8 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Removes files of a folder that nobody has written to for so long. A folder that is not there has none.
- * @param concerned which of them, by name
+ * Removes files of a folder that were last written longer ago than this. A missing folder has none.
+ * @param concerned selects files by name
  * @returns how many
  */
 export async function removeStale(
@@ -17,7 +17,7 @@ export async function removeStale(
   });
   let removed = 0;
   for (const path of names.filter(concerned).map((name) => join(dir, name))) {
-    const file = await stat(path).catch(() => null); // Whoever was writing it may have used it up meanwhile.
+    const file = await stat(path).catch(() => null); // Its writer may have moved it meanwhile.
     if (!file || file.mtimeMs > Date.now() - olderThanMs) continue;
     await rm(path, { force: true });
     removed++;

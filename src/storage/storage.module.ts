@@ -13,7 +13,7 @@ import { IpfsController } from './ipfs.controller.js';
 import { type IpfsNode, OPEN_IPFS, type OpenIpfs } from './ipfs-node.js';
 import { Staging } from './staging.js';
 
-/** Where bytes are: needs no database, and changes nothing by itself. Who needs them is the ledger's. */
+/** The blob stores. Needs no database, and changes nothing by itself. The ledger records which bytes are needed. */
 @Module({
   controllers: [BlobsController, IpfsController],
   providers: [
@@ -29,7 +29,7 @@ import { Staging } from './staging.js';
 })
 export class StorageModule {
   constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health, config: ConfigService<Installation, true>) {
-    // An API does everything but uploads and downloads without it.
+    // Without storage, an API still does everything except uploads and downloads.
     const required = config.get('server', { infer: true }).roles.includes('worker');
     health.register('storage', () => store.health(), { required });
   }
@@ -37,7 +37,7 @@ export class StorageModule {
 
 type Config = ConfigService<Installation, true>;
 
-/** Client libraries are loaded when they are first used: most installations need one, and they take time and memory. */
+/** Client libraries are loaded on first use: most installations need one, and each takes time and memory. */
 function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStores {
   const { driver, dir, s3, ipfs } = config.get('storage', { infer: true });
   return new BlobStores(driver, {

@@ -20,16 +20,16 @@ export class AnnounceDepositDto {
   sha256: string;
 }
 
-/** The request that brings the bytes. */
+/** The request that uploads the bytes. */
 export class DepositUploadDto {
   method: 'PUT';
   /**
-   * Absolute, or relative to this server. It needs no token, and takes nothing but the announced bytes.
+   * Absolute, or relative to this server. It needs no token, and accepts only the announced bytes.
    * @example "/api/v1/deposits/01993c5e-3a4b-7c6d-8e7f-1a2b3c4d5e6f/binary?expires=1795512600&size=20480"
    */
   url: string;
   /**
-   * To be sent exactly so.
+   * Send these headers unchanged.
    * @example { "Content-Type": "application/wasm" }
    */
   headers: Record<string, string>;
@@ -42,7 +42,7 @@ export class DepositDto {
    */
   deposit: string;
   upload: DepositUploadDto;
-  /** Until when it can be brought and used. */
+  /** When the deposit expires. */
   @ApiTime()
   expires_at: string;
 }
@@ -66,7 +66,7 @@ export class DepositLinkQuery {
   @Matches(/^[0-9a-f]{64}$/)
   sha256: string;
 
-  /** Vouches for all the rest. */
+  /** Signature of all other parameters. */
   @Matches(/^[\w-]{43}$/)
   signature: string;
 }

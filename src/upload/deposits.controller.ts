@@ -14,7 +14,7 @@ import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
 import { type Limit, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
 
-/** Uploads in two steps: the bytes to where they are stored, then the form that says what they are for. */
+/** Uploads in two steps: first the bytes, then the form that describes them. */
 @ApiTags('binaries')
 @Controller('deposits')
 export class DepositsController {
@@ -37,10 +37,10 @@ export class DepositsController {
   }
 
   /**
-   * Announces a binary that you will bring by yourself, and answers where to.
-   * @remarks Send the answer's `upload` request with the bytes as body. Then upload as ever, with the answer's `deposit` in the
-   * field `deposit` instead of the file. Where binaries are stored in S3, the bytes go straight there. There are 15
-   * minutes for both; what is not used is removed later.
+   * Announces a binary that you will upload directly, and answers where to send it.
+   * @remarks Send the answer's `upload` request with the bytes as its body. Then upload as usual, with the answer's
+   *   `deposit` in the field `deposit` instead of the file. If binaries are stored in S3, the bytes go straight there.
+   *   Both steps must be done within 15 minutes; unused deposits are deleted later.
    */
   @Post()
   @Access('agents:write')
@@ -60,9 +60,9 @@ export class DepositsController {
   }
 
   /**
-   * Takes the bytes of a deposit, at its signed address.
-   * @remarks Not to be put together by hand: an announcement answers it, where the store has no addresses of its own.
-   * @param id as the announcement says
+   * Accepts the bytes of a deposit, at its signed address.
+   * @remarks Do not build this address yourself: an announcement answers it if the store has no addresses of its own.
+   * @param id from the announcement
    */
   @Put(':id/binary')
   @HttpCode(204)
@@ -71,10 +71,10 @@ export class DepositsController {
   @NeedsRoom()
   @ApiConsumes('application/wasm')
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
-  @ApiNoContentResponse({ description: 'They are here.' })
+  @ApiNoContentResponse({ description: 'The bytes have arrived.' })
   @ApiProblems(400, 413, 415)
   @ApiProblem(403, {
-    meaning: 'The address has expired, or was not made by this server.',
+    meaning: 'The address has expired or is invalid.',
     code: 'LINK_EXPIRED',
     detail: 'This address has expired: announce the deposit again.',
   })
@@ -94,6 +94,6 @@ export class DepositsController {
 function tooMuch(verdict: Verdict): AppError {
   const { points, seconds } = verdict.limit;
   const wait = retryAfter(verdict);
-  const message = `An account announces at most ${points} bytes in ${seconds} s: upload the file itself, or try again in ${wait} s.`;
+  const message = `An account can announce ${points} bytes in ${seconds} s: upload the file itself, or try again in ${wait} s.`;
   return new AppError('exhausted', 'RATE_LIMITED', message, { retryAfter: wait });
 }

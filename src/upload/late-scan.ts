@@ -14,12 +14,12 @@ import { inOneProcess } from '../database/index.js';
 import { BLOB_STORE, type BlobRef, type BlobStore } from '../storage/index.js';
 import { MalwareScan, type ScanReport } from '../validation/index.js';
 
-/** Of the database, held by the process that scans. */
+/** Database lock held by the process that scans. */
 const LATE_SCAN_LOCK = 7305449123;
 
 /**
- * Scans the versions that came in unscanned: while the scanner was away, or before there was one. Every process that
- * has a scanner looks for them now and then, one at a time.
+ * Scans versions that were uploaded unscanned, while the scanner was away or not configured. Every process with a
+ * scanner looks for them at intervals; one of them works at a time.
  */
 @Injectable()
 export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -36,7 +36,7 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     this.recurring = new Recurring(
       (signal) => inOneProcess(this.database, LATE_SCAN_LOCK, () => this.scanAll(signal)),
       config.get('scanner', { infer: true }).rescanIntervalMs,
-      ({ message }) => this.logger.warn(`Scanning versions put off: ${message}`),
+      ({ message }) => this.logger.warn(`Scanning of versions postponed: ${message}`),
     );
   }
 
@@ -48,7 +48,7 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     return this.recurring.stop();
   }
 
-  /** Until none is left, or until one cannot be scanned because the scanner is away. */
+  /** Scans until none is left, or until the scanner is away. */
   private async scanAll(signal: AbortSignal): Promise<void> {
     let after = '';
     let scanned = 0;
@@ -64,15 +64,15 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
       }
       after = binary.id;
     }
-    if (scanned > 0) this.logger.log(`Scanned ${scanned} versions that had come in unscanned`);
+    if (scanned > 0) this.logger.log(`Scanned ${scanned} versions that were uploaded unscanned`);
   }
 
-  /** A binary that cannot be read does not keep the others from being scanned. */
+  /** A binary that cannot be read does not stop the scan of the others. */
   private async scan(binary: AgentBinary): Promise<ScanReport | null> {
     try {
       return await this.malware.scanLater(await this.blobs.get(binary.storageRef as BlobRef));
     } catch (error) {
-      this.logger.warn(`Version ${binary.id} cannot be read to be scanned: ${(error as Error).message}`);
+      this.logger.warn(`Version ${binary.id} cannot be read for scanning: ${(error as Error).message}`);
       return null;
     }
   }

@@ -12,35 +12,34 @@ const FILE_FIELD = 'wasm_binary';
 const DEPOSIT_FIELD = 'deposit';
 const UNREADABLE = '\ufffd';
 /**
- * What the parser keeps of a part, bytes: more than it is handed in one go. Of a part that is no field of a form it waits forever for
- * the end, if that comes with more than it keeps.
+ * Buffer of the parser for one part, bytes: more than one chunk. If a part is no form field and has more than the
+ * buffer, the parser waits forever for its end.
  */
 const PART_BUFFER = 2 ** 20;
 
-/** A multipart body as it was read: its text fields, and its file in the staging area. */
+/** A parsed multipart body: its text fields, and its file in the staging area. */
 export interface UploadForm {
-  /** A field that came several times is an array. */
+  /** An array if the field came several times. */
   fields: Record<string, string | string[]>;
-  /** The file; unset where a deposit is named instead. */
+  /** The file; unset if a deposit is named instead. */
   staged?: StagedBlob;
-  /** Token of a deposit; unset where there is a file. */
+  /** Token of a deposit; unset if there is a file. */
   deposit?: string;
 }
 
 /**
- * Reads a multipart body in one pass: the file is staged (counted, hashed, written) while it arrives, before, between
- * or after the other fields. When it fails for any reason, nothing stays behind, and the rest of the body is read and
- * thrown away: a client reads the answer once it has sent everything.
+ * Reads a multipart body in one pass. The file is staged (counted, hashed, written) while it arrives, before, between
+ * or after the other fields. On any failure nothing is left behind, and the rest of the body is read and discarded: a
+ * client reads the answer only after it has sent everything.
  *
- * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also when the client breaks off
+ * @throws AppError `unsupported`, `invalid` or `too_large`; `MALFORMED_REQUEST` also if the client disconnects
  */
 export async function readUploadForm(request: Request, staging: Staging, limits: StorageConfig): Promise<UploadForm> {
   const parts: Parts = { fields: Object.create(null) };
   try {
     await feed(request, parserOf(request, parts, staging, limits), limits);
     const deposit = takeDeposit(parts.fields);
-    if (parts.file && deposit)
-      throw malformed([{ field: DEPOSIT_FIELD, message: 'is instead of a file, not beside one' }]);
+    if (parts.file && deposit) throw malformed([{ field: DEPOSIT_FIELD, message: 'cannot be combined with a file' }]);
     if (!parts.file && !deposit)
       throw malformed([{ field: FILE_FIELD, message: 'is missing: attach the binary, `-F wasm_binary=@my.wasm`' }]);
     return { fields: parts.fields, staged: await parts.file?.staged, deposit };
@@ -53,13 +52,13 @@ export async function readUploadForm(request: Request, staging: Staging, limits:
   }
 }
 
-/** What has come of a body so far. */
+/** What has been read of a body so far. */
 interface Parts {
   fields: UploadForm['fields'];
   file?: { stream: Readable; staged: Promise<StagedBlob> };
 }
 
-/** @returns takes a body apart into `parts`, and fails with what is wrong with it */
+/** @returns a parser that fills `parts`, and fails with what is wrong */
 function parserOf(request: Request, parts: Parts, staging: Staging, limits: StorageConfig): BusboyInstance {
   const parser = openParser(request, limits);
   const stop = (reason: Error): void => void parser.destroy(reason);
@@ -71,7 +70,7 @@ function parserOf(request: Request, parts: Parts, staging: Staging, limits: Stor
     parts.fields[name] = before === undefined ? value : [before, value].flat();
   });
   parser.on('file', (name, stream) => {
-    // A file that ends early fails, also one that nobody reads any more: unheard, that would end the process.
+    // A file that ends early fails even if it has no reader any more. An unhandled error would end the process.
     stream.on('error', () => undefined);
     if (name !== FILE_FIELD || parts.file) {
       stream.resume();
@@ -88,7 +87,7 @@ function parserOf(request: Request, parts: Parts, staging: Staging, limits: Stor
   return parser;
 }
 
-/** It says where the file is, and is no field of the card. */
+/** It says where the file is, and is not a field of the card. */
 function takeDeposit(fields: UploadForm['fields']): string | undefined {
   const { [DEPOSIT_FIELD]: deposit } = fields;
   delete fields[DEPOSIT_FIELD];
@@ -117,8 +116,8 @@ function openParser(request: Request, limits: StorageConfig): BusboyInstance {
 }
 
 /**
- * The parser is no part of the pipeline: it may say that it has finished before its body has ended, and the pipeline would wait for
- * an end that nobody reads on to.
+ * The parser is not part of the pipeline. It may finish before its body ends, and the pipeline would then wait for an
+ * end that is never read.
  */
 async function feed(request: Request, parser: BusboyInstance, limits: StorageConfig): Promise<void> {
   const body = pipeline(bodyOf(request), atMost(limits), (error) => {
@@ -127,7 +126,7 @@ async function feed(request: Request, parser: BusboyInstance, limits: StorageCon
   await finished(body.pipe(parser));
 }
 
-/** Bodies of unknown length end where the form's limit is. */
+/** A body of unknown length is cut off at the form's limit. */
 function atMost(limits: StorageConfig): Transform {
   let bytes = 0;
   return new Transform({
@@ -142,7 +141,7 @@ function atMost(limits: StorageConfig): Transform {
 const formTooLarge = (limits: StorageConfig): AppError =>
   new AppError('too_large', 'FORM_TOO_LARGE', `The form is larger than ${limits.maxFormBytes} bytes.`);
 
-/** Faults of storage are ours; everything else that ends a multipart stream early is the body's. */
+/** Storage faults are the server's; every other early end of a multipart stream is a fault of the body. */
 function asClientError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const { code, message } = error as NodeJS.ErrnoException;

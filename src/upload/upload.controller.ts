@@ -23,7 +23,7 @@ import { UploadedDto } from './upload.dto.js';
 import { readUploadForm } from './upload-form.js';
 import { type Destination, UploadService } from './upload.service.js';
 
-/** What POST and PUT have in common: the form, and how it may be refused. */
+/** What POST and PUT share: the form, and its refusals. */
 const ApiUpload = () =>
   applyDecorators(
     ApiConsumes('multipart/form-data'),
@@ -35,7 +35,7 @@ const ApiUpload = () =>
           deposit: {
             type: 'string',
             // No example: the page would send it beside the file, which is refused.
-            description: 'Instead of the file: the `deposit` of one brought before, see `POST /deposits`.',
+            description: 'Token of a deposit, instead of the file: see `POST /deposits`.',
           },
           name: { type: 'string', maxLength: 120, example: 'MyAgent' },
           description: { type: 'string', maxLength: 2000, example: 'AI agent for data processing' },
@@ -46,21 +46,25 @@ const ApiUpload = () =>
             description: '`a,b`, a repeated field, or a JSON array. A new agent needs them.',
           },
           price: { type: 'string', example: '0.50', description: 'Credits for one task. A new agent needs it.' },
-          price_per_kb: { type: 'string', example: '0.001', description: 'Added for each begun KiB of the input.' },
-          surge: { type: 'number', example: 1.5, description: 'Multiplies the price at full load.' },
-          max_concurrency: { type: 'integer', example: 4, description: 'Tasks it takes on at once.' },
-          region: { type: 'string', example: 'eu-central', description: 'Where it belongs.' },
+          price_per_kb: {
+            type: 'string',
+            example: '0.001',
+            description: 'Credits added for each started KiB of the input.',
+          },
+          surge: { type: 'number', example: 1.5, description: 'Factor on the price at full load.' },
+          max_concurrency: { type: 'integer', example: 4, description: 'Concurrent tasks it accepts.' },
+          region: { type: 'string', example: 'eu-central', description: 'Its region.' },
           expected_duration_ms: { type: 'integer', example: 40, description: 'Your estimate of one run.' },
           limits: {
             type: 'string',
             example: '{"timeout_ms":5000,"memory_mb":64,"cpu_ms":2000,"output_bytes":65536}',
             description:
-              'Of this version, JSON: what one run may use at most, where that is less than the server allows. A task may lower it further.',
+              'Limits of one run of this version, as JSON, where they are lower than those of the server. A task may lower them further.',
           },
         },
       },
     }),
-    ApiOkResponse({ type: UploadedDto, description: 'These bytes were this version already.' }),
+    ApiOkResponse({ type: UploadedDto, description: 'These bytes were already this version.' }),
     ApiProblems(400, 401, 403),
     ApiProblem(409, {
       meaning: 'The version exists with other bytes, or was retired.',
@@ -73,25 +77,26 @@ const ApiUpload = () =>
       detail: 'The binary is larger than 52428800 bytes.',
     }),
     ApiProblem(415, {
-      meaning: 'The body is no form.',
+      meaning: 'The body is not a form.',
       code: 'MULTIPART_EXPECTED',
       detail: 'Send the form as multipart/form-data, as `curl -F` does.',
     }),
     ApiProblem(422, {
-      meaning: 'The binary can be no agent; `validation` says why. Or `MALWARE_FOUND`: the virus scanner knows it.',
+      meaning:
+        'The binary cannot be an agent; `validation` says why. Or `MALWARE_FOUND`: the virus scanner found malware.',
       code: 'ENTRY_POINT_MISSING',
       detail:
         'The module exports no function "_start". Build a command with a main function, not a library or reactor.',
       members: { validation: { $ref: getSchemaPath(ValidationReport) } },
     }),
     ApiProblem(503, {
-      meaning: 'The virus scanner is away, and binaries are not let in without it. Nothing was stored.',
+      meaning: 'The virus scanner is away, and the server accepts no unscanned binaries. Nothing was stored.',
       code: 'SCANNER_AWAY',
       detail: 'The binary cannot be scanned for malware now, and nothing was stored: upload it again in a minute.',
     }),
   );
 
-/** What a new active version leads to. */
+/** What a new active version means for the agent. */
 const WHAT_FOLLOWS: Record<Agent['moderation'], string> = {
   allowed: 'the agent bids for tasks',
   pending: 'the agent bids once an administrator has approved it',
@@ -114,13 +119,13 @@ export class UploadController {
   }
 
   /**
-   * Uploads a binary as a version of one of your agents; the highest release is the one that bids.
-   * @remarks A slug you have not used yet becomes a new agent, described by the form. For an agent that exists, what the
-   * form names changes and the rest stays. The version becomes the active one if it is the highest release in service, or
-   * as `activate` says; `active` and `message` of the answer tell. A pre-release becomes it by itself only while there is no
-   * release. The file may come before or after the other fields. The same bytes as the same
-   * version again change nothing and answer 200.
-   * @param reference UUID of the agent, or your slug for it; a slug you have not used yet names a new agent
+   * Uploads a binary as a version of one of your agents; the highest release bids.
+   * @remarks A new slug creates an agent from the form. For an existing agent, the given fields change and the others
+   *   stay. The version becomes active if it is the highest release in service, or as `activate` says. `active` and
+   *   `message` of the answer report it. A pre-release becomes active by itself only while there is no release. The
+   *   file may come before or after the other fields. Uploading identical bytes as an existing version changes nothing
+   *   and answers 200.
+   * @param reference UUID of the agent, or your slug for it; a new slug creates a new agent
    */
   @Post()
   @ApiOperation({ operationId: 'uploadBinary' })
@@ -139,8 +144,8 @@ export class UploadController {
 
   /**
    * Replaces the active version of one of your agents by a new one.
-   * @remarks The version replaced stays in the list and can be activated again. The bytes of the active version change
-   * nothing and answer 200. It makes no agent: that does POST.
+   * @remarks The replaced version stays in the list and can be activated again. The active version's own bytes change
+   *   nothing and answer 200. PUT does not create an agent; POST does.
    * @param reference UUID of the agent, or your slug for it
    */
   @Put()
@@ -150,9 +155,9 @@ export class UploadController {
   @ApiUpload()
   @ApiCreatedResponse({ type: UploadedDto, description: 'A new version, which bids from now on.' })
   @ApiProblem(404, {
-    meaning: 'There is no such agent, it is not yours, or it has no active version.',
+    meaning: 'The agent does not exist, is not yours, or has no active version.',
     code: 'NO_ACTIVE_VERSION',
-    detail: 'The agent has no active version: upload one with POST, or activate one there is.',
+    detail: 'The agent has no active version: upload one with POST, or activate an existing one.',
   })
   async replace(
     @CurrentCaller() caller: Caller,
@@ -184,7 +189,7 @@ export class UploadController {
         ? inactivity
           ? inactivityText(binary.version, inactivity, activeVersion)
           : `Version ${binary.version} is active: ${WHAT_FOLLOWS[agent.moderation]}.`
-        : `These bytes were version ${binary.version} already; no version was added. ` +
+        : `These bytes are already version ${binary.version}; no version was added. ` +
           `${activeVersion ? `Version ${activeVersion} is active.` : 'No version is active.'}`,
       version: binary.version,
       validation: report,

@@ -6,7 +6,7 @@ import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { IsFlag, IsVersion, MaxLength, NumberFromText, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
 
-/** The form beside the file. For an agent that exists, what is named changes and the rest stays. */
+/** The form fields beside the file. For an existing agent, the given fields change and the others stay. */
 export class UploadFormDto extends AgentCardChangesDto {
   /** semver; unset: the next patch. */
   @Optional()
@@ -22,8 +22,8 @@ export class UploadFormDto extends AgentCardChangesDto {
   limits?: VersionLimitsDto;
 
   /**
-   * Whether this version bids from now on. Unset: if it is the highest release in service; a pre-release only while there is
-   * no release. `PUT` always activates.
+   * Whether this version bids from now on. Unset: if it is the highest release in service. A pre-release does so only
+   * while there is no release. `PUT` always activates.
    */
   @Optional()
   @IsFlag()
@@ -55,7 +55,7 @@ export class UploadedDto {
   @ApiId()
   agent_id: string;
   /**
-   * Where the binary can be downloaded.
+   * Where to download the binary.
    * @example "/api/v1/agents/01993c5e-0b1d-7a52-8c3e-2f4a6b8c0d1e/binary?version=1.0.0"
    */
   binary_url: string;
@@ -70,10 +70,10 @@ export class UploadedDto {
    */
   @ApiInteger()
   binary_size: number;
-  /** `unchanged`: these bytes were this version already. */
+  /** `unchanged`: these bytes were already this version. */
   status: 'uploaded' | 'unchanged';
   /**
-   * Whether this version is the one that bids; `message` says why not.
+   * Whether this version bids; `message` says why not.
    * @example true
    */
   active: boolean;
@@ -85,13 +85,13 @@ export class UploadedDto {
    */
   version: string;
   validation: ValidationReport;
-  /** As uploaded; null when the server's apply. */
+  /** As uploaded; null: the server's limits apply. */
   limits: VersionLimitsDto | null;
-  /** What the virus scanner says of it. */
+  /** The virus scanner's report. */
   scan: ScanReport;
 }
 
-/** More entries than anybody may give are not looked at: that there are too many is known by then. */
+/** Stops after one entry more than allowed: then the list is known to be too long. */
 const MOST_ENTRIES = 100;
 
 function toList(value: unknown): unknown {
@@ -103,11 +103,11 @@ function toList(value: unknown): unknown {
     .filter(Boolean);
 }
 
-/** A form knows text alone: its object is JSON in a field. */
+/** A form carries only text, so an object is JSON in a field. */
 export const withObjects = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.hasOwn(fields, 'limits') ? { ...fields, limits: fromJson(fields['limits']) } : fields;
 
-/** What is no JSON stays as it is, to be refused by name. */
+/** Text that is not JSON stays unchanged, and validation refuses it by name. */
 function fromJson(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   try {

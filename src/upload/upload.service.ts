@@ -21,15 +21,15 @@ import { MalwareScan, type ValidationReport, WasmValidator } from '../validation
 import { uploads, uploadSize } from './metrics.js';
 import { UploadFormDto, withObjects } from './upload.dto.js';
 
-/** Where an upload goes: to an agent that exists, or to a new one under a slug that is free. */
+/** The target of an upload: an existing agent, or a new one under a free slug. */
 export interface Destination {
   agent: Agent | null;
   slug: string;
-  /** Only in the place of an active version. */
+  /** Only as a replacement of an active version. */
   replacing: boolean;
 }
 
-/** From a staged file to a version that bids. Every step before the last leaves nothing that counts. */
+/** Turns a staged file into a version that bids. Every step before the last leaves nothing that counts. */
 @Injectable()
 export class UploadService {
   private readonly mostPerRun: Required<VersionLimits>;
@@ -47,10 +47,10 @@ export class UploadService {
   }
 
   /**
-   * Finds out where an upload goes, before its body is read.
+   * Finds the target of an upload before its body is read.
    * @param reference id, or slug of one of the caller's own agents
-   * @param replacing an agent has to be there; otherwise a free slug is good for a new one
-   * @throws AppError `not_found` for an unknown id, for somebody else's agent, and (`NO_ACTIVE_VERSION`) when there is
+   * @param replacing the agent must exist; otherwise a free slug creates a new one
+   * @throws AppError `not_found` for an unknown id, for another user's agent, and (`NO_ACTIVE_VERSION`) if there is
    *   nothing to replace
    */
   async destination(caller: Caller, reference: string, replacing = false): Promise<Destination> {
@@ -118,7 +118,7 @@ export class UploadService {
     return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
-  /** @param owner of the agent: an admin may upload for somebody else */
+  /** @param owner the agent's owner: an admin may upload for another user */
   private async validate(staged: StagedBlob, owner: string): Promise<ValidationReport> {
     const report = await this.validator.validate(staged, owner);
     if (!report.error) return report;
@@ -139,7 +139,7 @@ type Card = Omit<UploadFormDto, 'version' | 'limits' | 'activate'>;
 const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
   agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };
 
-/** The form's fields under the rules of a registration: what is missing for a new agent is named. */
+/** Checks the form by the rules of a registration, so that fields missing for a new agent are named. */
 const newAgent = (slug: string, card: Card): CreateAgentDto =>
   checkedDto(CreateAgentDto, { name: slug, ...definedOnly(card), slug });
 

@@ -225,7 +225,7 @@ describe('npm run agent', () => {
   });
 
   it.each([
-    ['no such command', ['build', 'good.wasm'], 'There is no command "build".'],
+    ['no such command', ['build', 'good.wasm'], 'Unknown command "build".'],
     ['no such file', ['run', 'none.wasm'], 'none.wasm cannot be read: ENOENT'],
     ['a folder', ['validate', '.'], '. is no file'],
     ['a binary that comes through a pipe', ['validate', '/dev/stdin'], '/dev/stdin is no file'],

@@ -424,7 +424,7 @@ describe('a large document', () => {
       const id = await submit(server.url, token, 'half', { result_as: 'ref' });
       expect((await waitForTask(server.url, token, id, 'failed')).error).toEqual({
         code: 'AGENT_OUTPUT_INVALID',
-        message: "The agent's output is not one JSON document: not JSON: it ends before it is whole",
+        message: "The agent's output is not one JSON document: not JSON: it is incomplete",
       });
     });
 

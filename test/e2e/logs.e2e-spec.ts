@@ -141,7 +141,7 @@ describe('the log', () => {
   it('can be made to in every process, also in one without an API', async () => {
     const token = await loginAdmin(server.url);
     const worker = await startServer({ roles: ['worker'], env: { DATABASE_URL: database.url, LOG_LEVEL: 'error' } });
-    const told = (level: string) => worker.stdout().includes(`"msg":"writes from now on: ${level}"`);
+    const told = (level: string) => worker.stdout().includes(`"msg":"log level is now ${level}"`);
     const hears = (level: string) =>
       until(`the worker hears of ${level}`, async () => {
         expectStatus(await api(server.url).put('/log-level', { level }, { token }), 200);

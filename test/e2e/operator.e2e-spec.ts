@@ -54,7 +54,7 @@ describe('the commands of an operator', () => {
 
   it('say of a database that was never migrated that there is nothing to take back', async () => {
     const { code, out } = await run(['revert']);
-    expect({ code, out }).toEqual({ code: 0, out: 'There is no migration to take back.\n' });
+    expect({ code, out }).toEqual({ code: 0, out: 'There is no migration to revert.\n' });
   });
 
   it('make the schema, say when there is nothing to do, and take the last change back', async () => {
@@ -91,7 +91,7 @@ describe('the commands of an operator', () => {
     // Anybody may have registered it.
     expect(await run(args)).toMatchObject({ code: 1, error: expect.stringMatching('--promote') });
     const { out } = await run([...args, '--promote']);
-    expect(out).toBe('ada@example.org is an admin now; its password is as it was.\n');
+    expect(out).toBe('ada@example.org is an admin now; its password is unchanged.\n');
     const rows = await ask(database.url, `SELECT role FROM users WHERE email = 'ada@example.org'`);
     expect(rows).toEqual([{ role: 'admin' }]);
   });

@@ -70,7 +70,7 @@ describe('where binaries are stored', () => {
       expect(answer.status).toBe(500);
       expect(answer.body).toMatchObject({
         code: 'STORAGE_MISCONFIGURED',
-        detail: 'This is in the store "s3", which this server is not configured for.',
+        detail: 'The bytes are in the store "s3", which is not configured on this server.',
       });
     }
     await until('the catalogue knows', async () => {

@@ -3,7 +3,7 @@ import { LastingSession, type Sql } from '../../database/index.js';
 import { outageLog } from '../../observability/index.js';
 import type { EventStream, FeedNotice } from '../event-stream.js';
 
-/** Rings over LISTEN/NOTIFY: one lasting session listens; rings go out over the hot pool. */
+/** Notifies over LISTEN/NOTIFY: one long-lived session listens; notifications go out over the hot pool. */
 export class PostgresEventStream implements EventStream {
   private readonly listeners = new Set<(notice: FeedNotice) => void>();
   private readonly session: LastingSession;

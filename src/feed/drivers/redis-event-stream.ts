@@ -3,7 +3,9 @@ import { Redis } from 'ioredis';
 import { outageLog } from '../../observability/index.js';
 import type { EventStream, FeedNotice } from '../event-stream.js';
 
-/** Rings over Redis pub/sub. ioredis reconnects and subscribes again by itself; rings lost meanwhile are covered by polling. */
+/**
+ * Notifies over Redis pub/sub. ioredis reconnects and subscribes again by itself; polling covers lost notifications.
+ */
 export class RedisEventStream implements EventStream {
   private readonly listeners = new Set<(notice: FeedNotice) => void>();
   private readonly publisher: Redis;
@@ -14,7 +16,7 @@ export class RedisEventStream implements EventStream {
     url: string,
     private readonly channel: string,
   ) {
-    // A publisher without an offline queue fails at once while Redis is away, instead of hoarding rings.
+    // A publisher without an offline queue fails at once while Redis is away, instead of piling up notifications.
     this.publisher = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, lazyConnect: true });
     this.subscriber = new Redis(url, { maxRetriesPerRequest: null });
     const warnOfOutage = outageLog(new Logger('Feed'), 'events are only polled, Redis is away');
@@ -25,7 +27,7 @@ export class RedisEventStream implements EventStream {
       for (const listener of this.listeners) listener(notice);
     });
     this.subscribed = this.subscriber.subscribe(channel);
-    // Fails only when the stream is closed before Redis has answered; `ready` passes that on to whoever waits.
+    // Fails only if the stream is closed before Redis answers; `ready` passes that on to its callers.
     this.subscribed.catch(() => undefined);
   }
 

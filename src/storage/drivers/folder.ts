@@ -2,13 +2,13 @@ import { access, constants, open } from 'node:fs/promises';
 import { makePrivateFolder } from '../private-folder.js';
 import { misconfigured } from './blob-faults.js';
 
-/** A rename is durable once its folder is. */
+/** Syncs a folder, which makes the renames in it durable. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   await folder.sync().finally(() => folder.close());
 }
 
-/** Makes the folder where it is missing. @throws AppError `internal` `STORAGE_MISCONFIGURED` */
+/** Makes the folder if it is missing. @throws AppError `internal` `STORAGE_MISCONFIGURED` */
 export async function assertWritable(path: string): Promise<void> {
   try {
     await makePrivateFolder(path);

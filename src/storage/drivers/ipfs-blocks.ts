@@ -6,12 +6,12 @@ import { balanced } from 'ipfs-unixfs-importer/layout';
 import type { CID } from 'multiformats/cid';
 import { changed } from './blob-faults.js';
 
-/** How a file becomes blocks: the same file by the same profile has the same CID everywhere. */
+/** How a file is cut into blocks. One file with one profile has one CID everywhere. */
 export interface CuttingProfile {
   cidVersion: 0 | 1;
-  /** Leaves are the bytes themselves, without an envelope. */
+  /** Leaves are raw bytes, without an envelope. */
   rawLeaves: boolean;
-  /** Bytes of a leaf. */
+  /** Size of a leaf, bytes. */
   chunkBytes: number;
   linksPerNode: number;
 }
@@ -21,13 +21,13 @@ export const PROFILE: CuttingProfile = { cidVersion: 1, rawLeaves: true, chunkBy
 
 export type OnBlock = (cid: CID, bytes: Uint8Array) => Promise<void>;
 
-/** Pieces no larger than a chunk: the importer copies what is left of a larger one for every chunk it takes. */
+/** Pieces must not exceed a chunk: for each chunk, the importer copies the rest of a larger piece. */
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * Cuts bytes into blocks, leaves before what links to them.
- * @param onBlock takes each of them; one at a time
- * @returns the CID of the whole
+ * Cuts bytes into blocks, leaves before the nodes that link to them.
+ * @param onBlock receives each block, one at a time
+ * @returns the CID of the root
  */
 export async function cut(source: AsyncIterable<Uint8Array>, profile: CuttingProfile, onBlock: OnBlock): Promise<CID> {
   const store = {
@@ -51,15 +51,15 @@ export async function cut(source: AsyncIterable<Uint8Array>, profile: CuttingPro
 export const cidOfFile = (path: string): Promise<CID> => cut(piecesOf(path), PROFILE, async () => {});
 
 /**
- * The blocks of a file as CAR file (version 1), as they are made.
+ * The blocks of a file as a CAR file (version 1), streamed.
  * @param root the file's CID, which comes first
- * @throws AppError `internal` `BLOB_CORRUPT` at the end, when the file has another CID by now
+ * @throws AppError `internal` `BLOB_CORRUPT` at the end, if the file's CID has changed
  */
 export async function* carOfFile(path: string, root: CID): AsyncGenerator<Uint8Array> {
   const { writer, out } = CarWriter.create([root]);
   let wanted = true;
   const cutting = cut(piecesOf(path), PROFILE, async (cid, bytes) => {
-    if (!wanted) throw new Error('nobody reads on');
+    if (!wanted) throw new Error('the reader has left');
     await writer.put({ cid, bytes });
   }).finally(() => writer.close());
   cutting.catch(() => undefined);
@@ -68,7 +68,7 @@ export async function* carOfFile(path: string, root: CID): AsyncGenerator<Uint8A
     for (let piece = await pieces.next(); !piece.done; piece = await pieces.next()) yield piece.value;
     if (!(await cutting).equals(root)) throw changed();
   } finally {
-    // Whoever breaks off leaves the writer waiting to be read, and the file open.
+    // A reader that stops early leaves the writer waiting and the file open.
     wanted = false;
     void drain(pieces);
   }

@@ -17,8 +17,8 @@ import { assertWritable, syncFolder } from './folder.js';
 import { carOfFile, cidOfFile } from './ipfs-blocks.js';
 
 /**
- * An IPFS node without a network: the blocks of each file in a CAR file of its own, `<dir>/<cid>.car`. One file per pin
- * makes adding and removing atomic, and no block has two owners, so that nothing needs a garbage collection.
+ * An IPFS node without a network. The blocks of each file are in one CAR file, `<dir>/<cid>.car`. One file per pin
+ * makes adding and removing atomic. No block has two owners, so no garbage collection is needed.
  */
 export class EmbeddedIpfs implements IpfsNode {
   constructor(private readonly dir: string) {}
@@ -27,7 +27,7 @@ export class EmbeddedIpfs implements IpfsNode {
     const root = await cidOfFile(path);
     const draft = join(this.dir, `${newId()}${DRAFT}`);
     await makePrivateFolder(this.dir);
-    // There before anything can fail, or a pipeline that gives up would have it made after it was removed.
+    // Open the file before anything can fail: a pipeline that gives up early would create it after it was removed.
     const file = await open(draft, 'wx');
     try {
       await pipeline(carOfFile(path, root), file.createWriteStream({ flush: true }));
@@ -104,5 +104,5 @@ async function rootFile(cid: string, store: Parameters<typeof exporter>[1]) {
   return root;
 }
 
-/** How the name of a file ends that is not whole yet. */
+/** Suffix of a file that is not complete yet. */
 const DRAFT = '.draft';

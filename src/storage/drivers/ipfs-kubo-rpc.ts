@@ -6,7 +6,7 @@ import { misconfigured } from './blob-faults.js';
 /** Silence of the node after which a call counts as failed, ms. */
 const SILENCE_TIMEOUT_MS = 30_000;
 
-/** The node has understood the call and failed at it; `message` is its own. */
+/** The node understood the call and failed to do it; `message` is the node's own. */
 export class NodeFault extends Error {}
 
 /**
@@ -19,7 +19,7 @@ export class KuboRpc {
   private readonly base: string;
   private readonly headers: Record<string, string>;
 
-  /** @param apiUrl `http://host:5001`, with `user:password@` where the node wants them (its `API.Authorizations`) */
+  /** @param apiUrl `http://host:5001`, with `user:password@` if the node requires a login (its `API.Authorizations`) */
   constructor(
     apiUrl: string,
     private readonly silenceTimeoutMs = SILENCE_TIMEOUT_MS,
@@ -31,7 +31,7 @@ export class KuboRpc {
   }
 
   /**
-   * @param file sent as multipart body, while it is made
+   * @param file streamed as a multipart body
    * @returns the lines of the answer, each parsed
    * @throws NodeFault, AppError `unavailable` `STORAGE_AWAY`, `internal` `STORAGE_MISCONFIGURED`, and what `file` throws
    */
@@ -43,11 +43,11 @@ export class KuboRpc {
         .filter(Boolean)
         .map((line) => JSON.parse(line));
     } catch (cause) {
-      throw misconfigured('IPFS_API_URL leads to something that is not the RPC of an IPFS node', cause);
+      throw misconfigured('the server at IPFS_API_URL is not the RPC of an IPFS node', cause);
     }
   }
 
-  /** The bytes that the node answers, as they come. @throws as `ask`, the stream too */
+  /** Streams the bytes of the node's answer. @throws as `ask`; the stream fails in the same ways */
   stream(command: string, query: Record<string, string>): Promise<Readable> {
     return this.call(command, query, undefined, async (response, patience) =>
       Readable.from(patiently(response.body!, patience), { objectMode: false }),
@@ -69,7 +69,7 @@ export class KuboRpc {
         headers: { ...this.headers, ...form?.headers },
         body: form?.body,
         signal: patience.signal,
-        duplex: 'half', // needed for a body that is still being made
+        duplex: 'half', // required for a streamed body
       } as unknown as RequestInit);
       if (!response.ok) throw refusal(response.status, await response.text());
       return await read(response, patience);
@@ -82,7 +82,7 @@ export class KuboRpc {
   }
 }
 
-/** A clock that runs while the node is waited for. */
+/** A timer that runs while the client waits for the node. */
 class Patience {
   private readonly controller = new AbortController();
   private clock: NodeJS.Timeout | undefined;
@@ -93,7 +93,7 @@ class Patience {
     return this.controller.signal;
   }
 
-  /** Anew, if it runs already. */
+  /** Starts the timer, or restarts it. */
   start(): void {
     this.stop();
     this.clock = setTimeout(() => this.controller.abort(new Error(`silent for ${this.ms} ms`)), this.ms);
@@ -104,7 +104,7 @@ class Patience {
   }
 }
 
-/** A form of one file. `failure`: what the file has thrown, which `fetch` wraps beyond recognition. */
+/** A form with one file. `failure` is the error that `file` threw, which `fetch` hides in a wrapper. */
 function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
   const boundary = randomUUID();
   let failure: unknown;
@@ -127,7 +127,7 @@ function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
   return { headers, body: body(), failure: () => failure };
 }
 
-/** The clock runs only while the next chunk is waited for: a slow reader is not the node's fault. */
+/** The timer runs only while waiting for the next chunk: a slow reader is not the node's fault. */
 async function* patiently(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {
@@ -150,14 +150,14 @@ function refusal(status: number, body: string): Error {
   const cause = new Error(`status ${status}: ${body.slice(0, 1000)}`);
   if (status === 401 || status === 403) {
     return misconfigured(
-      'the IPFS node refuses this server: put what its API.Authorizations wants into IPFS_API_URL (http://user:password@host:5001)',
+      'the IPFS node refuses this server: put the login of its API.Authorizations into IPFS_API_URL (http://user:password@host:5001)',
       cause,
     );
   }
   if (status === 500) return new NodeFault(messageOf(body));
   if (status > 500 || status === 429) return away(cause);
   const hint = 'it must be the address of its RPC (port 5001), not of its gateway';
-  return misconfigured(`what IPFS_API_URL leads to does not take the calls of an IPFS node: ${hint}`, cause);
+  return misconfigured(`the server at IPFS_API_URL does not accept the calls of an IPFS node: ${hint}`, cause);
 }
 
 function messageOf(body: string): string {
@@ -168,7 +168,7 @@ function messageOf(body: string): string {
   }
 }
 
-/** @param cause for the log; it may tell addresses */
+/** @param cause for the log only; it may contain addresses */
 export const away = (cause: unknown): AppError =>
   new AppError('unavailable', 'STORAGE_AWAY', 'The IPFS node does not answer, or has a fault: try again later.', {
     cause,

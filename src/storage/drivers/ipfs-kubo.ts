@@ -8,11 +8,11 @@ import { carOfFile, cidOfFile } from './ipfs-blocks.js';
 import { away, KuboRpc, NodeFault } from './ipfs-kubo-rpc.js';
 
 /**
- * An IPFS node of the operator's own, Kubo or one that speaks its RPC. What is pinned there is what is stored.
+ * An IPFS node run by the operator: Kubo, or another with the same RPC. A blob is stored if the node pins it.
  *
- * Files go in as blocks (`dag/import`), not as files (`add`): the node's own settings for cutting files then have no say
- * in the CID, and it checks every block against its hash. Nothing is ever looked for in the network: only pinned content
- * is read, which the node has whole.
+ * Files are imported as blocks (`dag/import`), not as files (`add`), so the node's own chunking cannot change the CID.
+ * The node checks each block against its hash. Nothing is fetched from the network: only pinned content is read, and
+ * the node has all of that.
  */
 export class KuboIpfs implements IpfsNode {
   private readonly rpc: KuboRpc;
@@ -67,7 +67,7 @@ export class KuboIpfs implements IpfsNode {
     });
   }
 
-  /** An import that was broken off has pinned nothing. */
+  /** Nothing to sweep: an interrupted import has pinned nothing. */
   async sweep(): Promise<number> {
     return 0;
   }
@@ -87,20 +87,20 @@ export class KuboIpfs implements IpfsNode {
   }
 }
 
-/** A line of the answer to `dag/import`. */
+/** One line of the answer to `dag/import`. */
 interface ImportLine {
   Root?: { Cid: { '/': string }; PinErrorMsg: string };
 }
 
-/** Whatever base the node writes it in. */
+/** Compares CIDs, in any base that the node writes. */
 const isSame = (text: string, cid: CID): boolean => CID.parse(text).equals(cid);
 
-/** The RPC has no codes: the message is all that tells it. */
+/** The RPC has no error codes; only the message says it. */
 const isUnpinned = (error: unknown): boolean => error instanceof NodeFault && /not pinned/i.test(error.message);
 
 const asOutage = (error: unknown): unknown => (error instanceof NodeFault ? away(error) : error);
 
-/** A node that fails half-way ends its answer as if it were whole. */
+/** Checks the length, because a node that fails half-way ends its answer as if it were complete. */
 async function* whole(bytes: Readable, expected: number): AsyncGenerator<Buffer> {
   let count = 0;
   for await (const chunk of bytes as AsyncIterable<Buffer>) {

@@ -9,8 +9,8 @@ import { missing } from './blob-faults.js';
 import { cidOfFile } from './ipfs-blocks.js';
 
 /**
- * Blobs in IPFS: `ipfs:<cid>:<sha256>`. A CID is a hash of blocks, not of bytes, so the reference has both. What is in
- * IPFS is public: addresses neither expire nor are they secret.
+ * Blobs in IPFS: `ipfs:<cid>:<sha256>`. A CID is a hash of blocks, not of bytes, so the reference holds both hashes.
+ * IPFS content is public: its addresses neither expire nor are secret.
  */
 export class IpfsBlobStore implements BlobStore {
   /** @param gatewayUrl unset: this server's own route answers content by CID */

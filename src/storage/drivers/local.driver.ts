@@ -11,8 +11,8 @@ import { missing } from './blob-faults.js';
 import { assertWritable, syncFolder } from './folder.js';
 
 /**
- * Blobs in a folder of this machine, named by the hash of their content: `<dir>/sha256/ab/abcdef…`. Renamed into place, so
- * a reader never sees half a blob.
+ * Blobs in a folder of this machine, named by the hash of their content: `<dir>/sha256/ab/abcdef…`. They are renamed
+ * into place, so a reader never sees half a blob.
  */
 export class LocalBlobStore implements BlobStore {
   /** @param dir on the file system of the staging area */
@@ -58,7 +58,7 @@ export class LocalBlobStore implements BlobStore {
     return this.links.create(ref, download);
   }
 
-  /** A blob is renamed into place: what is not whole is the staging area's. */
+  /** Nothing to sweep: blobs are renamed into place, and incomplete files belong to the staging area. */
   async sweep(): Promise<number> {
     return 0;
   }

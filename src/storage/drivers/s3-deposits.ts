@@ -12,16 +12,16 @@ import { explained, explainedStream } from './s3-errors.js';
 
 const PREFIX = 'deposits/';
 
-/** Deposits in the bucket of the binaries, below `deposits/`: clients bring them by presigned PUT. */
+/** Deposits in the bucket of the binaries, below `deposits/`. Clients upload them by presigned PUT. */
 export class S3DepositBox implements DepositBox {
   constructor(
     private readonly client: S3Client,
-    /** Knows the service by the address that clients reach. */
+    /** Uses the address at which clients reach the service. */
     private readonly signer: S3Client,
     private readonly bucket: string,
   ) {}
 
-  /** Length and checksum are under the signature. Services that do not know the checksum let wrong bytes in; nobody else does. */
+  /** The signature covers length and checksum. Only services that ignore the checksum accept wrong bytes. */
   async address(id: string, { size, sha256 }: Announced, expires: number): Promise<SignedUpload> {
     const checksum = Buffer.from(sha256, 'hex').toString('base64');
     const command = new PutObjectCommand({

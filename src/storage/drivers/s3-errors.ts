@@ -2,29 +2,29 @@ import { finished, PassThrough, type Readable } from 'node:stream';
 import { AppError } from '../../common/app-error.js';
 import { misconfigured, missing } from './blob-faults.js';
 
-/** What the operator has to look at, by the name that S3 gives the refusal. */
+/** What the operator has to check, by the S3 name of the error. */
 const MISTAKES: Record<string, string> = {
   NoSuchBucket: 'the bucket does not exist: create it, or correct S3_BUCKET',
-  InvalidBucketName: 'this can be no name of a bucket: correct S3_BUCKET',
+  InvalidBucketName: 'this is not a valid bucket name: correct S3_BUCKET',
   PermanentRedirect: 'the bucket is in another region: correct S3_REGION and S3_ENDPOINT',
   AuthorizationHeaderMalformed: 'the bucket is in another region: correct S3_REGION',
   IllegalLocationConstraintException: 'the bucket is in another region: correct S3_REGION',
-  InvalidAccessKeyId: 'the access key is not known: correct S3_ACCESS_KEY_ID',
-  SignatureDoesNotMatch: 'the secret does not belong to the access key: correct S3_SECRET_ACCESS_KEY',
+  InvalidAccessKeyId: 'the access key is unknown: correct S3_ACCESS_KEY_ID',
+  SignatureDoesNotMatch: 'the secret does not match the access key: correct S3_SECRET_ACCESS_KEY',
   CredentialsProviderError: 'there are no credentials: set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY',
   ExpiredToken: 'the credentials have expired: renew them',
-  AccessDenied: 'the credentials may not do this: they need to list the bucket, and to get, put and delete its objects',
+  AccessDenied: 'the credentials lack a right: they need to list the bucket, and to get, put and delete its objects',
   RequestTimeTooSkewed: "this machine's clock is wrong: set it",
-  ServerSideEncryptionConfigurationNotFoundError: 'the bucket has no such encryption: correct S3_SSE',
-  KMSNotConfigured: 'the service has no such encryption: correct S3_SSE',
+  ServerSideEncryptionConfigurationNotFoundError: 'the bucket does not support this encryption: correct S3_SSE',
+  KMSNotConfigured: 'the service does not support this encryption: correct S3_SSE',
 };
 
-/** All that the answer to a HEAD tells of it. */
+/** The answer to a HEAD says no more than this. */
 const REFUSED = 'the credentials are refused: check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and what they may do';
 
 /**
- * What an error of the S3 client means here. Its own text may have addresses in it: that stays in the cause.
- * @param about `name`: unset, as the error calls itself; `suspect`: what is likely at fault when nothing else is known to be
+ * Explains an error of the S3 client. Its own text may contain addresses, so it stays in the cause.
+ * @param about `name` overrides the error's own name; `suspect` names the likely cause when no other is known
  */
 export function explained(error: unknown, about: { name?: string; suspect?: string } = {}): AppError {
   if (error instanceof AppError) return error;
@@ -34,17 +34,17 @@ export function explained(error: unknown, about: { name?: string; suspect?: stri
   if (name === 'NoSuchKey' || name === 'NotFound') return missing(cause);
   const mistake = MISTAKES[name] ?? (status === 401 || status === 403 ? REFUSED : undefined);
   if (mistake) return misconfigured(mistake, cause);
-  // The service refuses what it understood: asking again later will not help.
+  // The service understood and refused the request: a retry will not help.
   if (status === 501 || (status !== undefined && status < 500 && status !== 408 && status !== 429)) {
     const refusal = `the S3 service refuses the request (${name}, status ${status})`;
     return misconfigured(suspect ? `${refusal}; ${suspect}` : refusal, cause);
   }
-  return new AppError('unavailable', 'STORAGE_AWAY', 'The store of binaries does not answer: try again later.', {
+  return new AppError('unavailable', 'STORAGE_AWAY', 'The object store does not answer: try again later.', {
     cause,
   });
 }
 
-/** The bytes of an answer, whose errors are told as those of the request: a service may break off in the middle of it. */
+/** The bytes of an answer. Its errors are explained like those of the request, because a service may fail half-way. */
 export function explainedStream(body: Readable): Readable {
   const bytes = new PassThrough();
   finished(body, (error) => {

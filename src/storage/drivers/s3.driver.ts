@@ -21,27 +21,27 @@ import { changed } from './blob-faults.js';
 import { S3DepositBox } from './s3-deposits.js';
 import { explained, explainedStream } from './s3-errors.js';
 
-/** Tries of one request. The client pauses between them, longer each time and at random (its `standard` mode). */
+/** Attempts for one request. The client pauses between them, longer each time and at random (its `standard` mode). */
 const MAX_ATTEMPTS = 4;
 const CONNECT_TIMEOUT_MS = 5000;
 /** Silence on an open connection after which a request counts as failed, ms. */
 const SILENCE_TIMEOUT_MS = 30_000;
-/** The least S3 takes; an upload keeps two of them in memory. */
+/** The smallest part that S3 accepts. An upload keeps two parts in memory. */
 const PART_BYTES = 5 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 
 /**
  * Blobs in a bucket of an S3-compatible service, named by the hash of their content: `sha256/<hash>`. An object appears
- * when it is whole, so a reader never sees half a blob.
+ * only when it is complete, so a reader never sees half a blob.
  */
 export class S3BlobStore implements BlobStore {
   readonly deposits: S3DepositBox;
   private readonly client: S3Client;
-  /** Signs addresses for clients: the host is under the signature, and they may know the service by another one. */
+  /** Signs addresses for clients. The signature covers the host, and clients may reach the service by another one. */
   private readonly signer: S3Client;
   private readonly bucket: string;
 
-  /** Connects to nothing yet. */
+  /** Does not connect yet. */
   constructor(
     private readonly config: S3Config,
     private readonly silenceTimeoutMs = SILENCE_TIMEOUT_MS,
@@ -56,7 +56,7 @@ export class S3BlobStore implements BlobStore {
     return `s3:${sha256}`;
   }
 
-  /** Stored anew even if it is there, which mends an object that was damaged. */
+  /** Stores the bytes even if the object exists, which repairs a damaged object. */
   async put(staged: StagedBlob): Promise<BlobRef> {
     const upload = new Upload({
       client: this.client,
@@ -96,7 +96,7 @@ export class S3BlobStore implements BlobStore {
     await this.client.send(command).catch((error) => this.fail(error));
   }
 
-  /** An address of the service's own: the bytes do not pass through this server. */
+  /** An address of the S3 service: the bytes bypass this server. */
   async signedUrl(ref: BlobRef, { expiresInSeconds, filename, contentType }: SignedDownload): Promise<string> {
     const command = new GetObjectCommand({
       Bucket: this.bucket,
@@ -107,7 +107,7 @@ export class S3BlobStore implements BlobStore {
     return getSignedUrl(this.signer, command, { expiresIn: expiresInSeconds }).catch((error) => this.fail(error));
   }
 
-  /** Parts of uploads that were never completed: they are not listed, and paid for. */
+  /** Removes parts of uploads that were never completed: they are not listed, but cost money. */
   async sweep(olderThanMs: number): Promise<number> {
     const Bucket = this.bucket;
     const { Uploads = [] } = await this.client
@@ -137,7 +137,8 @@ export class S3BlobStore implements BlobStore {
       credentials: config.credentials, // unset: the SDK looks for its own (environment, files, the machine's role)
       maxAttempts: MAX_ATTEMPTS,
       requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: this.silenceTimeoutMs },
-      // Servers other than Amazon's know the newer checksums in part. A part's SHA-256 is in its signature anyway.
+      // Services other than Amazon's support the newer checksums only in part. A part's SHA-256 is in its signature
+      // anyway.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     });
@@ -153,14 +154,14 @@ export class S3BlobStore implements BlobStore {
   }
 
   private async fail(error: unknown, suspect?: string): Promise<never> {
-    // The answer to a HEAD has no body, so a missing bucket looks like a missing object: ask for the bucket itself.
+    // The answer to a HEAD has no body, so a missing bucket looks like a missing object: check the bucket itself.
     if ((error as Error).name === 'NotFound') await this.health();
     throw explained(error, { suspect });
   }
 }
 
-/** Services without encryption, or without this one, find fault with an argument or know nothing of a header. */
-const ENCRYPTION = 'it may not know the encryption asked for: correct S3_SSE';
+/** Services without this encryption complain about an argument or an unknown header. */
+const ENCRYPTION = 'it may not support the requested encryption: correct S3_SSE';
 
 const keyOf = (sha256: string): string => `sha256/${sha256}`;
 
@@ -170,7 +171,10 @@ function hashOf(ref: BlobRef): string {
   return match[1];
 }
 
-/** The bytes of a staged file, hashed on the way. When they are not what was staged, the upload is never completed. */
+/**
+ * The bytes of a staged file, hashed while they are read. If they differ from the staged ones, the upload is never
+ * completed.
+ */
 async function* verified({ path, sha256 }: StagedBlob): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
