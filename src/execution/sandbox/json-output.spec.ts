@@ -16,7 +16,7 @@ describe("an agent's output", () => {
 
   it.each([
     ['', 'there is no output'],
-    ['{"a":', 'not JSON: it ends before it is whole'],
+    ['{"a":', 'not JSON: it is incomplete'],
     ['{} {}', 'not JSON: "{" is unexpected at byte 3'],
     ['\ufeff{}', 'not JSON: it begins with a byte order mark'],
     ['\u00a0{}', 'not JSON: byte 0xc2 is unexpected at byte 0'],
