@@ -92,7 +92,7 @@ describe('the scanner of JSON', () => {
     expect(faultOf('{"a":1}}')).toBe('"}" is unexpected at byte 7');
     expect(faultOf('"\u0000"')).toBe('byte 0x00 is unexpected at byte 1');
     expect(faultOf('[1')).toBe('it is incomplete');
-    expect(faultOf('')).toBe('there is nothing');
+    expect(faultOf('')).toBe('it is empty');
     expect(faultOf('  ')).toBe('it is incomplete');
     expect(faultOf('[[[[[[]]]]]]')).toBe('it nests deeper than 5 levels, at byte 5');
     expect(faultOf('[[[[[]]]]]')).toBeUndefined();

@@ -227,9 +227,9 @@ describe('npm run agent', () => {
   it.each([
     ['no such command', ['build', 'good.wasm'], 'Unknown command "build".'],
     ['no such file', ['run', 'none.wasm'], 'none.wasm cannot be read: ENOENT'],
-    ['a folder', ['validate', '.'], '. is no file'],
-    ['a binary that comes through a pipe', ['validate', '/dev/stdin'], '/dev/stdin is no file'],
-    ['input that is no JSON', ['run', 'good.wasm', '--input', '-'], 'The input is not JSON'],
+    ['a folder', ['validate', '.'], '. is not a file'],
+    ['a binary that comes through a pipe', ['validate', '/dev/stdin'], '/dev/stdin is not a file'],
+    ['input that is no JSON', ['run', 'good.wasm', '--input', '-'], 'The input is not one JSON document'],
     ['more time than a task may ask for', ['run', 'good.wasm', '--timeout', '300001'], 'at most 300000'],
     ['an unknown limit', ['run', 'good.wasm', '--limits', '{"cpu":1}'], '--limits: cpu'],
     [
