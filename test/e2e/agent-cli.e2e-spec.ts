@@ -70,7 +70,7 @@ describe('npm run agent', () => {
     const env = { MAX_INPUT_BLOB_BYTES: '2000001' };
     expect(await run(['run', 'good.wasm', '--input', '-'], { ...large, env })).toMatchObject({
       code: 2,
-      error: expect.stringContaining('above 2000001 bytes (MAX_INPUT_BLOB_BYTES)'),
+      error: expect.stringContaining('larger than 2000001 bytes (MAX_INPUT_BLOB_BYTES)'),
     });
   });
 
