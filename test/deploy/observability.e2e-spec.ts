@@ -121,8 +121,10 @@ const DETAIL = [
   'zerostate_build_info',
   'zerostate_feed_last_seq',
   'zerostate_gateway_subscriptions',
+  'zerostate_sandbox_wall_up',
   'zerostate_upload_size_bytes',
   'zerostate_validation_duration_seconds',
+  'zerostate_validation_wall_up',
   'zerostate_virus_scan_duration_seconds',
 ];
 
