@@ -7,18 +7,18 @@ import type { Environment } from '../config/index.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
-/** Audience of the pass in a link to the queue's dashboard, which is good for one cookie. */
+/** Audience of the pass in a link to the queue's dashboard; it is exchanged for one cookie. */
 export const DASHBOARD_LINK = 'queue-dashboard-link';
-/** Audience of the pass in that cookie, which is good for the pages and for no other pass. */
+/** Audience of the pass in that cookie; it is good for the pages only. */
 export const DASHBOARD_COOKIE = 'queue-dashboard-cookie';
 
-/** Tokens of which it is remembered that they are genuine. */
+/** Number of tokens remembered as genuine. */
 const MOST_VERIFIED = 10_000;
 
 /** Signs and checks the JWTs (HS256) that carry the caller's id, role and session. */
 @Injectable()
 export class AccessTokens {
-  /** A client sends the same token with each of its requests: signature and claims are checked once. The oldest first. */
+  /** A client sends one token with many requests: signature and claims are checked once. Oldest first. */
   private readonly verified = new Map<string, Caller>();
   private readonly ttl: number;
 
@@ -31,7 +31,7 @@ export class AccessTokens {
   }
 
   /**
-   * @param sessionEndsAt unset: of a session that lasts longer than any token
+   * @param sessionEndsAt unset: a session that outlives any token
    * @returns the token, and in how many seconds it expires: no later than its session
    */
   issue(

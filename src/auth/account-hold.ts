@@ -2,8 +2,8 @@ import type { EntityManager } from 'typeorm';
 import { accountGone } from './caller.js';
 
 /**
- * Lets what a user adds come one after the other until the transaction ends, so that it can be counted exactly. To be called before
- * any other row is held: whoever suspends the user takes them in this order.
+ * Serialises additions of one user until the transaction ends, so that they can be counted exactly. Call it before any
+ * other row is locked: suspending a user takes locks in this order.
  * @throws AppError `unauthorised` `ACCOUNT_GONE`
  */
 export async function holdAccount(transaction: EntityManager, userId: string): Promise<void> {

@@ -11,7 +11,7 @@ import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
 
-/** What admins do to accounts. The last admin who can log in stays one. */
+/** What admins do to accounts. The last admin who can log in remains one. */
 @Injectable()
 export class AccountsService {
   private readonly afterwards: ((userId: string) => Promise<void>)[] = [];
@@ -39,7 +39,7 @@ export class AccountsService {
     return toPage(await accounts.getMany(), limit, presentAccount);
   }
 
-  /** @throws AppError `not_found`, also for a deleted one */
+  /** @throws AppError `not_found`, also for a deleted account */
   async get(id: string): Promise<User> {
     const where = { id, deletedAt: IsNull() };
     const user = isId(id) ? await this.database.getRepository(User).findOneBy(where) : null;
@@ -47,7 +47,7 @@ export class AccountsService {
     return user;
   }
 
-  /** Why an account may not act, when a statement found it missing or suspended. */
+  /** Why an account may not act, after a statement found it missing or suspended. */
   async refusal(id: string): Promise<AppError> {
     const user = await this.database.getRepository(User).findOneBy({ id });
     return user && !user.deletedAt ? accountSuspended(user.suspensionReason) : accountGone();
@@ -108,7 +108,7 @@ export class AccountsService {
     for (const act of this.afterwards) await act(id);
   }
 
-  /** The account may log in again; sessions that were ended stay so. */
+  /** Lets the account log in again; ended sessions stay ended. */
   async unsuspend(by: Caller, id: string): Promise<User> {
     await this.change(id, async (user, transaction) => {
       if (!user.suspendedAt) return;
@@ -153,7 +153,7 @@ export class AccountsService {
   }
 }
 
-/** The email that is left is no valid address, so a stranger cannot register it first and block the deletion. */
+/** The remaining email is not a valid address, so a stranger cannot register it first and block the deletion. */
 const DELETE = `
   UPDATE users
      SET email = 'deleted:' || id, password_hash = $2, role = 'user', suspended_at = coalesce(suspended_at, now()),

@@ -38,7 +38,7 @@ export class ApiKey {
   @Column({ type: 'timestamptz', nullable: true })
   expiresAt: Date | null;
 
-  /** To the minute. */
+  /** Accurate to the minute. */
   @Column({ type: 'timestamptz', nullable: true })
   lastUsedAt: Date | null;
 

@@ -15,12 +15,12 @@ import { deleteEnded } from './ended-access.js';
 import { Revocations } from './revocations.js';
 import type { UserRole } from './user.entity.js';
 
-/** How long a key is believed without asking the database, should the ring of its revocation be lost, ms. */
+/** How long a key is trusted without asking the database, if the notification of its revocation was lost, ms. */
 const BELIEVED_MS = 3000;
 const MAX_BELIEVED = 10_000;
-/** Last use is written this often at most, ms. */
+/** Minimum time between writes of the last use, ms. */
 const USE_MS = 60_000;
-/** Keys of one account that have neither been revoked nor expired. */
+/** Limit of an account's keys that are neither revoked nor expired. */
 const MAX_KEYS = 100;
 
 /** Long-lived credentials for programs. The key itself is shown once; only its SHA-256 is kept. */
@@ -87,7 +87,7 @@ export class ApiKeys {
     return { key: await this.database.getRepository(ApiKey).findOneByOrFail({ id }), secret };
   }
 
-  /** Newest first; those included that have ended and are still kept. */
+  /** Newest first, including ended keys that are still kept. */
   async list(caller: Caller, { limit, cursor }: PageQuery): Promise<Page<ApiKeyDto>> {
     const keys = this.database
       .getRepository(ApiKey)
@@ -115,7 +115,9 @@ export class ApiKeys {
     await this.revocations.tell('api_key.revoked', id);
   }
 
-  /** Deletes keys that ended so long ago, at most so many. What was done with them is in the audit trail. @returns how many */
+  /**
+   * Deletes up to a limit of keys that ended long enough ago. The audit trail records what they did. @returns how many
+   */
   deleteOld(ageMs: number, limit: number): Promise<number> {
     return deleteEnded(this.database, 'api_keys', ageMs, limit);
   }
@@ -167,7 +169,10 @@ export class ApiKeys {
   }
 }
 
-/** A key lasts no longer than the one it was made with, so no link of a chain is deleted before what hangs on it has ended. */
+/**
+ * A key expires no later than the key it was made with, so no link of a chain is deleted before its dependants have
+ * ended.
+ */
 const REVOKE = `
   WITH RECURSIVE family AS (
     SELECT id FROM api_keys WHERE user_id = $2 AND id = $1

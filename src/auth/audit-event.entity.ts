@@ -42,7 +42,10 @@ export const AUDIT_TYPES = [
 ] as const;
 export type AuditType = (typeof AUDIT_TYPES)[number];
 
-/** One security-relevant act. Append-only: a trigger refuses every change. No foreign keys: it outlives what it speaks of. */
+/**
+ * One security-relevant act. Append-only: a trigger refuses every change. It has no foreign keys, because it outlives
+ * its subjects.
+ */
 @Entity('audit_log')
 @Index('audit_log_type_idx', ['type', 'id'])
 @Index('audit_log_subject_idx', ['subjectId', 'id'])
@@ -56,11 +59,11 @@ export class AuditEvent {
   @Column({ type: 'varchar', length: 40 })
   type: AuditType;
 
-  /** Who did it; null when nobody was logged in. */
+  /** The actor; null without a login. */
   @Column({ type: 'uuid', nullable: true })
   actorId: string | null;
 
-  /** The API key it was done with; null for a login. */
+  /** The API key used; null for a login. */
   @Column({ type: 'uuid', nullable: true })
   keyId: string | null;
 

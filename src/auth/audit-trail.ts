@@ -11,7 +11,7 @@ const MOST_LOOKS = 10_000;
 
 export interface AuditEntry {
   type: AuditType;
-  /** Without `id`: somebody who is not logged in. Unset: the operator at the machine, or the server itself. */
+  /** Without `id`: a client that is not logged in. Unset: the operator at the machine, or the server itself. */
   by?: Partial<Pick<Caller, 'id' | 'key' | 'address'>>;
   /** Whose account, agent or task it is about. */
   subjectId?: string;
@@ -19,15 +19,15 @@ export interface AuditEntry {
   details?: Record<string, unknown>;
 }
 
-/** The record of security-relevant acts. What is done in no transaction is recorded before it is done. */
+/** The record of security-relevant acts. An act outside a transaction is recorded before it happens. */
 @Injectable()
 export class AuditTrail {
-  /** Looks that need no entry before this time, milliseconds since the epoch. */
+  /** Reads that need no entry before this time, milliseconds since the epoch. */
   private readonly looks = new Map<string, number>();
 
   constructor(private readonly database: DataSource) {}
 
-  /** @param transaction that of the act itself, so that neither is kept without the other */
+  /** @param transaction of the act itself, so that both are kept or neither */
   async record(
     { type, by = {}, subjectId, details = {} }: AuditEntry,
     transaction: EntityManager = this.database.manager,

@@ -9,7 +9,7 @@ import { ApiKeys } from './api-keys.service.js';
 import { assertScope, type Caller, roleRequired } from './caller.js';
 import { RequestLimits } from './request-limits.js';
 
-/** The application-wide guard: who are you (401), may you (403), and not too often (429). Denies what no policy allows. */
+/** The application-wide guard: identity (401), permission (403), rate (429). Denies what no policy allows. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
@@ -20,7 +20,7 @@ export class AuthGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    // WebSocket messages belong to a connection that the handshake has already authenticated.
+    // The handshake has already authenticated the connection of a WebSocket message.
     if (context.getType() !== 'http') return true;
     const targets = [context.getHandler(), context.getClass()];
     const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, targets);
@@ -28,7 +28,7 @@ export class AuthGuard implements CanActivate {
     try {
       if (policy !== 'public') request.caller = { ...(await this.authenticate(request)), address: request.ip };
     } finally {
-      // Whoever fails to authenticate is counted by address.
+      // Failed authentications count by address.
       await this.limits.take(request, context.switchToHttp().getResponse<Response>(), request.caller?.id);
     }
     addToWorkContext({ user_id: request.caller?.id });

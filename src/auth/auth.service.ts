@@ -16,7 +16,7 @@ import { Revocations } from './revocations.js';
 import { type OpenSession, Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
 
-/** Registering, logging in and out, and the password. */
+/** Registration, login, logout, and the password. */
 @Injectable()
 export class AuthService {
   private readonly open: boolean;
@@ -117,7 +117,7 @@ export class AuthService {
     const passwordHash = await hashPassword(next);
     await this.database.transaction(async (transaction) => {
       await this.tokens.withdraw('password_reset', user.id, transaction);
-      // Checking takes a while: the password may be another one by now.
+      // The check takes a while: the password may have changed meanwhile.
       const checked = { id: user.id, passwordHash: user.passwordHash };
       const { affected } = await transaction.update(User, checked, { passwordHash });
       if (affected === 0) throw wrongPassword();
@@ -151,7 +151,7 @@ export class AuthService {
     return user;
   }
 
-  /** The oldest account with the role `admin`, if there is any. */
+  /** The oldest account with the role `admin`, if any. */
   firstAdmin(): Promise<User | null> {
     return this.database.getRepository(User).findOne({ where: { role: 'admin' }, order: { id: 'ASC' } });
   }

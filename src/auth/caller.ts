@@ -3,7 +3,7 @@ import type { Scope } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
 import type { UserRole } from './user.entity.js';
 
-/** Who makes the request. */
+/** The caller of a request. */
 export interface Caller {
   /** User id. */
   id: string;
@@ -15,7 +15,7 @@ export interface Caller {
   key?: { id: string; scopes: readonly Scope[] };
   /** When the token or key expires, milliseconds since the epoch; `Infinity` for a key that does not. */
   expiresAt: number;
-  /** Where the request comes from; unset for what no request asks for. */
+  /** Where the request comes from; unset if no request caused it. */
   address?: string;
 }
 

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-/** Deletes logins or keys that ended so long ago, at most so many. @returns how many */
+/** Deletes up to a limit of logins or keys that ended long enough ago. @returns how many */
 export async function deleteEnded(
   database: DataSource,
   table: 'sessions' | 'api_keys',

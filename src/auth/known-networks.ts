@@ -2,12 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { addressKey } from '../protection/index.js';
 
-/** Networks remembered for one account: those of the latest logins. */
+/** Number of networks remembered per account: those of the latest logins. */
 const MOST = 50;
 /** How long a network without a login stays known, days. */
 const DAYS = 180;
 
-/** From where accounts have logged in, so that a login from there is told from a stranger's. */
+/** The networks from which accounts have logged in, to tell their logins from a stranger's. */
 @Injectable()
 export class KnownNetworks {
   constructor(private readonly database: DataSource) {}

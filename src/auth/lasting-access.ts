@@ -3,18 +3,18 @@ import { AppError } from '../common/app-error.js';
 import { type Caller } from './caller.js';
 import { Revocations } from './revocations.js';
 
-/** How often connections are asked whether their credentials have expired, ms. */
+/** How often connections are checked for expired credentials, ms. */
 const LOOK_MS = 1000;
 
 /** A connection that outlives the request which opened it. */
 export interface LastingConnection {
-  /** As whom it was admitted last. */
+  /** The caller as last admitted. */
   readonly caller: Caller;
-  /** Called once, when the caller's access has ended or its role is another one. Has to close the connection. */
+  /** Called once, when the caller's access has ended or its role has changed. Must close the connection. */
   onAccessEnded(reason: AppError): void;
 }
 
-/** Ends connections with the access they were opened by: within a second of its expiry, and as soon as it is taken back. */
+/** Ends connections when the access that opened them ends: within a second of expiry, and at once when revoked. */
 @Injectable()
 export class LastingAccess implements OnApplicationShutdown {
   private readonly connections = new Set<LastingConnection>();
@@ -29,7 +29,7 @@ export class LastingAccess implements OnApplicationShutdown {
     };
   }
 
-  /** @returns to be called when the connection is gone */
+  /** @returns a function to call when the connection has closed */
   keep(connection: LastingConnection): () => void {
     this.connections.add(connection);
     return () => this.connections.delete(connection);

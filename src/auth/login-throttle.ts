@@ -19,9 +19,9 @@ const NETWORK: ExactLimit = { name: 'login-network', points: 300, seconds: QUART
 const ACCOUNT: ExactLimit = { name: 'login-account', points: 100, seconds: 60 * 60, exact: true };
 
 export interface Throttled {
-  /** The limit that was passed. */
+  /** The limit that was exceeded. */
   limit: string;
-  /** Whether this attempt is the first past it. */
+  /** Whether this attempt is the first beyond it. */
   isFirst: boolean;
   /** Seconds. */
   retryAfter: number;
@@ -32,7 +32,7 @@ export interface Attempt {
   succeeded(): Promise<void>;
 }
 
-/** Counts attempts that fail. Whether there is such an account makes no difference. */
+/** Counts failed attempts. It makes no difference whether the account exists. */
 @Injectable()
 export class LoginThrottle {
   private readonly enabled: boolean;
@@ -61,7 +61,7 @@ export class LoginThrottle {
     return { succeeded: () => this.takeBack(counters) };
   }
 
-  /** Who has the password is not guessing: the bucket of account and address is emptied. */
+  /** A correct password is not guessing: the bucket of account and address is emptied. */
   private async takeBack([own, ...others]: Counter[]): Promise<void> {
     await Promise.all([this.limits.forget(...own), ...others.map(([limit, key]) => this.limits.giveBack(limit, key))]);
   }
@@ -71,7 +71,7 @@ const UNCOUNTED: Attempt = { succeeded: () => Promise.resolve() };
 
 type Counter = [ExactLimit, string];
 
-/** Emails stay out of the store that the counts are kept in. */
+/** Emails stay out of the store that holds the counts. */
 function countersOf(email: string, address: string | undefined, isKnown: boolean): Counter[] {
   const account = createHash('sha256').update(email).digest('base64url');
   const [sender, network] = [addressKey(address), networkKey(address)];

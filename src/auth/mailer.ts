@@ -1,8 +1,8 @@
-/** How mail leaves the installation. */
+/** Sends mail. */
 export interface Mailer {
-  /** @param mail plain text @throws Error when the mail server does not take it */
+  /** @param mail plain text @throws Error if the mail server refuses it */
   send(mail: { to: string; subject: string; text: string }): Promise<void>;
 }
 
-/** Injection token: the installation's `Mailer`; null where none is configured. */
+/** Injection token: the installation's `Mailer`; null if none is configured. */
 export const MAILER = Symbol('Mailer');

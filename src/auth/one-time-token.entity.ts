@@ -4,7 +4,7 @@ import { User } from './user.entity.js';
 /** What a one-time token is for; a token for one purpose is refused for another. */
 export type OneTimePurpose = 'queue_dashboard' | 'password_reset';
 
-/** A token that is good for one use. The row goes when the token is used. */
+/** A token that works once. Its row is deleted when it is used. */
 @Entity('one_time_tokens')
 @Index('one_time_tokens_user_idx', ['userId', 'purpose'])
 @Index('one_time_tokens_expires_idx', ['expiresAt'])
@@ -16,7 +16,7 @@ export class OneTimeToken {
   @Column({ type: 'varchar', length: 32 })
   purpose: OneTimePurpose;
 
-  /** Whom it is for. */
+  /** The user it is for. */
   @ForeignKey(() => User, { name: 'one_time_tokens_user_fkey', onDelete: 'CASCADE' })
   @Column('uuid')
   userId: string;

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { OneTimePurpose } from './one-time-token.entity.js';
 
-/** Tokens that are good for one use, whichever process they reach. Only their hashes are kept. */
+/** Tokens that work once, in any process. Only their hashes are stored. */
 @Injectable()
 export class OneTimeTokens {
   constructor(private readonly database: DataSource) {}
@@ -25,7 +25,7 @@ export class OneTimeTokens {
     return token;
   }
 
-  /** Uses a token up. @returns whom it was for; null when it is wrong, expired or used */
+  /** Uses a token up. @returns its user; null if it is wrong, expired or used */
   async spend(
     purpose: OneTimePurpose,
     token: string,
@@ -38,7 +38,7 @@ export class OneTimeTokens {
     return rows[0]?.user_id ?? null;
   }
 
-  /** Takes back every token that a user has for a purpose. */
+  /** Withdraws all of a user's tokens for a purpose. */
   async withdraw(purpose: OneTimePurpose, userId: string, transaction: EntityManager): Promise<void> {
     await transaction.query('DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2', [userId, purpose]);
   }

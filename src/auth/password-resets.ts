@@ -18,19 +18,19 @@ import { Sessions } from './sessions.js';
 import { User } from './user.entity.js';
 
 const HOUR = 60 * 60;
-/** Requests for a mail from one address. */
+/** Limit of mail requests from one address. */
 const ASKED: ExactLimit = { name: 'reset-address', points: 20, seconds: HOUR, exact: true };
-/** Mails to one account, so that nobody's mailbox is filled. */
+/** Limit of mails to one account, so that its mailbox is not flooded. */
 const SENT: ExactLimit = { name: 'reset-account', points: 3, seconds: HOUR, exact: true };
 
-/** New passwords for users who have lost theirs: by a token that an admin hands over, or by mail. */
+/** New passwords for users who have lost theirs: by a token from an admin, or by mail. */
 @Injectable()
 export class PasswordResets implements BeforeApplicationShutdown {
   private readonly logger = new Logger('PasswordResets');
   private readonly ttl: number;
   private readonly page: string | undefined;
   private readonly rateLimits: boolean;
-  /** Mails on their way. */
+  /** Mails being sent. */
   private readonly underWay = new Set<Promise<void>>();
 
   constructor(
@@ -105,7 +105,7 @@ export class PasswordResets implements BeforeApplicationShutdown {
       const token = await this.tokens.issue('password_reset', userId, this.ttl, transaction);
       await this.audit.record({ type: 'account.password_reset_issued', by, subjectId: userId }, transaction);
       const expires_at = new Date(Date.now() + this.ttl * 1000).toISOString();
-      // After the # it reaches no server's log.
+      // Text after the # reaches no server's log.
       return { token, url: this.page ? `${this.page}#token=${token}` : null, expires_at };
     });
   }
@@ -131,7 +131,7 @@ has changed.
 `;
   }
 
-  /** Counts by address and account, for emails that no account has just the same. */
+  /** Counts by address and account; unknown emails count too. */
   private async mayMail(email: string, address: string): Promise<boolean> {
     if (!this.rateLimits) return true;
     const asked = await this.limits.take(ASKED, addressKey(address));

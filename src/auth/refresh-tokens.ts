@@ -24,7 +24,7 @@ export class RefreshTokens {
     return `zsr_${body}.${this.mac(body).toString('base64url')}`;
   }
 
-  /** @returns undefined when it is none of ours */
+  /** @returns undefined if this server did not issue it */
   read(text: string): RefreshToken | undefined {
     const [, sessionId, number, mac] = /^zsr_([0-9a-f-]{36})\.(\d{1,9})\.([\w-]{43})$/.exec(text) ?? [];
     if (!mac || !isId(sessionId)) return undefined;

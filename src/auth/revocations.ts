@@ -8,7 +8,7 @@ import { outageLog } from '../observability/index.js';
 import { type Caller, accountGone, accountSuspended, keyRefused, tokenExpired } from './caller.js';
 import type { UserRole } from './user.entity.js';
 
-/** How long a change may stay unknown here when its ring was lost, ms. */
+/** How long a change may stay unknown here if its notification was lost, ms. */
 const POLL_MS = 2000;
 /** Clocks of processes and database may differ by so much, seconds. */
 export const MARGIN = 120;
@@ -34,7 +34,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   private keys = new Set<string>();
   private users = new Map<string, ChangedUser>();
   private known = '';
-  /** When the lists were read last, by the clock of the database. */
+  /** When the lists were last read, by the database's clock. */
   private readAt: Date | null = null;
   private reading: Promise<void> | null = null;
   private again = false;
@@ -91,13 +91,13 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     return () => this.listeners.delete(listener);
   }
 
-  /** Makes a committed change known here before it is answered, and to the other processes at once. */
+  /** Applies a committed change here before it is answered, and notifies the other processes. */
   async tell(type: (typeof TOLD)[number], id: string): Promise<void> {
     this.feed.signal(type, id);
     await this.refresh();
   }
 
-  /** Resolves once what was committed before the call is known here. */
+  /** Resolves once changes committed before the call are known here. */
   private async refresh(): Promise<void> {
     if (!this.reading) return (this.reading = this.read().finally(() => (this.reading = null)));
     // What is being read may have begun before that commit: read once more afterwards, for all who came meanwhile.
@@ -110,7 +110,7 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   private async read(): Promise<void> {
-    // `least` passes over the NULL of the first time.
+    // `least` ignores the NULL of the first time.
     const since = `least(now(), $2::timestamptz) - $1 * interval '1 second'`;
     const span = [this.window, this.readAt];
     const [[{ at }], sessions, keys, users] = await Promise.all([

@@ -1,7 +1,7 @@
 import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from './user.entity.js';
 
-/** One login: the family of the refresh tokens that follow from it. */
+/** One login: a family of refresh tokens. */
 @Entity('sessions')
 @Index('sessions_user_idx', ['userId'])
 @Index('sessions_revoked_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
@@ -14,14 +14,14 @@ export class Session {
   @Column('uuid')
   userId: string;
 
-  /** Which refresh token of the family is the current one; see `refresh-tokens.ts`. */
+  /** Number of the family's current refresh token; see `refresh-tokens.ts`. */
   @Column({ type: 'integer', default: 0 })
   generation: number;
 
   @Column({ type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;
 
-  /** When the present generation began. */
+  /** When the current generation began. */
   @Column({ type: 'timestamptz', default: () => 'now()' })
   rotatedAt: Date;
 

@@ -12,7 +12,7 @@ import { Session } from './session.entity.js';
 import { User } from './user.entity.js';
 import { accountSuspended } from './caller.js';
 
-/** A refresh whose answer was lost may be asked for again for so long, seconds. */
+/** How long a refresh whose answer was lost may be repeated, seconds. */
 const GRACE = 10;
 
 export interface OpenSession {
@@ -22,7 +22,7 @@ export interface OpenSession {
   expiresAt: Date;
 }
 
-/** Logins: opened, carried on by refresh tokens that are good once, and ended. */
+/** Logins: opened, continued by refresh tokens that work once, and ended. */
 @Injectable()
 export class Sessions {
   private readonly tokens: RefreshTokens;
@@ -101,7 +101,7 @@ export class Sessions {
     );
   }
 
-  /** Deletes logins that ended so long ago, at most so many. @returns how many */
+  /** Deletes up to a limit of logins that ended long enough ago. @returns how many */
   deleteOld(ageMs: number, limit: number): Promise<number> {
     return deleteEnded(this.database, 'sessions', ageMs, limit);
   }

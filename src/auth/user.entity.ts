@@ -26,15 +26,15 @@ export class User {
   @Column({ type: 'boolean', default: false })
   selfRegistered: boolean;
 
-  /** Set: neither tokens nor keys of the account are good. */
+  /** Set: tokens and keys of the account are refused. */
   @Column({ type: 'timestamptz', nullable: true })
   suspendedAt: Date | null;
 
-  /** Why, in words for the account's user; null when no reason was given. */
+  /** The reason, for the account's user; null if none was given. */
   @Column({ type: 'varchar', length: 500, nullable: true })
   suspensionReason: string | null;
 
-  /** Set: the account was deleted, and is suspended for good. The row stays for what refers to its id. */
+  /** Set: the account was deleted, and is suspended for good. The row stays because other rows refer to its id. */
   @Column({ type: 'timestamptz', nullable: true })
   deletedAt: Date | null;
 

@@ -9,26 +9,26 @@ import { contradiction, outlineOf } from './outline.js';
 import { parseAnswer } from './parse-answer.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
-/** How the check of one module ended. The last two are the module's doing, not the server's. */
+/** How the check of one module ended. The module, not the server, causes the last two. */
 export type CheckOutcome =
   | { end: 'answered'; answer: CheckAnswer }
   | { end: 'timed_out'; afterMs: number }
   /** `how` is for the log. */
   | { end: 'crashed'; how: string };
 
-/** The limits on names and counts keep an answer below half of it. */
+/** The limits on names and counts keep an answer below half of this. */
 const LONGEST_ANSWER = 12_000_000;
 const KEPT_STDERR = 8000;
 /** Sections of a module that are not custom ones. */
 const KNOWN_SECTIONS = 13;
-/** Read and passed on at a time, bytes. */
+/** Chunk size for reading and passing on, bytes. */
 const PIECE = 512 * 1024;
 
-/** The server's end of one checking process: a module at a time goes in, a line comes out. */
+/** The server's end of one checking process: one module at a time goes in, one line comes out. */
 export class CheckingProcess {
   /** Modules it has been given. */
   checks = 0;
-  /** Whose modules it checks, from the first one on. */
+  /** The owner of its modules, from the first one on. */
   owner?: string;
   /** Resolves once the process is gone. */
   readonly ended: Promise<[number | null, NodeJS.Signals | null]>;

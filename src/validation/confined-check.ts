@@ -23,18 +23,18 @@ const SCRIPTS = [
 
 const HEAP_MB = 256;
 const MEMORY_BYTES = 384_000_000;
-/** A larger module leaves too much behind in its process for another one, bytes. */
+/** A larger module leaves too much in its process for another one, bytes. */
 const LARGEST_TO_GO_ON = 4 * 1024 * 1024;
-/** Their processor time together stays far below what one process may take. */
+/** Their total processor time stays far below the limit of a process. */
 const MOST_CHECKS = 50;
 
 /** Processes that wait for the next module of their owner. */
 const MOST_WARM = 2;
 
 /**
- * Checks modules in confined child processes. Starting one takes longer than checking most modules, so a fresh one is always
- * there ahead. A process goes on to the next module of the same owner after one that was found good; no process serves two
- * owners. A module that was refused, or is large, or took its process down, ends its process.
+ * Checks modules in confined child processes. Starting a process takes longer than most checks, so a fresh one is
+ * always ready. After a good module, a process continues with the next module of its owner; no process serves two
+ * owners. A module that is refused, large or fatal ends its process.
  */
 export class ConfinedCheck {
   private readonly idle: CheckingProcess[] = [];
@@ -59,7 +59,7 @@ export class ConfinedCheck {
     return check;
   }
 
-  /** Walls that do not stand on this machine. */
+  /** Walls that are missing on this machine. */
   get missing(): readonly MissingWall[] {
     return this.confinement.missing;
   }
@@ -96,7 +96,7 @@ export class ConfinedCheck {
     await this.confinement.release();
   }
 
-  /** The warm process of this owner, or else a fresh one. */
+  /** The warm process of this owner, or a fresh one. */
   private take(owner: string): CheckingProcess | undefined {
     const place = [owner, undefined].map((whose) => this.idle.findIndex((process) => process.owner === whose));
     const found = place.find((index) => index >= 0);

@@ -1,4 +1,4 @@
-/** Lets a fixed number of asynchronous works run at a time; the others wait in the order they came. */
+/** Runs at most a fixed number of asynchronous jobs at a time; the others wait in order of arrival. */
 export class Gate {
   private readonly waiting: (() => void)[] = [];
 

@@ -3,7 +3,7 @@ import { counters, histogram, SLOW_SECONDS } from '../observability/index.js';
 export const validations = counters(
   'validations_total',
   "Binaries checked, by the refusal's code; OK for those that may be versions.",
-  // Most of the many codes never come up: each is exported once it has.
+  // Most of the many codes never occur: each is exported once it has.
   { code: ['OK'] as readonly string[] },
 );
 export const validationDuration = histogram(

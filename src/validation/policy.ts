@@ -3,7 +3,7 @@ import type { Refusal } from './wasm/refusal.js';
 import { signatureText } from './wasm/types.js';
 import type { WalkedModule } from './wasm/walked-module.js';
 
-/** What an agent must offer and may ask for, beyond being a valid module. */
+/** What an agent must export and may import, beyond being a valid module. */
 export type PolicyRefusalCode =
   | 'FORBIDDEN_IMPORT_MODULE'
   | 'IMPORT_KIND_NOT_ALLOWED'
@@ -17,13 +17,13 @@ export type PolicyRefusalCode =
 /** The function that is one run of an agent. */
 const ENTRY_POINT = '_start';
 const ENTRY_POINT_SIGNATURE = signatureText([], []);
-/** The memory the host's functions read and write. */
+/** The memory that the host's functions read and write. */
 const MEMORY = 'memory';
 
 /** Modules of imports that say they reach for the machine, whatever their functions are. */
 const FORBIDDEN_MODULE = /system|exec|process|kernel/i;
 
-/** @returns the first reason why a valid module can be no agent, or null */
+/** @returns the first reason why a valid module cannot be an agent, or null */
 export function policyRefusal(module: WalkedModule): Refusal<PolicyRefusalCode> | null {
   for (const imported of module.imports) {
     const refusal = importRefusal(imported);
@@ -66,14 +66,14 @@ function importRefusal({ module, name, kind, type }: Import): Refusal<PolicyRefu
   return null;
 }
 
-/** Import names are the uploader's choice: `__proto__` must find nothing. */
+/** Uploaders choose import names: `__proto__` must find nothing. */
 function hostFunction(module: string, name: string): FunctionSignature | undefined {
   if (!Object.hasOwn(HOST_FUNCTIONS, module)) return undefined;
   const functions: Record<string, FunctionSignature> = HOST_FUNCTIONS[module as keyof typeof HOST_FUNCTIONS];
   return Object.hasOwn(functions, name) ? functions[name] : undefined;
 }
 
-/** The module an import comes from usually tells which toolchain wrote it, and so how to build for this host. */
+/** The module of an import usually shows the toolchain, and so how to build for this host. */
 function originAdvice(module: string): string {
   const origin = ORIGINS.find(([pattern]) => pattern.test(module));
   return origin?.[1] ?? 'Remove it, or build for WASI preview 1, for example with the target wasm32-wasip1.';

@@ -1,9 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/**
- * PORT: says whether bytes carry malware that is known. What follows from the answer is not its business: see
- * `malware-scan.ts`.
- */
+/** PORT: reports whether bytes contain known malware. `malware-scan.ts` acts on the answer. */
 export interface VirusScanner {
   /** `false`: there is no scanner, and every scan ends as `not_configured`. */
   readonly configured: boolean;
@@ -14,7 +11,7 @@ export interface VirusScanner {
    */
   scan(source: Readable): Promise<ScanOutcome>;
 
-  /** Answers when the scanner would scan now. @throws Error why it would not */
+  /** Resolves if the scanner would scan now. @throws Error why it would not */
   ping(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@ import type { Mailer } from '../mailer.js';
 /** How long a mail server may be silent, ms. */
 const SILENCE_MS = 10_000;
 
-/** Hands mail to an SMTP server; a connection for each mail, since they are few. */
+/** Sends mail to an SMTP server, with one connection per mail, because mails are few. */
 export class SmtpMailer implements Mailer {
   private readonly transport: ReturnType<typeof createTransport>;
 

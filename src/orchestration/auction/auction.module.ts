@@ -5,7 +5,7 @@ import { TasksModule } from '../../tasks/index.js';
 import { MetaAgent } from '../meta-agent.js';
 import { AuctionsController } from './auctions.controller.js';
 
-/** Holding auctions, and explaining them: workers decide, the API answers why. */
+/** Holds auctions and explains them: workers decide, the API explains. */
 @Module({
   imports: [AgentsModule, AuthModule, TasksModule],
   controllers: [AuctionsController],

@@ -6,37 +6,37 @@ import { Best } from './best.js';
 import { type Ask, ask, isBusy, priceOf, roundTripMs } from './bidding.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
-/** What a task brings to its auction. */
+/** A task, as its auction sees it. */
 export interface AuctionRequest {
   requiredCapabilities: readonly string[];
   budgetMicro: bigint;
   /** The task's own weights, relative; null for the configured ones. */
   weights: AuctionWeights | null;
   inputBytes: number;
-  /** 0 up to 1, the same for the same task: decides whether the discovery seat's bid wins. */
+  /** In [0, 1), fixed for a task: decides whether the discovery seat's bid wins. */
   luck: number;
-  /** Where it would rather be done; null: anywhere. */
+  /** Preferred region; null: any. */
   region: string | null;
-  /** Nowhere else. */
+  /** Whether only that region is allowed. */
   regionRequired: boolean;
   /** Time one attempt has: its timeout, or what is left until the deadline. At least 1. */
   limitMs: number;
 }
 
-/** A candidate with what it asks for this task, and promises. */
+/** A candidate with its price and promised duration for this task. */
 export interface Bidder extends Candidate {
   priceMicro: bigint;
 }
 
 export interface Auction {
-  /** Winner first, then who takes over when it fails. */
+  /** Winner first, then the agents for failover in order. */
   ranking: Bidder[];
   scoreboard: ScoreboardDto;
-  /** Why nobody won; null when somebody did. */
+  /** Why no bid won; null if one did. */
   failure: TaskError | null;
-  /** Nobody won because those who might are busy: the auction is worth holding again in a while. */
+  /** No bid won because the possible winners are busy: another auction in a while may succeed. */
   worthWaiting: boolean;
-  /** Agents that had a seat although not everyone could have one; empty when everyone could. */
+  /** Agents that got a seat although not all could; empty if all could. */
   invited: string[];
 }
 
@@ -45,17 +45,17 @@ const MAX_EXCLUSIONS_KEPT = 100;
 /** Share of the auctions in which an agent that is rated too low gets the discovery seat, so that it can win votes again. */
 const SECOND_CHANCE = 0.05;
 
-/** Completed tasks that are worth half of the full reputation under `absolute`. */
+/** Completed tasks that give half of the full reputation under `absolute`. */
 const HALF_REPUTATION = 20;
 
 /**
- * Holds an auction. Pure: the same candidates and rules always give the same scoreboard.
+ * Holds an auction. Pure: equal candidates and rules always give equal scoreboards.
  *
  * ① candidates that are surely below the minimum rating, over the budget, too far away or busy are excluded, with the reason;
  * ② of the rest at most `maxAgents` are invited: the best matching and best rated, and the one that waited longest;
  * ③ their bids are scored and ranked.
  *
- * The first two go over the candidates once and keep only as many as have a seat or are named in the scoreboard.
+ * Steps ① and ② read the candidates once, and keep only those with a seat or a place in the scoreboard.
  */
 export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
   const { seated, discovery, excluded, rotates } = invite(candidates, request, rules);
@@ -86,14 +86,14 @@ export function holdAuction(candidates: Iterable<Candidate>, request: AuctionReq
   };
 }
 
-/** Who did not get to bid. */
+/** Candidates that could not bid. */
 interface Exclusions {
   count: number;
-  /** Of them, for having as many tasks as they take on at once. */
+  /** Number excluded because they have as many tasks as they accept. */
   busy: number;
-  /** The first so many. */
+  /** The first of them, up to a limit. */
   named: Excluded[];
-  /** Of those over the budget; null when nobody was. */
+  /** The lowest price over the budget; null if all were within it. */
   lowestPriceMicro: bigint | null;
 }
 
@@ -158,7 +158,7 @@ function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules:
 interface Contender {
   candidate: Candidate;
   asked: Ask;
-  /** With the way there and back. */
+  /** Includes the way there and back. */
   estimatedMs: number;
   match: number;
 }
@@ -184,7 +184,7 @@ const isRatedTooLow = ({ rating, highestRating }: Candidate, { minRating }: Auct
 /** Why a candidate cannot do this task, whatever its rating. */
 function obstacleOf(candidate: Candidate, asked: Ask, request: AuctionRequest): ExclusionReason | null {
   if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
-  // Who would be too dear even without load is not worth waiting for.
+  // An agent that is too expensive even without load is not worth waiting for.
   if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
   return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
 }

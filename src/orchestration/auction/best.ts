@@ -1,14 +1,14 @@
-/** The best `size` of all that are offered, best first, without keeping or sorting the others. */
+/** Keeps the best `size` of all offered items, best first, without storing or sorting the others. */
 export class Best<T> {
   readonly all: T[] = [];
 
-  /** @param compare negative when the first is better; a total order, so that the order of offers does not matter */
+  /** @param compare negative if the first is better; a total order, so that the order of offers does not matter */
   constructor(
     private readonly size: number,
     private readonly compare: (a: T, b: T) => number,
   ) {}
 
-  /** @returns who is not among the best for it: the one offered, the one whose place it took, or nobody */
+  /** @returns the item that is not among the best: the offered one, the one it replaced, or none */
   offer(one: T): T | null {
     const { all, size, compare } = this;
     if (all.length === size && compare(one, all[size - 1]) > 0) return one;

@@ -1,7 +1,7 @@
 import type { Candidate, PricePolicy } from '../../agents/index.js';
 import type { GeoConfig } from '../../config/index.js';
 
-/** What candidates ask and promise for a task at this moment. Pure. */
+/** Prices and promised durations of candidates for a task now. Pure. */
 
 /** Parts of an asked price, micro-credits: `priceMicro = ⌈(baseMicro + inputMicro) · surge⌉`. */
 export interface Ask {
@@ -25,9 +25,9 @@ export function ask(pricing: PricePolicy, inputBytes: number, running: number): 
   return { priceMicro: priceOf({ baseMicro, inputMicro, surge }), baseMicro, inputMicro, surge };
 }
 
-/** The price that the parts of an asked price make. */
+/** The price, from its parts. */
 export function priceOf({ baseMicro, inputMicro, surge }: Omit<Ask, 'priceMicro'>): bigint {
-  // Most agents ask their base price, and arithmetic of bigints is dear where thousands are asked.
+  // Most agents ask their base price, and bigint arithmetic is expensive for thousands of agents.
   const unsurged = inputMicro === 0n ? baseMicro : baseMicro + inputMicro;
   return surge === 1 ? unsurged : (unsurged * BigInt(Math.round(surge * 1e6)) + 999_999n) / 1_000_000n;
 }
@@ -35,7 +35,7 @@ export function priceOf({ baseMicro, inputMicro, surge }: Omit<Ask, 'priceMicro'
 export const isBusy = ({ pricing, running }: Candidate): boolean =>
   pricing.maxConcurrency !== null && running >= pricing.maxConcurrency;
 
-/** What distance adds to an agent's estimate for a task that would rather be done in `wanted`, ms. */
+/** Time that distance adds to an agent's estimate for a task that prefers the region `wanted`, ms. */
 export function roundTripMs(geo: GeoConfig, wanted: string | null, region: string | null): number {
   if (!geo.enabled || wanted === null || wanted === region) return 0;
   return geo.roundTripsMs.get(`${wanted}:${region}`) ?? geo.defaultRoundTripMs;

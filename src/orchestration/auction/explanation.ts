@@ -5,7 +5,7 @@ import type { CounterfactualDto, ExplainedAuctionDto, VerificationDto } from './
 import { priceOf } from './bidding.js';
 import { type Bid, scoreBids, type Scoring, weightedTerms } from './scoring.js';
 
-/** A stored scoreboard with what follows from it: the weighted terms and what the runner-up would have had to do. Pure. */
+/** A stored scoreboard with its explanation: the weighted terms, and what the runner-up needed to win. Pure. */
 export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
   ...board,
   bids: board.bids.map(({ base_price: _base, input_price: _input, surge: _surge, ...bid }) => ({
@@ -16,8 +16,8 @@ export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
 });
 
 /**
- * Scores the stored inputs again and compares: prices, bounds, terms, totals and ranks, to the last bit. It finds a figure that
- * was altered by itself, not one that was altered together with everything that follows from it.
+ * Scores the stored inputs again and compares prices, bounds, terms, totals and ranks, to the last bit. It detects a
+ * single altered figure, but not one altered together with everything that follows from it.
  */
 export function verify(board: ScoreboardDto): VerificationDto {
   const { bounds, ranking } = scoreBids(board.bids.map(toBid), board.weights, scoringOf(board));
@@ -46,8 +46,8 @@ export function verify(board: ScoreboardDto): VerificationDto {
 }
 
 /**
- * The highest price at which the runner-up wins, everything scored again with it. Asking less never lowers a rank, so
- * that price is found by bisection, to the micro-credit.
+ * The highest price at which the runner-up wins when all bids are scored again. A lower price never lowers a rank, so
+ * bisection finds it, to the micro-credit.
  */
 function counterfactual(board: ScoreboardDto): CounterfactualDto | null {
   if (board.bids.length < 2) return null;
@@ -76,7 +76,7 @@ function counterfactual(board: ScoreboardDto): CounterfactualDto | null {
   };
 }
 
-/** Scoreboards from before there was a choice name no strategy. */
+/** Scoreboards from before strategies existed name none. */
 const scoringOf = ({ strategy, scale, explored = false }: ScoreboardDto): Scoring =>
   strategy === 'absolute' && scale ? { strategy, scale, explore: explored } : { strategy: 'minmax', explore: explored };
 
@@ -85,7 +85,7 @@ const toBid = (bid: ScoredBidDto): Bid => ({
   agentName: bid.agent_name,
   version: bid.version,
   priceMicro: amountFromWire(bid.price),
-  // Scoreboards from before agents had a price policy name only the price.
+  // Scoreboards from before price policies name only the price.
   baseMicro: amountFromWire(bid.base_price ?? bid.price),
   inputMicro: amountFromWire(bid.input_price ?? 0),
   surge: bid.surge ?? 1,

@@ -3,7 +3,7 @@ import { amountToWire } from '../../common/money.js';
 import type { Ask } from './bidding.js';
 import type { BoundsDto, ScaleDto, ScoredBidDto } from '../../tasks/index.js';
 
-/** What an agent asks for a task, and what is known of it. */
+/** An agent's price for a task, and the known facts about the agent. */
 export interface Bid extends Ask {
   agentId: string;
   agentName: string;
@@ -17,9 +17,9 @@ export interface Bid extends Ask {
   discovery: boolean;
 }
 
-/** What turns a bid into the four terms of its score, and scores into an order. */
+/** Turns a bid into the four terms of its score, and scores into an order. */
 export type Scoring = ({ strategy: 'minmax' } | { strategy: 'absolute'; scale: ScaleDto }) & {
-  /** Whether the bid on the discovery seat comes first whatever its score. */
+  /** Whether the bid on the discovery seat comes first, whatever its score. */
   explore: boolean;
 };
 

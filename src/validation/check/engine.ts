@@ -1,6 +1,6 @@
 import type { Refusal } from '../wasm/refusal.js';
 
-/** As much of the JavaScript API as the check needs; Node's types do not declare it. */
+/** The part of the JavaScript API that the check needs; Node's types do not declare it. */
 interface Engine {
   validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => unknown;
@@ -10,7 +10,7 @@ const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
 const LONGEST_REASON = 300;
 
 /**
- * The engine's own full validation, instructions included. Only for modules the section walker let through, and only
+ * The engine's own full validation, including instructions. Only for modules that passed the section walker, and only
  * in a process that may hang or die.
  */
 export function engineRefusal(bytes: Uint8Array): Refusal<'INVALID_MODULE'> | null {
@@ -20,14 +20,14 @@ export function engineRefusal(bytes: Uint8Array): Refusal<'INVALID_MODULE'> | nu
   return { code: 'INVALID_MODULE', message: `The engine rejects the module: ${reason}. ${advice}`, offset };
 }
 
-/** `validate` only says no; compiling fails with V8's reason, which ends in the offset: `… @+37`. */
+/** `validate` only answers false. Compiling fails with V8's reason, which ends in the offset: `… @+37`. */
 function explain(bytes: Uint8Array): { reason: string; offset: number | null } {
   try {
     new engine.Module(bytes);
     return { reason: 'it is not valid', offset: null };
   } catch (error) {
     const [, text, offset] = /^(?:WebAssembly\.Module\(\): )?(.*?)(?: @\+(\d+))?$/s.exec((error as Error).message)!;
-    // It may quote names of the module's own choosing.
+    // The reason may quote names from the module.
     const printable = text.replace(/\p{Cc}/gu, '?').slice(0, LONGEST_REASON);
     return { reason: printable, offset: offset === undefined ? null : Number(offset) };
   }

@@ -3,12 +3,12 @@ import type { Refusal } from '../wasm/refusal.js';
 import type { WalkedModule } from '../wasm/walked-module.js';
 
 /**
- * What server and checking process say to each other. The child finds on standard input, for each module: the length of
- * a `CheckRequest` (32 bits, big end first), the request as JSON, and the module. It answers each with a `CheckAnswer`, a
- * line of JSON on standard output. Standard input that ends means that no more will come.
+ * The messages between server and checking process. For each module, the child reads from standard input: the length of
+ * a `CheckRequest` (32 bits, big-endian), the request as JSON, and the module. It answers each with a `CheckAnswer`, a
+ * line of JSON on standard output. When standard input ends, no more modules come.
  */
 export interface CheckRequest {
-  /** Bytes of the module. */
+  /** Size of the module, bytes. */
   size: number;
   limits: ModuleLimits;
 }

@@ -5,8 +5,8 @@ import type { CheckAnswer, CheckRequest } from './exchange.js';
 import { warmUp } from './warm-up.js';
 
 /**
- * The checking process: the only place where the bytes of an upload are parsed. It may wait long for a module, checks it
- * and waits for the next. The server ends it when it takes too long, or when it has seen enough.
+ * The checking process: the only place where the content of an upload is parsed. It waits for a module, checks it and
+ * waits for the next. The server ends it if a check takes too long, or when it has checked enough.
  */
 warmUp();
 for (let head = read(4); head.length === 4; head = read(4)) {

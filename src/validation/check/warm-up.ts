@@ -3,8 +3,8 @@ import { walkModule } from '../wasm/section-walker.js';
 import { engineRefusal } from './engine.js';
 
 /**
- * Checks a module that is made up, again and again, so that the code which checks the real one is compiled and optimised
- * by then: unprepared, the walk takes five to ten times as long. Takes some 30 ms, which a spare process has.
+ * Checks a made-up module repeatedly, so that the code is compiled and optimised before the real one. Without it, the
+ * walk takes five to ten times as long. It takes some 30 ms, which a spare process has.
  */
 export function warmUp(): void {
   const module = sample();
@@ -16,7 +16,7 @@ export function warmUp(): void {
 
 const ROUNDS = 12;
 const FUNCTIONS = 300;
-/** Two kinds of bodies: those that are told not to nest deeply by their length, and those whose bytes have to be looked at. */
+/** Two kinds of bodies: those whose length shows that they cannot nest deeply, and those whose bytes must be read. */
 const SHORT_BODY = body(30);
 const LONG_BODY = body(30_000);
 

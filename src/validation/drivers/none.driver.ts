@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
 
-/** No scanner: says so of everything, and calls nothing clean. */
+/** No scanner: reports everything as `not_configured`, and nothing as clean. */
 export class NoVirusScanner implements VirusScanner {
   readonly configured = false;
 

@@ -2,8 +2,8 @@ import { ByteReader } from './byte-reader.js';
 import { RefusalSignal } from './refusal.js';
 
 /**
- * What the three well-known custom sections say. The engine ignores them, and so nobody is refused for one that is
- * damaged: it just says nothing.
+ * Reads the three well-known custom sections. The engine ignores them, so a damaged one does not refuse a binary; it
+ * only yields nothing.
  *
  * Source: WebAssembly core specification, appendix "Name Section"; tool conventions, "ProducersSection.md" and
  * "Linking.md" (target features).
