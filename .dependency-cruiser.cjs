@@ -18,10 +18,13 @@ const MAY_IMPORT = {
   agents: ['auth', 'database', 'storage', 'feed'],
   upload: ['auth', 'agents', 'storage', 'validation', 'database', 'protection'],
   tasks: ['auth', 'database', 'queue', 'feed', 'storage'],
+  scheduling: ['auth', 'tasks', 'queue', 'database'],
+  'task-api': ['auth', 'tasks', 'scheduling', 'queue', 'feed', 'database', 'storage'],
+  auction: ['auth', 'agents', 'tasks', 'task-api'],
   execution: ['storage', 'confinement'],
-  orchestration: ['auth', 'queue', 'tasks', 'agents', 'execution', 'database', 'feed'],
+  orchestration: ['auth', 'queue', 'tasks', 'scheduling', 'auction', 'agents', 'execution', 'database', 'feed'],
   'agent-cli': ['execution', 'validation'],
-  gateway: ['auth', 'agents', 'tasks', 'feed', 'protection'],
+  gateway: ['auth', 'agents', 'tasks', 'task-api', 'feed', 'protection'],
 };
 
 /** What every module may import, and what these may import of each other. */

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { AgentsModule } from './agents/index.js';
-import { AuthModule } from './auth/index.js';
+import { AgentsApiModule } from './agents/index.js';
+import { AuthApiModule } from './auth/index.js';
 import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import { configModule, type Installation } from './config/index.js';
@@ -11,8 +11,9 @@ import { assertMigrated, dataSourceOptions } from './data-source.js';
 import { type PoolFigures, watchConnections } from './database/index.js';
 import { GatewayModule } from './gateway/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
-import { AuctionModule, OrchestrationModule } from './orchestration/index.js';
-import { TasksModule } from './tasks/index.js';
+import { AuctionApiModule } from './auction/index.js';
+import { OrchestrationModule } from './orchestration/index.js';
+import { TaskApiModule } from './task-api/index.js';
 import { UploadModule } from './upload/index.js';
 
 /** The composition root: which modules a process has follows from its roles. */
@@ -35,7 +36,7 @@ export class AppModule {
         ObservabilityModule,
         // Express asks one route after the other: those that are called most come first.
         ...(roles.includes('api')
-          ? [TasksModule, AuctionModule, AuthModule, AgentsModule, UploadModule, GatewayModule]
+          ? [TaskApiModule, AuctionApiModule, AuthApiModule, AgentsApiModule, UploadModule, GatewayModule]
           : []),
         ...(roles.includes('worker') ? [OrchestrationModule] : []),
       ],

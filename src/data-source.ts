@@ -43,7 +43,8 @@ import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from '.
 import { DatabaseClient, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { StoredBlob } from './storage/index.js';
-import { AuctionRecord, IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
+import { AuctionRecord } from './auction/index.js';
+import { IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
 
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command

@@ -1,7 +1,7 @@
 import type { Candidate } from '../../src/agents/index.js';
 import { highestRating, nextP80, smoothedRating } from '../../src/agents/statistics.js';
 import { type AuctionConfig, parseEnvironment } from '../../src/config/index.js';
-import { type AuctionRequest, holdAuction } from '../../src/orchestration/auction/auction.js';
+import { type AuctionRequest, holdAuction } from '../../src/auction/auction.js';
 import type { Bench, Report } from '../bench.js';
 import type { Figure } from '../support/statistics.js';
 

@@ -8,7 +8,7 @@ import { type Environment, parseEnvironment } from '../../src/config/index.js';
 import { dataSourceOptions } from '../../src/data-source.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream } from '../../src/feed/index.js';
-import { MetaAgent } from '../../src/orchestration/meta-agent.js';
+import { MetaAgent } from '../../src/auction/meta-agent.js';
 import { TaskStore, type UnfinishedTask } from '../../src/tasks/index.js';
 import type { Bench, Report } from '../bench.js';
 import { REGISTER } from '../support/population.js';

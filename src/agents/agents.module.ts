@@ -4,8 +4,6 @@ import { FeedModule } from '../feed/index.js';
 import { BlobLedger, BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
 import { AgentService } from './agent.service.js';
-import { AgentsController } from './agents.controller.js';
-import { ModerationController } from './moderation.controller.js';
 import { ModerationService } from './moderation.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
@@ -13,11 +11,9 @@ import { retireAgentsOf } from './retire-agents.js';
 import { VERSION_BYTES } from './version-bytes.js';
 import { VersionScans } from './version-scans.js';
 import { VersionService } from './version.service.js';
-import { VersionsController } from './versions.controller.js';
 
 @Module({
   imports: [AuthModule, BlobLedgerModule, FeedModule, StorageModule],
-  controllers: [AgentsController, ModerationController, VersionsController],
   providers: [
     AgentService,
     ModerationService,
@@ -27,7 +23,7 @@ import { VersionsController } from './versions.controller.js';
     AgentCatalog,
     StatisticsProjection,
   ],
-  exports: [AgentService, VersionService, VersionScans, AgentCatalog],
+  exports: [AgentService, ModerationService, VersionService, VersionScans, AgentCatalog],
 })
 export class AgentsModule {
   constructor(ledger: BlobLedger, young: YoungAccounts, accounts: AccountsService) {

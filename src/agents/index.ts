@@ -6,6 +6,7 @@ export { AgentStatistics } from './agent-statistics.entity.js';
 export { AgentCardChangesDto, CreateAgentDto } from './agent.dto.js';
 export { Agent } from './agent.entity.js';
 export { AgentService, noSuchAgent } from './agent.service.js';
+export { AgentsApiModule } from './agents-api.module.js';
 export { AgentsModule } from './agents.module.js';
 export { type AddedVersion, assertActive, type UploadTarget, VersionService } from './version.service.js';
 export { VersionScans } from './version-scans.js';

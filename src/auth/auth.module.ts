@@ -7,22 +7,17 @@ import type { Installation } from '../config/index.js';
 import { FeedModule } from '../feed/index.js';
 import { DiskGuard, JsonBody, ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
-import { AccountsController } from './accounts.controller.js';
 import { AccountsService } from './accounts.service.js';
-import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeys } from './api-keys.service.js';
 import { AuditTrail } from './audit-trail.js';
-import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
 import { KnownNetworks } from './known-networks.js';
 import { LastingAccess } from './lasting-access.js';
 import { SmtpMailer } from './drivers/smtp.driver.js';
-import { LogLevelController } from './log-level.controller.js';
 import { LoginThrottle } from './login-throttle.js';
 import { MAILER } from './mailer.js';
 import { OneTimeTokens } from './one-time-tokens.js';
-import { PasswordController } from './password.controller.js';
 import { PasswordResets } from './password-resets.js';
 import { RegistrationCaps } from './registration-caps.js';
 import { RequestLimits } from './request-limits.js';
@@ -49,7 +44,6 @@ import { YoungAccounts } from './young-accounts.js';
       },
     }),
   ],
-  controllers: [AuthController, PasswordController, ApiKeysController, AccountsController, LogLevelController],
   providers: [
     AccessTokens,
     AccountsService,
@@ -87,6 +81,7 @@ import { YoungAccounts } from './young-accounts.js';
     AuditTrail,
     LastingAccess,
     OneTimeTokens,
+    PasswordResets,
     RequestLimits,
     Sessions,
     YoungAccounts,

@@ -6,6 +6,7 @@ export { ApiKeys } from './api-keys.service.js';
 export { AuditEvent, type AuditType } from './audit-event.entity.js';
 export { AuditTrail } from './audit-trail.js';
 export { bearerToken } from './auth.guard.js';
+export { AuthApiModule } from './auth-api.module.js';
 export { AuthModule } from './auth.module.js';
 export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
-import { type Caller } from './caller.js';
+import type { Caller } from './caller.js';
 import { Revocations } from './revocations.js';
 
 /** How often connections are checked for expired credentials, ms. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import type { ScoreboardDto, TaskDto } from '../tasks/index.js';
+import type { ScoreboardDto } from '../auction/index.js';
+import type { TaskDto } from '../task-api/index.js';
 
 const WAIT_MS = 30_000;
 

@@ -14,7 +14,8 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblems } from '../common/api-problems.js';
 import type { FeedEvent } from '../feed/index.js';
-import { isTerminal, TaskService } from '../tasks/index.js';
+import { isTerminal } from '../tasks/index.js';
+import { TaskService } from '../task-api/index.js';
 import { EventFeed } from './event-feed.service.js';
 import { EventPage, EventsQuery } from './event.dto.js';
 

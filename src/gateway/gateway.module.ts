@@ -3,7 +3,7 @@ import { AgentsModule } from '../agents/index.js';
 import { AuthModule } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
 import { ProtectionModule } from '../protection/index.js';
-import { TasksModule } from '../tasks/index.js';
+import { TaskApiModule } from '../task-api/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { EventFeed } from './event-feed.service.js';
 import { EventsController } from './events.controller.js';
@@ -16,7 +16,7 @@ import { TopicAccess } from './topic-access.js';
 
 /** Present in processes with the role `api`. */
 @Module({
-  imports: [AuthModule, AgentsModule, FeedModule, ProtectionModule, TasksModule],
+  imports: [AuthModule, AgentsModule, FeedModule, ProtectionModule, TaskApiModule],
   controllers: [EventsController, GatewayController],
   providers: [Hub, SocketCredentials, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
 })

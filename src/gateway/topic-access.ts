@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AgentService } from '../agents/index.js';
 import { AuditTrail, type Caller } from '../auth/index.js';
 import { notFound } from '../common/app-error.js';
-import { TaskService } from '../tasks/index.js';
+import { TaskService } from '../task-api/index.js';
 import { type Topic, topicName } from './topic.js';
 
 /** Who may follow a topic: users their own, admins all. The audit trail records when admins follow topics of others. */

@@ -19,7 +19,7 @@ import {
 import { errorOf, failed, faultOf, ofDocument } from './attempt-errors.js';
 import type { AttemptResult, TaskResult } from './attempt-result.js';
 import { AttemptLog } from './attempt-log.js';
-import type { Bidder } from './auction/auction.js';
+import type { Bidder } from '../auction/index.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
 import { attemptAttributes } from './presentation.js';

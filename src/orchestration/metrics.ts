@@ -1,20 +1,6 @@
 import { RUN_ENDS } from '../execution/index.js';
 import { counter, counters, histogram, SLOW_SECONDS } from '../observability/index.js';
 
-const COUNTS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
-
-export const auctions = counters(
-  'auctions_total',
-  'Auctions held: with enough bids to be competitive or not, awarded or not.',
-  { competitive: ['true', 'false'], awarded: ['true', 'false'] },
-);
-export const auctionDuration = histogram(
-  'auction_duration_seconds',
-  'Time of one auction, finding candidates included.',
-);
-export const auctionCandidates = histogram('auction_candidates', 'Agents considered for one auction.', [], COUNTS);
-export const auctionBids = histogram('auction_bids', 'Bids scored in one auction.', [], COUNTS);
-
 export const jobs = counters(
   'jobs_total',
   "Tasks taken from the queue: done with, handed back to it, or broken off by a fault of the server's.",
@@ -37,10 +23,4 @@ export const attemptDuration = histogram(
 export const lateResults = counter(
   'late_results_total',
   'Results that were dropped: their task had ended, or another attempt had begun.',
-);
-
-export const sweeperFinds = counters(
-  'sweeper_finds_total',
-  'Tasks the sweeper did something about: past their deadline (expired), risen with age, lost by queue or worker (lost).',
-  { kind: ['expired', 'risen', 'lost'] },
 );

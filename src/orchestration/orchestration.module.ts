@@ -1,27 +1,24 @@
 import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
-import { AgentsModule } from '../agents/index.js';
+import { AuctionModule } from '../auction/index.js';
 import type { Installation } from '../config/index.js';
 import { Presence } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
+import { SchedulingModule, Sweeper } from '../scheduling/index.js';
 import { TasksModule } from '../tasks/index.js';
-import { Admission } from './admission.js';
-import { AuctionModule } from './auction/auction.module.js';
 import { AttemptRunner } from './attempt.js';
 import { Intake } from './intake.js';
 import { Retention } from './retention.js';
-import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
 import { Worker } from './worker.js';
 
 /** Present in processes with the role `worker`. */
 @Module({
-  imports: [AgentsModule, AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, TasksModule],
+  imports: [AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, SchedulingModule, TasksModule],
   providers: [
-    Admission,
     AttemptRunner,
     Intake,
     {

@@ -2,7 +2,7 @@ import { amountToWire } from '../common/money.js';
 import type { EventType } from '../feed/index.js';
 import type { AttemptMetering, TaskEvent, UnfinishedTask } from '../tasks/index.js';
 import type { TaskResult } from './attempt-result.js';
-import type { Bidder } from './auction/auction.js';
+import type { Bidder } from '../auction/index.js';
 import { refusedInput } from './failure-reason.js';
 import type { Failure } from './task-run.js';
 

@@ -9,7 +9,7 @@ import {
   type UnfinishedTask,
 } from '../tasks/index.js';
 import type { Completed } from './attempt-result.js';
-import type { Auction, Bidder } from './auction/auction.js';
+import type { Auction, Bidder } from '../auction/index.js';
 import { presentAward, presentCompletion, presentFailure, taskEvent } from './presentation.js';
 import type { TaskRun } from './task-run.js';
 

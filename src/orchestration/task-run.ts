@@ -1,6 +1,6 @@
 import { type AttemptEnd, DEADLINE_EXCEEDED, LOST, type TaskError, type UnfinishedTask } from '../tasks/index.js';
 import type { Failed } from './attempt-result.js';
-import type { Bidder } from './auction/auction.js';
+import type { Bidder } from '../auction/index.js';
 
 /** A task may lose this many workers. Beyond that it counts as the one that kills them. */
 const MAX_LOST_WORKERS = 3;

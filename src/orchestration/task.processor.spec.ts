@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { parseEnvironment } from '../config/index.js';
 import type { AwardOutcome, TaskChange, TaskError, ToAssigned, UnfinishedTask } from '../tasks/index.js';
 import type { AttemptResult } from './attempt-result.js';
-import { type Auction, type Bidder, holdAuction } from './auction/auction.js';
+import { type Auction, type Bidder, holdAuction } from '../auction/auction.js';
 import { TaskProcessor } from './task.processor.js';
 
 Logger.overrideLogger(false);

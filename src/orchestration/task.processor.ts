@@ -14,10 +14,9 @@ import {
 } from '../tasks/index.js';
 import type { AttemptResult, Completed } from './attempt-result.js';
 import { AttemptRunner } from './attempt.js';
-import type { Auction, Bidder } from './auction/auction.js';
+import { type Auction, type Bidder, MetaAgent } from '../auction/index.js';
 import { inputIsRefused, reasonOfFailure } from './failure-reason.js';
 import { tracedJob } from './job-trace.js';
-import { MetaAgent } from './meta-agent.js';
 import { lateResults } from './metrics.js';
 import { insist, pauseWhileBusy } from './patience.js';
 import { attemptAttributes } from './presentation.js';

@@ -3,10 +3,9 @@ import { ConfigService } from '@nestjs/config';
 import type { Environment, QueueConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import { Admission } from './admission.js';
+import { FairShare, Sweeper } from '../scheduling/index.js';
 import { Intake } from './intake.js';
 import { Retention } from './retention.js';
-import { Sweeper } from './sweeper.js';
 import { TaskProcessor } from './task.processor.js';
 
 /** The worker role: takes tasks from the queue while the process lives. Before it stops, it finishes or releases them. */
@@ -18,7 +17,7 @@ export class Worker implements OnApplicationBootstrap {
     private readonly processor: TaskProcessor,
     private readonly presence: Presence,
     private readonly sweeper: Sweeper,
-    private readonly admission: Admission,
+    private readonly fairShare: FairShare,
     private readonly retention: Retention,
     private readonly intake: Intake,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
@@ -31,7 +30,7 @@ export class Worker implements OnApplicationBootstrap {
     await this.presence.enter();
     this.queue.consume((taskId) => this.processor.process(taskId), this.intake.limit);
     this.intake.onChange((limit) => this.queue.limit(limit));
-    this.admission.start();
+    this.fairShare.start();
     this.retention.start();
     this.sweeper.start();
   }
@@ -42,7 +41,7 @@ export class Worker implements OnApplicationBootstrap {
    */
   async drain(): Promise<void> {
     const grace = setTimeout(() => this.processor.stop(), this.config.shutdownGraceMs);
-    const clocks = [this.sweeper, this.admission, this.retention];
+    const clocks = [this.sweeper, this.fairShare, this.retention];
     await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
     clearTimeout(grace);
     await this.presence.leave();

@@ -1,5 +1,4 @@
 import type { EventType } from '../feed/index.js';
-import type { ScoreboardDto } from './scoreboard.dto.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import type { TaskStatus } from './task-state.js';
 
@@ -38,7 +37,7 @@ export interface ToAssigned extends Change<'assigned'> {
   /** Ends the attempt before this one. */
   ended?: AttemptEnd;
   /** Of the auction that led to the award. Unset on failover: the scoreboard is stored already. */
-  scoreboard?: ScoreboardDto;
+  scoreboard?: object;
 }
 
 /** The attempt has its sandbox. */
@@ -63,7 +62,7 @@ export interface ToFailed extends Change<'failed'> {
   /** Ends the attempt that the task was in. */
   ended?: AttemptEnd;
   /** Of the auction that found no agent. */
-  scoreboard?: ScoreboardDto;
+  scoreboard?: object;
 }
 
 export interface ToCancelled extends Change<'cancelled'> {

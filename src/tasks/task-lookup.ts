@@ -6,7 +6,7 @@ import { LOST, RELEASED } from './task-change.js';
 import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
-import { risen, WAITS_SINCE } from './waiting-line.js';
+import { risen, WAITS_SINCE } from './waiting.js';
 
 /** What a worker reads of tasks: one hot statement to begin with one, and what the sweeper asks. */
 @Injectable()

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { io } from 'socket.io-client';
 import { parseEnvironment } from '../../src/config/environment.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
-import { MAX_WAIT_S } from '../../src/tasks/submission-headers.js';
+import { MAX_WAIT_S } from '../../src/task-api/submission-headers.js';
 import { endless, good, publish, submit } from '../e2e/agents.js';
 import { FeedSocket } from '../e2e/feed-client.js';
 import { padded } from '../e2e/padding.js';

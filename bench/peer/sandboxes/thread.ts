@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type CompiledModule } from '../../../src/execution/sandbox/engine.js';
+import type { CompiledModule } from '../../../src/execution/sandbox/engine.js';
 import { runInProcess } from './in-process.js';
 
 /** A thread for one run: gets the compiled module and the input, answers the output. */

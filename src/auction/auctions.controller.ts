@@ -1,0 +1,91 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { IsFlag, Optional } from '../common/validators.js';
+import { type Caller, CurrentCaller } from '../auth/index.js';
+import { Access } from '../common/access.js';
+import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { SUBMISSION_EXAMPLES, SubmitTaskDto, TaskService } from '../task-api/index.js';
+import { AuctionRecords } from './auction-records.js';
+import { MetaAgent } from './meta-agent.js';
+import { SimulatedAuctionDto, TaskAuctionDto } from './explanation.dto.js';
+import { explain, verify } from './explanation.js';
+
+export class AuctionQuery {
+  /** Compute the scores again from the stored inputs, and say whether they match. */
+  @Optional()
+  @IsFlag()
+  verify?: boolean;
+}
+
+@ApiTags('auctions')
+@Controller()
+export class AuctionsController {
+  constructor(
+    private readonly tasks: TaskService,
+    private readonly records: AuctionRecords,
+    private readonly metaAgent: MetaAgent,
+  ) {}
+
+  /**
+   * Why this agent: every bid with every term of its score, who was excluded for what reason, and at which price the
+   * runner-up would have won.
+   * @param id UUID of the task
+   */
+  @Get('tasks/:id/auction')
+  @Access('tasks:read')
+  @ApiOperation({ operationId: 'getTaskAuction' })
+  @ApiOkResponse({ type: TaskAuctionDto, description: 'The scoreboards as the awards were decided on.' })
+  @ApiProblems(400, 401, 403)
+  @ApiProblem(404, {
+    meaning:
+      'There is no such task, it is not yours (`NOT_FOUND`), or its auction is still to come (`NO_AUCTION_YET`).',
+    code: 'NO_AUCTION_YET',
+    detail: 'This task has not been auctioned yet.',
+  })
+  async auction(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Query() query: AuctionQuery,
+  ): Promise<TaskAuctionDto> {
+    await this.tasks.looked(caller, id, 'auction');
+    const auctions = await this.records.of(id);
+    return {
+      rounds: auctions.map(({ round, firstAttempt, scoreboard, createdAt }) => ({
+        ...explain(scoreboard),
+        round,
+        first_attempt: firstAttempt,
+        decided_at: createdAt.toISOString(),
+        verification: query.verify ? verify(scoreboard) : null,
+      })),
+    };
+  }
+
+  /**
+   * Who would win now, and why; nothing is written.
+   * @remarks Takes what `POST /tasks` takes.
+   */
+  @Post('auctions/simulate')
+  @Access('tasks:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'simulateAuction' })
+  @ApiBody({ type: SubmitTaskDto, examples: SUBMISSION_EXAMPLES })
+  @ApiOkResponse({ type: SimulatedAuctionDto, description: 'The scoreboard that would be decided on.' })
+  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblem(422, {
+    meaning: '`input_ref` names no document of yours.',
+    code: 'INPUT_UNKNOWN',
+    detail: 'You have brought no such input, or its time is over: bring it to POST /tasks/inputs.',
+  })
+  async simulate(@CurrentCaller() caller: Caller, @Body() dto: SubmitTaskDto): Promise<SimulatedAuctionDto> {
+    const task = await this.tasks.draft(caller, dto);
+    const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
+    const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
+    const { scoreboard, failure } = await this.metaAgent.simulate({
+      ...task,
+      // Without the draw by which some auctions explore: nobody knows the id that the task would get.
+      luck: 1,
+      limitMs,
+    });
+    return { ...explain(scoreboard), failure };
+  }
+}

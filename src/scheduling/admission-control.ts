@@ -1,0 +1,216 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { YoungAccounts } from '../auth/index.js';
+import { AppError } from '../common/app-error.js';
+import type { Environment, QueueConfig } from '../config/index.js';
+import { type NewTask, TaskLookup, type UserLoad } from '../tasks/index.js';
+import { type LineRefusal, refusalOf } from './queue-share.js';
+
+/** An older count is renewed beside the submissions, ms. */
+const FRESH_MS = 500;
+/** A submission waits for the renewal of one that is older still. */
+const STALE_MS = 5_000;
+/** A refusal, and holding a task back, rest on a count no older than this. */
+const FRESH_FOR_REFUSAL_MS = 100;
+
+/**
+ * Keeps both lines of waiting tasks bounded, and each user's share of them (see `refusalOf`). Tasks are counted in PostgreSQL a
+ * few times a second at most; what this process has let in since is added. So a submission costs no count. One process never
+ * lets in too many; several may together exceed a bound by what the others let in between two counts.
+ */
+@Injectable()
+export class AdmissionControl {
+  private readonly config: QueueConfig;
+  private counted = new Map<string, number>();
+  /** Let in since the count, or under way when it was made. */
+  private since = new Map<string, number>();
+  private letIn: Load[] = [];
+  /** Let in, not known to be written. */
+  private readonly underWay = new Set<Load>();
+  private countedAt = -Infinity;
+  private counting: Promise<void> | null = null;
+
+  constructor(
+    private readonly lookup: TaskLookup,
+    private readonly young: YoungAccounts,
+    config: ConfigService<Environment, true>,
+  ) {
+    this.config = config.get('queue', { infer: true });
+  }
+
+  /**
+   * Runs `write` for tasks of one user if so many more may wait; those beyond the user's window come marked as held.
+   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, before anything is
+   *   written
+   */
+  async submit<T>(tasks: NewTask[], write: (placed: NewTask[]) => Promise<T>): Promise<T> {
+    const part = await this.young.shareOf(tasks[0].userId);
+    await this.count(() => !this.refusal(tasks, part) && !this.place(tasks).some(({ held }) => held));
+    // Nothing is awaited between the look and the taking: others look at the same moment.
+    const refusal = this.refusal(tasks, part);
+    if (refusal) throw refusal;
+    const placed = this.place(tasks);
+    return this.track(loadOf(placed), () => write(placed));
+  }
+
+  /** Runs `write` if the task may wait once more. @throws as `submit` */
+  async readmit<T>(task: Waiter, write: () => Promise<T>): Promise<T> {
+    const part = await this.young.shareOf(task.userId);
+    await this.count(() => !this.refusal([task], part));
+    const refusal = this.refusal([task], part);
+    if (refusal) throw refusal;
+    return this.track(linesOf([task]), write);
+  }
+
+  private async track<T>(load: Load, write: () => Promise<T>): Promise<T> {
+    this.letIn.push(load);
+    addTo(this.since, load);
+    this.underWay.add(load);
+    try {
+      return await write();
+    } finally {
+      this.underWay.delete(load);
+    }
+  }
+
+  private place(tasks: NewTask[]): NewTask[] {
+    const { userWindow } = this.config;
+    const taken = new Map<string, number>();
+    const load = (key: string): number => this.load(key) + (taken.get(key) ?? 0);
+    return tasks.map((task) => {
+      const key = placeOf(task);
+      // Who comes after one that is held waits behind it.
+      const overtakes = !task.runAt && load(heldOf(task.userId)) > 0;
+      const held = overtakes || load(key) >= userWindow;
+      addTo(taken, new Map([[held ? heldOf(task.userId) : key, 1]]));
+      return { ...task, held };
+    });
+  }
+
+  /** Counts if the last count is old, or too old to do anything but let in. */
+  private async count(letsIn: () => boolean): Promise<void> {
+    if (this.age > FRESH_MS) {
+      const counting = this.recount();
+      if (this.age > STALE_MS) await counting;
+      else counting.catch(() => undefined);
+    }
+    if (this.age > FRESH_FOR_REFUSAL_MS && !letsIn()) await this.recount();
+  }
+
+  /**
+   * Why these tasks, all of one user, may not wait; null: they may.
+   * @param part of its quota that the account has, up to 1
+   */
+  private refusal(tasks: readonly Waiter[], part: number): AppError | null {
+    for (const line of LINES) {
+      const count = tasks.filter((task) => lineOf(task) === line).length;
+      if (count === 0) continue;
+      const { places, perAccount } = this.config[line];
+      const load = { all: this.load(line), own: this.load(lineOfUser(line, tasks[0].userId)) };
+      const limits = { places, perAccount: Math.max(1, Math.floor(perAccount * part)) };
+      const refusal = refusalOf(limits, load, count);
+      if (refusal) return toError(line, refusal, { own: load.own, count, places, isYoung: part < 1 });
+    }
+    return null;
+  }
+
+  private load(key: string): number {
+    return (this.counted.get(key) ?? 0) + (this.since.get(key) ?? 0);
+  }
+
+  private get age(): number {
+    return performance.now() - this.countedAt;
+  }
+
+  private recount(): Promise<void> {
+    return (this.counting ??= this.read().finally(() => (this.counting = null)));
+  }
+
+  private async read(): Promise<void> {
+    const before = this.letIn.length;
+    // Some of these will be counted too: for a moment the bound is a little strict rather than a little loose.
+    const underWay = [...this.underWay];
+    const startedAt = performance.now();
+    const users = await this.lookup.loadByUser();
+    const sum = (count: (user: UserLoad) => number) => users.reduce((total, user) => total + count(user), 0);
+    this.counted = new Map<string, number>([
+      ['waiting', sum(({ waiting }) => waiting)],
+      ['delayed', sum(({ delayed }) => delayed)],
+    ]);
+    for (const { user_id, waiting, delayed, admitted, later, held } of users) {
+      this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(heldOf(user_id), held);
+      this.counted.set(lineOfUser('waiting', user_id), waiting).set(lineOfUser('delayed', user_id), delayed);
+    }
+    this.letIn = [...underWay, ...this.letIn.slice(before)];
+    this.since = new Map();
+    for (const load of this.letIn) addTo(this.since, load);
+    this.countedAt = startedAt;
+  }
+}
+
+const LINES = ['waiting', 'delayed'] as const;
+type LineName = (typeof LINES)[number];
+
+/** What decides in which line a task waits. */
+type Waiter = Pick<NewTask, 'userId' | 'runAt'>;
+
+const lineOf = ({ runAt }: Waiter): LineName => (runAt ? 'delayed' : 'waiting');
+const lineOfUser = (line: LineName, userId: string): string => `${userId} ${line}`;
+
+/** What a message calls the tasks of a line, and after how many seconds a refused account, or anyone, should retry. */
+const WORDS = {
+  waiting: { tasks: 'waiting tasks', ofAccount: 1, ofAll: 5 },
+  delayed: { tasks: 'waiting tasks with a later start', ofAccount: 60, ofAll: 60 },
+};
+
+interface Refused {
+  /** Tasks that the account has in the line. */
+  own: number;
+  /** Tasks that it asked to add. */
+  count: number;
+  /** Tasks that the line takes of all accounts. */
+  places: number;
+  isYoung: boolean;
+}
+
+function toError(line: LineName, { limit, most }: LineRefusal, { own, count, places, isYoung }: Refused): AppError {
+  const { tasks, ofAccount, ofAll } = WORDS[line];
+  if (limit === 'line') {
+    const detail = `Queue full (limit ${most} ${tasks}). Nothing was stored. Retry after ${ofAll} s.`;
+    return new AppError('overloaded', 'QUEUE_FULL', detail, { retryAfter: ofAll });
+  }
+  const isShare = limit === 'share';
+  const why = isShare
+    ? `its fair share of the ${places} places is ${most} now`
+    : `limit ${most}${isYoung ? ' for a new account' : ''}`;
+  const what = `This account has ${own} ${tasks}; ${count} more are too many (${why}).`;
+  const next = 'Nothing was stored. Retry when some of its tasks have started, or cancel some.';
+  const code = isShare ? 'QUEUE_SHARE_EXCEEDED' : 'QUOTA_EXCEEDED';
+  return new AppError('exhausted', code, `${what} ${next}`, { retryAfter: ofAccount });
+}
+
+/** Numbers of tasks: of each line, and of a user those of each line, those inside the window, those put off, those held. */
+type Load = ReadonlyMap<string, number>;
+
+const laterOf = (userId: string): string => `${userId} later`;
+const heldOf = (userId: string): string => `${userId} held`;
+const placeOf = ({ userId, runAt }: NewTask): string => (runAt ? laterOf(userId) : userId);
+
+function linesOf(tasks: readonly Waiter[]): Map<string, number> {
+  const load = new Map<string, number>();
+  for (const task of tasks) {
+    const line = lineOf(task);
+    addTo(load, new Map([[line as string, 1]]).set(lineOfUser(line, task.userId), 1));
+  }
+  return load;
+}
+
+function loadOf(tasks: NewTask[]): Load {
+  const load = linesOf(tasks);
+  for (const task of tasks) addTo(load, new Map([[task.held ? heldOf(task.userId) : placeOf(task), 1]]));
+  return load;
+}
+
+function addTo(sum: Map<string, number>, load: Load): void {
+  for (const [key, count] of load) sum.set(key, (sum.get(key) ?? 0) + count);
+}

@@ -1,0 +1,38 @@
+import { type BeforeApplicationShutdown, Inject, Module } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { AuthModule } from '../auth/index.js';
+import type { Environment } from '../config/index.js';
+import { DatabaseModule } from '../database/index.js';
+import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { Submissions, TaskLookup, TasksModule, TaskStore } from '../tasks/index.js';
+import { AdmissionControl } from './admission-control.js';
+import { Enqueuer } from './enqueuer.js';
+import { FairShare } from './fair-share.js';
+import { watchLine } from './metrics.js';
+import { PriorityAgeing } from './priority-ageing.js';
+import { ShutOutAccounts } from './shut-out-accounts.js';
+
+/** Which tasks may wait, and in which order they reach a worker. Processes of every role have it. */
+@Module({
+  imports: [AuthModule, DatabaseModule, QueueModule, TasksModule],
+  providers: [AdmissionControl, Enqueuer, FairShare, PriorityAgeing, ShutOutAccounts],
+  exports: [AdmissionControl, Enqueuer, FairShare, PriorityAgeing, ShutOutAccounts],
+})
+export class SchedulingModule implements BeforeApplicationShutdown {
+  constructor(
+    @Inject(TASK_QUEUE) queue: TaskQueue,
+    lookup: TaskLookup,
+    private readonly submissions: Submissions,
+    private readonly store: TaskStore,
+    private readonly enqueuer: Enqueuer,
+    config: ConfigService<Environment, true>,
+  ) {
+    watchLine(queue, lookup, config.get('queue', { infer: true }));
+  }
+
+  /** Finishes the writes under way, then the entries that follow from them, so that a stop loses nothing that was answered. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all([this.submissions.drain(), this.store.drain()]);
+    await this.enqueuer.drain();
+  }
+}

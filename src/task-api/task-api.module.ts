@@ -1,0 +1,24 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/index.js';
+import { DatabaseModule } from '../database/index.js';
+import { FeedModule } from '../feed/index.js';
+import { QueueModule } from '../queue/index.js';
+import { SchedulingModule } from '../scheduling/index.js';
+import { StorageModule } from '../storage/index.js';
+import { TasksModule } from '../tasks/index.js';
+import { DocumentsController } from './documents.controller.js';
+import { QueueAdmin } from './queue-admin.service.js';
+import { QueueController } from './queue.controller.js';
+import { TaskReader } from './task-reader.js';
+import { TaskService } from './task.service.js';
+import { TaskWaiter } from './task-waiter.js';
+import { TasksController } from './tasks.controller.js';
+
+/** The REST routes of tasks, documents and the queue. Present in processes with the role `api`. */
+@Module({
+  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule, SchedulingModule, StorageModule, TasksModule],
+  controllers: [TasksController, DocumentsController, QueueController],
+  providers: [QueueAdmin, TaskReader, TaskService, TaskWaiter],
+  exports: [TaskService],
+})
+export class TaskApiModule {}

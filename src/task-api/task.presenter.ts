@@ -1,0 +1,75 @@
+import { amountToWire } from '../common/money.js';
+import type { AttemptDto, TaskDto, TaskSummaryDto } from './task.dto.js';
+import type { Task, TaskAttempt } from '../tasks/index.js';
+
+/** Rows as the wire shows them. */
+export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents: Documents): TaskDto => ({
+  ...presentSummary(task),
+  input: task.input,
+  input_ref: task.inputRef,
+  input_size: sizeOf(documents, task.inputRef),
+  result_as: task.resultByRef ? 'ref' : 'value',
+  limits: task.limits,
+  region: task.region,
+  region_required: task.regionRequired,
+  share_logs: task.shareLogs,
+  attempts: attempts.map(presentAttempt),
+  result: task.result,
+  // A large result whose submitter asked for its value is stored as a document, too, which nobody need know.
+  result_ref: task.resultByRef ? task.resultRef : null,
+  result_size: task.resultByRef ? sizeOf(documents, task.resultRef) : null,
+});
+
+/** How it is carried out is nobody's business outside. */
+type ShownTask = Omit<
+  Task,
+  | 'userId'
+  | 'weights'
+  | 'attempt'
+  | 'forgivenAttempts'
+  | 'held'
+  | 'aged'
+  | 'traceparent'
+  | 'retriedAt'
+  | 'leaseUntil'
+  | 'worker'
+  | 'rowBytes'
+>;
+
+/** Those that the task refers to, by reference. */
+type Documents = ReadonlyMap<string, { size: number }>;
+
+const sizeOf = (documents: Documents, ref: string | null): number | null =>
+  ref === null ? null : (documents.get(ref)?.size ?? null);
+
+export const presentSummary = (task: ShownTask): TaskSummaryDto => ({
+  id: task.id,
+  status: task.status,
+  required_capabilities: task.requiredCapabilities,
+  budget: amountToWire(task.budgetMicro),
+  priority: task.priority,
+  description: task.description,
+  timeout_ms: task.timeoutMs,
+  agent_id: task.agentId,
+  version: task.version,
+  error: task.error,
+  cost: task.costMicro === null ? null : amountToWire(task.costMicro),
+  rating: task.rating,
+  run_at: task.runAt?.toISOString() ?? null,
+  deadline: task.deadline?.toISOString() ?? null,
+  created_at: task.createdAt.toISOString(),
+  started_at: task.startedAt?.toISOString() ?? null,
+  completed_at: task.completedAt?.toISOString() ?? null,
+});
+
+const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({
+  ordinal: attempt.ordinal,
+  agent_id: attempt.agentId,
+  version: attempt.version,
+  price: amountToWire(attempt.priceMicro),
+  outcome: attempt.outcome,
+  error: attempt.error,
+  metering: attempt.metering,
+  started_at: attempt.startedAt.toISOString(),
+  ended_at: attempt.endedAt?.toISOString() ?? null,
+});
