@@ -15,7 +15,7 @@ export default {
   testTimeout: 60_000,
   testSequencer: '<rootDir>/../scripts/suite-order.js',
   // Most suites wait for time-outs, leases and servers for more than half of their time.
-  maxWorkers: availableParallelism() + 2,
+  maxWorkers: availableParallelism() + 1,
   collectCoverageFrom: ['src/**/*.js', '!src/main.js'],
   coverageProvider: 'v8',
 };

@@ -15,6 +15,7 @@ export const DEBIAN_PACKAGES = {
   lld: '/usr/bin/wasm-ld',
   make: '/usr/bin/make',
   nginx: '/usr/sbin/nginx',
+  pgbouncer: '/usr/sbin/pgbouncer',
   postgresql: '/usr/lib/postgresql',
   prometheus: '/usr/bin/promtool',
   python3: '/usr/bin/python3',

@@ -59,15 +59,18 @@ export const IsCapabilities = () =>
     }),
   );
 
-/** A number from 0 to `MAX_AMOUNT`, with at most six decimals. */
+/**
+ * An amount of money: a number or a decimal string from 0 to `MAX_AMOUNT`, with at most six decimals. Clients that keep
+ * amounts as decimals send them as strings.
+ */
 export const IsAmount = (example: number) =>
   applyDecorators(
-    ApiProperty({ type: 'number', minimum: 0, maximum: Number(MAX_AMOUNT), example }),
+    ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example }),
     ValidateBy({
       name: 'isAmount',
       validator: {
-        validate: (value: unknown) => typeof value === 'number' && isDecimalAmount(value),
-        defaultMessage: () => `$property must be a number from 0 to ${MAX_AMOUNT} with at most six decimals`,
+        validate: isDecimalAmount,
+        defaultMessage: () => `$property must be an amount from 0 to ${MAX_AMOUNT} with at most six decimals`,
       },
     }),
   );

@@ -4,6 +4,7 @@ import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
 import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AccountErasure } from './account-erasure.js';
+import { RowQuota } from './row-quota.js';
 import { Submissions } from './submissions.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskLookup } from './task-lookup.js';
@@ -12,7 +13,7 @@ import { TaskStore } from './task-store.js';
 /** The record of tasks. Processes of every role have it. */
 @Module({
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, StorageModule],
-  providers: [AccountErasure, Submissions, TaskDocuments, TaskStore, TaskLookup],
-  exports: [AccountErasure, Submissions, TaskDocuments, TaskStore, TaskLookup],
+  providers: [AccountErasure, RowQuota, Submissions, TaskDocuments, TaskStore, TaskLookup],
+  exports: [AccountErasure, RowQuota, Submissions, TaskDocuments, TaskStore, TaskLookup],
 })
 export class TasksModule {}

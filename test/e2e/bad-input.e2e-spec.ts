@@ -349,7 +349,7 @@ describe('bad input', () => {
       );
     });
 
-    it('a number in the form of a string', async () => {
+    it('a number in the form of a string, but for amounts of money', async () => {
       const attacks = readingJson().flatMap((operation) =>
         membersOf(operation)
           .filter((member) =>
@@ -357,9 +357,7 @@ describe('bad input', () => {
           )
           .map((member) => attack(operation, `${member} as text`, withMember(operation, member, '"1"'), [400])),
       );
-      expect(attacks.map(({ what }) => what)).toEqual(
-        expect.arrayContaining(['budget as text', 'timeout_ms as text', 'price as text', 'rating as text']),
-      );
+      expect(attacks.map(({ what }) => what)).toEqual(expect.arrayContaining(['timeout_ms as text', 'rating as text']));
       await refused(attacks);
     });
 

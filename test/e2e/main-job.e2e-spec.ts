@@ -322,7 +322,7 @@ describe('a server on PostgreSQL alone', () => {
     it('names the lowest bid when the budget is too low', async () => {
       await offer('dear', await good(), '2.75', 'precious');
       await offer('dearer', await good(), '3.00', 'precious');
-      const task = await run('precious', { budget: 2.749999 }, 'failed');
+      const task = await run('precious', { budget: '2.749999' }, 'failed');
       expect(task.error).toEqual({ code: 'BUDGET_TOO_LOW', message: expect.stringContaining('2.75') });
       expect(task).toMatchObject({ attempts: [], cost: null, agent_id: null });
       const [board] = expectStatus(await api(url).get(`/tasks/${task.id}/auction`, { token }), 200).body.rounds;

@@ -40,7 +40,7 @@ describe('the quota of a user', () => {
   });
 
   const create = (slug: string) =>
-    api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: 0.1 }, { token });
+    api(server.url).post('/agents', { slug, name: slug, capabilities: ['any'], price: '0.10' }, { token });
   const upload = (slug: string, version: string) =>
     uploadAgent(server.url, token, slug, wasm, { version, capabilities: ['any'] });
   const submit = (of = token, headers = {}) =>
