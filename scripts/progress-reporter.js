@@ -1,21 +1,27 @@
-/** Jest reporter: prints how far the run is, at most once per interval, and at the end which suites took longest. */
+/** Jest reporter: prints how far the run is at each interval, and at the end which suites took longest. */
 const INTERVAL_MS = 30_000;
 const SLOWEST = 10;
 
 export default class ProgressReporter {
   #begun = Date.now();
-  #reported = Date.now();
   #done = 0;
+  #failed = 0;
+  #timer;
 
-  onTestResult(_test, _result, { numTotalTestSuites, numFailedTestSuites }) {
+  onRunStart({ numTotalTestSuites }) {
+    this.#timer = setInterval(() => {
+      const failed = this.#failed ? `, ${this.#failed} failed` : '';
+      console.log(`… ${this.#done} of ${numTotalTestSuites} suites after ${this.#seconds()} s${failed}`);
+    }, INTERVAL_MS).unref();
+  }
+
+  onTestResult(_test, _result, { numFailedTestSuites }) {
     this.#done++;
-    if (Date.now() - this.#reported < INTERVAL_MS) return;
-    this.#reported = Date.now();
-    const failed = numFailedTestSuites ? `, ${numFailedTestSuites} failed` : '';
-    console.log(`… ${this.#done} of ${numTotalTestSuites} suites after ${this.#seconds()} s${failed}`);
+    this.#failed = numFailedTestSuites;
   }
 
   onRunComplete(_contexts, { testResults }) {
+    clearInterval(this.#timer);
     if (testResults.length <= SLOWEST) return;
     const timed = testResults.map(({ testFilePath, perfStats }) => ({
       name: testFilePath.replace(/^.*\/dist-test\//, ''),

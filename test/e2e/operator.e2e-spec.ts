@@ -207,7 +207,7 @@ describe('the commands of an operator', () => {
     const { code, out } = await run(['doctor'], { env: { STORAGE_DRIVER: driver, ...bucket.env } });
     bucket.close();
     expect({ code, asked: [...new Set(bucket.asked)] }).toEqual({ code: 1, asked: ['HEAD', 'PUT'] });
-    expect(out).toMatch(/^✓ storage s3 .*\n(.*\n)*✗ bucket +.*may not do this.*\n +→ .*S3_BUCKET/m);
+    expect(out).toMatch(/^✓ storage s3 .*\n(.*\n)*✗ bucket +.*lack a right.*\n +→ .*S3_BUCKET/m);
     expect(out).toMatch(new RegExp(`^✓ storage ${driver} `, 'm'));
   });
 

@@ -1,11 +1,11 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, login, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { endlessAtFirst, good, publish, submit } from './agents.js';
@@ -105,6 +105,7 @@ describe('an installation on the embedded database', () => {
 });
 
 describe('a server that is stopped while it starts', () => {
+  const started: ChildProcess[] = [];
   const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
   let dataDir: string;
   const pidFile = (): string => join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid');
@@ -114,12 +115,26 @@ describe('a server that is stopped while it starts', () => {
     await chmod(dataDir, 0o711); // as root, PostgreSQL runs as another user
   });
 
+  // A failed test must not leave its server to the next one.
+  afterEach(() => {
+    for (const server of started.splice(0)) server.kill('SIGKILL');
+  });
+
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
   function start(env: Record<string, string> = {}, ...flags: string[]) {
     const server = spawn(process.execPath, [...flags, MAIN], {
-      env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1', DEMO: 'false', ...env },
+      env: {
+        PATH: process.env.PATH,
+        DATA_DIR: dataDir,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        DEMO: 'false',
+        EXAMPLE_AGENTS: 'compiled',
+        ...env,
+      },
     });
+    started.push(server);
     let output = '';
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (text: Buffer) => (output += text));
     return { server, output: () => output };

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,7 +65,7 @@ export interface Checkout {
 
 /**
  * A folder that looks like a fresh clone, built and with its packages. Its examples are copies, since pages build them anew
- * while other suites read them; only the compilers that they install are shared.
+ * while other suites read them. Compilers that they install are its own: two installations into one folder break each other.
  */
 export async function createCheckout(): Promise<Checkout> {
   const path = await mkdtemp(join(tmpdir(), 'zerostate-checkout-'));
@@ -74,11 +74,8 @@ export async function createCheckout(): Promise<Checkout> {
   // Scripts take the folder above theirs for the repository. The tests' build serves as the server's.
   await cp(`${ROOT}scripts`, join(path, 'scripts'), { recursive: true });
   await symlink(`${ROOT}dist-test`, join(path, 'dist'));
-  const compilers = 'examples/agents/build';
-  const filter = (from: string): boolean => from !== ROOT + compilers;
+  const filter = (from: string): boolean => from !== `${ROOT}examples/agents/build`;
   await cp(`${ROOT}examples`, join(path, 'examples'), { recursive: true, preserveTimestamps: true, filter });
-  await mkdir(ROOT + compilers, { recursive: true });
-  await symlink(ROOT + compilers, join(path, compilers));
   await writeFile(join(path, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 60\n');
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
