@@ -134,7 +134,7 @@ describe('accounts', () => {
   describe('an access token', () => {
     it('expires, and is good on every process that has the secret until then', async () => {
       const shortLived = await startServer({
-        env: { DATABASE_URL: database.url, JWT_SECRET, ACCESS_TOKEN_TTL: '1' },
+        env: { DATABASE_URL: database.url, JWT_SECRET, ACCESS_TOKEN_TTL: '4' },
         roles: ['api'],
       });
       try {
@@ -143,7 +143,7 @@ describe('accounts', () => {
 
         const credentials = { email: 'here@example.test', password: PASSWORD };
         const { body } = expectStatus(await api(shortLived.url).post('/auth/login', credentials), 200);
-        expect(body.expires_in).toBe(1);
+        expect(body.expires_in).toBe(4);
         const refusal = await until('the token has expired', async () => {
           const answer = await api(shortLived.url).get('/auth/me', { token: body.access_token });
           return answer.status !== 200 && answer;
