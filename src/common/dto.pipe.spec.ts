@@ -89,10 +89,10 @@ describe('a checked DTO', () => {
     ]);
   });
 
-  it('refuses a string in place of a number, except where a request can carry only text', () => {
+  it('refuses a string in place of a number, except for money and where a request can carry only text', () => {
     expect(mistakesIn(Point, { x: '1' })).toEqual([{ field: 'x', message: 'x must be an integer number' }]);
-    expect(mistakesIn(Priced, { price: '0.5' }).map(({ field }) => field)).toEqual(['price']);
-    expect(checkedDto(Priced, { price: 0.5 }).price).toBe(0.5);
+    for (const price of [0.5, '0.5']) expect(checkedDto(Priced, { price }).price).toBe(price);
+    expect(mistakesIn(Priced, { price: 'half' }).map(({ field }) => field)).toEqual(['price']);
     for (const size of ['', ' 7', '0x7', '1e0', 'seven']) {
       expect(mistakesIn(Shape, { name: 'disc', size }).map(({ field }) => field)).toEqual(['size']);
     }

@@ -182,7 +182,7 @@ describe('agents in Python', () => {
     });
     expect(await node([CLI, 'bundle', 'agent.pl'])).toMatchObject({
       code: 2,
-      error: expect.stringContaining('Known endings: .py, .js, .rb.'),
+      error: expect.stringContaining('Known file extensions: .py, .js, .rb.'),
     });
   });
 });
