@@ -16,7 +16,7 @@ describe('what npm run agent -- bundle makes of its files', () => {
   });
 
   it.each([
-    [['agent.pl'], false, '"agent.pl" is not a script that can be bundled. Known endings: .py, .js, .rb.'],
+    [['agent.pl'], false, '"agent.pl" cannot be bundled. Known file extensions: .py, .js, .rb.'],
     [['agent.js', 'more.js'], false, 'What is "more.js"? A script in .js is bundled alone'],
     [['agent.rb', 'more.rb', 'my.wasm'], false, 'What is "more.rb"?'],
     [['agent.js', 'my-binary'], false, "The binary's name ends in .wasm."],
