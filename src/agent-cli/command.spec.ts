@@ -25,14 +25,14 @@ describe('the command line of npm run agent', () => {
   it.each([
     [['build', 'a.wasm'], 'Unknown command "build".'],
     [['run'], 'npm run agent -- run FILE.wasm'],
-    [['run', 'a.wasm', 'b.wasm'], 'what is "b.wasm"?'],
+    [['run', 'a.wasm', 'b.wasm'], '"b.wasm" is unexpected'],
     [['run', 'a.wasm', '--timeout', '0'], 'above 0'],
     [['run', 'a.wasm', '--timeout', '1.5'], 'whole number'],
     [['run', 'a.wasm', '--memory', '1'], '--memory'],
     [['run', 'a.wasm', '--whole-library'], 'run takes no --whole-library.'],
     [['validate', 'a.wasm', '--timeout', '5'], 'validate takes no --timeout.'],
     [['bundle', 'agent.js', '--json'], 'bundle takes no --json.'],
-    [['constructor', 'a.wasm', '--json'], 'There is no command "constructor".'],
+    [['constructor', 'a.wasm', '--json'], 'Unknown command "constructor".'],
   ])('says what is wrong about %j', (args, message) => {
     expect(() => parseCommand(args)).toThrow(UsageError);
     expect(() => parseCommand(args)).toThrow(message);
