@@ -45,7 +45,7 @@ describe('the judgement of what a probe could do', () => {
     ['new privileges', ['privileges'], {}, { noNewPrivileges: false }],
     ['any number of processes', ['processes'], {}, { limits: { ...kernel.limits, processes: Infinity } }],
     ['files of any size', ['limits'], {}, { limits: { ...kernel.limits, fileBytes: Infinity } }],
-  ])('names the wall that let %s through', (_, walls, change, kernelChange) => {
+  ])('names the wall that let %s through', (_, walls, change, kernelChange = {}) => {
     expect(missing(change, kernelChange)).toEqual(walls);
   });
 
