@@ -16,7 +16,7 @@ const JOBS = ['start', 'words', 'documents', 'recursion', 'sieve', 'sorting', 's
 /** Runs of one job in one round, by each peer in turn. */
 const REPEATS = 5;
 
-/** The same small jobs as an agent in Python, as an agent in JavaScript, and in the machine's own Python. */
+/** Runs small jobs as an agent in Python, as an agent in JavaScript, and in the machine's own Python. */
 export async function languages(bench: Bench): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'zerostate-bench-'));
   const sandbox = await Sandbox.open();

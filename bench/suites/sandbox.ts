@@ -121,7 +121,7 @@ const SIZES = { '1 KB': 1000, '1 MB': 1_000_000 };
 const parallel = (sandbox: Sandbox, binary: RunRequest['binary'], count: number): Promise<number> =>
   rateOf({ run: async (input) => (await sandbox.run(binary, input)).outcome.end, stop: async () => undefined }, count);
 
-/** Takes turns between `binaries`, all of which run until they are killed. */
+/** Kills runs of `binaries`, one after the other. Each binary runs until it is killed. */
 class Killings {
   private killed = 0;
 

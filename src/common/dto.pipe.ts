@@ -21,7 +21,7 @@ const NOT_DTOS = new Set<unknown>([String, Boolean, Number, Array, Object]);
 
 /**
  * Checks an object against the rules of a DTO class. Members the class does not know are refused by name.
- * @param value a plain object, or a `RawJson` of which everything but the documents is parsed
+ * @param value a plain object, or a `RawJson`. Its members are parsed, except for documents
  * @throws AppError `invalid` `VALIDATION_FAILED` with one entry per offending field
  */
 export function checkedDto<T extends object>(dto: DtoClass<T>, value: unknown): T {

@@ -79,7 +79,7 @@ function endOfValue(text: string, start: number): number {
     if (code === QUOTE) at = endOfString(text, at);
     else if (opens(code)) depth++;
     else if (closes(code)) {
-      // Of the container around a number or a literal.
+      // This closes the container around a number or a literal.
       if (depth === 0) return at;
       if (--depth === 0) return at + 1;
     } else if (depth === 0 && (code === COMMA || isSpace(code))) return at;

@@ -1,6 +1,6 @@
 /**
- * Whether a JSON value nests deeper than `limit` arrays and objects. Iterative, because such values overflow the stack
- * of recursive code, including `JSON.stringify`.
+ * Whether a JSON value nests deeper than `limit` arrays and objects. The check is a loop, because such values overflow
+ * the stack of recursive functions, such as `JSON.stringify`.
  */
 export function isDeeperThan(limit: number, value: unknown): boolean {
   let level: object[] = isContainer(value) ? [value] : [];

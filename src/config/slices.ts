@@ -40,7 +40,7 @@ export function tracing(env: Variables) {
 
 export const database = (env: Variables) => ({
   url: env.DATABASE_URL,
-  /** Of the role that owns the tables; unset: `url` is its own. */
+  /** Address of the role that owns the tables. Unset: the role of `url` owns them. */
   ownerUrl: env.DATABASE_OWNER_URL,
   poolSize: env.DATABASE_POOL_SIZE,
 });
@@ -102,7 +102,7 @@ export type QuotaConfig = ReturnType<typeof quotas>;
 export const quotas = (env: Variables) => ({
   /** That are not retired. */
   agents: env.MAX_AGENTS_PER_USER,
-  /** Of all versions, tasks and documents of tasks. */
+  /** Most bytes of a user's versions, tasks and documents together. */
   storedBytes: env.MAX_STORED_BYTES_PER_USER,
   /** How long an account that registered by itself has only this share of them. */
   youngMs: env.YOUNG_ACCOUNT_HOURS * 3_600_000,

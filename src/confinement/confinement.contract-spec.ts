@@ -82,7 +82,7 @@ describe('a confined child', () => {
   it('runs its scripts from their copies, with no environment, no files and no code from strings', async () => {
     const { entry, ...rest } = await report();
     expect(entry).toMatch(/zerostate-confined-.*main.entry\.js$/);
-    // The folder it starts in, of which bwrap says that it is the root.
+    // bwrap sets PWD to the folder that the child starts in: the root.
     expect([{}, { PWD: '/' }]).toContainEqual(rest.environment);
     expect(rest).toMatchObject({
       read: 'ERR_ACCESS_DENIED',

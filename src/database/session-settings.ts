@@ -6,7 +6,7 @@ export type SessionSettings = Readonly<Record<string, string>>;
 /**
  * What the code relies on in every session. Roles, databases and poolers may have other defaults.
  *
- * `default_transaction_read_only` is not among them: whoever sets it wants no writes, and readiness reports it.
+ * `default_transaction_read_only` is not among them: an operator who sets it wants no writes. Readiness reports it.
  */
 const PINNED: SessionSettings = {
   client_encoding: 'UTF8',

@@ -44,7 +44,6 @@ export interface StoredBytes {
  * A database and a blob store cannot commit together, so the ledger (`blobs`) brackets the store:
  *
  *     keep:    row ──▶ bytes ──▶ (the holder's transaction, whose foreign key needs the row)
- *     keep:    row ──▶ bytes ──▶ (the holder's transaction, whose foreign key needs the row)
  *     collect: lock the row, check that it is unused ──▶ remove the bytes ──▶ remove the row, commit
  *
  * So each stored byte has a row, even if a process dies at any point. An upload of identical bytes on another node
