@@ -5,6 +5,7 @@ import type { Environment } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import type { VersionLimits } from './agent-binary.entity.js';
+import type { Candidate } from './candidate.js';
 import { estimateDurationMs, type EstimateRules, highestRating, smoothedRating } from './statistics.js';
 
 /** Maximum age of statistics in the catalogue, ms. */
@@ -13,55 +14,13 @@ const MAX_AGE_MS = 1000;
 const PAGE = 5000;
 
 /**
- * What an auction knows of a bidder: an active, allowed agent with an active version and an owner who is not suspended.
- */
-export interface Candidate {
-  agentId: string;
-  /** Revision of the agent as read: an award is refused if the agent has changed since. */
-  revision: string;
-  ownerId: string;
-  name: string;
-  capabilities: readonly string[];
-  pricing: PricePolicy;
-  /** Tasks it is working on, as far as this process knows; 0 for agents without a limit. */
-  running: number;
-  region: string | null;
-  /** Smoothed, 0–5. */
-  rating: number;
-  /** The highest rating that the votes of distinct accounts leave possible, up to 5. */
-  highestRating: number;
-  /** Accounts that have voted. */
-  raters: number;
-  tasksCompleted: number;
-  estimatedMs: number;
-  /** Milliseconds since the epoch; 0: never. */
-  lastInvitedAt: number;
-  version: string;
-  sha256: string;
-  storageRef: string;
-  /** Limits of a run of the version; null: the server's. */
-  limits: VersionLimits | null;
-}
-
-/** The price an agent asks. */
-export interface PricePolicy {
-  baseMicro: bigint;
-  /** Added for each started KiB of input. */
-  perKbMicro: bigint;
-  /** Factor on the price at full load; at least 1. */
-  surge: number;
-  /** Maximum of concurrent tasks; null: no limit. */
-  maxConcurrency: number | null;
-}
-
-/**
  * All agents that can bid, in memory, by capability, so that an auction needs no database. The catalogue is read
  * completely once. Later it reads only changed rows, before the next use: statistics once a second, everything else
  * when the feed reports a change to an agent.
  *
  * Changes are found by transaction. Each row carries the transaction that wrote it last. Changes that commit after a
- * read come from transactions that the read saw unfinished, or that began later. A clock or a sequence would miss rows
- * of a transaction that commits late.
+ * read come from transactions that the read saw unfinished, or that began later. With a clock or a sequence, the
+ * catalogue would miss the rows of transactions that commit late.
  */
 @Injectable()
 export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdown {

@@ -1,6 +1,7 @@
 export { inactivityText } from './activation.js';
 export { AgentBinary, type VersionLimits } from './agent-binary.entity.js';
-export { AgentCatalog, type Candidate, type PricePolicy } from './agent-catalog.js';
+export { AgentCatalog } from './agent-catalog.js';
+export type { Candidate, PricePolicy } from './candidate.js';
 export { AgentRating } from './agent-rating.entity.js';
 export { AgentStatistics } from './agent-statistics.entity.js';
 export { AgentCardChangesDto, CreateAgentDto } from './agent.dto.js';

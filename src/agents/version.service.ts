@@ -15,6 +15,7 @@ import { Agent } from './agent.entity.js';
 import { AgentService } from './agent.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
+import { presentRetirement, presentVersion } from './version.presenter.js';
 
 /** A checked binary that is about to become a version. */
 export interface NewVersion {
@@ -138,7 +139,7 @@ export class VersionService {
     const page = toPage(reports, fitting, ({ id }) => id);
     const where = { id: In(page.items) };
     const binaries = await this.database.getRepository(AgentBinary).find({ where, order: { id: 'DESC' } });
-    return { ...page, items: binaries.map((binary) => present(binary, agent.activeBinaryId)) };
+    return { ...page, items: binaries.map((binary) => presentVersion(binary, agent.activeBinaryId)) };
   }
 
   /** A version in service. @param version unset: the active one @throws AppError `not_found` */
@@ -162,7 +163,7 @@ export class VersionService {
       const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
       if (!binary) throw notFound('version');
       if (binary.retiredAt) throw gone('conflict', binary);
-      const subject = present(binary, binary.id);
+      const subject = presentVersion(binary, binary.id);
       if (locked.activeBinaryId === binary.id) return { subject };
       return { subject, notice: await this.makeActive(transaction, caller, locked, binary) };
     });
@@ -181,7 +182,7 @@ export class VersionService {
       if (version !== undefined && named.length === 0) throw notFound('version');
       const inService = named.filter((binary) => !binary.retiredAt);
       const active = binaries.find((binary) => binary.id === locked.activeBinaryId && !inService.includes(binary));
-      const subject = retirement(agent, inService, active);
+      const subject = presentRetirement(agent, inService, active);
       if (inService.length === 0) return { subject };
       await transaction.update(AgentBinary, { id: In(inService.map(({ id }) => id)) }, { retiredAt: () => 'now()' });
       if (!active) await transaction.update(Agent, agent.id, { activeBinaryId: null });
@@ -330,38 +331,3 @@ const stalled = (): AppError =>
     'UPLOAD_STALLED',
     'The upload took too long, and its bytes were cleaned up: send it again.',
   );
-
-function statusOf(binary: AgentBinary, active: boolean): VersionDto['status'] {
-  if (binary.retiredAt) return 'retired';
-  if (binary.scan?.status === 'infected') return 'quarantined';
-  return active ? 'active' : 'inactive';
-}
-
-function present(binary: AgentBinary, activeId: string | null): VersionDto {
-  const active = binary.id === activeId;
-  return {
-    version: binary.version,
-    status: statusOf(binary, active),
-    active,
-    binary_hash: binary.sha256,
-    binary_size: binary.size,
-    validation: binary.validation as Record<string, unknown>,
-    scan: binary.scan,
-    limits: binary.limits,
-    uploaded_by: binary.uploadedBy,
-    created_at: binary.createdAt.toISOString(),
-    retired_at: binary.retiredAt?.toISOString() ?? null,
-  };
-}
-
-function retirement(agent: Agent, retired: readonly Numbered[], active: Numbered | undefined): RetiredDto {
-  const bids = active
-    ? `Version ${active.version} is active.`
-    : 'No version is active: the agent does not bid until you upload or activate one.';
-  return {
-    agent_id: agent.id,
-    retired: retired.map(({ version }) => version),
-    active_version: active?.version ?? null,
-    message: retired.length > 0 ? bids : `There was nothing to retire. ${bids}`,
-  };
-}

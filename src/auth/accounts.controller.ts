@@ -14,15 +14,14 @@ import { AccountsService } from './accounts.service.js';
 import {
   AccountDto,
   AccountPage,
-  AuditPage,
-  AuditQuery,
   ChangeAccountDto,
   CreateAccountDto,
   ListAccountsQuery,
-  PasswordResetDto,
   SuspendAccountDto,
   presentAccount,
-} from './auth.dto.js';
+} from './accounts.dto.js';
+import { AuditPage, AuditQuery } from './audit.dto.js';
+import { PasswordResetDto } from './auth.dto.js';
 import { AuditTrail } from './audit-trail.js';
 import { AuthService } from './auth.service.js';
 import { type Caller, CurrentCaller } from './caller.js';

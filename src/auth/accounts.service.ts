@@ -4,7 +4,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { AuditTrail } from './audit-trail.js';
-import { type AccountDto, type ListAccountsQuery, presentAccount } from './auth.dto.js';
+import { type AccountDto, type ListAccountsQuery, presentAccount } from './accounts.dto.js';
 import { accountGone, accountSuspended, type Caller } from './caller.js';
 import { NOBODYS } from './password.js';
 import { Revocations } from './revocations.js';

@@ -4,7 +4,7 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { PageQuery } from '../common/pagination.js';
 import { ApiKeys } from './api-keys.service.js';
-import { ApiKeyPage, CreateApiKeyDto, NewApiKeyDto, presentKey } from './auth.dto.js';
+import { ApiKeyPage, CreateApiKeyDto, NewApiKeyDto, presentKey } from './api-keys.dto.js';
 import { type Caller, CurrentCaller } from './caller.js';
 
 @ApiTags('auth')

@@ -9,7 +9,7 @@ import { outageLog } from '../observability/index.js';
 import { holdAccount } from './account-hold.js';
 import { ApiKey } from './api-key.entity.js';
 import { AuditTrail } from './audit-trail.js';
-import { type ApiKeyDto, presentKey } from './auth.dto.js';
+import { type ApiKeyDto, presentKey } from './api-keys.dto.js';
 import { type Caller, accountSuspended, keyRefused } from './caller.js';
 import { deleteEnded } from './ended-access.js';
 import { Revocations } from './revocations.js';

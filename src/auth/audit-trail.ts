@@ -3,7 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { newId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { AuditEvent, type AuditType } from './audit-event.entity.js';
-import { type AuditEventDto, type AuditQuery, presentAuditEvent } from './auth.dto.js';
+import { type AuditEventDto, type AuditQuery, presentAuditEvent } from './audit.dto.js';
 import type { Caller } from './caller.js';
 
 const LOOK_MS = 60_000;

@@ -19,4 +19,4 @@ export { RequestLimits } from './request-limits.js';
 export { Session } from './session.entity.js';
 export { Sessions } from './sessions.js';
 export { User } from './user.entity.js';
-export { YoungAccounts } from './young-accounts.js';
+export { partOf, YoungAccounts } from './young-accounts.js';

@@ -43,7 +43,10 @@ export class YoungAccounts {
 
   /** A quota's share, at least 1. */
   async quotaOf(userId: string, quota: number): Promise<number> {
-    const share = await this.shareOf(userId);
-    return share === 1 ? quota : Math.max(1, Math.floor(quota * share));
+    return partOf(quota, await this.shareOf(userId));
   }
 }
+
+/** A share of a quota, at least 1. @param share above 0, up to 1 */
+export const partOf = (quota: number, share: number): number =>
+  share === 1 ? quota : Math.max(1, Math.floor(quota * share));

@@ -3,6 +3,7 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
+import { lacksPrivilege } from '../common/outage.js';
 import { Refusal } from '../common/refusal.js';
 import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
@@ -134,7 +135,7 @@ async function bringUpToDate(url: string): Promise<void> {
 function explained(error: Error, { database }: Environment): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (!database.url || !code) return error;
-  if (code === INSUFFICIENT_PRIVILEGE) {
+  if (lacksPrivilege(error)) {
     const { username } = new URL(database.url);
     return new Refusal(
       `The role ${username} of DATABASE_URL may not bring the database up to date: ${error.message}.`,
@@ -147,8 +148,6 @@ function explained(error: Error, { database }: Environment): Error {
     cause: error,
   });
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** The start continues during an outage: a process stores tasks without the queue, and a worker waits for it. */
 async function lookAtQueue(installation: Installation): Promise<void> {

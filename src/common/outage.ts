@@ -26,9 +26,14 @@ export const isOutage = (error: unknown): boolean => outageOf(error) !== undefin
  * Nothing was written, and a retry may succeed.
  */
 export const isContention = (error: unknown): boolean => {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const code = codeOf(error);
   return code === '40P01' || code === '40001';
 };
+
+/** Whether PostgreSQL refused a statement because its role lacks a right. */
+export const lacksPrivilege = (error: unknown): boolean => codeOf(error) === '42501';
+
+const codeOf = (error: unknown): unknown => (error instanceof Error ? (error as { code?: unknown }).code : undefined);
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** Connection lost, out of resources, stopped by an operator, system error, or a primary that became a standby. */

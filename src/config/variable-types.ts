@@ -3,8 +3,6 @@ import { z } from 'zod';
 import { type Wall, WALLS } from '../common/walls.js';
 
 export const MB = 1024 * 1024;
-/** A timer set to more fires at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
 export const DAY_MS = 24 * 3600 * 1000;
 
 export const integer = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_TIMER_MS } from '../common/timers.js';
 import {
   accepted,
   DAY_MS,
@@ -7,7 +8,6 @@ import {
   isTrue,
   isTrustable,
   list,
-  MAX_TIMER_MS,
   MB,
   number,
   origins,

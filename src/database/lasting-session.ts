@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { pauseBefore } from '../common/backoff.js';
+import { backOff } from '../common/backoff.js';
 import { DatabaseClient } from './client.js';
 
 /** The longest pause before a session is opened again, ms. Other processes soon take one without a session for dead. */
@@ -62,8 +61,7 @@ export class LastingSession {
     await this.open();
   }
 
-  private async pause(): Promise<void> {
-    const ms = Math.min(pauseBefore(++this.pauses), LONGEST_PAUSE_MS);
-    await sleep(ms, undefined, { signal: this.closing.signal }).catch(() => undefined);
+  private pause(): Promise<void> {
+    return backOff(++this.pauses, LONGEST_PAUSE_MS, this.closing.signal);
   }
 }

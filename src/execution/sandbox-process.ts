@@ -1,11 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { MAX_TIMER_MS } from '../common/timers.js';
 import { type Confinement, describeEnd, killConfined } from '../confinement/index.js';
 import type { SandboxConfig } from '../config/index.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes, REPORT_HEADER_BYTES } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
+import { cpuMsOf, MS_PER_TICK, residentBytesOf } from './process-figures.js';
 import type { RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 import { printable } from './sandbox/printable.js';
@@ -327,26 +328,6 @@ const brokenProtocol = (how: string): Killed => ({
 
 const cpuExhausted = ({ limits }: Job): Killed => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
 
-/** CPU time of a process, all threads, to 10 ms: `utime` and `stime` of proc(5); undefined where there is no `/proc`. */
-function cpuMsOf(pid: number | undefined): number | undefined {
-  const stat = procFile(pid, 'stat');
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields && (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
-}
-
-function residentBytesOf(pid: number | undefined): number | undefined {
-  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(procFile(pid, 'status') ?? '')?.[1];
-  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-}
-
-function procFile(pid: number | undefined, name: 'stat' | 'status'): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
 interface CurrentRun {
   job: Job;
   startedAt: number;
@@ -367,13 +348,9 @@ const START_TIMEOUT_MS = 10_000;
 const LAST_WORDS_MS = 1000;
 /** V8 says some thousand before it aborts. */
 const MOST_WORDS = 256 * 1024;
-/** `USER_HZ`, which is 100 wherever Node.js runs on Linux. */
-const MS_PER_TICK = 10;
 /** Compiler threads use CPU time beside the agent's own thread. */
 const ENGINE_THREADS = 2;
 /** As fine as CPU time can be read. */
 const SHORTEST_LOOK_MS = 10;
-/** A longer timer fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** V8, its embedder and libstdc++ each have their own words for it. */
 const OUT_OF_MEMORY = /out of memory|bad_alloc|allocation failed/i;

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Candidate } from '../agents/index.js';
+import { MAX_TIMER_MS } from '../common/timers.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { markEndedBy, outageLog, tellRoutine, traced } from '../observability/index.js';
@@ -23,7 +24,7 @@ import type { Bidder } from '../auction/index.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
 import { attemptAttributes } from './presentation.js';
-import { started as toRunning } from './settlement.js';
+import { running } from './settlement.js';
 
 /** How often a worker asks whether its attempts still count, in case a signal was lost, ms. */
 const CHECK_MS = 2_000;
@@ -93,7 +94,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         // The agent does not wait for this commit. Its settlement waits for it, or writes both changes as one.
         onStart: () => {
           const at = performance.now();
-          const change = toRunning(task, agent, ordinal, at);
+          const change = running(task, agent, ordinal, at);
           started = { at, change, entered: this.store.transition(change) };
           this.intake.waited(started.at - askedAt);
           started.entered.then(
@@ -203,9 +204,6 @@ const outcomeOf = (result: AttemptResult): string => (result.end === 'failed' ? 
 
 /** Ends a run. The first reason counts. */
 const kill = (run: AbortController | undefined, why: Kill): void => run?.abort(why);
-
-/** Longer timers overflow; a task that takes weeks is beyond every timeout anyway. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function atDeadline({ deadlineAt }: UnfinishedTask, expire: () => void): NodeJS.Timeout | undefined {
   if (deadlineAt === Infinity) return undefined;

@@ -1,5 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { pauseBefore } from '../common/backoff.js';
+import { backOff, halfByChance } from '../common/backoff.js';
 import { isContention, isOutage } from '../common/outage.js';
 
 /** The shortest pause while agents are busy, and the longest, ms. */
@@ -15,12 +14,12 @@ const LONGEST_INSISTING_MS = 5_000;
  */
 export const pauseWhileBusy = (waitedMs: number, random = Math.random): number => {
   const longest = Math.min(Math.max(waitedMs / 4, SHORTEST_BUSY_MS), LONGEST_BUSY_MS);
-  return Math.round((longest * (1 + random())) / 2);
+  return halfByChance(longest, random);
 };
 
 /**
- * Repeats work during an outage until it succeeds, however long that takes. A result that was computed is so not thrown
- * away. The work must be safe to repeat.
+ * Repeats work during an outage until it succeeds, however long that takes. So a computed result is
+ * not thrown away. The work must be safe to repeat.
  * @param stopping when aborted, the next try is the last
  * @throws Error of the last try; an error that is no outage is thrown at once
  */
@@ -31,8 +30,7 @@ export async function insist<T>(work: () => Promise<T>, stopping: AbortSignal): 
       return await work();
     } catch (error) {
       if (last || !(isOutage(error) || isContention(error))) throw error;
-      const wait = Math.min(pauseBefore(tries), LONGEST_INSISTING_MS);
-      await pause(wait, undefined, { signal: stopping }).catch(() => undefined);
+      await backOff(tries, LONGEST_INSISTING_MS, stopping);
     }
   }
 }

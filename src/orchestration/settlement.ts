@@ -68,7 +68,7 @@ const assignment = (run: TaskRun, agent: Bidder, worker: number) => ({
 });
 
 /** The attempt has its sandbox. @param runningSince when the sandbox began, on the clock of `performance.now()` */
-export const started = (
+export const running = (
   task: UnfinishedTask,
   agent: Pick<Bidder, 'agentId' | 'ownerId'>,
   ordinal: number,

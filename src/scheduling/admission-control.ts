@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
-import { YoungAccounts } from '../auth/index.js';
+import { partOf, YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { Environment, QueueConfig } from '../config/index.js';
-import { type NewTask, TaskLookup, type UserLoad } from '../tasks/index.js';
+import { type NewTask, TaskBacklog, type UserLoad } from '../tasks/index.js';
 import { type LineRefusal, refusalOf } from './queue-share.js';
 
 /** An older count is renewed beside the submissions, ms. */
@@ -31,7 +31,7 @@ export class AdmissionControl {
   private counting: Promise<void> | null = null;
 
   constructor(
-    private readonly lookup: TaskLookup,
+    private readonly backlog: TaskBacklog,
     private readonly young: YoungAccounts,
     config: ConfigService<Environment, true>,
   ) {
@@ -107,7 +107,7 @@ export class AdmissionControl {
       if (count === 0) continue;
       const { places, perAccount } = this.config[line];
       const load = { all: this.load(line), own: this.load(lineOfUser(line, tasks[0].userId)) };
-      const limits = { places, perAccount: Math.max(1, Math.floor(perAccount * part)) };
+      const limits = { places, perAccount: partOf(perAccount, part) };
       const refusal = refusalOf(limits, load, count);
       if (refusal) return toError(line, refusal, { own: load.own, count, places, isYoung: part < 1 });
     }
@@ -131,7 +131,7 @@ export class AdmissionControl {
     // Some of these will be counted too: for a moment the bound is a little strict rather than a little loose.
     const underWay = [...this.underWay];
     const startedAt = performance.now();
-    const users = await this.lookup.loadByUser();
+    const users = await this.backlog.loadByUser();
     const sum = (count: (user: UserLoad) => number) => users.reduce((total, user) => total + count(user), 0);
     this.counted = new Map<string, number>([
       ['waiting', sum(({ waiting }) => waiting)],

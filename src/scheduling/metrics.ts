@@ -1,7 +1,7 @@
 import type { QueueConfig } from '../config/index.js';
 import { counters, gauge, shared } from '../observability/index.js';
 import type { TaskQueue } from '../queue/index.js';
-import type { TaskLookup, Waiting } from '../tasks/index.js';
+import type { TaskBacklog, Waiting } from '../tasks/index.js';
 
 export const sweeperFinds = counters(
   'sweeper_finds_total',
@@ -10,8 +10,8 @@ export const sweeperFinds = counters(
 );
 
 /** The line as it is in all processes together: each says the same, so a dashboard takes the maximum, not the sum. */
-export function watchLine(queue: TaskQueue, lookup: TaskLookup, config: QueueConfig): void {
-  const line = shared(() => lookup.waiting());
+export function watchLine(queue: TaskQueue, backlog: TaskBacklog, config: QueueConfig): void {
+  const line = shared(() => backlog.waiting());
   const byPriority = async (figure: (level: Waiting) => number) =>
     Object.entries(await line()).map(([priority, level]) => ({ labels: { priority }, value: figure(level) }));
 
@@ -20,7 +20,7 @@ export function watchLine(queue: TaskQueue, lookup: TaskLookup, config: QueueCon
     return (['waiting', 'active', 'delayed'] as const).map((state) => ({ labels: { state }, value: counts[state] }));
   });
   gauge('queue_paused', '1 while no worker takes a task.', [], async () => Number(await queue.isPaused()));
-  const lines = shared(() => lookup.countLines());
+  const lines = shared(() => backlog.countLines());
   const { waiting, delayed } = config;
   gauge('queue_max_size', 'How many tasks may be queued before submissions are refused.', [], () => waiting.places);
   gauge('queue_max_delayed', 'How many tasks with a later start may be queued beside them.', [], () => delayed.places);

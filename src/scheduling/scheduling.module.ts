@@ -4,7 +4,7 @@ import { AuthModule } from '../auth/index.js';
 import type { Environment } from '../config/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
-import { Submissions, TaskLookup, TasksModule, TaskStore } from '../tasks/index.js';
+import { Submissions, TaskBacklog, TasksModule, TaskStore } from '../tasks/index.js';
 import { AdmissionControl } from './admission-control.js';
 import { Enqueuer } from './enqueuer.js';
 import { FairShare } from './fair-share.js';
@@ -21,13 +21,13 @@ import { ShutOutAccounts } from './shut-out-accounts.js';
 export class SchedulingModule implements BeforeApplicationShutdown {
   constructor(
     @Inject(TASK_QUEUE) queue: TaskQueue,
-    lookup: TaskLookup,
+    backlog: TaskBacklog,
     private readonly submissions: Submissions,
     private readonly store: TaskStore,
     private readonly enqueuer: Enqueuer,
     config: ConfigService<Environment, true>,
   ) {
-    watchLine(queue, lookup, config.get('queue', { infer: true }));
+    watchLine(queue, backlog, config.get('queue', { infer: true }));
   }
 
   /** Finishes the writes under way, then the entries that follow from them, so that a stop loses nothing that was answered. */

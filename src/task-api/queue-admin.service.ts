@@ -4,7 +4,7 @@ import { AppError } from '../common/app-error.js';
 import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
 import { Enqueuer } from '../scheduling/index.js';
-import { type FailedFilter, TaskLookup, TaskStore } from '../tasks/index.js';
+import { type FailedFilter, TaskBacklog, TaskStore } from '../tasks/index.js';
 import { TaskService } from './task.service.js';
 
 /** How long the link to the dashboard is good, seconds. */
@@ -16,7 +16,7 @@ export class QueueAdmin {
   constructor(
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     private readonly enqueuer: Enqueuer,
-    private readonly lookup: TaskLookup,
+    private readonly backlog: TaskBacklog,
     private readonly store: TaskStore,
     private readonly tasks: TaskService,
     private readonly tokens: AccessTokens,
@@ -42,10 +42,10 @@ export class QueueAdmin {
   async drain(by: Caller, { reason, user_id: userId, limit }: DrainDto): Promise<DrainedDto> {
     const details = { reason, limit };
     await this.audit.record({ type: 'queue.drained', by, subjectId: userId, details });
-    const ids = await this.lookup.queued(limit, userId);
+    const ids = await this.backlog.queued(limit, userId);
     const cancelled = await Promise.all(ids.map((id) => this.cancel(id, reason)));
     const count = cancelled.filter(Boolean).length;
-    return { cancelled: count, waiting: await this.lookup.countQueued(userId) };
+    return { cancelled: count, waiting: await this.backlog.countQueued(userId) };
   }
 
   /**
@@ -58,9 +58,9 @@ export class QueueAdmin {
     const details = { since, error_code: errorCode, limit };
     await this.audit.record({ type: 'queue.failed_retried', by, subjectId: userId, details });
     const filter: FailedFilter = { since: new Date(since), until: new Date(), errorCode, userId };
-    const ids = await this.lookup.failed(limit, filter);
+    const ids = await this.backlog.failed(limit, filter);
     const retried = await Promise.all(ids.map((id) => this.retry(by, id)));
-    return { retried: retried.filter(Boolean).length, failed: await this.lookup.countFailed(filter) };
+    return { retried: retried.filter(Boolean).length, failed: await this.backlog.countFailed(filter) };
   }
 
   /** The address of the dashboard, with a pass for this admin that is good for one use. */

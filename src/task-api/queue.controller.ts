@@ -6,7 +6,7 @@ import { ApiProblems } from '../common/api-problems.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { DashboardLinkDto, DrainDto, DrainedDto, QueueStatsDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
-import { TaskLookup } from '../tasks/index.js';
+import { TaskBacklog } from '../tasks/index.js';
 
 @ApiTags('queue')
 @Access('admin')
@@ -14,7 +14,7 @@ import { TaskLookup } from '../tasks/index.js';
 export class QueueController {
   constructor(
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
-    private readonly lookup: TaskLookup,
+    private readonly backlog: TaskBacklog,
     private readonly admin: QueueAdmin,
   ) {}
 
@@ -27,7 +27,7 @@ export class QueueController {
     const [counts, paused, waiting] = await Promise.all([
       this.queue.counts(),
       this.queue.isPaused(),
-      this.lookup.waiting(),
+      this.backlog.waiting(),
     ]);
     const { critical, high, normal, low } = waiting;
     const levels = Object.values(waiting);

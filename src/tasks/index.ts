@@ -5,6 +5,7 @@ export type { NewTask } from './new-task.js';
 export { RowQuota } from './row-quota.js';
 export { type SubmissionKey, Submissions } from './submissions.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
+export { type FailedFilter, TaskBacklog, type UserLoad, type Waiting } from './task-backlog.js';
 export {
   type AttemptEnd,
   DEADLINE_EXCEEDED,
@@ -21,7 +22,7 @@ export {
 } from './task-change.js';
 export { TaskDocument } from './task-document.entity.js';
 export { MAX_ROW_RESULT_BYTES, NO_DOCUMENTS, type StoredDocument, TaskDocuments } from './task-documents.js';
-export { type FailedFilter, TaskLookup, type UnfinishedTask, type UserLoad, type Waiting } from './task-lookup.js';
+export { TaskLookup, type UnfinishedTask } from './task-lookup.js';
 export { isTerminal, TASK_STATUSES, type TaskStatus } from './task-state.js';
 export { type AwardOutcome, TaskStore } from './task-store.js';
 export { Task, type TaskLimits } from './task.entity.js';

@@ -6,6 +6,7 @@ import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AccountErasure } from './account-erasure.js';
 import { RowQuota } from './row-quota.js';
 import { Submissions } from './submissions.js';
+import { TaskBacklog } from './task-backlog.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskLookup } from './task-lookup.js';
 import { TaskStore } from './task-store.js';
@@ -13,7 +14,7 @@ import { TaskStore } from './task-store.js';
 /** The record of tasks. Processes of every role have it. */
 @Module({
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, StorageModule],
-  providers: [AccountErasure, RowQuota, Submissions, TaskDocuments, TaskStore, TaskLookup],
-  exports: [AccountErasure, RowQuota, Submissions, TaskDocuments, TaskStore, TaskLookup],
+  providers: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
+  exports: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
 })
 export class TasksModule {}

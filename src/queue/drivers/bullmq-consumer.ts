@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject, Logger } from '@nestjs/common';
 import { DelayedError, type Job } from 'bullmq';
-import { pauseBefore } from '../../common/backoff.js';
+import { backOff } from '../../common/backoff.js';
 import { outageLog } from '../../observability/index.js';
 import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import type { EntryHandler } from '../task-queue.js';
@@ -104,9 +104,8 @@ export class BullmqConsumer extends WorkerHost {
     }
   }
 
-  private async backOff(failures: number): Promise<void> {
-    const ms = Math.min(pauseBefore(failures), LONGEST_BACKOFF_MS);
-    await pause(ms, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+  private backOff(failures: number): Promise<void> {
+    return backOff(failures, LONGEST_BACKOFF_MS, this.stopping.signal);
   }
 
   private async handle(handler: EntryHandler, job: Job, token: string | undefined): Promise<void> {

@@ -10,7 +10,7 @@ import {
   SchemaVersionMismatchError,
 } from 'bullmq';
 import pg from 'pg';
-import { isContention, isOutage } from '../../../common/outage.js';
+import { isContention, isOutage, lacksPrivilege } from '../../../common/outage.js';
 import { Refusal } from '../../../common/refusal.js';
 import { DatabaseClient, type SessionSettings } from '../../../database/index.js';
 import type { Caution, QueueServer } from '../../queue-server.js';
@@ -97,7 +97,7 @@ export class PostgresQueueServer implements QueueServer {
         { cause: error },
       );
     }
-    if ((error as { code?: string }).code === INSUFFICIENT_PRIVILEGE) {
+    if (lacksPrivilege(error)) {
       const { pathname, username } = new URL(this.url);
       const role = username || 'this role';
       return new Refusal(
@@ -152,5 +152,3 @@ class QueueBackend extends PostgresQueueBackend {
     }
   }
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';

@@ -42,7 +42,7 @@ export class RedisQueueServer implements QueueServer {
       this.client = new QueueRedis(this.url, { maxRetriesPerRequest: null });
       this.client.on('error', () => undefined); // The queue's own connections report it.
     }
-    await this.client.set(`${this.prefix}:check`, '1', 'PX', CHECK_KEY_MS).catch((error: Error) => {
+    await this.writeCheckKey(this.client).catch((error: Error) => {
       if (!error.message.startsWith('OOM')) throw error;
       throw new Error('Redis is full: raise maxmemory, or make room', { cause: error });
     });
@@ -68,10 +68,14 @@ export class RedisQueueServer implements QueueServer {
     });
     if (info !== undefined) this.assertUsable(info);
     await this.assertPermitted(redis);
-    await redis.set(`${this.prefix}:check`, '1', 'PX', CHECK_KEY_MS);
+    await this.writeCheckKey(redis);
     if (info === undefined) return [NO_INFO];
     const policy = fieldOf(info, 'maxmemory_policy');
     return policy === 'noeviction' ? [] : [evicts(policy)];
+  }
+
+  private writeCheckKey(redis: Redis): Promise<unknown> {
+    return redis.set(`${this.prefix}:check`, '1', 'PX', CHECK_KEY_MS);
   }
 
   private assertUsable(info: string): void {

@@ -1,0 +1,148 @@
+import { Injectable } from '@nestjs/common';
+import { firstIdAt } from '../common/ids.js';
+import { Sql } from '../database/index.js';
+import type { TaskPriority } from '../queue/index.js';
+import { WAITS_SINCE } from './waiting.js';
+
+/**
+ * Waiting tasks, and failed tasks that can be retried: what admission control, metrics and admins ask about all tasks at
+ * once.
+ */
+@Injectable()
+export class TaskBacklog {
+  constructor(private readonly sql: Sql) {}
+
+  /** What each user has that has not ended. */
+  loadByUser(): Promise<UserLoad[]> {
+    return this.sql.query('task-load', LOAD_BY_USER, []);
+  }
+
+  /** Tasks that wait and may begin now, by priority. */
+  async waiting(): Promise<Record<TaskPriority, Waiting>> {
+    const rows = await this.sql.query<Waiting & { priority: TaskPriority }>('task-waiting', WAITING, []);
+    const of = (priority: TaskPriority): Waiting => rows.find((row) => row.priority === priority) ?? NONE_WAITS;
+    return { critical: of('critical'), high: of('high'), normal: of('normal'), low: of('low') };
+  }
+
+  /** Ids of the oldest waiting tasks. @param userId unset: tasks of all users */
+  async queued(limit: number, userId?: string): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-queued', QUEUED, [userId ?? null, limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Tasks in each of the two lines: those without a start of their own, and those submitted with one. */
+  async countLines(): Promise<{ waiting: number; delayed: number }> {
+    const [row] = await this.sql.query<{ waiting: number; delayed: number }>('task-count-lines', COUNT_LINES, []);
+    return row;
+  }
+
+  /** @param userId as `queued` */
+  async countQueued(userId?: string): Promise<number> {
+    const [{ count }] = await this.sql.query<{ count: number }>('task-count-queued', COUNT_QUEUED, [userId ?? null]);
+    return count;
+  }
+
+  /** Ids of the oldest failed tasks that can be retried. */
+  async failed(limit: number, filter: FailedFilter): Promise<string[]> {
+    const rows = await this.sql.query<{ id: string }>('task-failed', FAILED, [...failedParameters(filter), limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  async countFailed(filter: FailedFilter): Promise<number> {
+    const [{ count }] = await this.sql.query<{ count: number }>(
+      'task-count-failed',
+      COUNT_FAILED,
+      failedParameters(filter),
+    );
+    return count;
+  }
+}
+
+export interface FailedFilter {
+  /** Submitted at this time or later. */
+  since: Date;
+  /** Failed before this time. */
+  until: Date;
+  errorCode?: string;
+  userId?: string;
+}
+
+/** Numbers of tasks of one user. */
+export interface UserLoad {
+  user_id: string;
+  /** Waiting, without a start of their own. */
+  waiting: number;
+  /** Waiting, submitted with a start of their own, even when it has passed. */
+  delayed: number;
+  /** Due, and in the queue or with a worker. */
+  admitted: number;
+  /** In the queue, not due yet. */
+  later: number;
+  held: number;
+}
+
+/** Waiting tasks of one priority that may begin now. */
+export interface Waiting {
+  count: number;
+  /** How many of them are throttled. */
+  held: number;
+  /** How long the oldest has waited; null when none waits. */
+  oldest_ms: number | null;
+  /** How long the oldest that is not throttled has waited; null when there is none. */
+  oldest_admitted_ms: number | null;
+}
+
+const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null, oldest_admitted_ms: null };
+
+const LOAD_BY_USER = `
+  SELECT user_id,
+         (count(*) FILTER (WHERE status = 'queued' AND run_at IS NULL))::int AS waiting,
+         (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
+         (count(*) FILTER (WHERE NOT held AND (run_at IS NULL OR run_at <= now())))::int AS admitted,
+         (count(*) FILTER (WHERE NOT held AND run_at > now()))::int AS later,
+         (count(*) FILTER (WHERE held AND status = 'queued'))::int AS held
+    FROM tasks
+   WHERE status IN ('queued', 'assigned', 'running')
+   GROUP BY user_id`;
+
+const WAITING = `
+  SELECT priority,
+         count(*)::int AS count,
+         (count(*) FILTER (WHERE held))::int AS held,
+         (extract(epoch FROM now() - min(${WAITS_SINCE})) * 1000)::float8 AS oldest_ms,
+         (extract(epoch FROM now() - min(${WAITS_SINCE}) FILTER (WHERE NOT held)) * 1000)::float8
+           AS oldest_admitted_ms
+    FROM tasks
+   WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())
+   GROUP BY priority`;
+
+const QUEUED = `
+  SELECT id FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1) ORDER BY id LIMIT $2`;
+
+const COUNT_LINES = `
+  SELECT (count(*) FILTER (WHERE run_at IS NULL))::int AS waiting,
+         (count(*) FILTER (WHERE run_at IS NOT NULL))::int AS delayed
+    FROM tasks
+   WHERE status = 'queued'`;
+
+const COUNT_QUEUED = `
+  SELECT count(*)::int AS count FROM tasks WHERE status = 'queued' AND ($1::uuid IS NULL OR user_id = $1)`;
+
+/** Ids begin with the time of the submission, so the time is a range of the primary key. */
+const FAILED_TASKS = `
+    FROM tasks
+   WHERE id >= $1 AND status = 'failed' AND completed_at < $2
+     AND (deadline IS NULL OR deadline > now())
+     AND ($3::text IS NULL OR error->>'code' = $3)
+     AND ($4::uuid IS NULL OR user_id = $4)`;
+
+const FAILED = `SELECT id ${FAILED_TASKS} ORDER BY id LIMIT $5`;
+
+const COUNT_FAILED = `SELECT count(*)::int AS count ${FAILED_TASKS}`;
+
+const failedParameters = ({ since, until, errorCode, userId }: FailedFilter): unknown[] => [
+  firstIdAt(since.getTime()),
+  until,
+  errorCode ?? null,
+  userId ?? null,
+];
