@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundlePackages } from './bundle-packages.js';
 import { checkNode, checkPackages, endOnSignals, fail, ROOT, surviveClosedOutput } from './preflight.js';
 
 const SERVER = { config: 'tsconfig.build.json', folder: 'dist' };
@@ -16,7 +17,7 @@ const TESTS = { config: 'tsconfig.json', folder: 'dist-test' };
 const SOURCES = ['src', 'migrations', 'package.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'];
 
 /** A change in one of these changes every compiled file, and the compiler does not notice it. */
-const TOOLS = ['package-lock.json', 'nest-cli.json', 'scripts/build.js'];
+const TOOLS = ['package-lock.json', 'nest-cli.json', 'scripts/build.js', 'scripts/bundle-packages.js'];
 
 /** Written into the folder when a build is complete. A build of the server removes it first. */
 const COMPLETE = '.complete';
@@ -57,6 +58,7 @@ export async function buildTests() {
 function removeOrphans(path) {
   for (const entry of readdirSync(join(ROOT, TESTS.folder, path), { withFileTypes: true })) {
     const name = join(path, entry.name);
+    if (name === 'node_modules') continue;
     if (entry.isDirectory() && existsSync(join(ROOT, name))) removeOrphans(name);
     else if (entry.isDirectory() || (/\.js(\.map)?$/.test(name) && !existsSync(join(ROOT, sourceOf(name)))))
       rmSync(join(ROOT, TESTS.folder, name), { recursive: true });
@@ -81,6 +83,7 @@ async function compile({ config, folder }) {
   clearInterval(progress);
   process.off('exit', stop);
   if (code !== 0) throw new Error('The build failed: the lines above say why.');
+  await bundlePackages(folder);
   writeFileSync(join(ROOT, folder, COMPLETE), '');
   console.error(`Built in ${seconds()}.`);
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -181,6 +181,7 @@ describe('a program that starts from the sources', () => {
     for (const name of ['src/part', 'node_modules/@nestjs/core', 'node_modules/@nestjs/cli/bin'])
       await mkdir(path(name), { recursive: true });
     await cp(join(ROOT, 'scripts'), path('scripts'), { recursive: true });
+    await writeFile(path('scripts/bundle-packages.js'), 'export const bundlePackages = () => undefined;');
     await cp(join(ROOT, 'package.json'), path('package.json'));
     await writeFile(path('src/part/a.ts'), '');
     await compiler(`
@@ -235,6 +236,28 @@ describe('a program that starts from the sources', () => {
     child.kill('SIGINT');
     expect(await ended).toEqual([130, null]);
     await until('the compiler has ended', () => !isAlive(pid));
+  });
+});
+
+describe('the bundled packages', () => {
+  it('are not loaded a second time from node_modules', async () => {
+    // `require.cache` has the CommonJS modules; each bundled package that would be loaded twice has some.
+    const script = `
+      await import(${JSON.stringify(join(ROOT, 'dist-test/src/app.module.js'))});
+      console.log(Object.keys((await import('node:module')).createRequire('/').cache).join('\\n'));`;
+    const { ended, output } = start(process.execPath, ['--input-type=module', '-e', script], {});
+    expect(await ended).toEqual([0, null]);
+    const outside = output()
+      .split('\n')
+      .filter((path) => path.startsWith(`${ROOT}node_modules/`));
+    const loaded = new Set(outside.map((path) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)![1]));
+    expect(loaded).toContain('pino');
+    const bundled = await readdir(join(ROOT, 'dist-test/node_modules'), { recursive: true });
+    const names = bundled
+      .filter((path) => path.endsWith('/package.json'))
+      .map((path) => path.slice(0, -'/package.json'.length));
+    expect(names).toContain('typeorm');
+    expect(names.filter((name) => loaded.has(name))).toEqual([]);
   });
 });
 

@@ -49,7 +49,7 @@ export async function launchServer({
   const ownFolder = env.DATA_DIR ? undefined : await mkdtemp(join(tmpdir(), 'zerostate-server-'));
   if (ownFolder) await chmod(ownFolder, 0o711); // as root, an embedded PostgreSQL runs as another user
   const preloads = modules.map((url) => `--import=${url}`);
-  const child = spawn(process.execPath, ['--enable-source-maps', ...preloads, MAIN], {
+  const child = spawn(process.execPath, [...preloads, MAIN], {
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'test',
