@@ -17,6 +17,12 @@ export type AppErrorKind =
   | 'too_large'
   /** This route does not read the body's media type. */
   | 'unsupported'
+  /** The request has more headers than the server reads. */
+  | 'too_many_headers'
+  /** The rest of the request did not arrive in time. */
+  | 'too_slow'
+  /** The requested range starts after the end of the file. */
+  | 'out_of_range'
   /** Well-formed, but refused because of its content (for example, a binary that can never run). */
   | 'unprocessable'
   /** The caller has used up its quota or rate. */

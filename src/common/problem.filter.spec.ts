@@ -11,11 +11,14 @@ describe('a problem document', () => {
     ['unauthorised', 401, 'Unauthorized'],
     ['forbidden', 403, 'Forbidden'],
     ['not_found', 404, 'Not Found'],
+    ['too_slow', 408, 'Request Timeout'],
     ['conflict', 409, 'Conflict'],
     ['too_large', 413, 'Payload Too Large'],
     ['unsupported', 415, 'Unsupported Media Type'],
+    ['out_of_range', 416, 'Range Not Satisfiable'],
     ['unprocessable', 422, 'Unprocessable Entity'],
     ['exhausted', 429, 'Too Many Requests'],
+    ['too_many_headers', 431, 'Request Header Fields Too Large'],
     ['internal', 500, 'Internal Server Error'],
     ['unavailable', 503, 'Service Unavailable'],
   ])('answers an error of kind %s with status %i', (kind, status, title) => {
@@ -62,13 +65,13 @@ describe('a problem document', () => {
     expect(JSON.stringify([toProblem(away), toProblem(deadlock)])).not.toContain(SECRET);
   });
 
-  it('translates what the framework and its body parsers refuse', () => {
-    const parser = (status: number, expose: boolean) => Object.assign(new Error(SECRET), { status, expose });
+  it('translates errors of the framework and its file server', () => {
+    const files = (status: number, expose: boolean) => Object.assign(new Error(SECRET), { status, expose });
     expect(toProblem(new NotFoundException())).toMatchObject({ status: 404, code: 'NO_SUCH_ROUTE' });
     expect(toProblem(new ForbiddenException())).toMatchObject({ status: 403, code: 'FORBIDDEN' });
-    expect(toProblem(parser(413, true))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
-    expect(toProblem(parser(418, true))).toMatchObject({ status: 418, code: 'REQUEST_REFUSED' });
-    expect(toProblem(parser(413, false))).toMatchObject({ status: 500, code: 'INTERNAL' });
+    expect(toProblem(files(416, true))).toMatchObject({ status: 416, code: 'RANGE_NOT_SATISFIABLE' });
+    expect(toProblem(files(418, true))).toMatchObject({ status: 418, code: 'REQUEST_REFUSED' });
+    expect(toProblem(files(413, false))).toMatchObject({ status: 500, code: 'INTERNAL' });
   });
 });
 

@@ -14,29 +14,30 @@ const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   unauthorised: 401,
   forbidden: 403,
   not_found: 404,
+  too_slow: 408,
   conflict: 409,
   too_large: 413,
   unsupported: 415,
+  out_of_range: 416,
   unprocessable: 422,
   exhausted: 429,
+  too_many_headers: 431,
   internal: 500,
   overloaded: 503,
   unavailable: 503,
   full: 507,
 };
 
-/** Codes for errors of the framework: bodies that do not parse, routes that do not exist. */
+/** Codes for errors of the framework: routes that do not exist, addresses that do not parse, ranges of Swagger's files. */
 const CODE_OF_STATUS: Record<number, string> = {
   400: 'MALFORMED_REQUEST',
   401: 'UNAUTHORISED',
   403: 'FORBIDDEN',
   404: 'NO_SUCH_ROUTE',
   405: 'METHOD_NOT_ALLOWED',
-  408: 'REQUEST_TIMEOUT',
   413: 'BODY_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
   416: 'RANGE_NOT_SATISFIABLE',
-  431: 'HEADERS_TOO_LARGE',
 };
 
 /** Default for `Retry-After`, seconds. */
@@ -102,7 +103,7 @@ export function toProblem(error: unknown): Problem & Record<string, unknown> {
   const away = outageOf(error);
   if (away) return problem(503, ...AWAY[away]);
   if (isContention(error)) return problem(503, ...CONTENTION);
-  // Express and its body parsers mark client errors with a status and `expose`.
+  // Express's file server, which serves Swagger's page, marks a client's errors with a status and `expose`.
   if (error instanceof Error && 'expose' in error && error.expose && 'status' in error) {
     return problem(Number(error.status), undefined, error.message);
   }

@@ -21,4 +21,16 @@ describe('the body of a request', () => {
     });
     expect(await text(bodyOf(request as unknown as Request))).toBe('{"a":1}');
   });
+
+  it.each(['gzip', 'deflate', 'br'])('is refused when its encoding says %s and it is not', async (encoding) => {
+    const request = Object.assign(Readable.from([Buffer.from('{"a":1}')]), {
+      complete: true,
+      headers: { 'content-encoding': encoding },
+    });
+    await expect(text(unpackedBodyOf(request as unknown as Request))).rejects.toMatchObject({
+      kind: 'invalid',
+      code: 'MALFORMED_REQUEST',
+      message: expect.stringContaining(encoding),
+    });
+  });
 });

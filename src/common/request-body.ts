@@ -99,12 +99,17 @@ export function unpackedBodyOf(request: Request, ...stages: Transform[]): Readab
     );
   }
   const unpacked = UNPACK[encoding]();
-  unpacked.once('error', (error: NodeJS.ErrnoException) => {
-    // Brotli's own codes look like `ERR__ERROR_FORMAT_PADDING_1`.
-    if (/^Z_|^ERR_.*ERROR_/.test(error.code ?? '')) Object.assign(error, { status: 400, expose: true });
-  });
+  // A decoder that cannot read its input destroys itself.
+  const destroy = unpacked.destroy.bind(unpacked);
+  unpacked.destroy = (error) => destroy(error && isUndecodable(error) ? notDecoded(encoding, error) : error);
   return pipeline([bodyOf(request), unpacked, ...stages], () => undefined) as unknown as Readable;
 }
+
+/** Brotli's own codes look like `ERR__ERROR_FORMAT_PADDING_1`. */
+const isUndecodable = ({ code = '' }: NodeJS.ErrnoException): boolean => /^Z_|^ERR_.*ERROR_/.test(code);
+
+const notDecoded = (encoding: string, cause: Error): AppError =>
+  new AppError('invalid', 'MALFORMED_REQUEST', `The body is not valid ${encoding}: ${cause.message}.`, { cause });
 
 /** Reads the rest of a refused body: a client reads the answer only after it has sent everything. */
 export function discardBody(request: Request): void {

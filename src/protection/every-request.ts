@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { NextFunction, Request, Response } from 'express';
+import { AppError } from '../common/app-error.js';
 import { holdBody } from '../common/request-body.js';
 import { isBusy } from './in-turn.js';
 
@@ -22,8 +23,7 @@ export const lacksHeaders = ({ rawHeaders }: IncomingMessage): boolean => rawHea
 export function refuseManyHeaders(request: Request, response: Response, next: NextFunction): void {
   if (!lacksHeaders(request)) return next();
   response.setHeader('Connection', 'close');
-  const detail = `A request has at most ${MOST_HEADERS} headers.`;
-  next(Object.assign(new Error(detail), { status: 431, expose: true }));
+  next(new AppError('too_many_headers', 'HEADERS_TOO_LARGE', `A request has at most ${MOST_HEADERS} headers.`));
 }
 
 /** Connections whose last request was framed so that nothing after it can be trusted. */

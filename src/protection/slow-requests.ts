@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
+import { AppError } from '../common/app-error.js';
 import type { ProtectionConfig } from '../config/index.js';
 import { floodRefusals } from './metrics.js';
 import { bodyReader } from './body-routes.js';
@@ -23,17 +24,21 @@ export function limitConnections(server: Server, config: ProtectionConfig): void
  */
 export function limitBodyTime(
   timeoutMs: number,
-  refuse: (error: Error, request: Request, response: Response) => void,
+  refuse: (error: AppError, request: Request, response: Response) => void,
 ): (request: Request, response: Response, next: NextFunction) => void {
   return (request, response, next) => {
     if (bodyReader(request) !== 'parser') return next();
     const timer = setTimeout(() => {
       // Refused already by its head.
       if (response.headersSent) return void request.destroy();
-      const detail = `The body has not arrived within ${timeoutMs / 1000} s.`;
+      const error = new AppError(
+        'too_slow',
+        'REQUEST_TIMEOUT',
+        `The body did not arrive within ${timeoutMs / 1000} s.`,
+      );
       response.setHeader('Connection', 'close');
       response.once('finish', () => request.destroy());
-      refuse(Object.assign(new Error(detail), { status: 408, expose: true }), request, response);
+      refuse(error, request, response);
     }, timeoutMs);
     const clear = (): void => clearTimeout(timer);
     request.once('end', clear);

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
-import { HttpException, StreamableFile } from '@nestjs/common';
+import { StreamableFile } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { AppError } from '../common/app-error.js';
 import type { BlobRef, BlobStat, BlobStore, ByteRange } from './blob-store.js';
 
 export interface ServedBlob extends BlobStat {
@@ -67,7 +68,7 @@ export async function serveBlob(
 /**
  * The range that a request asks for. Undefined means all bytes. This applies if there is no range, several, a malformed
  * one, another unit, or one for other bytes (`If-Range`).
- * @throws HttpException 416 if the range starts after the end
+ * @throws AppError `out_of_range` if the range starts after the end
  */
 function requestedRange(request: Request, response: Response, { sha256, size }: BlobStat): ByteRange | undefined {
   const { range, 'if-range': ifRange } = request.headers;
@@ -77,7 +78,11 @@ function requestedRange(request: Request, response: Response, { sha256, size }: 
   const ranges = asked.filter(({ start }) => start < size).sort((a, b) => a.start - b.start);
   if (ranges.length === 0) {
     response.set('Content-Range', `bytes */${size}`);
-    throw new HttpException(`The file has ${size} bytes: request a range within them.`, 416);
+    throw new AppError(
+      'out_of_range',
+      'RANGE_NOT_SATISFIABLE',
+      `The file has ${size} bytes: request a range within them.`,
+    );
   }
   const joined = { ...ranges[0] };
   for (const { start, end } of ranges) {
