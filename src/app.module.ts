@@ -5,7 +5,7 @@ import { AgentsApiModule } from './agents/index.js';
 import { AuthApiModule } from './auth/index.js';
 import { DtoPipe } from './common/dto.pipe.js';
 import { ProblemFilter } from './common/problem.filter.js';
-import { configModule, type Installation } from './config/index.js';
+import { ConfigurationModule, type Installation } from './config/index.js';
 import { DataSource } from 'typeorm';
 import { assertMigrated, dataSourceOptions } from './data-source.js';
 import { type PoolFigures, watchConnections } from './database/index.js';
@@ -31,7 +31,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        configModule(installation),
+        ConfigurationModule.of(installation),
         TypeOrmModule.forRoot(dataSourceOptions(url, poolSize)),
         ObservabilityModule,
         // Express asks one route after the other: those that are called most come first.

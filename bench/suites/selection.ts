@@ -1,10 +1,9 @@
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { AgentCatalog } from '../../src/agents/index.js';
 import { newId } from '../../src/common/ids.js';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { dataSourceOptions } from '../../src/data-source.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream } from '../../src/feed/index.js';
@@ -38,10 +37,10 @@ export async function selection(bench: Bench): Promise<Report> {
   await database.query(REGISTER, [newId(), REGISTERED, CAPABILITIES_OF_EACH]);
   await database.query('ANALYZE agents, agent_statistics, agent_binaries');
 
-  const config = new ConfigService<Environment, true>(parseEnvironment({}));
-  const catalog = new AgentCatalog(database, SILENT_STREAM, config);
+  const { auction } = parseEnvironment({});
+  const catalog = new AgentCatalog(database, SILENT_STREAM, auction);
   bench.onEnd(async () => catalog.onApplicationShutdown());
-  const metaAgent = new MetaAgent(catalog, config);
+  const metaAgent = new MetaAgent(catalog, auction);
   const figures: Figure[] = [];
   const figure = (name: string, ours: number[], rest: Partial<Figure> = {}): void =>
     void figures.push({ suite: 'selection', backend: '', name, unit: 'ms', ours, ...rest });

@@ -3,8 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConfigService } from '@nestjs/config';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { WasmValidator } from '../../src/validation/index.js';
 import { ByteReader } from '../../src/validation/wasm/byte-reader.js';
 import type { Bench, Report } from '../bench.js';
@@ -30,7 +29,7 @@ export async function validation(bench: Bench): Promise<Report> {
     VALIDATION_MAX_FUNCTIONS: '100000',
     VALIDATION_TIMEOUT_MS: '60000',
   });
-  const validator = new WasmValidator(new ConfigService<Environment, true>(environment));
+  const validator = new WasmValidator(environment.validation);
   await validator.onModuleInit();
   bench.onEnd(async () => {
     await validator.onApplicationShutdown();

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ConfigService } from '@nestjs/config';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { type RunReport, type RunRequest, SandboxService } from '../../src/execution/index.js';
 import type { BlobStore } from '../../src/storage/index.js';
 
@@ -18,7 +17,7 @@ export class Sandbox {
     const blobs = new Map<string, Buffer>();
     const environment = parseEnvironment({ SANDBOX_SLOTS: String(SLOTS) });
     const store = { read: async (ref: string) => blobs.get(ref) } as BlobStore;
-    const service = new SandboxService(store, new ConfigService<Environment, true>({ ...environment }));
+    const service = new SandboxService(store, environment.sandbox, environment.tasks);
     await service.onModuleInit();
     for (const wall of service.describe()) console.log(wall);
     return new Sandbox(service, blobs);

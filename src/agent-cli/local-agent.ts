@@ -1,4 +1,3 @@
-import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -30,7 +29,7 @@ export interface LocalRun extends RunReport {
  */
 export async function validateAgent(file: string, config: Environment, name = file): Promise<LocalValidation> {
   const bytes = readBinary(file, config, name);
-  const validator = new WasmValidator(configService(config));
+  const validator = new WasmValidator(config.validation);
   await validator.onModuleInit();
   try {
     const report = await validator.validate(
@@ -54,7 +53,7 @@ export async function runAgent(command: Command, config: Environment): Promise<L
   if (timeoutMs > maxTimeoutMs) throw new UsageError(`--timeout may be at most ${maxTimeoutMs} (MAX_TASK_TIMEOUT_MS).`);
 
   const bytes = readBinary(command.file, config);
-  const sandbox = new SandboxService({ read: async () => bytes }, configService(config));
+  const sandbox = new SandboxService({ read: async () => bytes }, config.sandbox, config.tasks);
   await sandbox.onModuleInit();
   try {
     const log: string[] = [];
@@ -124,5 +123,4 @@ function readFile(file: string): Buffer {
   }
 }
 
-const configService = (config: Environment) => new ConfigService<Environment, true>({ ...config });
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import type { DataSource } from 'typeorm';
-import { type Environment, parseEnvironment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import type { EventStream } from '../feed/index.js';
 import { AgentCatalog } from './agent-catalog.js';
 
@@ -25,9 +24,8 @@ const row = (number: number) => ({
 });
 
 const catalogOver = (query: (sql: string) => Promise<unknown[]>): AgentCatalog => {
-  const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
   const stream = { subscribe: () => () => undefined } as unknown as EventStream;
-  return new AgentCatalog({ query } as unknown as DataSource, stream, config);
+  return new AgentCatalog({ query } as unknown as DataSource, stream, parseEnvironment({}).auction);
 };
 
 describe('the catalogue of agents', () => {

@@ -1,7 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
-import type { Environment } from '../config/index.js';
+import { AuctionConfig } from '../config/index.js';
 import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import type { VersionLimits } from './agent-binary.entity.js';
@@ -45,9 +44,8 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   constructor(
     private readonly database: DataSource,
     @Inject(EVENT_STREAM) stream: EventStream,
-    config: ConfigService<Environment, true>,
+    { ratingPriorMean, ratingPriorWeight, estimates }: AuctionConfig,
   ) {
-    const { ratingPriorMean, ratingPriorWeight, estimates } = config.get('auction', { infer: true });
     this.estimates = estimates;
     this.prior = { mean: ratingPriorMean, weight: ratingPriorWeight };
     this.unsubscribe = stream.subscribe(({ signals }) => {

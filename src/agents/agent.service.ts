@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, In, Not, QueryFailedError } from 'typeorm';
 import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
@@ -10,7 +9,7 @@ import { amountToWire, parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { SLUG } from '../common/validators.js';
 import { addToWorkContext } from '../common/work-context.js';
-import type { AuctionConfig, Environment } from '../config/index.js';
+import { AuctionConfig, MarketConfig } from '../config/index.js';
 import { EventLog, type EventType, type FeedNotice } from '../feed/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
@@ -22,7 +21,6 @@ import { estimateDurationMs, smoothedRating, successRate, toTwoDigits } from './
 /** The registry of agents and their prices. Each change is written to the feed in its own transaction. */
 @Injectable()
 export class AgentService {
-  private readonly auction: AuctionConfig;
   /** Whether new agents await approval. */
   private readonly approval: boolean;
 
@@ -31,10 +29,10 @@ export class AgentService {
     private readonly events: EventLog,
     private readonly quota: OwnerQuota,
     private readonly audit: AuditTrail,
-    config: ConfigService<Environment, true>,
+    private readonly auction: AuctionConfig,
+    { agentApproval }: MarketConfig,
   ) {
-    this.auction = config.get('auction', { infer: true });
-    this.approval = config.get('market', { infer: true }).agentApproval;
+    this.approval = agentApproval;
   }
 
   /** @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */

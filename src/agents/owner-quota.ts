@@ -1,21 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import type { EntityManager } from 'typeorm';
 import { YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import type { Environment, QuotaConfig } from '../config/index.js';
+import { QuotaConfig } from '../config/index.js';
 
 /** The limit of agents per user. */
 @Injectable()
 export class OwnerQuota {
-  private readonly quotas: QuotaConfig;
-
   constructor(
     private readonly young: YoungAccounts,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.quotas = config.get('quotas', { infer: true });
-  }
+    private readonly quotas: QuotaConfig,
+  ) {}
 
   /**
    * Exact only after `holdAccount`, in its transaction; otherwise an early check. @throws AppError `forbidden`

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { luckOf } from '../common/ids.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
-import type { AuctionConfig, Environment } from '../config/index.js';
+import { AuctionConfig } from '../config/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction.js';
@@ -11,14 +10,10 @@ import { auctionBids, auctionCandidates, auctionDuration, auctions } from './met
 /** Chooses who does a task: asks the catalogue for candidates and holds the auction among them. */
 @Injectable()
 export class MetaAgent {
-  private readonly rules: AuctionConfig;
-
   constructor(
     private readonly catalog: AgentCatalog,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.rules = config.get('auction', { infer: true });
-  }
+    private readonly rules: AuctionConfig,
+  ) {}
 
   /**
    * @param failed agents that are not asked: they have failed this task

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { JwtService, TokenExpiredError } from '@nestjs/jwt';
 import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import { AuthConfig } from '../config/index.js';
 import { type Caller, tokenExpired } from './caller.js';
 import { Revocations } from './revocations.js';
 
@@ -25,9 +24,9 @@ export class AccessTokens {
   constructor(
     private readonly jwt: JwtService,
     private readonly revocations: Revocations,
-    config: ConfigService<Environment, true>,
+    { accessTokenTtl }: AuthConfig,
   ) {
-    this.ttl = config.get('auth', { infer: true }).accessTokenTtl;
+    this.ttl = accessTokenTtl;
   }
 
   /**

@@ -1,9 +1,8 @@
 import { createSecretKey } from 'node:crypto';
 import { Module } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
-import type { Installation } from '../config/index.js';
+import { AuthConfig, MailConfig } from '../config/index.js';
 import { FeedModule } from '../feed/index.js';
 import { DiskGuard, JsonBody, ProtectionModule } from '../protection/index.js';
 import { AccessTokens } from './access-tokens.js';
@@ -30,9 +29,8 @@ import { YoungAccounts } from './young-accounts.js';
     FeedModule,
     ProtectionModule,
     JwtModule.registerAsync({
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) => {
-        const { jwtSecret } = config.get('auth', { infer: true });
+      inject: [AuthConfig],
+      useFactory: ({ jwtSecret }: AuthConfig) => {
         // A key object, not the text: with a text every verification first tries to parse it as a public key (0.7 ms
         // instead of 14 µs).
         const secret = createSecretKey(Buffer.from(jwtSecret));
@@ -57,11 +55,8 @@ import { YoungAccounts } from './young-accounts.js';
     PasswordResets,
     {
       provide: MAILER,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) => {
-        const { smtpUrl, from } = config.get('mail', { infer: true });
-        return smtpUrl ? new SmtpMailer(smtpUrl, from) : null;
-      },
+      inject: [MailConfig],
+      useFactory: ({ smtpUrl, from }: MailConfig) => (smtpUrl ? new SmtpMailer(smtpUrl, from) : null),
     },
     RegistrationCaps,
     RequestLimits,

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import { AuthConfig } from '../config/index.js';
 import { AccountsService } from './accounts.service.js';
 import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
@@ -31,9 +30,9 @@ export class AuthService {
     private readonly known: KnownNetworks,
     private readonly caps: RegistrationCaps,
     private readonly tokens: OneTimeTokens,
-    config: ConfigService<Environment, true>,
+    { openRegistration }: AuthConfig,
   ) {
-    this.open = config.get('auth', { infer: true }).openRegistration;
+    this.open = openRegistration;
   }
 
   /**

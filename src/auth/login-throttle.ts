@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { ProtectionConfig } from '../config/index.js';
 import { addressKey, type ExactLimit, networkKey, RateLimits } from '../protection/index.js';
 import { KnownNetworks } from './known-networks.js';
 
@@ -40,9 +39,9 @@ export class LoginThrottle {
   constructor(
     private readonly limits: RateLimits,
     private readonly known: KnownNetworks,
-    config: ConfigService<Environment, true>,
+    { rateLimits }: ProtectionConfig,
   ) {
-    this.enabled = config.get('protection', { infer: true }).rateLimits;
+    this.enabled = rateLimits;
   }
 
   /**

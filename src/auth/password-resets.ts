@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, IsNull } from 'typeorm';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import { MailConfig, ProtectionConfig } from '../config/index.js';
 import { addressKey, type ExactLimit, RateLimits, retryAfter } from '../protection/index.js';
 import { AuditTrail } from './audit-trail.js';
 import type { PasswordResetDto } from './auth.dto.js';
@@ -42,12 +41,12 @@ export class PasswordResets implements BeforeApplicationShutdown {
     private readonly audit: AuditTrail,
     private readonly limits: RateLimits,
     @Inject(MAILER) private readonly mailer: Mailer | null,
-    config: ConfigService<Environment, true>,
+    { resetTtl, resetPage }: MailConfig,
+    { rateLimits }: ProtectionConfig,
   ) {
-    const { resetTtl, resetPage } = config.get('mail', { infer: true });
     this.ttl = resetTtl;
     this.page = resetPage;
-    this.rateLimits = config.get('protection', { infer: true }).rateLimits;
+    this.rateLimits = rateLimits;
   }
 
   /** A token for an account, which takes the place of its earlier ones. @throws AppError `not_found` */

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { AuthConfig, ProtectionConfig } from '../config/index.js';
 import { addressKey, type ExactLimit, networkKey, RateLimits } from '../protection/index.js';
 
 const DAY = 24 * 60 * 60;
@@ -15,10 +14,10 @@ export class RegistrationCaps {
 
   constructor(
     private readonly limits: RateLimits,
-    config: ConfigService<Environment, true>,
+    { registrationsPerAddress, registrationsPerNetwork }: AuthConfig,
+    { rateLimits }: ProtectionConfig,
   ) {
-    const { registrationsPerAddress, registrationsPerNetwork } = config.get('auth', { infer: true });
-    this.enabled = config.get('protection', { infer: true }).rateLimits;
+    this.enabled = rateLimits;
     this.address = { name: 'register-address', points: registrationsPerAddress, seconds: DAY, exact: true };
     this.network = { name: 'register-network', points: registrationsPerNetwork, seconds: DAY, exact: true };
   }

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import type { Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
-import type { Environment, ProtectionConfig } from '../config/index.js';
+import { ProtectionConfig } from '../config/index.js';
 import { addressKey, isUpload, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 
 type RouteClass = keyof ProtectionConfig['perMinute'];
@@ -10,14 +9,10 @@ type RouteClass = keyof ProtectionConfig['perMinute'];
 /** Requests a minute, by user once one is known, else by address, for each class of routes. */
 @Injectable()
 export class RequestLimits {
-  private readonly config: ProtectionConfig;
-
   constructor(
     private readonly limits: RateLimits,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.config = config.get('protection', { infer: true });
-  }
+    private readonly config: ProtectionConfig,
+  ) {}
 
   /**
    * Counts the request and says in its headers what is left (draft-ietf-httpapi-ratelimit-headers; the fields of its

@@ -1,10 +1,9 @@
-import { ConfigService } from '@nestjs/config';
 import { expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { createTestDatabase } from '../../test/support/database.js';
 import { until } from '../../test/support/until.js';
 import { newId } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import { dataSourceOptions } from '../data-source.js';
 import type { EventLog, EventStream } from '../feed/index.js';
 import type { Caller } from './caller.js';
@@ -14,14 +13,12 @@ it('what was revoked while the database could not be read is known once it can b
   const database = await createTestDatabase();
   const source = await new DataSource(dataSourceOptions(database.url)).initialize();
   try {
-    const config = new ConfigService<Environment, true>({
-      // Changes are read for a second.
-      auth: { accessTokenTtl: 1 - MARGIN },
-      server: { roles: ['api'] },
-    });
+    const { auth, server } = parseEnvironment({ ROLES: 'api' });
+    // Changes are read for a second.
+    const tokens = { ...auth, jwtSecret: '', accessTokenTtl: 1 - MARGIN };
     const stream = { subscribe: () => () => undefined } as unknown as EventStream;
     const feed = { signal: () => undefined } as unknown as EventLog;
-    const revocations = new Revocations(source, stream, feed, config);
+    const revocations = new Revocations(source, stream, feed, tokens, server);
     await revocations.onApplicationBootstrap();
     // From here on it reads when it is told to.
     revocations.onApplicationShutdown();

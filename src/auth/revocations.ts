@@ -1,8 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { AuthConfig, ServerConfig } from '../config/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import { type Caller, accountGone, accountSuspended, keyRefused, tokenExpired } from './caller.js';
@@ -44,10 +43,11 @@ export class Revocations implements OnApplicationBootstrap, OnApplicationShutdow
     private readonly database: DataSource,
     @Inject(EVENT_STREAM) private readonly stream: EventStream,
     private readonly feed: EventLog,
-    config: ConfigService<Environment, true>,
+    { accessTokenTtl }: AuthConfig,
+    { roles }: ServerConfig,
   ) {
-    this.window = config.get('auth', { infer: true }).accessTokenTtl + MARGIN;
-    this.serves = config.get('server', { infer: true }).roles.includes('api');
+    this.window = accessTokenTtl + MARGIN;
+    this.serves = roles.includes('api');
   }
 
   async onApplicationBootstrap(): Promise<void> {

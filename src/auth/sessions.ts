@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
-import type { Installation } from '../config/index.js';
+import { AuthConfig } from '../config/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { deleteEnded } from './ended-access.js';
 import { RefreshTokens } from './refresh-tokens.js';
@@ -32,9 +31,8 @@ export class Sessions {
     private readonly database: DataSource,
     private readonly revocations: Revocations,
     private readonly audit: AuditTrail,
-    config: ConfigService<Installation, true>,
+    { jwtSecret, sessionTtl }: AuthConfig,
   ) {
-    const { jwtSecret, sessionTtl } = config.get('auth', { infer: true });
     this.tokens = new RefreshTokens(jwtSecret);
     this.ttl = sessionTtl;
   }

@@ -1,8 +1,7 @@
 import { expect, it } from '@jest/globals';
-import type { ConfigService } from '@nestjs/config';
 import type { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
-import type { Environment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import { YoungAccounts } from './young-accounts.js';
 
 const HOUR_MS = 3_600_000;
@@ -16,11 +15,8 @@ function accounts(selfRegistered: string[], youngFactor = 0.1) {
       return selfRegistered.includes(id) ? [{}] : [];
     },
   };
-  const config = { get: () => ({ youngMs: 24 * HOUR_MS, youngFactor }) };
-  const young = new YoungAccounts(
-    database as unknown as DataSource,
-    config as unknown as ConfigService<Environment, true>,
-  );
+  const quotas = { ...parseEnvironment({}).quotas, youngMs: 24 * HOUR_MS, youngFactor };
+  const young = new YoungAccounts(database as unknown as DataSource, quotas);
   return { young, asked };
 }
 

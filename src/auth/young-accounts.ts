@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { timeOf } from '../common/ids.js';
-import type { Environment } from '../config/index.js';
+import { QuotaConfig } from '../config/index.js';
 
 const MOST_KNOWN = 10_000;
 
@@ -19,9 +18,8 @@ export class YoungAccounts {
 
   constructor(
     private readonly database: DataSource,
-    config: ConfigService<Environment, true>,
+    { youngMs, youngFactor }: QuotaConfig,
   ) {
-    const { youngMs, youngFactor } = config.get('quotas', { infer: true });
     this.ageMs = youngMs;
     this.factor = youngFactor;
   }

@@ -2,8 +2,8 @@ import * as slices from './slices.js';
 import { type Variables, variables } from './variables.js';
 
 /**
- * The environment, parsed once into typed slices. Nothing below `config/` reads `process.env`; a part takes its slice
- * from `ConfigService<Environment, true>`. A bad value stops the boot and the message names the variable.
+ * The environment, parsed once into typed slices. Only `config/` reads `process.env`; other modules get a slice
+ * injected by its class in `config.module.ts`. A bad value stops the boot and the message names the variable.
  */
 export type Environment = ReturnType<typeof toSlices>;
 

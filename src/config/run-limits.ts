@@ -1,6 +1,6 @@
 import { malformed } from '../common/dto.pipe.js';
 import { PAGES_PER_MB, type RunLimitsDto, type VersionLimitsDto } from '../common/run-limits.dto.js';
-import type { SandboxConfig, TaskConfig } from './slices.js';
+import type { SandboxConfig, TaskConfig } from './config.module.js';
 
 /**
  * The most one run may use on this server, in the words of the wire. Versions and tasks may ask for less.

@@ -24,7 +24,6 @@ export function server(env: Variables) {
 
 export const metrics = (env: Variables) => ({ host: env.METRICS_HOST, port: env.METRICS_PORT });
 
-export type TracingConfig = ReturnType<typeof tracing>;
 export function tracing(env: Variables) {
   const wanted = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
   const on = wanted !== undefined && env.OTEL_TRACES_EXPORTER === 'otlp' && !env.OTEL_SDK_DISABLED;
@@ -45,7 +44,6 @@ export const database = (env: Variables) => ({
   poolSize: env.DATABASE_POOL_SIZE,
 });
 
-export type QueueConfig = ReturnType<typeof queue>;
 export const queue = (env: Variables) => ({
   redisUrl: env.REDIS_URL,
   prefix: env.QUEUE_PREFIX,
@@ -67,7 +65,6 @@ export const queue = (env: Variables) => ({
   sweepIntervalMs: env.SWEEP_INTERVAL_MS,
 });
 
-export type StorageConfig = ReturnType<typeof storage>;
 export const storage = (env: Variables) => ({
   driver: env.STORAGE_DRIVER,
   /** Of the local driver, and of staged uploads. */
@@ -81,7 +78,7 @@ export const storage = (env: Variables) => ({
   cleanupGraceMs: env.CLEANUP_GRACE_MS,
 });
 
-export type StorageDriver = StorageConfig['driver'];
+export type StorageDriver = ReturnType<typeof storage>['driver'];
 
 export type S3Config = NonNullable<ReturnType<typeof s3Slice>>;
 function s3Slice(env: Variables) {
@@ -98,7 +95,6 @@ function s3Slice(env: Variables) {
   };
 }
 
-export type QuotaConfig = ReturnType<typeof quotas>;
 export const quotas = (env: Variables) => ({
   /** That are not retired. */
   agents: env.MAX_AGENTS_PER_USER,
@@ -134,7 +130,6 @@ export const mail = (env: Variables) => ({
   resetTtl: env.PASSWORD_RESET_TTL,
 });
 
-export type ProtectionConfig = ReturnType<typeof protection>;
 export const protection = (env: Variables) => ({
   rateLimits: env.RATE_LIMIT_ENABLED,
   perMinute: {
@@ -164,7 +159,6 @@ export const gateway = (env: Variables) => ({
   maxConnectionsPerAddress: env.GATEWAY_CONNECTIONS_PER_ADDRESS,
 });
 
-export type TaskConfig = ReturnType<typeof tasks>;
 export const tasks = (env: Variables) => ({
   maxInputBytes: env.MAX_INPUT_BYTES,
   maxInputBlobBytes: env.MAX_INPUT_BLOB_BYTES,
@@ -182,10 +176,9 @@ export const tasks = (env: Variables) => ({
 /** Who may be on the market. */
 export const market = (env: Variables) => ({ agentApproval: env.AGENT_APPROVAL });
 
-export type AuctionConfig = ReturnType<typeof auction>;
-export type AuctionWeights = AuctionConfig['weights'];
+export type AuctionWeights = ReturnType<typeof auction>['weights'];
 /** What distance costs: the way there and back between regions, added to an agent's estimate. */
-export type GeoConfig = AuctionConfig['geo'];
+export type GeoConfig = ReturnType<typeof auction>['geo'];
 export function auction(env: Variables) {
   const weight = sumOfWeights(env);
   return {
@@ -218,7 +211,6 @@ export function auction(env: Variables) {
   };
 }
 
-export type SandboxConfig = ReturnType<typeof sandbox>;
 export const sandbox = (env: Variables) => ({
   /** Child processes, each running one agent at a time. */
   slots: env.SANDBOX_SLOTS,
@@ -239,7 +231,6 @@ export const sandbox = (env: Variables) => ({
   binaryCacheBytes: env.SANDBOX_CACHE_BYTES,
 });
 
-export type ValidationConfig = ReturnType<typeof validation>;
 export const validation = (env: Variables) => ({
   maxFunctions: env.VALIDATION_MAX_FUNCTIONS,
   maxTableElements: env.VALIDATION_MAX_TABLE_ELEMENTS,

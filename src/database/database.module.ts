@@ -1,6 +1,5 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Installation } from '../config/index.js';
+import { DatabaseConfig } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { isReadOnly } from './read-only.js';
 import { Sql } from './sql.js';
@@ -13,8 +12,8 @@ import { Sql } from './sql.js';
   providers: [
     {
       provide: Sql,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) => new Sql(config.get('database', { infer: true }).url),
+      inject: [DatabaseConfig],
+      useFactory: ({ url }: DatabaseConfig) => new Sql(url),
     },
   ],
   exports: [Sql],

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
 import loadWabt from 'wabt';
-import { parseEnvironment, type Environment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import type { BlobStore } from '../storage/index.js';
 import type { RunRequest } from './run.js';
 import { SandboxService } from './sandbox.service.js';
@@ -15,7 +14,7 @@ const store = {
 } as BlobStore;
 
 const environment = parseEnvironment({ SANDBOX_OUTPUT_BYTES: '100000', SANDBOX_STDERR_LINES: '5' });
-const sandbox = new SandboxService(store, new ConfigService<Environment, true>({ ...environment }));
+const sandbox = new SandboxService(store, environment.sandbox, environment.tasks);
 
 beforeAll(() => sandbox.onModuleInit());
 afterAll(() => sandbox.onApplicationShutdown());
@@ -509,7 +508,7 @@ describe('a run', () => {
 
   it('takes no longer than the server allows now, whatever it was promised before', async () => {
     const strict = parseEnvironment({ TASK_TIMEOUT_MS: '200', MAX_TASK_TIMEOUT_MS: '200' });
-    const server = new SandboxService(store, new ConfigService<Environment, true>({ ...strict }));
+    const server = new SandboxService(store, strict.sandbox, strict.tasks);
     await server.onModuleInit();
     try {
       const { outcome } = await server.run({ binary: agent(FOREVER), input: '{}', timeoutMs: 20_000 });

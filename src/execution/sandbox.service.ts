@@ -1,9 +1,8 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
 import { describeMissing, type MissingWall } from '../common/walls.js';
 import { type Confinement, watchWalls } from '../confinement/index.js';
-import type { Environment } from '../config/index.js';
+import { SandboxConfig, TaskConfig } from '../config/index.js';
 import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
@@ -24,9 +23,10 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
 
   constructor(
     @Inject(BLOB_STORE) store: Pick<BlobStore, 'read'>,
-    private readonly config: ConfigService<Environment, true>,
+    private readonly sandbox: SandboxConfig,
+    private readonly tasks: TaskConfig,
   ) {
-    this.binaries = new BinaryCache(store, this.sandbox.binaryCacheBytes);
+    this.binaries = new BinaryCache(store, sandbox.binaryCacheBytes);
   }
 
   /** Tries what the machine offers and starts the first processes in the background. */
@@ -72,7 +72,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       input: typeof input === 'string' ? Buffer.from(input) : NOTHING_YET,
       outputAs,
       environment,
-      timeoutMs: Math.min(timeoutMs, this.config.get('tasks', { infer: true }).maxTimeoutMs),
+      timeoutMs: Math.min(timeoutMs, this.tasks.maxTimeoutMs),
       limits: lowestOf(this.most(outputAs), request.limits ?? {}),
       onLog,
       signal,
@@ -117,10 +117,6 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
   private most(outputAs: 'text' | 'bytes'): RunLimits {
     const { maxOutputBytes, maxOutputBlobBytes } = this.sandbox;
     return { ...this.sandbox, maxOutputBytes: outputAs === 'bytes' ? maxOutputBlobBytes : maxOutputBytes };
-  }
-
-  private get sandbox() {
-    return this.config.get('sandbox', { infer: true });
   }
 }
 

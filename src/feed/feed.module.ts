@@ -1,6 +1,5 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Installation } from '../config/index.js';
+import { DatabaseConfig, QueueConfig } from '../config/index.js';
 import { DatabaseModule, Sql } from '../database/index.js';
 import { PostgresEventStream } from './drivers/postgres-event-stream.js';
 import { RedisEventStream } from './drivers/redis-event-stream.js';
@@ -14,7 +13,7 @@ import { SharedLogLevel } from './shared-log-level.js';
 @Module({
   imports: [DatabaseModule],
   providers: [
-    { provide: EVENT_STREAM, inject: [ConfigService, Sql], useFactory: chooseEventStream },
+    { provide: EVENT_STREAM, inject: [QueueConfig, DatabaseConfig, Sql], useFactory: chooseEventStream },
     EventLog,
     FeedTail,
     Projector,
@@ -37,9 +36,8 @@ export class FeedModule implements OnApplicationShutdown {
 }
 
 /** Uses the queue's backend: Redis if configured, else the database. */
-function chooseEventStream(config: ConfigService<Installation, true>, sql: Sql): EventStream {
-  const { redisUrl, prefix } = config.get('queue', { infer: true });
+function chooseEventStream({ redisUrl, prefix }: QueueConfig, { url }: DatabaseConfig, sql: Sql): EventStream {
   const channel = `${prefix}:events`;
   if (redisUrl) return new RedisEventStream(redisUrl, channel);
-  return new PostgresEventStream(config.get('database', { infer: true }).url, channel, sql);
+  return new PostgresEventStream(url, channel, sql);
 }

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { GatewayConfig } from '../config/index.js';
 import { addressKey } from '../protection/index.js';
 
 /** Limits the connections to the feed (sockets and event streams together) per user and per address in this process. */
@@ -9,11 +8,11 @@ import { addressKey } from '../protection/index.js';
 export class ConnectionLimits {
   private readonly held = new Map<string, number>();
 
-  constructor(private readonly config: ConfigService<Environment, true>) {}
+  constructor(private readonly config: GatewayConfig) {}
 
   /** @throws AppError `exhausted` `TOO_MANY_CONNECTIONS` */
   check(userId: string, address: string): void {
-    const { maxConnectionsPerUser, maxConnectionsPerAddress } = this.config.get('gateway', { infer: true });
+    const { maxConnectionsPerUser, maxConnectionsPerAddress } = this.config;
     if (this.count(userId) >= maxConnectionsPerUser) throw tooMany('Your account', maxConnectionsPerUser);
     if (this.count(addressKey(address)) >= maxConnectionsPerAddress)
       throw tooMany('Your address', maxConnectionsPerAddress);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import { FreeDisk } from './free-disk.js';
 import { Health } from './health.js';
 
@@ -10,13 +9,13 @@ describe('the free disk', () => {
   const start = async (freeMb: number, leastMb: number) => {
     const disk = { freeMb };
     const health = new Health();
-    const config = { get: () => ({ dataDir: '/data', minFreeDiskBytes: leastMb * MB }) };
+    const server = { ...parseEnvironment({}).server, dataDir: '/data', minFreeDiskBytes: leastMb * MB };
     class Disk extends FreeDisk {
       protected override async read(): Promise<number> {
         return disk.freeMb * MB;
       }
     }
-    const free = new Disk(health, config as unknown as ConfigService<Environment, true>);
+    const free = new Disk(health, server);
     const look = async () => (await health.ask(1000)).disk;
     await look();
     return { disk, free, look, end: () => free.onApplicationShutdown() };

@@ -1,8 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { ServerConfig } from '../config/index.js';
 import { Health } from './health.js';
 import { gauge } from './metrics.js';
 
@@ -26,8 +25,7 @@ export class FreeDisk implements OnApplicationShutdown {
   private expected = 0;
   private wasLow = false;
 
-  constructor(health: Health, config: ConfigService<Environment, true>) {
-    const { dataDir, minFreeDiskBytes } = config.get('server', { infer: true });
+  constructor(health: Health, { dataDir, minFreeDiskBytes }: ServerConfig) {
     this.folder = dataDir;
     this.least = minFreeDiskBytes;
     // A process without room still serves what is there.

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { MetricsConfig } from '../config/index.js';
 import { Health } from './health.js';
 import { registry } from './metrics.js';
 
@@ -19,11 +18,11 @@ export class OperationsServer implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     private readonly health: Health,
-    private readonly config: ConfigService<Environment, true>,
+    private readonly config: MetricsConfig,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { port, host } = this.config.get('metrics', { infer: true });
+    const { port, host } = this.config;
     if (port === undefined) return;
     this.server.listen(port, host);
     await once(this.server, 'listening').catch((error: NodeJS.ErrnoException) => {

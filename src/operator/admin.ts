@@ -6,7 +6,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccountsService, AuthModule, AuthService, CredentialsDto } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
-import { configModule, type Environment, type Installation } from '../config/index.js';
+import { ConfigurationModule, type Environment, type Installation } from '../config/index.js';
 import { dataSourceOptions, migrate } from '../data-source.js';
 import { ObservabilityModule } from '../observability/index.js';
 import { withInstallation } from './installation.js';
@@ -59,7 +59,7 @@ function accountsModule(installation: Installation): Type {
   const { url, poolSize } = installation.database;
   @Module({
     imports: [
-      configModule(installation),
+      ConfigurationModule.of(installation),
       TypeOrmModule.forRoot(dataSourceOptions(url, poolSize)),
       ObservabilityModule,
       AuthModule,

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { unaccepted } from '../boot/walls.js';
 import { Refusal } from '../common/refusal.js';
 import { describeMissing, type MissingWall } from '../common/walls.js';
-import { configModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
+import { ConfigurationModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
@@ -278,7 +278,7 @@ async function run(sandbox: SandboxService): Promise<Finding> {
 function dependencyModule(installation: Installation, withQueue: boolean): Type {
   @Module({
     imports: [
-      configModule(installation),
+      ConfigurationModule.of(installation),
       ObservabilityModule,
       ...(withQueue ? [QueueModule] : []),
       StorageModule,

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { parseEnvironment } from '../config/index.js';
 import { Intake } from './intake.js';
 
 describe('the intake of a worker with two sandboxes', () => {
@@ -28,9 +27,8 @@ describe('the intake of a worker with two sandboxes', () => {
 });
 
 function limitAfter(waits: number[], most = 64): number {
-  const slices = { queue: { workerConcurrency: most }, sandbox: { slots: 2 } };
-  const config = { get: (slice: keyof typeof slices) => slices[slice] } as unknown as ConfigService<Environment, true>;
-  const intake = new Intake(config);
+  const { queue, sandbox } = parseEnvironment({ WORKER_CONCURRENCY: String(most), SANDBOX_SLOTS: '2' });
+  const intake = new Intake(queue, sandbox);
   let announced = intake.limit;
   intake.onChange((limit) => (announced = limit));
   for (const ms of waits) intake.waited(ms);

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { QueueConfig, SandboxConfig } from '../config/index.js';
 
 /** Waits for a sandbox below and above which a worker takes on more, or fewer, tasks, ms. */
 const SHORT_MS = 20;
@@ -22,9 +21,9 @@ export class Intake {
   private current: number;
   private announce: (limit: number) => void = () => undefined;
 
-  constructor(config: ConfigService<Environment, true>) {
-    this.most = config.get('queue', { infer: true }).workerConcurrency;
-    this.least = Math.min(this.most, config.get('sandbox', { infer: true }).slots + AHEAD);
+  constructor({ workerConcurrency }: QueueConfig, { slots }: SandboxConfig) {
+    this.most = workerConcurrency;
+    this.least = Math.min(this.most, slots + AHEAD);
     this.current = this.least;
   }
 

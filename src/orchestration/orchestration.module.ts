@@ -1,8 +1,7 @@
 import { Module } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
 import { AuctionModule } from '../auction/index.js';
-import type { Installation } from '../config/index.js';
+import { DatabaseConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
@@ -23,9 +22,8 @@ import { Worker } from './worker.js';
     Intake,
     {
       provide: Presence,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) =>
-        new Presence(config.get('database', { infer: true }).url),
+      inject: [DatabaseConfig],
+      useFactory: ({ url }: DatabaseConfig) => new Presence(url),
     },
     Retention,
     Sweeper,

@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment, TaskConfig } from '../config/index.js';
+import { AuthConfig, TaskConfig } from '../config/index.js';
 import { DataSource } from 'typeorm';
 import { ApiKeys, Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
@@ -20,7 +19,6 @@ const RETENTION_LOCK = 7305449121;
 @Injectable()
 export class Retention {
   private readonly logger = new Logger('Retention');
-  private readonly config: TaskConfig;
   private readonly accessMs: number;
   private readonly recurring: Recurring;
 
@@ -33,10 +31,10 @@ export class Retention {
     private readonly events: EventLog,
     private readonly sessions: Sessions,
     private readonly apiKeys: ApiKeys,
-    config: ConfigService<Environment, true>,
+    private readonly config: TaskConfig,
+    { retentionMs }: AuthConfig,
   ) {
-    this.config = config.get('tasks', { infer: true });
-    this.accessMs = config.get('auth', { infer: true }).retentionMs;
+    this.accessMs = retentionMs;
     this.recurring = new Recurring(
       (signal) => inOneProcess(this.database, RETENTION_LOCK, () => this.deleteOld(signal)),
       this.config.retentionIntervalMs,

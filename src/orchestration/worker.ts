@@ -1,6 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment, QueueConfig } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { FairShare, Sweeper } from '../scheduling/index.js';
@@ -11,8 +10,6 @@ import { TaskProcessor } from './task.processor.js';
 /** The worker role: takes tasks from the queue while the process lives. Before it stops, it finishes or releases them. */
 @Injectable()
 export class Worker implements OnApplicationBootstrap {
-  private readonly config: QueueConfig;
-
   constructor(
     private readonly processor: TaskProcessor,
     private readonly presence: Presence,
@@ -21,10 +18,8 @@ export class Worker implements OnApplicationBootstrap {
     private readonly retention: Retention,
     private readonly intake: Intake,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.config = config.get('queue', { infer: true });
-  }
+    private readonly config: QueueConfig,
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     await this.presence.enter();

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { ProtectionConfig } from '../config/index.js';
 import { addressKey } from './address.js';
 
 /**
@@ -13,8 +12,7 @@ import { addressKey } from './address.js';
 export class FailedHandshakes {
   private readonly counts: RateLimiterMemory | null;
 
-  constructor(config: ConfigService<Environment, true>) {
-    const { rateLimits, perMinute } = config.get('protection', { infer: true });
+  constructor({ rateLimits, perMinute }: ProtectionConfig) {
     this.counts = rateLimits ? new RateLimiterMemory({ points: perMinute.auth, duration: 60 }) : null;
   }
 

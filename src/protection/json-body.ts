@@ -1,10 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import type { Request } from 'express';
 import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { jsonFault } from '../common/json-scanner.js';
 import { RawJson } from '../common/raw-json.js';
+import { TaskConfig } from '../config/index.js';
 import { assertUtf8, discardBody, readBody } from '../common/request-body.js';
 import { bodyReader } from './body-routes.js';
 
@@ -20,11 +20,7 @@ export const maxBodyBytes = ({ maxInputBytes }: { maxInputBytes: number }): numb
  */
 @Injectable()
 export class JsonBody implements CanActivate {
-  private readonly limits: { maxInputBytes: number; maxInputBlobBytes: number };
-
-  constructor(config: ConfigService<{ tasks: { maxInputBytes: number; maxInputBlobBytes: number } }, true>) {
-    this.limits = config.get('tasks', { infer: true });
-  }
+  constructor(private readonly limits: TaskConfig) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (context.getType() !== 'http') return true;

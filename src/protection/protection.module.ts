@@ -1,6 +1,5 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { ProtectionConfig, QueueConfig } from '../config/index.js';
 import { limitsRedis } from './drivers/redis.js';
 import { FailedHandshakes } from './failed-handshakes.js';
 import { RateLimits } from './rate-limits.js';
@@ -12,18 +11,15 @@ const REDIS = Symbol('LimitsRedis');
     FailedHandshakes,
     {
       provide: REDIS,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Environment, true>) => {
-        const { redisUrl } = config.get('queue', { infer: true });
-        const { rateLimits } = config.get('protection', { infer: true });
-        return redisUrl && rateLimits ? limitsRedis(redisUrl) : null;
-      },
+      inject: [QueueConfig, ProtectionConfig],
+      useFactory: ({ redisUrl }: QueueConfig, { rateLimits }: ProtectionConfig) =>
+        redisUrl && rateLimits ? limitsRedis(redisUrl) : null,
     },
     {
       provide: RateLimits,
-      inject: [ConfigService, REDIS],
-      useFactory: (config: ConfigService<Environment, true>, redis: ReturnType<typeof limitsRedis> | null) =>
-        new RateLimits(config.get('queue', { infer: true }).prefix, redis ?? undefined),
+      inject: [QueueConfig, REDIS],
+      useFactory: ({ prefix }: QueueConfig, redis: ReturnType<typeof limitsRedis> | null) =>
+        new RateLimits(prefix, redis ?? undefined),
     },
   ],
   exports: [FailedHandshakes, RateLimits],

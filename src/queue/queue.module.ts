@@ -1,8 +1,7 @@
 import { BullModule } from '@nestjs/bullmq';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { setDefaultBackendFactory } from 'bullmq';
-import type { Installation } from '../config/index.js';
+import { DatabaseConfig, type Installation, QueueConfig, ServerConfig } from '../config/index.js';
 import { Health } from '../observability/index.js';
 import { QueueDashboard } from './dashboard.js';
 import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
@@ -32,12 +31,9 @@ export const queueSchemas = ({ queue }: Pick<Installation, 'queue'>): string[] =
   providers: [
     {
       provide: QUEUE_SERVER,
-      inject: [ConfigService],
-      useFactory: (config: ConfigService<Installation, true>) => {
-        const server = queueServerOf({
-          queue: config.get('queue', { infer: true }),
-          database: config.get('database', { infer: true }),
-        });
+      inject: [QueueConfig, DatabaseConfig],
+      useFactory: (queue: QueueConfig, database: DatabaseConfig) => {
+        const server = queueServerOf({ queue, database });
         setDefaultBackendFactory(server.createBackend);
         return server;
       },
@@ -58,12 +54,9 @@ class QueueServerModule implements OnApplicationShutdown {
     QueueServerModule,
     BullModule.forRootAsync({
       imports: [QueueServerModule],
-      inject: [ConfigService, QUEUE_SERVER],
-      // The backend knows its connection; the integration asks for one all the same.
-      useFactory: (config: ConfigService<Installation, true>) => ({
-        connection: {},
-        prefix: config.get('queue', { infer: true }).prefix,
-      }),
+      inject: [QueueConfig, QUEUE_SERVER],
+      // The backend knows its connection, but the integration requires one.
+      useFactory: ({ prefix }: QueueConfig) => ({ connection: {}, prefix }),
     }),
     BullModule.registerQueue({ name: TASKS }),
   ],
@@ -75,9 +68,9 @@ class QueueServerModule implements OnApplicationShutdown {
   exports: [TASK_QUEUE, QueueDashboard],
 })
 export class QueueModule {
-  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health, config: ConfigService<Installation, true>) {
+  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health, { roles }: ServerConfig) {
     // What an API takes meanwhile is stored, and queued by the sweeper later.
-    const required = config.get('server', { infer: true }).roles.includes('worker');
+    const required = roles.includes('worker');
     health.register('queue', () => queue.check(), { required });
   }
 }

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { partOf, YoungAccounts } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import type { Environment, QueueConfig } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { type NewTask, TaskBacklog, type UserLoad } from '../tasks/index.js';
 import { type LineRefusal, refusalOf } from './queue-share.js';
 
@@ -20,7 +19,6 @@ const FRESH_FOR_REFUSAL_MS = 100;
  */
 @Injectable()
 export class AdmissionControl {
-  private readonly config: QueueConfig;
   private counted = new Map<string, number>();
   /** Let in since the count, or under way when it was made. */
   private since = new Map<string, number>();
@@ -33,10 +31,8 @@ export class AdmissionControl {
   constructor(
     private readonly backlog: TaskBacklog,
     private readonly young: YoungAccounts,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.config = config.get('queue', { infer: true });
-  }
+    private readonly config: QueueConfig,
+  ) {}
 
   /**
    * Runs `write` for tasks of one user if so many more may wait; those beyond the user's window come marked as held.

@@ -1,7 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { Recurring } from '../common/recurring.js';
-import type { Environment, QueueConfig } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { Sql } from '../database/index.js';
 import { outageLog } from '../observability/index.js';
 import { Enqueuer } from './enqueuer.js';
@@ -17,7 +16,6 @@ const LONGEST_MS = 1000;
  */
 @Injectable()
 export class FairShare {
-  private readonly config: QueueConfig;
   private readonly recurring = new Recurring(
     () => this.release(),
     LONGEST_MS,
@@ -28,10 +26,8 @@ export class FairShare {
   constructor(
     private readonly sql: Sql,
     private readonly enqueuer: Enqueuer,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.config = config.get('queue', { infer: true });
-  }
+    private readonly config: QueueConfig,
+  ) {}
 
   start(): void {
     this.recurring.start();

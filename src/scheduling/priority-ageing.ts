@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
-import type { Environment, QueueConfig } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { inOneProcess, Sql } from '../database/index.js';
 import type { QueueEntry } from '../queue/index.js';
 import { IS_DUE, levelsRisen, toEntries, type WaitingRow } from './levels.js';
@@ -12,15 +11,11 @@ import { IS_DUE, levelsRisen, toEntries, type WaitingRow } from './levels.js';
  */
 @Injectable()
 export class PriorityAgeing {
-  private readonly config: QueueConfig;
-
   constructor(
     private readonly sql: Sql,
     private readonly database: DataSource,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.config = config.get('queue', { infer: true });
-  }
+    private readonly config: QueueConfig,
+  ) {}
 
   /**
    * Raises up to `limit` tasks whose time to rise has come; one process at a time. The rise is written after the move, so

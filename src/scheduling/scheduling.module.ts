@@ -1,7 +1,6 @@
 import { type BeforeApplicationShutdown, Inject, Module } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { AuthModule } from '../auth/index.js';
-import type { Environment } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { QueueModule, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { Submissions, TaskBacklog, TasksModule, TaskStore } from '../tasks/index.js';
@@ -25,9 +24,9 @@ export class SchedulingModule implements BeforeApplicationShutdown {
     private readonly submissions: Submissions,
     private readonly store: TaskStore,
     private readonly enqueuer: Enqueuer,
-    config: ConfigService<Environment, true>,
+    config: QueueConfig,
   ) {
-    watchLine(queue, backlog, config.get('queue', { infer: true }));
+    watchLine(queue, backlog, config);
   }
 
   /** Finishes the writes under way, then the entries that follow from them, so that a stop loses nothing that was answered. */

@@ -1,8 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { Recurring } from '../common/recurring.js';
 import { Presence } from '../database/index.js';
-import type { Environment } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
 import { DEADLINE_EXCEEDED, TaskLookup, TaskStore } from '../tasks/index.js';
@@ -45,9 +44,8 @@ export class Sweeper {
     private readonly shutOut: ShutOutAccounts,
     private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
-    config: ConfigService<Environment, true>,
+    { sweepIntervalMs }: QueueConfig,
   ) {
-    const { sweepIntervalMs } = config.get('queue', { infer: true });
     this.lookAgainMs = Math.min(LOOK_AGAIN_MS, sweepIntervalMs);
     this.recurring = new Recurring(
       (signal) => this.sweep(signal),

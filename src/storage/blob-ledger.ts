@@ -1,8 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
-import type { Environment } from '../config/index.js';
+import { QuotaConfig } from '../config/index.js';
 import type { BlobRef, BlobStore } from './blob-store.js';
 import { BlobStores } from './blob-stores.js';
 import type { StagedBlob } from './staging.js';
@@ -63,9 +62,9 @@ export class BlobLedger {
   constructor(
     private readonly database: DataSource,
     private readonly stores: BlobStores,
-    config: ConfigService<Environment, true>,
+    { storedBytes }: QuotaConfig,
   ) {
-    this.quota = config.get('quotas', { infer: true }).storedBytes;
+    this.quota = storedBytes;
   }
 
   /** Registers a module whose table refers to `blobs`. Call it once, before the first collection. */

@@ -5,9 +5,8 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { Recurring } from '../common/recurring.js';
-import type { Environment, StorageConfig } from '../config/index.js';
+import { StorageConfig } from '../config/index.js';
 import { BlobLedger } from './blob-ledger.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
 import { Deposits } from './deposits.js';
@@ -21,7 +20,6 @@ import { Staging } from './staging.js';
 @Injectable()
 export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Cleanup');
-  private readonly config: StorageConfig;
   private readonly recurring: Recurring;
 
   constructor(
@@ -29,9 +27,8 @@ export class Cleanup implements OnApplicationBootstrap, BeforeApplicationShutdow
     private readonly staging: Staging,
     private readonly deposits: Deposits,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
-    config: ConfigService<Environment, true>,
+    private readonly config: StorageConfig,
   ) {
-    this.config = config.get('storage', { infer: true });
     this.recurring = new Recurring(
       () => this.clean(),
       this.config.cleanupIntervalMs,

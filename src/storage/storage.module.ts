@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { Inject, Module } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Installation } from '../config/index.js';
+import { AuthConfig, ServerConfig, StorageConfig } from '../config/index.js';
 import { FreeDisk, Health } from '../observability/index.js';
 import { BlobLinks } from './blob-links.js';
 import { BLOB_STORE, type BlobStore } from './blob-store.js';
@@ -17,29 +16,26 @@ import { Staging } from './staging.js';
 @Module({
   controllers: [BlobsController, IpfsController],
   providers: [
-    { provide: BlobStores, inject: [ConfigService, BlobLinks, OPEN_IPFS], useFactory: blobStores },
+    { provide: BlobStores, inject: [StorageConfig, BlobLinks, OPEN_IPFS], useFactory: blobStores },
     { provide: BLOB_STORE, useExisting: BlobStores },
-    { provide: OPEN_IPFS, inject: [ConfigService], useFactory: openIpfs },
-    { provide: BlobLinks, inject: [ConfigService], useFactory: blobLinks },
-    { provide: Staging, inject: [ConfigService, FreeDisk], useFactory: staging },
-    { provide: LocalDepositBox, inject: [ConfigService, Staging], useFactory: localDepositBox },
-    { provide: Deposits, inject: [ConfigService, BlobStores, LocalDepositBox, Staging], useFactory: deposits },
+    { provide: OPEN_IPFS, inject: [StorageConfig], useFactory: openIpfs },
+    { provide: BlobLinks, inject: [AuthConfig], useFactory: blobLinks },
+    { provide: Staging, inject: [StorageConfig, FreeDisk], useFactory: staging },
+    { provide: LocalDepositBox, inject: [StorageConfig, AuthConfig, Staging], useFactory: localDepositBox },
+    { provide: Deposits, inject: [AuthConfig, BlobStores, LocalDepositBox, Staging], useFactory: deposits },
   ],
   exports: [BLOB_STORE, BlobStores, Deposits, LocalDepositBox, Staging],
 })
 export class StorageModule {
-  constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health, config: ConfigService<Installation, true>) {
+  constructor(@Inject(BLOB_STORE) store: BlobStore, health: Health, { roles }: ServerConfig) {
     // Without storage, an API still does everything except uploads and downloads.
-    const required = config.get('server', { infer: true }).roles.includes('worker');
+    const required = roles.includes('worker');
     health.register('storage', () => store.health(), { required });
   }
 }
 
-type Config = ConfigService<Installation, true>;
-
 /** Client libraries are loaded on first use: most installations need one, and each takes time and memory. */
-function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobStores {
-  const { driver, dir, s3, ipfs } = config.get('storage', { infer: true });
+function blobStores({ driver, dir, s3, ipfs }: StorageConfig, links: BlobLinks, ipfsNode: OpenIpfs): BlobStores {
   return new BlobStores(driver, {
     local: () => new LocalBlobStore(dir, links),
     ...(s3 && { s3: async () => new (await import('./drivers/s3.driver.js')).S3BlobStore(s3) }),
@@ -50,8 +46,7 @@ function blobStores(config: Config, links: BlobLinks, ipfsNode: OpenIpfs): BlobS
   });
 }
 
-function openIpfs(config: Config): OpenIpfs {
-  const { dir, apiUrl } = config.get('storage', { infer: true }).ipfs;
+function openIpfs({ ipfs: { dir, apiUrl } }: StorageConfig): OpenIpfs {
   const open = async (): Promise<IpfsNode> => {
     if (apiUrl) return new (await import('./drivers/ipfs-kubo.js')).KuboIpfs(apiUrl);
     return new (await import('./drivers/ipfs-embedded.js')).EmbeddedIpfs(dir);
@@ -60,20 +55,18 @@ function openIpfs(config: Config): OpenIpfs {
   return () => (node ??= open());
 }
 
-function staging(config: Config, disk: FreeDisk): Staging {
-  return new Staging(join(config.get('storage', { infer: true }).dir, 'staged'), disk);
+function staging({ dir }: StorageConfig, disk: FreeDisk): Staging {
+  return new Staging(join(dir, 'staged'), disk);
 }
 
-function blobLinks(config: Config): BlobLinks {
-  return new BlobLinks(secretOf(config));
+function blobLinks({ jwtSecret }: AuthConfig): BlobLinks {
+  return new BlobLinks(jwtSecret);
 }
 
-function localDepositBox(config: Config, area: Staging): LocalDepositBox {
-  return new LocalDepositBox(join(config.get('storage', { infer: true }).dir, 'deposits'), area, secretOf(config));
+function localDepositBox({ dir }: StorageConfig, { jwtSecret }: AuthConfig, area: Staging): LocalDepositBox {
+  return new LocalDepositBox(join(dir, 'deposits'), area, jwtSecret);
 }
 
-function deposits(config: Config, stores: BlobStores, local: LocalDepositBox, area: Staging): Deposits {
-  return new Deposits(async () => (await stores.depositBox()) ?? local, area, secretOf(config));
+function deposits({ jwtSecret }: AuthConfig, stores: BlobStores, local: LocalDepositBox, area: Staging): Deposits {
+  return new Deposits(async () => (await stores.depositBox()) ?? local, area, jwtSecret);
 }
-
-const secretOf = (config: Config): string => config.get('auth', { infer: true }).jwtSecret;

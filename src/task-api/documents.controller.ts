@@ -1,6 +1,5 @@
 import { type Readable, Transform } from 'node:stream';
 import { Controller, Get, Inject, Param, Post, Query, Req, Res, type StreamableFile } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { ApiBody, ApiCreatedResponse, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
@@ -11,7 +10,7 @@ import { JsonScanner, MAX_INPUT_DEPTH } from '../common/json-scanner.js';
 import { NeedsRoom } from '../common/needs-room.js';
 import { RawJson } from '../common/raw-json.js';
 import { assertUtf8, discardBody, mostBytesOf, unpackedBodyOf } from '../common/request-body.js';
-import type { Environment } from '../config/index.js';
+import { TaskConfig } from '../config/index.js';
 import { answerBlob, ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { BroughtInputDto } from './task.dto.js';
 import { type TaskDocument, TaskDocuments } from '../tasks/index.js';
@@ -29,9 +28,9 @@ export class DocumentsController {
     private readonly tasks: TaskService,
     private readonly documents: TaskDocuments,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
-    config: ConfigService<Environment, true>,
+    { maxInputBlobBytes }: TaskConfig,
   ) {
-    this.maxBytes = config.get('tasks', { infer: true }).maxInputBlobBytes;
+    this.maxBytes = maxInputBlobBytes;
   }
 
   /**

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, In, LessThan } from 'typeorm';
 import { AccountsService, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
@@ -10,7 +9,7 @@ import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { RawJson, stringify } from '../common/raw-json.js';
 import { traceparent } from '../common/work-context.js';
-import type { Environment, GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
+import { AuctionConfig, type GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { EventLog } from '../feed/index.js';
 import { SpanKind, traced } from '../observability/index.js';
 import type { QueueEntry } from '../queue/index.js';
@@ -45,8 +44,6 @@ import { TaskWaiter, type Watch } from './task-waiter.js';
 /** What a submitter may do with tasks. */
 @Injectable()
 export class TaskService {
-  private readonly limits: TaskConfig;
-  private readonly sandbox: SandboxConfig;
   private readonly geo: GeoConfig;
 
   constructor(
@@ -62,11 +59,11 @@ export class TaskService {
     private readonly audit: AuditTrail,
     private readonly accounts: AccountsService,
     private readonly rows: RowQuota,
-    config: ConfigService<Environment, true>,
+    private readonly limits: TaskConfig,
+    private readonly sandbox: SandboxConfig,
+    { geo }: AuctionConfig,
   ) {
-    this.limits = config.get('tasks', { infer: true });
-    this.sandbox = config.get('sandbox', { infer: true });
-    this.geo = config.get('auction', { infer: true }).geo;
+    this.geo = geo;
   }
 
   /**

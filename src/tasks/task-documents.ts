@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource, type EntityManager, type FindOptionsWhere, In, Raw } from 'typeorm';
 import { holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { RawJson } from '../common/raw-json.js';
-import type { Environment, StorageConfig, TaskConfig } from '../config/index.js';
+import { StorageConfig, TaskConfig } from '../config/index.js';
 import { BLOB_STORE, type BlobHolder, BlobLedger, type BlobStore, type StagedBlob, Staging } from '../storage/index.js';
 import { TaskDocument } from './task-document.entity.js';
 import type { Task } from './task.entity.js';
@@ -27,18 +26,14 @@ export type StoredDocument = Pick<TaskDocument, 'sha256' | 'size' | 'storageRef'
  */
 @Injectable()
 export class TaskDocuments {
-  private readonly config: TaskConfig;
-  private readonly storage: StorageConfig;
-
   constructor(
     private readonly database: DataSource,
     private readonly staging: Staging,
     private readonly ledger: BlobLedger,
     @Inject(BLOB_STORE) private readonly store: BlobStore,
-    config: ConfigService<Environment, true>,
+    private readonly config: TaskConfig,
+    private readonly storage: StorageConfig,
   ) {
-    this.config = config.get('tasks', { infer: true });
-    this.storage = config.get('storage', { infer: true });
     ledger.register(DOCUMENT_BYTES);
   }
 

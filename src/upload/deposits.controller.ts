@@ -1,5 +1,4 @@
 import { Body, Controller, HttpCode, Param, Post, Put, Query, Req } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { ApiBody, ApiConsumes, ApiCreatedResponse, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { type Caller, CurrentCaller } from '../auth/index.js';
@@ -9,7 +8,7 @@ import { AppError } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { NeedsRoom } from '../common/needs-room.js';
 import { bodyOf, discardBody } from '../common/request-body.js';
-import type { Environment } from '../config/index.js';
+import { QuotaConfig, StorageConfig } from '../config/index.js';
 import { BlobLedger, Deposits, LocalDepositBox } from '../storage/index.js';
 import { type Limit, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 import { AnnounceDepositDto, DepositDto, DepositLinkQuery } from './deposit.dto.js';
@@ -27,10 +26,9 @@ export class DepositsController {
     private readonly box: LocalDepositBox,
     private readonly ledger: BlobLedger,
     private readonly limits: RateLimits,
-    config: ConfigService<Environment, true>,
+    { maxBinaryBytes, cleanupGraceMs, cleanupIntervalMs }: StorageConfig,
+    { storedBytes }: QuotaConfig,
   ) {
-    const { maxBinaryBytes, cleanupGraceMs, cleanupIntervalMs } = config.get('storage', { infer: true });
-    const { storedBytes } = config.get('quotas', { infer: true });
     this.maxBinaryBytes = maxBinaryBytes;
     const seconds = Math.ceil((cleanupGraceMs + cleanupIntervalMs) / 1000);
     this.announcing = { name: 'deposits', points: storedBytes, seconds };

@@ -5,11 +5,10 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { type AgentBinary, VersionScans } from '../agents/index.js';
 import { Recurring } from '../common/recurring.js';
-import type { Environment } from '../config/index.js';
+import { ScannerConfig } from '../config/index.js';
 import { inOneProcess } from '../database/index.js';
 import { BLOB_STORE, type BlobRef, type BlobStore } from '../storage/index.js';
 import { MalwareScan, type ScanReport } from '../validation/index.js';
@@ -31,11 +30,11 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     private readonly versions: VersionScans,
     private readonly malware: MalwareScan,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
-    config: ConfigService<Environment, true>,
+    { rescanIntervalMs }: ScannerConfig,
   ) {
     this.recurring = new Recurring(
       (signal) => inOneProcess(this.database, LATE_SCAN_LOCK, () => this.scanAll(signal)),
-      config.get('scanner', { infer: true }).rescanIntervalMs,
+      rescanIntervalMs,
       ({ message }) => this.logger.warn(`Scanning of versions postponed: ${message}`),
     );
   }

@@ -1,5 +1,4 @@
 import { applyDecorators, Controller, HttpCode, Param, Post, Put, Req, Res } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import {
   ApiBody,
   ApiConsumes,
@@ -16,7 +15,7 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { NeedsRoom } from '../common/needs-room.js';
 import { mostBytesOf } from '../common/request-body.js';
-import type { Environment, StorageConfig } from '../config/index.js';
+import { StorageConfig } from '../config/index.js';
 import { Deposits, Staging } from '../storage/index.js';
 import { ValidationReport } from '../validation/index.js';
 import { UploadedDto } from './upload.dto.js';
@@ -107,16 +106,12 @@ const WHAT_FOLLOWS: Record<Agent['moderation'], string> = {
 @Access('agents:write')
 @Controller('agents/:id/binary')
 export class UploadController {
-  private readonly limits: StorageConfig;
-
   constructor(
     private readonly uploads: UploadService,
     private readonly staging: Staging,
     private readonly deposits: Deposits,
-    config: ConfigService<Environment, true>,
-  ) {
-    this.limits = config.get('storage', { infer: true });
-  }
+    private readonly limits: StorageConfig,
+  ) {}
 
   /**
    * Uploads a binary as a version of one of your agents; the highest release bids.

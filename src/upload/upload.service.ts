@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import {
   type AddedVersion,
   Agent,
@@ -15,7 +14,7 @@ import { type Caller, owns } from '../auth/index.js';
 import { AppError, type AppErrorKind } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
-import { assertWithin, type Environment, mostPerVersion } from '../config/index.js';
+import { assertWithin, mostPerVersion, SandboxConfig, TaskConfig } from '../config/index.js';
 import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { uploads, uploadSize } from './metrics.js';
@@ -41,9 +40,10 @@ export class UploadService {
     private readonly malware: MalwareScan,
     private readonly ledger: BlobLedger,
     private readonly staging: Staging,
-    config: ConfigService<Environment, true>,
+    sandbox: SandboxConfig,
+    tasks: TaskConfig,
   ) {
-    this.mostPerRun = mostPerVersion(config.get('sandbox', { infer: true }), config.get('tasks', { infer: true }));
+    this.mostPerRun = mostPerVersion(sandbox, tasks);
   }
 
   /**

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
-import type { Environment } from '../config/index.js';
+import { ScannerConfig } from '../config/index.js';
 import { ClamdVirusScanner } from './drivers/clamd.driver.js';
 import { NoVirusScanner } from './drivers/none.driver.js';
 import { MalwareScan } from './malware-scan.js';
@@ -12,13 +11,12 @@ import { WasmValidator } from './wasm-validator.js';
   providers: [
     WasmValidator,
     MalwareScan,
-    { provide: VIRUS_SCANNER, inject: [ConfigService], useFactory: chooseVirusScanner },
+    { provide: VIRUS_SCANNER, inject: [ScannerConfig], useFactory: chooseVirusScanner },
   ],
   exports: [WasmValidator, MalwareScan],
 })
 export class ValidationModule {}
 
-function chooseVirusScanner(config: ConfigService<Environment, true>): VirusScanner {
-  const { clamdUrl: url, timeoutMs, maxBytes } = config.get('scanner', { infer: true });
+function chooseVirusScanner({ clamdUrl: url, timeoutMs, maxBytes }: ScannerConfig): VirusScanner {
   return url ? new ClamdVirusScanner({ url, timeoutMs, maxBytes }) : new NoVirusScanner();
 }

@@ -3,9 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import wabtInit from 'wabt';
-import { parseEnvironment, type Environment } from '../config/environment.js';
+import { parseEnvironment } from '../config/environment.js';
 import type { ValidationReport } from './validation-report.dto.js';
 import { type StoredBinary, WasmValidator } from './wasm-validator.js';
 
@@ -152,7 +151,7 @@ describe('WasmValidator', () => {
 });
 
 async function start(variables: NodeJS.ProcessEnv): Promise<WasmValidator> {
-  const validator = new WasmValidator(new ConfigService<Environment, true>(parseEnvironment(variables)));
+  const validator = new WasmValidator(parseEnvironment(variables).validation);
   await validator.onModuleInit();
   return validator;
 }

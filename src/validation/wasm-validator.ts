@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { ConfigService } from '@nestjs/config';
 import { describeMissing, type MissingWall } from '../common/walls.js';
-import type { Environment, ValidationConfig } from '../config/index.js';
+import { ValidationConfig } from '../config/index.js';
 import { watchWalls } from '../confinement/index.js';
 import type { CheckOutcome } from './checking-process.js';
 import { ConfinedCheck } from './confined-check.js';
@@ -29,15 +28,13 @@ import { blankModule, type WalkedModule } from './wasm/walked-module.js';
 @Injectable()
 export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(WasmValidator.name);
-  private readonly config: ValidationConfig;
   private readonly limits: ModuleLimits;
   /** Each process may take hundreds of megabytes and keep a core busy. */
   private readonly gate = new Gate(availableParallelism());
   private confinedCheck: ConfinedCheck;
 
-  constructor(config: ConfigService<Environment, true>) {
-    this.config = config.get('validation', { infer: true });
-    this.limits = moduleLimits(this.config);
+  constructor(private readonly config: ValidationConfig) {
+    this.limits = moduleLimits(config);
   }
 
   async onModuleInit(): Promise<void> {

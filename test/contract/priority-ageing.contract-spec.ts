@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import { DataSource } from 'typeorm';
 import { newId } from '../../src/common/ids.js';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { Sql } from '../../src/database/index.js';
 import type { QueueEntry } from '../../src/queue/index.js';
 import { PriorityAgeing } from '../../src/scheduling/priority-ageing.js';
@@ -18,7 +17,7 @@ beforeAll(async () => {
   source = await new DataSource({ type: 'postgres', url: database.url }).initialize();
   sql = new Sql(database.url, 2);
   const environment = parseEnvironment({ DATABASE_URL: database.url, QUEUE_AGE_STEP_MS: '60000' });
-  ageing = new PriorityAgeing(sql, source, new ConfigService<Environment, true>(environment));
+  ageing = new PriorityAgeing(sql, source, environment.queue);
 });
 
 afterAll(async () => {

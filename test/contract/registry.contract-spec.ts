@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import { type AdvancedConsoleLogger, DataSource } from 'typeorm';
 import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
 import { AgentService } from '../../src/agents/agent.service.js';
@@ -7,7 +6,7 @@ import type { OwnerQuota } from '../../src/agents/owner-quota.js';
 import { VersionScans } from '../../src/agents/version-scans.js';
 import type { AuditTrail } from '../../src/auth/index.js';
 import { newId } from '../../src/common/ids.js';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { dataSourceOptions } from '../../src/data-source.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream } from '../../src/feed/index.js';
@@ -29,8 +28,8 @@ describe('the registry of agents', () => {
     database = await new DataSource({ ...dataSourceOptions(test.url), logging: ['query'], logger }).initialize();
     sql = new Sql(test.url);
     const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
-    const config = new ConfigService<Environment, true>({ ...parseEnvironment({}) });
-    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, config);
+    const { auction, market } = parseEnvironment({});
+    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, auction, market);
     scans = new VersionScans(database, agents, events);
     await database.query(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       ownerId,

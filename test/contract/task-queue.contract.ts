@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { ConfigModule } from '@nestjs/config';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../src/common/ids.js';
-import { parseEnvironment } from '../../src/config/index.js';
+import { ConfigurationModule, type Installation, parseEnvironment } from '../../src/config/index.js';
 import { ObservabilityModule } from '../../src/observability/index.js';
 import { QueueModule, TASK_QUEUE, type TaskPriority, type TaskQueue } from '../../src/queue/index.js';
 import { until } from '../support/until.js';
@@ -355,16 +354,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
 export async function startProcess(variables: QueueBackend['variables']): Promise<TestingModule> {
   const environment = parseEnvironment(variables);
   const process = await Test.createTestingModule({
-    imports: [
-      ConfigModule.forRoot({
-        isGlobal: true,
-        ignoreEnvFile: true,
-        skipProcessEnv: true,
-        load: [() => environment],
-      }),
-      ObservabilityModule,
-      QueueModule,
-    ],
+    imports: [ConfigurationModule.of(environment as Installation), ObservabilityModule, QueueModule],
   }).compile();
   return process.init();
 }

@@ -1,4 +1,3 @@
-import { ConfigService } from '@nestjs/config';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -8,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { SandboxService } from '../../src/execution/index.js';
 
 const CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
@@ -49,7 +48,7 @@ describe('agents in Python', () => {
   const path = (name: string): string => join(dir, name);
   const environment = parseEnvironment({});
   const blobs = { read: (ref: string) => readFile(path(ref)) };
-  const sandbox = new SandboxService(blobs, new ConfigService<Environment, true>({ ...environment }));
+  const sandbox = new SandboxService(blobs, environment.sandbox, environment.tasks);
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'zerostate-python-'));

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Environment, parseEnvironment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { type RunRequest, SandboxService } from '../../src/execution/index.js';
 import type { BlobStore } from '../../src/storage/index.js';
 import { WasmValidator } from '../../src/validation/index.js';
@@ -23,9 +22,12 @@ const environment = parseEnvironment({
   // More than any of them needs here, or a busy machine decides.
   VALIDATION_TIMEOUT_MS: '30000',
 });
-const config = new ConfigService<Environment, true>({ ...environment });
 const blobs = new Map<string, Buffer>();
-const sandbox = new SandboxService({ read: async (ref: string) => blobs.get(ref) } as BlobStore, config);
+const sandbox = new SandboxService(
+  { read: async (ref: string) => blobs.get(ref) } as BlobStore,
+  environment.sandbox,
+  environment.tasks,
+);
 
 /** Idle processes kept: spares and warm ones, and as many again on their way out. */
 const MOST_PROCESSES = 2 * (SLOTS + SLOTS * 4 + 2);
@@ -158,7 +160,7 @@ describe('validation', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'hostile-'));
-    validator = new WasmValidator(config);
+    validator = new WasmValidator(environment.validation);
     await validator.onModuleInit();
   });
 

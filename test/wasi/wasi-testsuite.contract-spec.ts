@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigService } from '@nestjs/config';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseEnvironment, type Environment } from '../../src/config/index.js';
+import { parseEnvironment } from '../../src/config/index.js';
 import { SandboxService, type RunReport } from '../../src/execution/index.js';
 import { engine, type LinearMemory } from '../../src/execution/sandbox/engine.js';
 import { WasiHost } from '../../src/execution/sandbox/wasi-host.js';
@@ -52,7 +51,7 @@ describe('the WASI host', () => {
 describe('the sandbox', () => {
   const blobs = new Map(tests.map(({ wasm }) => [sha256(wasm), wasm]));
   const store = { read: async (ref: string) => blobs.get(ref) } as unknown as BlobStore;
-  const sandbox = new SandboxService(store, new ConfigService<Environment, true>({ ...config }));
+  const sandbox = new SandboxService(store, config.sandbox, config.tasks);
   beforeAll(() => sandbox.onModuleInit());
   afterAll(() => sandbox.onApplicationShutdown());
 
