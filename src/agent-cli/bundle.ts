@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../config/index.js';
 import { type BundleCommand, UsageError } from './command.js';
 import { validateAgent } from './local-agent.js';
 import { validationText } from './report-text.js';
+import type { Terminal } from './run-command.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
 
@@ -21,29 +23,32 @@ const BUNDLERS: Record<string, string> = {
 
 /**
  * Makes an agent of a script, and writes it only if an upload to a server with this configuration would accept it. The
- * bundler of the language reports mistakes in the script to the terminal by itself.
+ * bundler's messages about the script are passed on.
  *
  * @returns the exit code: 0 done, 1 no agent was made, 2 a file cannot be used
  * @throws UsageError for files that make no sense together
  * @throws AgentRefused when the binary is too large for an upload
  */
-export async function bundle(command: BundleCommand, config: Environment): Promise<number> {
+export async function bundle(command: BundleCommand, config: Environment, terminal: Terminal): Promise<number> {
   const { script, beside, target, bundler, options } = plan(command);
   const folder = await mkdtemp(join(tmpdir(), 'zerostate-bundle-'));
   try {
     const binary = join(folder, basename(target));
-    const child = spawn(process.execPath, [bundler, ...options, script, ...beside, binary], { stdio: 'inherit' });
-    const [code] = (await once(child, 'close')) as [number | null];
+    const child = spawn(process.execPath, [bundler, ...options, script, ...beside, binary], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    const [said, [code]] = (await Promise.all([text(child.stderr), once(child, 'close')])) as [string, [number | null]];
+    if (said) terminal.complain(said.trimEnd());
     if (code !== 0) return code ?? 1;
     const validation = await validateAgent(binary, config, target);
     if (!validation.report.is_valid) {
-      console.error(validationText(target, validation));
+      terminal.complain(validationText(target, validation));
       return 1;
     }
     await copyFile(binary, target).catch(({ code: reason }: NodeJS.ErrnoException) => {
       throw new UsageError(`${target} cannot be written (${reason}).`);
     });
-    console.log(`${target} is ready.`);
+    terminal.print(`${target} is ready.`);
     return 0;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -43,9 +43,13 @@ export async function validateAgent(file: string, config: Environment, name = fi
   }
 }
 
-/** Runs a binary that has been found valid, with the variables a worker would give it. @throws UsageError, AgentRefused */
-export async function runAgent(command: Command, config: Environment): Promise<LocalRun> {
-  const input = readInput(command.input, config.sandbox.maxInputBytes);
+/**
+ * Runs a binary that has been found valid, with the variables a worker would give it.
+ * @param standardInput called if the command takes its input from there
+ * @throws UsageError, AgentRefused
+ */
+export async function runAgent(command: Command, config: Environment, standardInput: () => Buffer): Promise<LocalRun> {
+  const input = readInput(command.input, config.sandbox.maxInputBytes, standardInput);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
   const limits = readLimits(command.limits, config);
   const runLimits = toRunLimits(limits);
@@ -91,9 +95,9 @@ function readBinary(file: string, config: Environment, name = file): Buffer {
 }
 
 /** @param maxBytes limit of an input, inline or by reference: an agent cannot tell the difference */
-function readInput(source: string, maxBytes: number): string {
+function readInput(source: string, maxBytes: number, standardInput: () => Buffer): string {
   const isJsonText = /^\s*["[{\d-]|^\s*(true|false|null)\s*$/.test(source) && source !== '-' && !existsSync(source);
-  const bytes = isJsonText ? Buffer.from(source) : source === '-' ? readFileSync(0) : readFile(source);
+  const bytes = isJsonText ? Buffer.from(source) : source === '-' ? standardInput() : readFile(source);
   const fault = jsonFault(bytes, MAX_INPUT_DEPTH);
   if (fault) throw new UsageError(`The input is not one JSON document: ${fault}.`);
   if (bytes.length > maxBytes)

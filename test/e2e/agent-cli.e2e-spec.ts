@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { runCommand } from '../../src/agent-cli/run-command.js';
 import { agent, echo, endless, good, trapping } from './agents.js';
 
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
@@ -33,15 +35,47 @@ describe('npm run agent', () => {
     await writeFile(path('input.json'), '{"from":"a file"}');
   });
 
-  afterAll(() => rm(dir, { recursive: true, force: true }));
+  const here = process.cwd();
+  beforeAll(() => {
+    Logger.overrideLogger(false);
+    process.chdir(dir);
+  });
 
+  afterAll(async () => {
+    process.chdir(here);
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  /** Runs a command in this process: to start one takes longer than what most commands do. */
   async function run(args: string[], { input = '', env = {} } = {}) {
-    const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env }, cwd: dir });
+    const [out, error]: [string[], string[]] = [[], []];
+    const code = await runCommand(args, {
+      env: { PATH: process.env.PATH, ...env },
+      readInput: () => Buffer.from(input),
+      print: (line) => out.push(`${line}\n`),
+      complain: (line) => error.push(`${line}\n`),
+    });
+    return { code, out: out.join(''), error: error.join('') };
+  }
+
+  async function runProcess(args: string[], input = '') {
+    const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH }, cwd: dir });
     child.stdin.end(input);
     child.stdin.on('error', () => undefined); // commands that read nothing may be gone by now
     const [out, error, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     return { code, out, error };
   }
+
+  it('is a program: results on standard output, reasons on standard error, an exit code', async () => {
+    const [completed, refused, misused] = await Promise.all([
+      runProcess(['run', 'echo.wasm', '--json', '--input', '-'], '{"a":1}'),
+      runProcess(['validate', 'library.wasm']),
+      runProcess(['build', 'good.wasm']),
+    ]);
+    expect([completed.code, JSON.parse(completed.out).outcome.output, completed.error]).toEqual([0, '{"a":1}', '']);
+    expect(refused).toEqual({ code: 1, out: expect.stringContaining('MEMORY_MISSING'), error: '' });
+    expect(misused).toEqual({ code: 2, out: '', error: expect.stringContaining('Unknown command "build".') });
+  });
 
   it.each([
     ['JSON', ['--input', '{"from":"the command line"}'], '', { from: 'the command line' }],

@@ -1,0 +1,56 @@
+import { type Environment, parseEnvironment } from '../config/index.js';
+import { bundle } from './bundle.js';
+import { AgentRefused, type Command, parseCommand, USAGE, UsageError } from './command.js';
+import { runAgent, validateAgent } from './local-agent.js';
+import { runJson, validationJson } from './report-json.js';
+import { runText, validationText } from './report-text.js';
+
+/** What a command takes from its process, and writes to it. */
+export interface Terminal {
+  env: NodeJS.ProcessEnv;
+  /** @returns all of standard input */
+  readInput(): Buffer;
+  /** Writes a result to standard output, and ends the line. */
+  print(text: string): void;
+  /** Writes to standard error what went wrong, and ends the line. */
+  complain(text: string): void;
+}
+
+/**
+ * Runs one command of `npm run agent`: the server's own validator and sandbox, without a server.
+ * @param args the command line after `npm run agent --`
+ * @returns the exit code. 0: the agent is accepted or completed; 1: it is not; 2: the command is wrong
+ */
+export async function runCommand(args: string[], terminal: Terminal): Promise<number> {
+  try {
+    const command = parseCommand(args);
+    if (command === 'help') {
+      terminal.print(USAGE);
+      return 0;
+    }
+    const config = parseEnvironment(terminal.env);
+    return await (command.name === 'bundle' ? bundle(command, config, terminal) : tryOut(command, config, terminal));
+  } catch (error) {
+    const { message } = error as Error;
+    terminal.complain(error instanceof UsageError ? `${message}\n\n${USAGE}` : message);
+    return error instanceof AgentRefused ? 1 : 2;
+  }
+}
+
+/** Validates a binary; runs it if that is asked for and nothing is wrong with it. @returns the exit code */
+async function tryOut(command: Command, config: Environment, terminal: Terminal): Promise<number> {
+  const validation = await validateAgent(command.file, config);
+  if (command.name === 'validate' || !validation.report.is_valid) {
+    terminal.print(
+      command.json ? JSON.stringify(validationJson(validation), null, 2) : validationText(command.file, validation),
+    );
+    return validation.report.is_valid ? 0 : 1;
+  }
+  const run = await runAgent(command, config, () => terminal.readInput());
+  terminal.print(
+    command.json
+      ? JSON.stringify(runJson(run, validation), null, 2)
+      : `${validationText(command.file, validation)}\n\n${runText(run)}`,
+  );
+  return run.outcome.end === 'completed' ? 0 : 1;
+}
