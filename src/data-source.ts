@@ -7,37 +7,7 @@ import {
   type MigrationInterface,
   type QueryRunner,
 } from 'typeorm';
-import { Init1795449600000 } from '../migrations/1795449600000-init.js';
-import { Blobs1795482000000 } from '../migrations/1795482000000-blobs.js';
-import { AgentBinaryScan1795483000000 } from '../migrations/1795483000000-agent-binary-scan.js';
-import { Submission1795485000000 } from '../migrations/1795485000000-submission.js';
-import { FairQueue1795485100000 } from '../migrations/1795485100000-fair-queue.js';
-import { QueueIndexes1795485200000 } from '../migrations/1795485200000-queue-indexes.js';
-import { TaskLimits1795486000000 } from '../migrations/1795486000000-task-limits.js';
-import { AgentFeed1795487000000 } from '../migrations/1795487000000-agent-feed.js';
-import { Accounts1795488000000 } from '../migrations/1795488000000-accounts.js';
-import { ListIndexes1795500020000 } from '../migrations/1795500020000-list-indexes.js';
-import { VersionLimits1795520000000 } from '../migrations/1795520000000-version-limits.js';
-import { UsageStatistics1795521000000 } from '../migrations/1795521000000-usage-statistics.js';
-import { AgentRevision1795530000000 } from '../migrations/1795530000000-agent-revision.js';
-import { AuctionRounds1795531000000 } from '../migrations/1795531000000-auction-rounds.js';
-import { PricePolicy1795532000000 } from '../migrations/1795532000000-price-policy.js';
-import { OwnerSuspension1795533000000 } from '../migrations/1795533000000-owner-suspension.js';
-import { RevokedKeys1795534000000 } from '../migrations/1795534000000-revoked-keys.js';
-import { TaskDocuments1795540000000 } from '../migrations/1795540000000-task-documents.js';
-import { WorkerOfATask1795541000000 } from '../migrations/1795541000000-worker-of-a-task.js';
-import { Traces1795545000000 } from '../migrations/1795545000000-traces.js';
-import { AuditKeys1795550000000 } from '../migrations/1795550000000-audit-keys.js';
-import { KeyMakers1795551000000 } from '../migrations/1795551000000-key-makers.js';
-import { RetriedTasks1795560000000 } from '../migrations/1795560000000-retried-tasks.js';
-import { OneTimeTokens1796140000000 } from '../migrations/1796140000000-one-time-tokens.js';
-import { Moderation1796140100000 } from '../migrations/1796140100000-moderation.js';
-import { Registrations1796140200000 } from '../migrations/1796140200000-registrations.js';
-import { DeletedAccounts1796140300000 } from '../migrations/1796140300000-deleted-accounts.js';
-import { SharedLogs1796150000000 } from '../migrations/1796150000000-shared-logs.js';
-import { EventResults1796151000000 } from '../migrations/1796151000000-event-results.js';
-import { RowBytes1796152000000 } from '../migrations/1796152000000-row-bytes.js';
-import { AgentRaters1796175000000 } from '../migrations/1796175000000-agent-raters.js';
+import { Initial1796200000000 } from '../migrations/1796200000000-initial.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, SnakeNaming } from './database/index.js';
@@ -46,11 +16,16 @@ import { StoredBlob } from './storage/index.js';
 import { AuctionRecord } from './auction/index.js';
 import { IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
 
+/** In the order in which they run. */
+export const MIGRATIONS: Migrations = [Initial1796200000000];
+
+type Migrations = readonly (new () => MigrationInterface)[];
+
 /**
  * How TypeORM sees the database: every entity and every migration by name. Shared by the server, the tests and TypeORM's command
  * line (`DATABASE_URL=… npx typeorm migration:generate -d dist/src/data-source.js …`).
  */
-export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions => ({
+export const dataSourceOptions = (url: string, poolSize = 4, migrations = MIGRATIONS): DataSourceOptions => ({
   type: 'postgres',
   url,
   entities: [
@@ -73,39 +48,7 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
     TaskDocument,
     User,
   ],
-  migrations: [
-    Init1795449600000,
-    Blobs1795482000000,
-    AgentBinaryScan1795483000000,
-    Submission1795485000000,
-    FairQueue1795485100000,
-    QueueIndexes1795485200000,
-    TaskLimits1795486000000,
-    AgentFeed1795487000000,
-    Accounts1795488000000,
-    ListIndexes1795500020000,
-    VersionLimits1795520000000,
-    UsageStatistics1795521000000,
-    AgentRevision1795530000000,
-    AuctionRounds1795531000000,
-    PricePolicy1795532000000,
-    OwnerSuspension1795533000000,
-    RevokedKeys1795534000000,
-    TaskDocuments1795540000000,
-    WorkerOfATask1795541000000,
-    Traces1795545000000,
-    AuditKeys1795550000000,
-    KeyMakers1795551000000,
-    RetriedTasks1795560000000,
-    OneTimeTokens1796140000000,
-    Moderation1796140100000,
-    Registrations1796140200000,
-    DeletedAccounts1796140300000,
-    SharedLogs1796150000000,
-    EventResults1796151000000,
-    RowBytes1796152000000,
-    AgentRaters1796175000000,
-  ],
+  migrations: [...migrations],
   namingStrategy: new SnakeNaming(),
   synchronize: false,
   applicationName: 'zerostate',
@@ -118,24 +61,35 @@ export const dataSourceOptions = (url: string, poolSize = 4): DataSourceOptions 
  * On a live system a migration waits for no lock longer than a moment, since everybody would wait behind it; it tries again.
  * @returns names of the migrations that ran
  */
-export const migrate = (url: string): Promise<string[]> =>
-  alone(url, async (dataSource) => {
-    const migrations = await patiently(() => dataSource.runMigrations({ transaction: 'each' }));
-    return migrations.map((migration) => migration.name);
+export const migrate = (url: string, migrations = MIGRATIONS): Promise<string[]> =>
+  alone(url, migrations, async (dataSource) => {
+    const done = await patiently(() => dataSource.runMigrations({ transaction: 'each' }));
+    return done.map((migration) => migration.name);
   });
 
-/** Takes the last migration back, and deletes what it added. @returns its name; null when there is none */
-export const revert = (url: string): Promise<string | null> =>
-  alone(url, async (dataSource) => {
-    const last = (await migrationsDone(dataSource)).at(-1) ?? null;
-    // Unlike `runMigrations` this does not ask the migration itself whether it wants a transaction.
+/**
+ * Takes the last migration back, and deletes what it added.
+ * @returns its name; null when none has run
+ * @throws Error when this build does not know it, or when it is the first: that one holds all data
+ */
+export const revert = (url: string, migrations = MIGRATIONS): Promise<string | null> =>
+  alone(url, migrations, async (dataSource) => {
+    const last = (await migrationsDone(dataSource)).at(-1);
+    if (!last) return null;
     const own = dataSource.migrations.find((migration) => nameOf(migration) === last);
-    if (last && !own)
+    if (!own) {
       throw new Error(
         `${last} is a newer release's, and the release before runs on it: only that release can take it back.`,
       );
-    const transaction = own?.transaction === false ? 'none' : 'each';
-    if (last) await patiently(() => dataSource.undoLastMigration({ transaction }));
+    }
+    if (own === dataSource.migrations[0]) {
+      throw new Error(
+        `${last} is the first migration: to take it back would delete all data. Drop the database instead.`,
+      );
+    }
+    // Unlike `runMigrations` this does not ask the migration itself whether it wants a transaction.
+    const transaction = own.transaction === false ? 'none' : 'each';
+    await patiently(() => dataSource.undoLastMigration({ transaction }));
     return last;
   });
 
@@ -199,8 +153,8 @@ class ConcurrentlyPatient implements EntitySubscriberInterface {
 const CONCURRENTLY = /\bINDEX CONCURRENTLY\b/;
 
 /** Changes of the schema one after the other, whoever makes them. */
-async function alone<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-  const options = dataSourceOptions(url, 2);
+async function alone<T>(url: string, migrations: Migrations, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  const options = dataSourceOptions(url, 2, migrations);
   const extra = { ...options.extra, settings: { lock_timeout: String(LOCK_TIMEOUT_MS) } };
   const dataSource = await new DataSource({
     ...options,
