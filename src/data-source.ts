@@ -10,7 +10,7 @@ import {
 import { Initial1796200000000 } from '../migrations/1796200000000-initial.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
-import { DatabaseClient, SnakeNaming } from './database/index.js';
+import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
 import { StoredBlob } from './storage/index.js';
 import { AuctionRecord } from './auction/index.js';
@@ -166,7 +166,7 @@ async function alone<T>(url: string, migrations: Migrations, work: (dataSource: 
     await takeTurn(guard);
     return await work(dataSource);
   } finally {
-    await guard.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
+    await guard.query('SELECT pg_advisory_unlock($1)', [LOCKS.migrations]).catch(() => undefined);
     await guard.release();
     await dataSource.destroy();
   }
@@ -178,7 +178,7 @@ async function alone<T>(url: string, migrations: Migrations, work: (dataSource: 
  */
 async function takeTurn(guard: QueryRunner): Promise<void> {
   for (; ; await pause(TURN_POLL_MS)) {
-    const [{ mine }] = await guard.query('SELECT pg_try_advisory_lock($1) AS mine', [MIGRATION_LOCK]);
+    const [{ mine }] = await guard.query('SELECT pg_try_advisory_lock($1) AS mine', [LOCKS.migrations]);
     if (mine) return;
   }
 }
@@ -200,6 +200,5 @@ const TURN_POLL_MS = 100;
 const LOCK_TIMEOUT_MS = 3000;
 const LOCK_ATTEMPTS = 10;
 const LOCK_NOT_AVAILABLE = '55P03';
-const MIGRATION_LOCK = 7305449118;
 
 export default new DataSource(dataSourceOptions(process.env.DATABASE_URL ?? ''));

@@ -22,10 +22,9 @@ const CROWDS: { sockets: number; events: number; below?: number }[] = [
 ];
 
 /**
- * The feed on its way to sockets. An event is committed by this
- * process, as a worker would, and goes over the doorbell to a process that has the API alone; the sockets are held by a
- * third. A latency is from the commit to the moment a socket has read the event. The peer is a bare Socket.IO server that is
- * told to send the same bytes: its latency begins when it does.
+ * The feed on its way to sockets. This process commits an event, as a worker would. A notification takes it to a process
+ * with only the API; a third process has the sockets. A latency is from the commit to the moment a socket has read the
+ * event. The peer is a bare Socket.IO server that sends the same bytes: its latency begins when it starts to send.
  */
 export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, {
@@ -37,7 +36,7 @@ export async function gateway(bench: Bench, backend: Backend): Promise<Report> {
       MAX_CONNECTIONS_PER_ADDRESS: '20000',
     },
   });
-  // The doorbell alone is another on PostgreSQL: a great crowd is told in the same way.
+  // On PostgreSQL only the notification differs, so the largest crowd would measure the same thing again.
   const figures = await crowds(bench, backend, installation, backend === 'redis' ? CROWDS : CROWDS.slice(0, 2));
   await installation.stop();
   return { figures, costs: [] };
@@ -130,10 +129,10 @@ class Author {
     return new Author(sql, stream, new EventLog(sql, stream), id as string);
   }
 
-  /** The doorbell is rung in the turn that hears of the commit. */
+  /** The notification is sent in the turn of the event loop that sees the commit. */
   async commit(): Promise<{ seq: number; at: number }> {
     const seq = await this.log.post({ ...EVENT, user_id: this.userId, agent_owner_id: null });
-    return { seq, at: this.stream.rungAt };
+    return { seq, at: this.stream.sentAt };
   }
 
   async close(): Promise<void> {
@@ -149,14 +148,14 @@ const EVENT = {
   data: { note: 'An event of the usual size, which is some hundred bytes of data beside its head.' },
 } as const;
 
-/** A doorbell that knows when it was rung last. */
+/** An event stream that knows when it last sent a notification. */
 class TimedStream implements EventStream {
-  rungAt = 0;
+  sentAt = 0;
 
   constructor(private readonly inner: EventStream) {}
 
   publish: EventStream['publish'] = (notice) => {
-    this.rungAt = sharedClock();
+    this.sentAt = sharedClock();
     return this.inner.publish(notice);
   };
   subscribe: EventStream['subscribe'] = (listener) => this.inner.subscribe(listener);

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { DatabaseClient } from '../../src/database/client.js';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { createCluster } from '../../src/database/embedded/cluster.js';
-import { prepareInstallation } from '../../src/database/embedded/installation.js';
+import { preparePostgresHome } from '../../src/database/embedded/postgres-home.js';
 
 /**
  * The embedded PostgreSQL as users get it, durable, which also counts its statements (`pg_stat_statements`). Its role is
@@ -14,7 +14,7 @@ import { prepareInstallation } from '../../src/database/embedded/installation.js
  */
 export async function startPostgres(folder: string) {
   const log = (): void => undefined;
-  const installation = await prepareInstallation(folder, log);
+  const installation = await preparePostgresHome(folder, log);
   await createCluster(installation, log);
   const { account, cluster, home, binary } = installation;
   await appendFile(join(cluster, 'postgresql.conf'), `shared_preload_libraries = 'pg_stat_statements'\n`);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, type FindOptionsWhere, In, Not, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager, type FindOptionsWhere, In, Not } from 'typeorm';
 import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
@@ -10,6 +10,7 @@ import { type Page, toPage } from '../common/pagination.js';
 import { SLUG } from '../common/validators.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { AuctionConfig, MarketConfig } from '../config/index.js';
+import { violatedConstraint } from '../database/index.js';
 import { EventLog, type EventType, type FeedNotice } from '../feed/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
@@ -159,8 +160,7 @@ export class AgentService {
     await holdAccount(transaction, ownerId);
     await this.quota.expectRoomForAgent(transaction, ownerId);
     await transaction.insert(Agent, agent).catch((error: unknown) => {
-      const constraint: unknown = error instanceof QueryFailedError && error.driverError.constraint;
-      if (constraint === 'agents_owner_slug_key') {
+      if (violatedConstraint(error) === 'agents_owner_slug_key') {
         throw new AppError('conflict', 'SLUG_TAKEN', `You already have an agent called ${dto.slug}.`);
       }
       throw error;

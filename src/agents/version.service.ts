@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
-import { DataSource, type EntityManager, In, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager, In } from 'typeorm';
 import { type Caller, holdAccount } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import { violatedConstraint } from '../database/index.js';
 import type { FeedNotice } from '../feed/index.js';
 import { BlobLedger, type BlobRef } from '../storage/index.js';
 import { type Inactivity, inactivityOf } from './activation.js';
@@ -231,8 +232,7 @@ export class VersionService {
       uploadedBy: caller.id,
     });
     await transaction.insert(AgentBinary, binary).catch((error: unknown) => {
-      if (error instanceof QueryFailedError && error.driverError.constraint === 'agent_binaries_blob_fkey')
-        throw stalled();
+      if (violatedConstraint(error) === 'agent_binaries_blob_fkey') throw stalled();
       throw error;
     });
     return binary;

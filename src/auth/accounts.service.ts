@@ -3,6 +3,7 @@ import { DataSource, type EntityManager, IsNull } from 'typeorm';
 import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
+import { LOCKS } from '../database/index.js';
 import { AuditTrail } from './audit-trail.js';
 import { type AccountDto, type ListAccountsQuery, presentAccount } from './accounts.dto.js';
 import { accountGone, accountSuspended, type Caller } from './caller.js';
@@ -135,7 +136,7 @@ export class AccountsService {
     if (!isId(id)) throw notFound('account');
     await this.database.transaction(async (transaction) => {
       // One change of admins at a time: two of them may not demote each other at once.
-      await transaction.query('SELECT pg_advisory_xact_lock($1)', [ADMINS_LOCK]);
+      await transaction.query('SELECT pg_advisory_xact_lock($1)', [LOCKS.admins]);
       const user = await transaction.findOneBy(User, { id, deletedAt: IsNull() });
       if (!user) throw notFound('account');
       await act(user, transaction);
@@ -162,5 +163,3 @@ const DELETE = `
 
 const UNSUSPEND = `
   UPDATE users SET suspended_at = NULL, suspension_reason = NULL, access_changed_at = now() WHERE id = $1`;
-
-const ADMINS_LOCK = 7305449119;

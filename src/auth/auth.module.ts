@@ -12,7 +12,7 @@ import { AuditTrail } from './audit-trail.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
 import { KnownNetworks } from './known-networks.js';
-import { LastingAccess } from './lasting-access.js';
+import { LongLivedAccess } from './long-lived-access.js';
 import { SmtpMailer } from './drivers/smtp.driver.js';
 import { LoginThrottle } from './login-throttle.js';
 import { MAILER } from './mailer.js';
@@ -49,7 +49,7 @@ import { YoungAccounts } from './young-accounts.js';
     AuditTrail,
     AuthService,
     KnownNetworks,
-    LastingAccess,
+    LongLivedAccess,
     LoginThrottle,
     OneTimeTokens,
     PasswordResets,
@@ -74,7 +74,7 @@ import { YoungAccounts } from './young-accounts.js';
     AccessTokens,
     ApiKeys,
     AuditTrail,
-    LastingAccess,
+    LongLivedAccess,
     OneTimeTokens,
     PasswordResets,
     RequestLimits,

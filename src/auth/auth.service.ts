@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import { AuthConfig } from '../config/index.js';
+import { violatedConstraint } from '../database/index.js';
 import { AccountsService } from './accounts.service.js';
 import { AuditTrail } from './audit-trail.js';
 import { type Caller, accountGone, accountSuspended } from './caller.js';
@@ -194,7 +195,7 @@ export class AuthService {
     try {
       await transaction.insert(User, { id, ...values });
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
+      if (violatedConstraint(error) !== 'users_email_key') throw error;
       throw new AppError('conflict', 'EMAIL_TAKEN', 'There is an account with this email: log in, or use another.');
     }
     return transaction.findOneByOrFail(User, { id });
@@ -205,8 +206,3 @@ const wrongCredentials = (): AppError =>
   new AppError('unauthorised', 'WRONG_CREDENTIALS', 'Email or password is wrong.');
 
 const wrongPassword = (): AppError => new AppError('unprocessable', 'WRONG_PASSWORD', 'The current password is wrong.');
-
-const UNIQUE_VIOLATION = '23505';
-
-const isUniqueViolation = (error: unknown): boolean =>
-  error instanceof QueryFailedError && (error.driverError as { code?: string }).code === UNIQUE_VIOLATION;

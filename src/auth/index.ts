@@ -12,7 +12,7 @@ export { CredentialsDto } from './auth.dto.js';
 export { AuthService } from './auth.service.js';
 export { accountGone, assertScope, type Caller, CurrentCaller, owns, roleRequired } from './caller.js';
 export { KnownNetwork } from './known-network.entity.js';
-export { LastingAccess, type LastingConnection } from './lasting-access.js';
+export { LongLivedAccess, type LongLivedConnection } from './long-lived-access.js';
 export { OneTimeToken } from './one-time-token.entity.js';
 export { OneTimeTokens } from './one-time-tokens.js';
 export { RequestLimits } from './request-limits.js';

@@ -5,7 +5,7 @@ import type { Request } from 'express';
 import { AppError } from './app-error.js';
 
 /** Requests whose client waits to be asked for the body. */
-const held = new WeakMap<IncomingMessage, () => void>();
+const unasked = new WeakMap<IncomingMessage, () => void>();
 
 /**
  * For a request with `Expect: 100-continue`: asks the client for its body only when something is about to read it. A route
@@ -14,15 +14,15 @@ const held = new WeakMap<IncomingMessage, () => void>();
 export function holdBody(request: IncomingMessage, response: ServerResponse): void {
   const { shouldKeepAlive } = response;
   response.shouldKeepAlive = false;
-  held.set(request, () => {
+  unasked.set(request, () => {
     response.shouldKeepAlive = shouldKeepAlive;
     response.writeContinue();
   });
 }
 
 function askForBody(request: IncomingMessage): void {
-  held.get(request)?.();
-  held.delete(request);
+  unasked.get(request)?.();
+  unasked.delete(request);
 }
 
 /** @throws AppError `unsupported` for a charset other than UTF-8: JSON has no other (RFC 8259, section 8.1) */

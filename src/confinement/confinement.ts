@@ -146,7 +146,7 @@ export class Confinement {
   constructor(
     private readonly staged: StagedScripts,
     private readonly measures: readonly Measure[],
-    /** Walls that do not stand on this machine; empty when every wall stands. */
+    /** Walls that are missing on this machine; empty when there are all. */
     readonly missing: readonly MissingWall[],
   ) {
     process.once('exit', this.removeFolder);

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { AppError } from '../common/app-error.js';
+import { LOCKS } from './advisory-locks.js';
 import { DatabaseClient } from './client.js';
 import { createCluster, readPassword } from './embedded/cluster.js';
-import { prepareInstallation, type Installation } from './embedded/installation.js';
+import { preparePostgresHome, type PostgresHome } from './embedded/postgres-home.js';
 import { findPostmaster, interrupt, launchPostmaster, logTail, type Postmaster } from './embedded/postmaster.js';
 
 /**
@@ -21,7 +22,7 @@ import { findPostmaster, interrupt, launchPostmaster, logTail, type Postmaster }
 export interface EmbeddedPostgres {
   /** `postgresql://zerostate:…@127.0.0.1:<port>/zerostate`; stays the same until `stop`. */
   url: string;
-  /** Absolute path of the cluster. Not always below `dataDir`, see `installation.ts`. */
+  /** Absolute path of the cluster. Not always below `dataDir`, see `postgres-home.ts`. */
   dataDir: string;
   /** Shuts PostgreSQL down (fast: open transactions are rolled back), unless another server still uses it. */
   stop(): Promise<void>;
@@ -40,8 +41,6 @@ const STOP_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 /** Launches, ever further apart, after which the cause is no race for the port and no orphan of a dead postmaster. */
 const MAX_LAUNCHES = 20;
-/** Key of the advisory lock that every server on the cluster shares. */
-const USERS_LOCK = 0x7a65726f;
 
 /**
  * Starts PostgreSQL, or joins the one that already runs on this data. The first start takes about 1.5 s, later ones 0.1 s.
@@ -49,13 +48,13 @@ const USERS_LOCK = 0x7a65726f;
  *   `EMBEDDED_POSTGRES_FAILED` with the reason and the end of PostgreSQL's log
  */
 export async function startEmbeddedPostgres({ dataDir, log }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const installation = await prepareInstallation(dataDir, log);
-  await createCluster(installation, log);
-  const password = await readPassword(installation);
+  const postgresHome = await preparePostgresHome(dataDir, log);
+  await createCluster(postgresHome, log);
+  const password = await readPassword(postgresHome);
   const urlAt = (port: number): string => `postgresql://zerostate:${password}@127.0.0.1:${port}/zerostate`;
 
   let stopping: Promise<void> | undefined;
-  let seat = await takeSeat(installation, urlAt, log);
+  let seat = await takeSeat(postgresHome, urlAt, log);
   const { port } = seat.postmaster;
   guardSeat();
 
@@ -64,7 +63,7 @@ export async function startEmbeddedPostgres({ dataDir, log }: EmbeddedPostgresOp
     seat.client.once('end', () => {
       if (stopping) return;
       log('PostgreSQL went away; starting it again');
-      takeSeat(installation, urlAt, log, port).then(
+      takeSeat(postgresHome, urlAt, log, port).then(
         async (next) => {
           seat = next;
           if (stopping) await leaveSeat(seat, log);
@@ -77,7 +76,7 @@ export async function startEmbeddedPostgres({ dataDir, log }: EmbeddedPostgresOp
 
   return {
     url: urlAt(port),
-    dataDir: installation.cluster,
+    dataDir: postgresHome.cluster,
     // A second caller waits for the same stop, so that the process does not end before it.
     stop: () => (stopping ??= leaveSeat(seat, log)),
   };
@@ -90,7 +89,7 @@ interface Seat {
 }
 
 async function takeSeat(
-  installation: Installation,
+  postgresHome: PostgresHome,
   urlAt: (port: number) => string,
   log: (line: string) => void,
   port?: number,
@@ -99,18 +98,18 @@ async function takeSeat(
   let launches = 0;
   let refusal = 'it is still starting up or shutting down';
   while (Date.now() < deadline) {
-    const postmaster = await findPostmaster(installation.cluster);
+    const postmaster = await findPostmaster(postgresHome.cluster);
     if (!postmaster) {
       if (launches === MAX_LAUNCHES) break;
       await pause(launches++ * POLL_MS);
-      await launchPostmaster(installation, port);
+      await launchPostmaster(postgresHome, port);
       continue;
     }
     if (postmaster.ready) {
       const client = new DatabaseClient({ connectionString: urlAt(postmaster.port), connectionTimeoutMillis: 5000 });
       try {
         await lockShared(client);
-        if (launches === 0) log(`Using the PostgreSQL that already runs on ${installation.cluster}`);
+        if (launches === 0) log(`Using the PostgreSQL that already runs on ${postgresHome.cluster}`);
         return { postmaster, client };
       } catch (error) {
         refusal = (error as Error).message;
@@ -123,8 +122,8 @@ async function takeSeat(
     'unavailable',
     'EMBEDDED_POSTGRES_FAILED',
     launches === MAX_LAUNCHES
-      ? `The embedded PostgreSQL does not start on ${installation.cluster}. Its log ends with:\n${await logTail(installation)}`
-      : `The embedded PostgreSQL on ${installation.cluster} does not serve: ${refusal}. Its log is ${installation.logFile}.`,
+      ? `The embedded PostgreSQL does not start on ${postgresHome.cluster}. Its log ends with:\n${await logTail(postgresHome)}`
+      : `The embedded PostgreSQL on ${postgresHome.cluster} does not serve: ${refusal}. Its log is ${postgresHome.logFile}.`,
   );
 }
 
@@ -132,7 +131,7 @@ async function takeSeat(
 async function lockShared(client: pg.Client): Promise<void> {
   await client.connect();
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock_shared($1) AS locked', [
-    USERS_LOCK,
+    LOCKS.embeddedCluster,
   ]);
   if (!rows[0].locked) throw new Error('another server is shutting it down');
 }
@@ -144,8 +143,10 @@ async function lockShared(client: pg.Client): Promise<void> {
 async function leaveSeat({ postmaster, client }: Seat, log: (line: string) => void): Promise<void> {
   let last: boolean;
   try {
-    await client.query('SELECT pg_advisory_unlock_shared($1)', [USERS_LOCK]);
-    const { rows } = await client.query<{ last: boolean }>('SELECT pg_try_advisory_lock($1) AS last', [USERS_LOCK]);
+    await client.query('SELECT pg_advisory_unlock_shared($1)', [LOCKS.embeddedCluster]);
+    const { rows } = await client.query<{ last: boolean }>('SELECT pg_try_advisory_lock($1) AS last', [
+      LOCKS.embeddedCluster,
+    ]);
     last = rows[0].last;
   } catch {
     return; // PostgreSQL is gone already

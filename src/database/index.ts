@@ -1,9 +1,10 @@
+export { LOCKS } from './advisory-locks.js';
 export { grantToApplication } from './application-role.js';
 export { DatabaseClient } from './client.js';
 export { bigintColumn } from './columns.js';
 export { openDatabase } from './installed-database.js';
 export { DatabaseModule } from './database.module.js';
-export { LastingSession } from './lasting-session.js';
+export { LongLivedSession } from './long-lived-session.js';
 export { MicroBatcher } from './micro-batcher.js';
 export { inOneProcess } from './one-process.js';
 export { isPresent, Presence } from './presence.js';
@@ -11,4 +12,5 @@ export { isReadOnly } from './read-only.js';
 export { SnakeNaming } from './snake-naming.js';
 export type { SessionSettings } from './session-settings.js';
 export { Sql } from './sql.js';
+export { violatedConstraint } from './violated-constraint.js';
 export { type PoolFigures, watchConnections } from './metrics.js';

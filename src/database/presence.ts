@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { outageLog } from '../observability/index.js';
-import { LastingSession } from './lasting-session.js';
+import { PRESENCE_LOCKS } from './advisory-locks.js';
+import { LongLivedSession } from './long-lived-session.js';
 
 /**
  * By what others tell that this process is alive: a session of PostgreSQL's that holds an advisory lock on a number of its own. The
@@ -14,17 +15,17 @@ import { LastingSession } from './lasting-session.js';
 export class Presence {
   /** Another one in each process, and in each life of it. */
   readonly id = randomInt(1, 2 ** 31);
-  private readonly session: LastingSession;
+  private readonly session: LongLivedSession;
   private enteredAt = Infinity;
 
   constructor(url: string) {
     const warnOfOutage = outageLog(new Logger('Presence'), 'others may take this process for dead');
-    this.session = new LastingSession(
+    this.session = new LongLivedSession(
       url,
       'zerostate-presence',
       async (client) => {
         client.once('end', () => (this.enteredAt = Infinity));
-        await client.query('SELECT pg_advisory_lock($1, $2)', [PRESENCE, this.id]);
+        await client.query('SELECT pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, this.id]);
         this.enteredAt = performance.now();
       },
       warnOfOutage,
@@ -46,8 +47,6 @@ export class Presence {
 }
 
 /** SQL: whether the process of this number is there; not true for null. @param id an expression */
-export const isPresent = (id: string): string => `NOT pg_try_advisory_xact_lock_shared(${PRESENCE}, ${id})`;
+export const isPresent = (id: string): string => `NOT pg_try_advisory_xact_lock_shared(${PRESENCE_LOCKS}, ${id})`;
 
-/** First half of the keys of these locks. */
-const PRESENCE = 7305;
 const COMING_BACK_MS = 10_000;

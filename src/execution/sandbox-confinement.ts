@@ -35,7 +35,6 @@ const SCRIPTS = [
   './sandbox/json-output.js',
   './sandbox/observation.js',
   './sandbox/poll.js',
-  './sandbox/printable.js',
   './sandbox/run-ended.js',
   './sandbox/stack.js',
   './sandbox/standard-error.js',
@@ -43,6 +42,7 @@ const SCRIPTS = [
   './sandbox/wasi-host.js',
   './frames.js',
   '../common/json-scanner.js',
+  '../common/printable.js',
 ].map((path) => new URL(path, import.meta.url));
 
 /** With the agent's own thread two: no slot takes more cores, and the server looks at CPU time in time for that. */

@@ -9,7 +9,7 @@ import { kills } from './metrics.js';
 import { cpuMsOf, MS_PER_TICK, residentBytesOf } from './process-figures.js';
 import type { RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
-import { printable } from './sandbox/printable.js';
+import { printable } from '../common/printable.js';
 import { verifyOutput } from './verify-output.js';
 
 /** One run, ready to be handed over. */

@@ -104,7 +104,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     return this.pool.run({ ...TRIAL_AGENT, input, outputAs: 'text', environment: {}, timeoutMs: TRIAL_MS, limits });
   }
 
-  /** Walls around agents that do not stand on this machine; empty when all do. */
+  /** Walls around agents that are missing on this machine; empty when there are all. */
   get missingWalls(): readonly MissingWall[] {
     return this.confinement.missing;
   }

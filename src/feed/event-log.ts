@@ -50,7 +50,7 @@ export class EventLog {
 
   /** Appends events in the caller's transaction. Pass the result to `announce` after the commit. */
   async append(transaction: EntityManager, events: NewFeedEvent[]): Promise<FeedNotice> {
-    const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events.map(placed))]);
+    const rows: { seq: string }[] = await transaction.query(APPEND, [toBatch(events.map(withTrace))]);
     const signals = events.map((event) => ({ type: event.type, id: subjectOf(event) }));
     return { seq: Number(rows[rows.length - 1].seq), signals };
   }
@@ -60,7 +60,7 @@ export class EventLog {
    * @returns its place in the feed
    */
   post(event: NewFeedEvent): Promise<number> {
-    return this.posts.add(placed(event));
+    return this.posts.add(withTrace(event));
   }
 
   /** Notifies the other processes. Returns at once. If a notification fails, the readers' polling makes up for it. */
@@ -225,7 +225,7 @@ const APPEND = `
   RETURNING seq`;
 
 /** The caller that records an event knows its place in the trace; the batch writer does not. */
-const placed = (event: NewFeedEvent): NewFeedEvent => ({ ...event, traceparent: sampledTraceparent() });
+const withTrace = (event: NewFeedEvent): NewFeedEvent => ({ ...event, traceparent: sampledTraceparent() });
 
 /**
  * `data` travels as text. As nested JSON it would be decoded with the batch, where a `\u0000` from one agent fails all

@@ -6,7 +6,7 @@ import { addressKey } from '../protection/index.js';
 /** Limits the connections to the feed (sockets and event streams together) per user and per address in this process. */
 @Injectable()
 export class ConnectionLimits {
-  private readonly held = new Map<string, number>();
+  private readonly open = new Map<string, number>();
 
   constructor(private readonly config: GatewayConfig) {}
 
@@ -21,18 +21,18 @@ export class ConnectionLimits {
   /** @returns a function that frees the place; further calls do nothing */
   take(userId: string, address: string): () => void {
     const keys = [userId, addressKey(address)];
-    for (const key of keys) this.held.set(key, this.count(key) + 1);
+    for (const key of keys) this.open.set(key, this.count(key) + 1);
     return () => {
       for (const key of keys.splice(0)) {
         const left = this.count(key) - 1;
-        if (left > 0) this.held.set(key, left);
-        else this.held.delete(key);
+        if (left > 0) this.open.set(key, left);
+        else this.open.delete(key);
       }
     };
   }
 
   private count(key: string): number {
-    return this.held.get(key) ?? 0;
+    return this.open.get(key) ?? 0;
   }
 }
 

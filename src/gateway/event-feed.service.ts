@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { type Caller, LastingAccess } from '../auth/index.js';
+import { type Caller, LongLivedAccess } from '../auth/index.js';
 import { wantsEventStream } from '../common/event-stream.js';
 import type { FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
@@ -27,7 +27,7 @@ export class EventFeed {
   constructor(
     private readonly hub: Hub,
     private readonly limits: ConnectionLimits,
-    private readonly lasting: LastingAccess,
+    private readonly access: LongLivedAccess,
   ) {}
 
   async answer(caller: Caller, feed: Feed, query: EventsQuery, request: Request, response: Response): Promise<void> {
@@ -61,7 +61,7 @@ export class EventFeed {
     const { topic, isLast = () => false, ended = false } = feed;
     const stream = new EventStreamResponse(response, (event) => asSeenBy(caller, event), isLast);
     stream.onClose(() => this.hub.unsubscribe(topic, stream));
-    stream.onClose(this.lasting.keep({ caller, onAccessEnded: (reason) => stream.endFor(reason) }));
+    stream.onClose(this.access.keep({ caller, onAccessEnded: (reason) => stream.endFor(reason) }));
     let cursor = afterSeq;
     let complete = false;
     while (!complete && !stream.closed) {

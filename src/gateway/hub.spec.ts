@@ -282,7 +282,7 @@ class Feed {
   private readonly events: FeedEvent[] = [];
   private listener: (events: FeedEvent[]) => void = () => undefined;
   position = 0;
-  private held: Promise<void> | null = null;
+  private stall: Promise<void> | null = null;
   private beforeAnswer: () => void = () => undefined;
 
   async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
@@ -310,7 +310,7 @@ class Feed {
   holdReads() {
     let answer!: () => void;
     let fail!: (error: Error) => void;
-    this.held = new Promise<void>((resolve, reject) => {
+    this.stall = new Promise<void>((resolve, reject) => {
       answer = resolve;
       fail = reject;
     });
@@ -332,10 +332,10 @@ class Feed {
   }
 
   private async read(wanted: (event: FeedEvent) => boolean, limit: number): Promise<FeedEvent[]> {
-    const { held } = this;
-    this.held = null;
-    if (!held) return this.events.filter(wanted).slice(0, limit);
-    await held;
+    const { stall } = this;
+    this.stall = null;
+    if (!stall) return this.events.filter(wanted).slice(0, limit);
+    await stall;
     const page = this.events.filter(wanted).slice(0, limit);
     this.beforeAnswer();
     return page;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Socket } from 'socket.io';
-import type { Caller, LastingConnection } from '../auth/index.js';
+import type { Caller, LongLivedConnection } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import type { FeedEvent } from '../feed/index.js';
 import { type FanOut, isBehind, type Receiver } from './fan-out.js';
@@ -18,7 +18,7 @@ const DRAIN_POLL_MS = 20;
  * One client of the socket gateway: what it follows, its credentials, and what waits for it. A process has ten thousand
  * of them, so it uses methods instead of closures per client.
  */
-export class Listener implements Subscriber, Receiver, LastingConnection {
+export class Listener implements Subscriber, Receiver, LongLivedConnection {
   readonly followsSeveral = true;
   /** By name. */
   readonly topics = new Map<string, Topic>();

@@ -10,7 +10,7 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import type { Server, Socket } from 'socket.io';
-import { LastingAccess, RequestLimits } from '../auth/index.js';
+import { LongLivedAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { stringify } from '../common/raw-json.js';
 import { outageLog } from '../observability/index.js';
@@ -53,7 +53,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
 
   constructor(
     private readonly credentials: SocketCredentials,
-    private readonly lasting: LastingAccess,
+    private readonly access: LongLivedAccess,
     private readonly topicAccess: TopicAccess,
     private readonly limits: ConnectionLimits,
     private readonly requests: RequestLimits,
@@ -95,7 +95,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     }
     this.listeners.set(client.conn, listener);
     const release = this.limits.take(listener.caller.id, listener.address);
-    const forget = this.lasting.keep(listener);
+    const forget = this.access.keep(listener);
     listener.leave = () => (release(), forget());
     limitMessages(client, listener);
     const cursor = parseCursor(client.handshake.auth.after_seq);

@@ -56,10 +56,10 @@ export class FreeDisk implements OnApplicationShutdown {
   reserve(bytes: number): () => void {
     if (!this.hasRoom(bytes)) throw diskFull();
     this.expected += bytes;
-    let held = true;
+    let reserved = true;
     return () => {
-      if (held) this.expected -= bytes;
-      held = false;
+      if (reserved) this.expected -= bytes;
+      reserved = false;
     };
   }
 

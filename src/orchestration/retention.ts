@@ -9,8 +9,6 @@ import { AccountErasure, Submissions, TaskDocuments, TaskStore } from '../tasks/
 
 /** Rows one statement deletes, so that none holds locks for long. */
 const BATCH = 1000;
-/** "Only one process at a time does this." */
-const RETENTION_LOCK = 7305449121;
 
 /**
  * Deletes tasks, documents, events, idempotency keys, logins and API keys whose time is over, in batches, one process at a time. Statistics
@@ -36,7 +34,7 @@ export class Retention {
   ) {
     this.accessMs = retentionMs;
     this.recurring = new Recurring(
-      (signal) => inOneProcess(this.database, RETENTION_LOCK, () => this.deleteOld(signal)),
+      (signal) => inOneProcess(this.database, 'retention', () => this.deleteOld(signal)),
       this.config.retentionIntervalMs,
       ({ message }) => this.logger.warn(`what is old stays for now: ${message}`),
     );

@@ -32,10 +32,10 @@ describe('flood guard', () => {
     expect(await ask(port, 1)).toHaveLength(1);
     expect(await ask(port, 1)).toEqual([]);
 
-    const held = await serve({ rateLimits: true, maxRequestsPerSecond: 1000, maxConnectionsPerAddress: 1 });
-    const first = connect(held, '127.0.0.1');
+    const server = await serve({ rateLimits: true, maxRequestsPerSecond: 1000, maxConnectionsPerAddress: 1 });
+    const first = connect(server, '127.0.0.1');
     await once(first, 'connect');
-    expect(await ask(held, 1)).toEqual([]);
+    expect(await ask(server, 1)).toEqual([]);
     first.destroy();
 
     const small = createServer();

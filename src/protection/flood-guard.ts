@@ -69,10 +69,10 @@ export function guardAgainstFloods(
   if (direct) {
     server.on('connection', (socket: Socket) => {
       const key = addressKey(socket.remoteAddress);
-      const held = connections.get(key) ?? 0;
+      const open = connections.get(key) ?? 0;
       if (isCutOff(key)) return refuse(socket, 'cut_off');
-      if (held >= maxConnectionsPerAddress) return refuse(socket, 'connections');
-      connections.set(key, held + 1);
+      if (open >= maxConnectionsPerAddress) return refuse(socket, 'connections');
+      connections.set(key, open + 1);
       socket.once('close', () => {
         const left = connections.get(key)! - 1;
         if (left > 0) connections.set(key, left);

@@ -9,7 +9,7 @@ import { type LineRefusal, refusalOf } from './queue-share.js';
 const FRESH_MS = 500;
 /** A submission waits for the renewal of one that is older still. */
 const STALE_MS = 5_000;
-/** A refusal, and holding a task back, rest on a count no older than this. */
+/** A refusal, or throttling a task, needs a count no older than this, ms. */
 const FRESH_FOR_REFUSAL_MS = 100;
 
 /**
@@ -35,18 +35,18 @@ export class AdmissionControl {
   ) {}
 
   /**
-   * Runs `write` for tasks of one user if so many more may wait; those beyond the user's window come marked as held.
+   * Runs `write` for tasks of one user if that many more may wait. Tasks beyond the user's window are marked as throttled.
    * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, before anything is
    *   written
    */
-  async submit<T>(tasks: NewTask[], write: (placed: NewTask[]) => Promise<T>): Promise<T> {
+  async submit<T>(tasks: NewTask[], write: (marked: NewTask[]) => Promise<T>): Promise<T> {
     const part = await this.young.shareOf(tasks[0].userId);
-    await this.count(() => !this.refusal(tasks, part) && !this.place(tasks).some(({ held }) => held));
+    await this.count(() => !this.refusal(tasks, part) && !this.mark(tasks).some(({ throttled }) => throttled));
     // Nothing is awaited between the look and the taking: others look at the same moment.
     const refusal = this.refusal(tasks, part);
     if (refusal) throw refusal;
-    const placed = this.place(tasks);
-    return this.track(loadOf(placed), () => write(placed));
+    const marked = this.mark(tasks);
+    return this.track(loadOf(marked), () => write(marked));
   }
 
   /** Runs `write` if the task may wait once more. @throws as `submit` */
@@ -69,17 +69,18 @@ export class AdmissionControl {
     }
   }
 
-  private place(tasks: NewTask[]): NewTask[] {
+  /** Decides which tasks are throttled. */
+  private mark(tasks: NewTask[]): NewTask[] {
     const { userWindow } = this.config;
     const taken = new Map<string, number>();
     const load = (key: string): number => this.load(key) + (taken.get(key) ?? 0);
     return tasks.map((task) => {
       const key = placeOf(task);
-      // Who comes after one that is held waits behind it.
-      const overtakes = !task.runAt && load(heldOf(task.userId)) > 0;
-      const held = overtakes || load(key) >= userWindow;
-      addTo(taken, new Map([[held ? heldOf(task.userId) : key, 1]]));
-      return { ...task, held };
+      // A task never overtakes an earlier throttled task of its user.
+      const overtakes = !task.runAt && load(throttledOf(task.userId)) > 0;
+      const throttled = overtakes || load(key) >= userWindow;
+      addTo(taken, new Map([[throttled ? throttledOf(task.userId) : key, 1]]));
+      return { ...task, throttled };
     });
   }
 
@@ -133,8 +134,8 @@ export class AdmissionControl {
       ['waiting', sum(({ waiting }) => waiting)],
       ['delayed', sum(({ delayed }) => delayed)],
     ]);
-    for (const { user_id, waiting, delayed, admitted, later, held } of users) {
-      this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(heldOf(user_id), held);
+    for (const { user_id, waiting, delayed, admitted, later, throttled } of users) {
+      this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(throttledOf(user_id), throttled);
       this.counted.set(lineOfUser('waiting', user_id), waiting).set(lineOfUser('delayed', user_id), delayed);
     }
     this.letIn = [...underWay, ...this.letIn.slice(before)];
@@ -185,11 +186,11 @@ function toError(line: LineName, { limit, most }: LineRefusal, { own, count, pla
   return new AppError('exhausted', code, `${what} ${next}`, { retryAfter: ofAccount });
 }
 
-/** Numbers of tasks: of each line, and of a user those of each line, those inside the window, those put off, those held. */
+/** Numbers of tasks: per line; and per user those of each line, inside the window, with a later start, and throttled. */
 type Load = ReadonlyMap<string, number>;
 
 const laterOf = (userId: string): string => `${userId} later`;
-const heldOf = (userId: string): string => `${userId} held`;
+const throttledOf = (userId: string): string => `${userId} throttled`;
 const placeOf = ({ userId, runAt }: NewTask): string => (runAt ? laterOf(userId) : userId);
 
 function linesOf(tasks: readonly Waiter[]): Map<string, number> {
@@ -203,7 +204,7 @@ function linesOf(tasks: readonly Waiter[]): Map<string, number> {
 
 function loadOf(tasks: NewTask[]): Load {
   const load = linesOf(tasks);
-  for (const task of tasks) addTo(load, new Map([[task.held ? heldOf(task.userId) : placeOf(task), 1]]));
+  for (const task of tasks) addTo(load, new Map([[task.throttled ? throttledOf(task.userId) : placeOf(task), 1]]));
   return load;
 }
 

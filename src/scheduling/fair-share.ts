@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Recurring } from '../common/recurring.js';
 import { QueueConfig } from '../config/index.js';
-import { Sql } from '../database/index.js';
+import { LOCKS, Sql } from '../database/index.js';
 import { outageLog } from '../observability/index.js';
 import { Enqueuer } from './enqueuer.js';
 import { IS_DUE, LEVELS_ABOVE, levelsRisen, toEntries, type WaitingRow } from './levels.js';
@@ -12,7 +12,7 @@ const LONGEST_MS = 1000;
 
 /**
  * Fair share: each user has at most `QUEUE_USER_WINDOW` tasks in the queue and with workers. Further tasks are throttled:
- * they wait in the table (`held`) and are released by priority and age as the user's earlier tasks end.
+ * they wait in the table (column `held`) and are released by priority and age as the user's earlier tasks end.
  */
 @Injectable()
 export class FairShare {
@@ -52,7 +52,7 @@ export class FairShare {
  * transition has locked are skipped, so that this statement never waits while it holds locks.
  */
 const RELEASE = `
-  WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7305449120) AS mine),
+  WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${LOCKS.fairShare}) AS mine),
   holder AS MATERIALIZED (
     SELECT DISTINCT user_id FROM turn, tasks WHERE mine AND held AND status = 'queued' AND ${IS_DUE}
   ),

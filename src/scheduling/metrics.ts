@@ -34,10 +34,16 @@ export function watchLine(queue: TaskQueue, backlog: TaskBacklog, config: QueueC
   gauge('tasks_waiting', 'Tasks that are queued and may begin now.', ['priority'], () =>
     byPriority(({ count }) => count),
   );
-  gauge('tasks_held', 'Those that may begin, but wait for earlier ones of their submitter.', ['priority'], () =>
-    byPriority(({ held }) => held),
+  gauge(
+    'tasks_held',
+    'Throttled tasks: they may begin, but wait for earlier tasks of their submitter.',
+    ['priority'],
+    () => byPriority(({ throttled }) => throttled),
   );
-  gauge('tasks_oldest_waiting_seconds', 'For how long the oldest waits of those that are not held.', ['priority'], () =>
-    byPriority(({ oldest_admitted_ms }) => (oldest_admitted_ms ?? 0) / 1000),
+  gauge(
+    'tasks_oldest_waiting_seconds',
+    'How long the oldest task that is not throttled has waited.',
+    ['priority'],
+    () => byPriority(({ oldest_admitted_ms }) => (oldest_admitted_ms ?? 0) / 1000),
   );
 }

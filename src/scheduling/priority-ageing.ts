@@ -24,7 +24,7 @@ export class PriorityAgeing {
    * @returns how many tasks rose
    */
   async age(limit: number, move: (entries: QueueEntry[]) => Promise<void>): Promise<number> {
-    const risen = await inOneProcess(this.database, AGEING_LOCK, async () => {
+    const risen = await inOneProcess(this.database, 'priorityAgeing', async () => {
       const due = await this.sql.query<WaitingRow>('task-due-to-rise', DUE_TO_RISE, [this.config.ageStepMs, limit]);
       if (due.length === 0) return 0;
       await move(toEntries(due));
@@ -34,9 +34,6 @@ export class PriorityAgeing {
     return risen ?? 0;
   }
 }
-
-/** Advisory lock: one process at a time. */
-const AGEING_LOCK = 7305449122;
 
 const DUE_TO_RISE = `
   SELECT id, priority, ${levelsRisen('$1::float8')} AS aged

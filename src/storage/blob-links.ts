@@ -1,6 +1,6 @@
 import { AppError } from '../common/app-error.js';
+import { Signer } from '../common/signer.js';
 import type { BlobRef, SignedDownload } from './blob-store.js';
-import { Signer } from './signer.js';
 
 /** The parameters in the query of a link. */
 export interface BlobLink {
@@ -44,9 +44,5 @@ export class BlobLinks {
   }
 }
 
-const claimsOf = (ref: BlobRef, { expires, filename, type }: Omit<BlobLink, 'signature'>) => [
-  ref,
-  expires,
-  filename,
-  type,
-];
+const claimsOf = (ref: BlobRef, { expires, filename, type }: Omit<BlobLink, 'signature'>): string =>
+  JSON.stringify([ref, expires, filename, type]);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../common/app-error.js';
 import { isId, newId } from '../common/ids.js';
+import { Signer } from '../common/signer.js';
 import { makePrivateFolder } from './private-folder.js';
-import { Signer } from './signer.js';
 import { removeStale } from './stale-files.js';
 import type { StagedBlob, Staging } from './staging.js';
 
@@ -82,7 +82,7 @@ export class Deposits {
     const upload = await (await this.box()).address(id, announced, expires);
     const { size, sha256 } = announced;
     const claims = [id, expires, size, sha256];
-    const signature = this.signer.sign([ownerId, ...claims]);
+    const signature = this.signer.sign(JSON.stringify([ownerId, ...claims]));
     return { token: [...claims, signature].join('.'), upload, expiresAt: new Date(expires * 1000) };
   }
 
@@ -110,7 +110,7 @@ export class Deposits {
   /** What a token is for. @throws AppError `invalid` `DEPOSIT_INVALID` */
   announcedBy(ownerId: string, token: string): Announced & { id: string } {
     const [id, expires, size, sha256, signature = ''] = token.split('.');
-    const claims = [ownerId, id, Number(expires), Number(size), sha256];
+    const claims = JSON.stringify([ownerId, id, Number(expires), Number(size), sha256]);
     if (!this.signer.isGood(claims, signature))
       throw invalid('This is not one of your deposits on this server: announce one first.');
     if (Number(expires) * 1000 < Date.now()) throw invalid('The deposit has expired: announce and upload it again.');
@@ -132,7 +132,7 @@ export class LocalDepositBox implements DepositBox {
   }
 
   async address(id: string, { size, sha256 }: Announced, expires: number): Promise<SignedUpload> {
-    const signature = this.signer.sign([id, expires, size, sha256]);
+    const signature = this.signer.sign(JSON.stringify([id, expires, size, sha256]));
     const query = new URLSearchParams({ expires: String(expires), size: String(size), sha256, signature });
     return {
       method: 'PUT',
@@ -147,7 +147,7 @@ export class LocalDepositBox implements DepositBox {
    */
   async take(id: string, link: DepositLink, bytes: () => Readable): Promise<void> {
     const { expires, size, sha256, signature } = link;
-    if (!isId(id) || !this.signer.isGood([id, expires, size, sha256], signature)) {
+    if (!isId(id) || !this.signer.isGood(JSON.stringify([id, expires, size, sha256]), signature)) {
       throw new AppError(
         'forbidden',
         'LINK_INVALID',

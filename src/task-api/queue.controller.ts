@@ -34,7 +34,7 @@ export class QueueController {
     const oldest = levels.flatMap(({ oldest_ms }) => oldest_ms ?? []);
     return {
       ...counts,
-      held: levels.reduce((sum, { held }) => sum + held, 0),
+      held: levels.reduce((sum, { throttled }) => sum + throttled, 0),
       paused,
       waiting_by_priority: { critical: critical.count, high: high.count, normal: normal.count, low: low.count },
       oldest_waiting_ms: oldest.length > 0 ? Math.max(...oldest) : null,

@@ -27,7 +27,7 @@ type ShownTask = Omit<
   | 'weights'
   | 'attempt'
   | 'forgivenAttempts'
-  | 'held'
+  | 'throttled'
   | 'aged'
   | 'traceparent'
   | 'retriedAt'

@@ -90,7 +90,7 @@ export class TaskService {
   /** Writes all of them or none. @throws AppError as `submit`; `errors` name the place in the batch */
   async submitBatch(caller: Caller, { tasks: documents }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
     const tasks = documents.map((dto, index) =>
-      placed(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
+      atIndex(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
     const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', documents] }, placeInBatch);
     if (createdAt) return { items: tasks.map((task) => presentSummary(asStored(task, createdAt))) };
@@ -285,15 +285,15 @@ export class TaskService {
       tasks.forEach((task, index) => assertInTime(task, placeOf?.(index)));
       const documents = await this.documents.namedBy(tasks, placeOf);
       await this.rows.admit(tasks[0].userId, tasks);
-      const { outcome, placed } = await traced('task.submit', submissionStep(tasks), () =>
-        this.admission.submit(tasks, async (placed) => ({
-          outcome: await this.submissions.submit({ tasks: placed, key, traceparent: traceparent() }),
-          placed,
+      const { outcome, marked } = await traced('task.submit', submissionStep(tasks), () =>
+        this.admission.submit(tasks, async (marked) => ({
+          outcome: await this.submissions.submit({ tasks: marked, key, traceparent: traceparent() }),
+          marked,
         })),
       );
       if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
       if (outcome.end === 'stored') {
-        for (const task of placed) if (!task.held) this.enqueuer.add(entryOf(task));
+        for (const task of marked) if (!task.throttled) this.enqueuer.add(entryOf(task));
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
@@ -384,7 +384,7 @@ async function ownerOf(transaction: EntityManager, agentId: string | null): Prom
 const placeInBatch = (index: number): string => `tasks.${index}.`;
 
 /** Says of a mistake in which task of the batch it is. */
-function placed<T>(index: number, check: () => T): T {
+function atIndex<T>(index: number, check: () => T): T {
   try {
     return check();
   } catch (error) {

@@ -57,7 +57,7 @@ export function toNewTask(
     shareLogs: dto.share_logs ?? false,
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
-    held: false,
+    throttled: false,
     deadline: dto.deadline === undefined ? null : new Date(dto.deadline),
   };
 }

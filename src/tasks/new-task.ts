@@ -23,6 +23,6 @@ export interface NewTask {
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
-  /** Waits outside the queue for its submitter's earlier ones. */
-  held: boolean;
+  /** Waits outside the queue for earlier tasks of its submitter. */
+  throttled: boolean;
 }

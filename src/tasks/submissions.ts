@@ -139,7 +139,7 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Subm
   region_required: task.regionRequired,
   share_logs: task.shareLogs,
   timeout_ms: task.timeoutMs,
-  held: task.held,
+  throttled: task.throttled,
   run_at: task.runAt?.toISOString() ?? null,
   deadline: task.deadline?.toISOString() ?? null,
 });
@@ -157,12 +157,12 @@ const SUBMIT = `
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id AND suspended_at IS NULL)
   ),
   claimed AS (
-    INSERT INTO idempotency_keys AS held (user_id, key, fingerprint, task_ids)
+    INSERT INTO idempotency_keys AS known (user_id, key, fingerprint, task_ids)
     SELECT user_id, key, fingerprint, task_ids FROM new_key
     ON CONFLICT (user_id, key) DO UPDATE
       SET fingerprint = excluded.fingerprint, task_ids = excluded.task_ids, created_at = now()
-      WHERE held.created_at < now() - (
-        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = held.user_id AND new_key.key = held.key
+      WHERE known.created_at < now() - (
+        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = known.user_id AND new_key.key = known.key
       ) * interval '1 millisecond'
     RETURNING user_id, key
   ),
@@ -175,7 +175,7 @@ const SUBMIT = `
                     result_by_ref boolean,
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
-                    held boolean, run_at timestamptz, deadline timestamptz)
+                    throttled boolean, run_at timestamptz, deadline timestamptz)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
@@ -185,7 +185,7 @@ const SUBMIT = `
                        input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, held,
                        run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
-           input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, held,
+           input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,
            run_at, deadline
       FROM new_task
     RETURNING id, user_id, priority, required_capabilities, traceparent, created_at

@@ -78,21 +78,21 @@ export interface UserLoad {
   admitted: number;
   /** In the queue, not due yet. */
   later: number;
-  held: number;
+  throttled: number;
 }
 
 /** Waiting tasks of one priority that may begin now. */
 export interface Waiting {
   count: number;
   /** How many of them are throttled. */
-  held: number;
+  throttled: number;
   /** How long the oldest has waited; null when none waits. */
   oldest_ms: number | null;
   /** How long the oldest that is not throttled has waited; null when there is none. */
   oldest_admitted_ms: number | null;
 }
 
-const NONE_WAITS: Waiting = { count: 0, held: 0, oldest_ms: null, oldest_admitted_ms: null };
+const NONE_WAITS: Waiting = { count: 0, throttled: 0, oldest_ms: null, oldest_admitted_ms: null };
 
 const LOAD_BY_USER = `
   SELECT user_id,
@@ -100,7 +100,7 @@ const LOAD_BY_USER = `
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
          (count(*) FILTER (WHERE NOT held AND (run_at IS NULL OR run_at <= now())))::int AS admitted,
          (count(*) FILTER (WHERE NOT held AND run_at > now()))::int AS later,
-         (count(*) FILTER (WHERE held AND status = 'queued'))::int AS held
+         (count(*) FILTER (WHERE held AND status = 'queued'))::int AS throttled
     FROM tasks
    WHERE status IN ('queued', 'assigned', 'running')
    GROUP BY user_id`;
@@ -108,7 +108,7 @@ const LOAD_BY_USER = `
 const WAITING = `
   SELECT priority,
          count(*)::int AS count,
-         (count(*) FILTER (WHERE held))::int AS held,
+         (count(*) FILTER (WHERE held))::int AS throttled,
          (extract(epoch FROM now() - min(${WAITS_SINCE})) * 1000)::float8 AS oldest_ms,
          (extract(epoch FROM now() - min(${WAITS_SINCE}) FILTER (WHERE NOT held)) * 1000)::float8
            AS oldest_admitted_ms

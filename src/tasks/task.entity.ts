@@ -104,9 +104,9 @@ export class Task {
   @Column({ type: 'integer', default: 0 })
   forgivenAttempts: number;
 
-  /** Not in the queue yet: its submitter has as many tasks there as may be. */
-  @Column({ type: 'boolean', default: false })
-  held: boolean;
+  /** Not in the queue yet: its submitter has the maximum number of tasks there. */
+  @Column({ name: 'held', type: 'boolean', default: false })
+  throttled: boolean;
 
   /** Levels of priority it has risen by while it waited. */
   @Column({ type: 'smallint', default: 0 })

@@ -13,9 +13,6 @@ import { inOneProcess } from '../database/index.js';
 import { BLOB_STORE, type BlobRef, type BlobStore } from '../storage/index.js';
 import { MalwareScan, type ScanReport } from '../validation/index.js';
 
-/** Database lock held by the process that scans. */
-const LATE_SCAN_LOCK = 7305449123;
-
 /**
  * Scans versions that were uploaded unscanned, while the scanner was away or not configured. Every process with a
  * scanner looks for them at intervals; one of them works at a time.
@@ -33,7 +30,7 @@ export class LateScan implements OnApplicationBootstrap, BeforeApplicationShutdo
     { rescanIntervalMs }: ScannerConfig,
   ) {
     this.recurring = new Recurring(
-      (signal) => inOneProcess(this.database, LATE_SCAN_LOCK, () => this.scanAll(signal)),
+      (signal) => inOneProcess(this.database, 'lateScan', () => this.scanAll(signal)),
       rescanIntervalMs,
       ({ message }) => this.logger.warn(`Scanning of versions postponed: ${message}`),
     );

@@ -19,6 +19,7 @@ const SCRIPTS = [
   './wasm/sections.js',
   './wasm/types.js',
   './wasm/walked-module.js',
+  '../common/printable.js',
 ].map((path) => new URL(path, import.meta.url));
 
 const HEAP_MB = 256;

@@ -42,7 +42,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
     watchWalls('validation', this.missingWalls);
   }
 
-  /** Walls around the checking processes that do not stand on this machine; empty when all do. */
+  /** Walls around the checking processes that are missing on this machine; empty when there are all. */
   get missingWalls(): readonly MissingWall[] {
     return this.confinedCheck.missing;
   }

@@ -7,7 +7,7 @@ import { migrate } from '../../src/data-source.js';
 import { DatabaseClient } from '../../src/database/client.js';
 import { createCluster, readPassword } from '../../src/database/embedded/cluster.js';
 import { freePort } from '../../src/database/embedded/free-port.js';
-import { prepareInstallation } from '../../src/database/embedded/installation.js';
+import { preparePostgresHome } from '../../src/database/embedded/postgres-home.js';
 import { findPostmaster, launchPostmaster } from '../../src/database/embedded/postmaster.js';
 import { startRedis as redisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
@@ -33,7 +33,7 @@ export async function startPostgres(folder?: string): Promise<BreakablePostgres>
   const own = folder ? undefined : await mkdtemp(join(tmpdir(), 'zerostate-chaos-pg-'));
   const place = folder ?? (own as string);
   await chmod(place, 0o711); // as root, PostgreSQL runs as another user
-  const installation = await prepareInstallation(place, () => undefined);
+  const installation = await preparePostgresHome(place, () => undefined);
   await createCluster(installation, () => undefined);
   const port = await freePort();
   const url = `postgresql://zerostate:${await readPassword(installation)}@127.0.0.1:${port}/zerostate`;

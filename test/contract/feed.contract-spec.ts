@@ -151,7 +151,7 @@ describe('the feed', () => {
   });
 });
 
-/** A doorbell that nobody hears. */
+/** An event stream without subscribers. */
 const SILENT: EventStream = {
   publish: async () => undefined,
   subscribe: () => () => undefined,
@@ -211,7 +211,7 @@ async function submitAndCancel({ submissions, store }: Process, userId: string):
       budgetMicro: 1n,
       timeoutMs: 1,
       runAt: null,
-      held: false,
+      throttled: false,
       deadline: null,
     } as const;
     await submissions.submit({

@@ -525,7 +525,7 @@ describe('the store of tasks', () => {
     shareLogs: false,
     timeoutMs: 1000,
     runAt: null,
-    held: false,
+    throttled: false,
     deadline: null,
     ...changes,
   });
@@ -667,7 +667,7 @@ interface Process {
   close(): Promise<void>;
 }
 
-/** What one process of the server has: connections of its own, its batchers, and a doorbell that only remembers. */
+/** What one server process has: its own connections and batchers, and an event stream that only records. */
 function openProcess(url: string): Process {
   const sql = new Sql(url);
   const notices: FeedNotice[] = [];

@@ -4,7 +4,7 @@ import { access, chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError } from '../../common/app-error.js';
-import { unfinishedFolder, type Installation } from './installation.js';
+import { unfinishedFolder, type PostgresHome } from './postgres-home.js';
 
 /** Files are read by their owner only, whatever the umask. */
 const PRIVATE_DIR = 0o700;
@@ -17,29 +17,29 @@ const PRIVATE_FILE = 0o600;
  * It is made in a folder beside and renamed when complete: an interrupted first start leaves no half cluster, and of
  * two first starts at the same time one wins.
  */
-export async function createCluster(installation: Installation, log: (line: string) => void): Promise<void> {
-  if (await exists(installation.cluster)) return;
+export async function createCluster(postgresHome: PostgresHome, log: (line: string) => void): Promise<void> {
+  if (await exists(postgresHome.cluster)) return;
   const started = Date.now();
   log('Creating the database, once');
-  const folder = unfinishedFolder(installation.home);
+  const folder = unfinishedFolder(postgresHome.home);
   await mkdir(folder, { mode: PRIVATE_DIR });
   try {
-    const { account } = installation;
+    const { account } = postgresHome;
     if (account) await chown(folder, account.uid, account.gid);
     const password = randomBytes(24).toString('hex');
     await writeFile(passwordFile(folder), password, { mode: PRIVATE_FILE });
-    await initialise(installation, join(folder, basename(installation.cluster)), password);
-    await rename(folder, dirname(installation.cluster));
-    log(`Created the database in ${installation.cluster} (${Date.now() - started} ms)`);
+    await initialise(postgresHome, join(folder, basename(postgresHome.cluster)), password);
+    await rename(folder, dirname(postgresHome.cluster));
+    log(`Created the database in ${postgresHome.cluster} (${Date.now() - started} ms)`);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
-    if (!(await exists(installation.cluster))) throw error;
+    if (!(await exists(postgresHome.cluster))) throw error;
   }
 }
 
 /** @throws AppError `unavailable` `EMBEDDED_POSTGRES_FAILED` when it cannot be read */
-export async function readPassword(installation: Installation): Promise<string> {
-  const file = passwordFile(dirname(installation.cluster));
+export async function readPassword(postgresHome: PostgresHome): Promise<string> {
+  const file = passwordFile(dirname(postgresHome.cluster));
   return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new AppError(
       'unavailable',
@@ -51,11 +51,11 @@ export async function readPassword(installation: Installation): Promise<string> 
   });
 }
 
-async function initialise(installation: Installation, cluster: string, password: string): Promise<void> {
+async function initialise(postgresHome: PostgresHome, cluster: string, password: string): Promise<void> {
   const identity = ['--username=postgres', '--auth-host=scram-sha-256', '--auth-local=reject'];
   // Unicode's case mapping and order by code point, independent of the machine's locales.
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
-  await run(installation, 'initdb', [`--pgdata=${cluster}`, ...identity, ...locale]);
+  await run(postgresHome, 'initdb', [`--pgdata=${cluster}`, ...identity, ...locale]);
   // One statement a line. CREATEDB is for the tests, which clone a template.
   const statements = [
     `CREATE ROLE zerostate LOGIN CREATEDB PASSWORD '${password}'`,
@@ -63,22 +63,22 @@ async function initialise(installation: Installation, cluster: string, password:
   ];
   const settings = ['-c', 'exit_on_error=on', '-c', 'log_checkpoints=off'];
   await run(
-    installation,
+    postgresHome,
     'postgres',
     ['--single', '-D', cluster, ...settings, 'postgres'],
     `${statements.join('\n')}\n`,
   );
 }
 
-async function run(installation: Installation, program: string, args: string[], input = ''): Promise<void> {
-  const options = { ...installation.account, cwd: installation.home, env: { LC_ALL: 'C' } };
-  const running = promisify(execFile)(installation.binary(program), args, options);
+async function run(postgresHome: PostgresHome, program: string, args: string[], input = ''): Promise<void> {
+  const options = { ...postgresHome.account, cwd: postgresHome.home, env: { LC_ALL: 'C' } };
+  const running = promisify(execFile)(postgresHome.binary(program), args, options);
   running.child.stdin?.on('error', () => undefined).end(input);
   await running.catch((error: Error & { stderr?: string }) => {
     throw new AppError(
       'unavailable',
       'EMBEDDED_POSTGRES_FAILED',
-      `The embedded PostgreSQL could not create its data in ${installation.home}: ${error.stderr?.trim() || error.message}`,
+      `The embedded PostgreSQL could not create its data in ${postgresHome.home}: ${error.stderr?.trim() || error.message}`,
       { cause: error },
     );
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from './free-port.js';
-import type { Installation } from './installation.js';
+import type { PostgresHome } from './postgres-home.js';
 
 /** The process that serves a cluster, as `postmaster.pid` describes it. */
 export interface Postmaster {
@@ -45,17 +45,17 @@ export async function findPostmaster(cluster: string): Promise<Postmaster | unde
  * because the port was taken in between or because another one was launched at the same time.
  * @param port a free one is chosen when absent
  */
-export async function launchPostmaster(installation: Installation, port?: number): Promise<void> {
-  const { cluster, account, binary } = installation;
+export async function launchPostmaster(postgresHome: PostgresHome, port?: number): Promise<void> {
+  const { cluster, account, binary } = postgresHome;
   await disownPidFile(cluster);
   const settings = Object.entries({ ...SETTINGS, port: port ?? (await freePort()) });
-  const logFd = openSync(installation.logFile, 'a', 0o600);
+  const logFd = openSync(postgresHome.logFile, 'a', 0o600);
   const child = spawn(
     binary('postgres'),
     ['-D', cluster, ...settings.flatMap(([key, value]) => ['-c', `${key}=${value}`])],
     {
       ...account,
-      cwd: installation.home,
+      cwd: postgresHome.home,
       env: { LC_ALL: 'C' },
       detached: true,
       stdio: ['ignore', logFd, logFd],
@@ -78,8 +78,8 @@ export function interrupt(postmaster: Postmaster): void {
 }
 
 /** The last lines PostgreSQL wrote. */
-export async function logTail(installation: Installation): Promise<string> {
-  const text = await readFile(installation.logFile, 'utf8').catch(() => '');
+export async function logTail(postgresHome: PostgresHome): Promise<string> {
+  const text = await readFile(postgresHome.logFile, 'utf8').catch(() => '');
   return text.trimEnd().split('\n').slice(-5).join('\n');
 }
 

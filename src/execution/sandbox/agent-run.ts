@@ -4,7 +4,7 @@ import { engine, PAGE_BYTES, type CompiledModule, type LinearMemory, type Table 
 import { outputFault } from './json-output.js';
 import { type Observation, refusedBytes, stackHasOverflowed } from './observation.js';
 import { RunEnded } from './run-ended.js';
-import { printable } from './printable.js';
+import { printable } from '../../common/printable.js';
 import { withLessStack } from './stack.js';
 import { trapOf, type Trap } from './traps.js';
 import { WasiHost } from './wasi-host.js';

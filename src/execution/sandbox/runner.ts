@@ -11,7 +11,7 @@ import {
 import { runAgent, unstartable, type AgentResult } from './agent-run.js';
 import { collectGarbage, limitMemory, limitTables } from './engine.js';
 import { compileObserved, type Observation } from './observation.js';
-import { printable } from './printable.js';
+import { printable } from '../../common/printable.js';
 
 const STDIN = 0;
 const STDOUT = 1;

@@ -32,7 +32,7 @@ export class StandardError {
     const lines: string[] = [];
     for (let at = rest.indexOf(NEWLINE); at >= 0 && this.hasRoom(lines); at = rest.indexOf(NEWLINE)) {
       this.unfinished.write(rest.subarray(0, at));
-      lines.push(printable(this.unfinished.bytes));
+      lines.push(decoded(this.unfinished.bytes));
       this.unfinished.clear();
       rest = rest.subarray(at + 1);
     }
@@ -45,12 +45,12 @@ export class StandardError {
   /** The last line may have no line feed. */
   finish(): void {
     const { bytes } = this.unfinished;
-    if (bytes.length > 0 && this.keptLines < this.maxLines) this.pass([printable(bytes)]);
+    if (bytes.length > 0 && this.keptLines < this.maxLines) this.pass([decoded(bytes)]);
     this.unfinished.clear();
   }
 
   get tail(): string {
-    return printable(this.end.bytes).trimEnd();
+    return decoded(this.end.bytes).trimEnd();
   }
 
   private hasRoom(lines: string[]): boolean {
@@ -79,7 +79,7 @@ class Tail {
 }
 
 const decoder = new TextDecoder();
-const printable = (bytes: Uint8Array): string =>
+const decoded = (bytes: Uint8Array): string =>
   decoder
     .decode(bytes)
     .replace(/\r$/, '')

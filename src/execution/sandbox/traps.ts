@@ -1,6 +1,6 @@
 import type { TrapKind } from '../run.js';
 import { engine } from './engine.js';
-import { printable } from './printable.js';
+import { printable } from '../../common/printable.js';
 
 /** What stopped an agent, and the function of its own in which it did, by the module's name section if it has one. */
 export interface Trap {

@@ -1,12 +1,12 @@
 import { Logger } from '@nestjs/common';
-import { LastingSession, type Sql } from '../../database/index.js';
+import { LongLivedSession, type Sql } from '../../database/index.js';
 import { outageLog } from '../../observability/index.js';
 import type { EventStream, FeedNotice } from '../event-stream.js';
 
 /** Notifies over LISTEN/NOTIFY: one long-lived session listens; notifications go out over the hot pool. */
 export class PostgresEventStream implements EventStream {
   private readonly listeners = new Set<(notice: FeedNotice) => void>();
-  private readonly session: LastingSession;
+  private readonly session: LongLivedSession;
   private readonly listening: Promise<void>;
 
   constructor(
@@ -14,7 +14,7 @@ export class PostgresEventStream implements EventStream {
     private readonly channel: string,
     private readonly sql: Sql,
   ) {
-    this.session = new LastingSession(
+    this.session = new LongLivedSession(
       url,
       'zerostate-feed',
       (client) => {

@@ -1,3 +1,4 @@
+import { printable } from '../../common/printable.js';
 import type { Refusal } from '../wasm/refusal.js';
 
 /** The part of the JavaScript API that the check needs; Node's types do not declare it. */
@@ -6,8 +7,6 @@ interface Engine {
   Module: new (bytes: Uint8Array) => unknown;
 }
 const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
-
-const LONGEST_REASON = 300;
 
 /**
  * The engine's own full validation, including instructions. Only for modules that passed the section walker, and only
@@ -27,8 +26,6 @@ function explain(bytes: Uint8Array): { reason: string; offset: number | null } {
     return { reason: 'it is not valid', offset: null };
   } catch (error) {
     const [, text, offset] = /^(?:WebAssembly\.Module\(\): )?(.*?)(?: @\+(\d+))?$/s.exec((error as Error).message)!;
-    // The reason may quote names from the module.
-    const printable = text.replace(/\p{Cc}/gu, '?').slice(0, LONGEST_REASON);
-    return { reason: printable, offset: offset === undefined ? null : Number(offset) };
+    return { reason: printable(text), offset: offset === undefined ? null : Number(offset) };
   }
 }

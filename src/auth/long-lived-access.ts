@@ -7,7 +7,7 @@ import { Revocations } from './revocations.js';
 const LOOK_MS = 1000;
 
 /** A connection that outlives the request which opened it. */
-export interface LastingConnection {
+export interface LongLivedConnection {
   /** The caller as last admitted. */
   readonly caller: Caller;
   /** Called once, when the caller's access has ended or its role has changed. Must close the connection. */
@@ -16,8 +16,8 @@ export interface LastingConnection {
 
 /** Ends connections when the access that opened them ends: within a second of expiry, and at once when revoked. */
 @Injectable()
-export class LastingAccess implements OnApplicationShutdown {
-  private readonly connections = new Set<LastingConnection>();
+export class LongLivedAccess implements OnApplicationShutdown {
+  private readonly connections = new Set<LongLivedConnection>();
   private readonly stop: () => void;
 
   constructor(private readonly revocations: Revocations) {
@@ -30,7 +30,7 @@ export class LastingAccess implements OnApplicationShutdown {
   }
 
   /** @returns a function to call when the connection has closed */
-  keep(connection: LastingConnection): () => void {
+  keep(connection: LongLivedConnection): () => void {
     this.connections.add(connection);
     return () => this.connections.delete(connection);
   }

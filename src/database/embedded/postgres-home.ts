@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { AppError } from '../../common/app-error.js';
 
 /** Which binaries run on which data, as whom. */
-export interface Installation {
+export interface PostgresHome {
   /** Absolute, without symbolic links. Beside the cluster it may hold a copy of the binaries. */
   home: string;
   /** Absolute path of the data folder below `home`. */
@@ -46,7 +46,7 @@ const SYSTEM_DIR = '/var/lib/zerostate';
  * be able to enter both, which it cannot below `/root`; data then goes below `/var/lib/zerostate`, and the binaries
  * are copied beside it, once per version.
  */
-export async function prepareInstallation(dataDir: string, log: (line: string) => void): Promise<Installation> {
+export async function preparePostgresHome(dataDir: string, log: (line: string) => void): Promise<PostgresHome> {
   const native = await nativeFolder();
   const { home, account } = await prepareHome(dataDir, log);
   await removeUnfinished(home);

@@ -8,7 +8,7 @@ const LONGEST_PAUSE_MS = 3000;
 const PROVEN_MS = 10_000;
 
 /** A session of PostgreSQL for one purpose, on its own connection. It is opened again, after a pause, whenever it ends. */
-export class LastingSession {
+export class LongLivedSession {
   private readonly closing = new AbortController();
   private client: pg.Client | null = null;
   private pauses = 0;
