@@ -12,6 +12,7 @@ import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
 import { FeedCursor, FeedEventRow } from './feed/index.js';
+import { DependencyFault } from './observability/index.js';
 import { StoredBlob } from './storage/index.js';
 import { AuctionRecord } from './auction/index.js';
 import { IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
@@ -110,10 +111,10 @@ export async function schemaState(url: string): Promise<SchemaState> {
   }
 }
 
-/** @throws Error when this build knows migrations that the database lacks, as after one was taken back under it */
+/** @throws DependencyFault when this build knows migrations that the database lacks, as after one was taken back under it */
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
   const { pending } = await compare(dataSource);
-  if (pending.length > 0) throw new Error(`${pending.length} migrations have not run: npm run db:migrate`);
+  if (pending.length > 0) throw new DependencyFault(`${pending.length} migrations have not run: npm run db:migrate`);
 }
 
 async function compare(dataSource: DataSource): Promise<SchemaState> {

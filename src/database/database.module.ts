@@ -1,6 +1,6 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DatabaseConfig } from '../config/index.js';
-import { Health } from '../observability/index.js';
+import { DependencyFault, Health } from '../observability/index.js';
 import { isReadOnly } from './read-only.js';
 import { Sql } from './sql.js';
 
@@ -25,7 +25,7 @@ export class DatabaseModule implements OnApplicationShutdown {
   ) {
     health.register('database', async () => {
       if (!(await isReadOnly((statement) => sql.query('health', statement, [])))) return;
-      throw new Error('takes no writes: promote the standby, or point DATABASE_URL at the primary');
+      throw new DependencyFault('takes no writes: promote the standby, or point DATABASE_URL at the primary');
     });
   }
 

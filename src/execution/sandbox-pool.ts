@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
+import { DependencyFault } from '../observability/index.js';
 import { CANCELLED, type RunReport } from './run.js';
 import type { Job, SandboxProcess } from './sandbox-process.js';
 import { unlessAborted } from './unless-aborted.js';
@@ -85,7 +86,7 @@ export class SandboxPool {
 
   /** @throws Error when processes cannot be started */
   assertUsable(): void {
-    if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) throw new Error('no sandbox process can be started');
+    if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) throw new DependencyFault('no sandbox process can be started');
   }
 
   figures(): { running: number; waiting: number; living: number } {

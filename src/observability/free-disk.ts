@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { ServerConfig } from '../config/index.js';
+import { DependencyFault } from './dependency-fault.js';
 import { Health } from './health.js';
 import { gauge } from './metrics.js';
 
@@ -85,8 +86,8 @@ export class FreeDisk implements OnApplicationShutdown {
 
   private async check(): Promise<void> {
     await this.look();
-    if (this.free === undefined) throw new Error('free space unknown');
-    if (this.isShort) throw new Error(`less than ${this.least} bytes free (MIN_FREE_DISK_BYTES)`);
+    if (this.free === undefined) throw new DependencyFault('free space unknown');
+    if (this.isShort) throw new DependencyFault(`less than ${this.least} bytes free (MIN_FREE_DISK_BYTES)`);
   }
 
   private async look(): Promise<void> {

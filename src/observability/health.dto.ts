@@ -19,7 +19,7 @@ export class DependencyHealth {
   @ApiInteger()
   ms: number;
   /**
-   * Why it is down.
+   * Why it is down: the class of the fault. The log has the service's own text.
    * @example "ECONNREFUSED"
    */
   reason?: string;

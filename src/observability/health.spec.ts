@@ -1,4 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
+import { Refusal } from '../common/refusal.js';
+import { DependencyFault } from './dependency-fault.js';
 import { Health } from './health.js';
 
 describe('the health of a process', () => {
@@ -15,12 +17,27 @@ describe('the health of a process', () => {
   it('is asked anew after that moment', async () => {
     const health = serving();
     let away = false;
-    health.register('database', () => (away ? Promise.reject(new Error('away')) : Promise.resolve()));
+    health.register('database', () => (away ? Promise.reject(new DependencyFault('away')) : Promise.resolve()));
     expect((await health.report()).status).toBe('ready');
     away = true;
     await passed(1500);
     const { status, dependencies } = await health.report();
     expect([status, dependencies.database.reason]).toEqual(['not_ready', 'away']);
+  });
+
+  it.each([
+    ['NOPERM', Object.assign(new Error('NOPERM User svc may not run info'), { name: 'ReplyError' })],
+    ['28P01', Object.assign(new Error('password authentication failed for user "svc"'), { code: '28P01' })],
+    ['ECONNREFUSED', Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:6379 svc'), { code: 'ECONNREFUSED' })],
+    ['refused', new Refusal('The Redis user svc may not run ZADD.', 'Grant it.')],
+    ['failed', new Error('svc is unknown')],
+    ['failed', Object.assign(new Error('svc'), { code: 'user svc' })],
+  ])('shows a fault as its class alone (%s), since its text may name users and hosts', async (reason, error) => {
+    const health = serving();
+    health.register('queue', () => Promise.reject(error));
+    const { queue } = (await health.report()).dependencies;
+    expect(queue).toEqual({ status: 'down', required: true, ms: expect.any(Number), reason });
+    expect((await health.ask(1000)).queue.fault).toContain('svc');
   });
 
   it('gathers no questions with a dependency that hangs, until the first has had no answer for long', async () => {

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { VERSION } from '../common/version.js';
+import { DependencyFault, faultText, publicReason } from './dependency-fault.js';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
 import { gauge, shared } from './metrics.js';
 
@@ -12,13 +13,19 @@ const REPORT_MS = 1000;
 /** How long a check may stay unanswered before another starts beside it, ms. */
 const GIVEN_UP_MS = 30_000;
 
+/** What a check found. `fault` is the whole text of a failure: it may name users and hosts, so only operators read it. */
+export type Checked = DependencyHealth & { fault?: string };
+
 /** The dependencies of this process. Each module registers checks of its own. */
 @Injectable()
 export class Health {
   /** Why the process itself is not ready, whatever its dependencies say; undefined while it serves. */
   private phase: 'starting' | 'stopping' | undefined = 'starting';
   private readonly checks = new Map<string, { check: () => Promise<unknown>; required: boolean }>();
-  private readonly dependencies = shared(() => this.ask(CHECK_TIMEOUT_MS), REPORT_MS);
+  private readonly dependencies = shared(() => this.look(), REPORT_MS);
+  private readonly logger = new Logger('Health');
+  /** The public reason of each dependency that was down at the last look. */
+  private readonly down = new Map<string, string | undefined>();
 
   constructor() {
     const labels = { version: VERSION, node: process.versions.node };
@@ -53,24 +60,45 @@ export class Health {
    * last second.
    */
   async report(): Promise<ReadyDto> {
-    const asked = await this.dependencies();
+    const asked = Object.entries(await this.dependencies()).map(
+      ([name, { status, required, ms, reason }]) =>
+        [name, { status, required, ms, ...(reason && { reason }) }] as const,
+    );
     const process: DependencyHealth | undefined = this.phase && {
       status: 'down',
       required: true,
       ms: 0,
       reason: this.phase,
     };
-    const dependencies = { ...asked, ...(process && { process }) };
+    const dependencies: Record<string, DependencyHealth> = {
+      ...Object.fromEntries(asked),
+      ...(process && { process }),
+    };
     const ready = Object.values(dependencies).every(({ status, required }) => status === 'up' || !required);
     return { status: ready ? 'ready' : 'not_ready', version: VERSION, dependencies };
   }
 
   /** Checks now. @param timeoutMs after which a dependency counts as away */
-  async ask(timeoutMs: number): Promise<Record<string, DependencyHealth>> {
+  async ask(timeoutMs: number): Promise<Record<string, Checked>> {
     const results = [...this.checks].map(
       async ([name, { check, required }]) => [name, { ...(await run(check, timeoutMs)), required }] as const,
     );
     return Object.fromEntries(await Promise.all(results));
+  }
+
+  /** Checks for a report, and logs what has changed since the last one. */
+  private async look(): Promise<Record<string, Checked>> {
+    const checked = await this.ask(CHECK_TIMEOUT_MS);
+    for (const [name, { status, reason, fault }] of Object.entries(checked)) {
+      const wasDown = this.down.has(name);
+      if (status === 'up') {
+        if (this.down.delete(name)) this.logger.log(`${name} answers again`);
+      } else {
+        if (!wasDown || this.down.get(name) !== reason) this.logger.warn(`${name} is down: ${fault}`);
+        this.down.set(name, reason);
+      }
+    }
+    return checked;
   }
 }
 
@@ -89,20 +117,18 @@ function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {
   };
 }
 
-async function run(check: () => Promise<unknown>, timeoutMs: number): Promise<Omit<DependencyHealth, 'required'>> {
+async function run(check: () => Promise<unknown>, timeoutMs: number): Promise<Omit<Checked, 'required'>> {
   const begun = performance.now();
   const ms = () => Math.round(performance.now() - begun);
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => reject(new DependencyFault(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     await Promise.race([check(), timeout]);
     return { status: 'up', ms: ms() };
   } catch (error) {
-    // Client libraries put addresses into their messages; the code says enough.
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { status: 'down', ms: ms(), reason: code ?? message };
+    return { status: 'down', ms: ms(), reason: publicReason(error), fault: faultText(error) };
   } finally {
     clearTimeout(timer);
   }

@@ -1,3 +1,4 @@
+export { DependencyFault } from './dependency-fault.js';
 export { FreeDisk } from './free-disk.js';
 export { Health } from './health.js';
 export { measureRequests } from './http-metrics.js';

@@ -213,12 +213,12 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   // Reported separately: the stores, and below the sandbox by a run and each wall.
   delete checks.storage;
   delete checks.sandbox;
-  const findings = Object.entries(checks).map(([what, { status, ms, reason: why, required }]): Finding => {
+  const findings = Object.entries(checks).map(([what, { status, ms, fault, required }]): Finding => {
     if (status === 'up') return { mark: '✓', what, found: `answers in ${ms} ms` };
     return {
       mark: required ? '✗' : '!',
       what,
-      found: `away: ${why}`,
+      found: `away: ${fault}`,
       advice: what === 'queue' ? queueAdvice(redisUrl) : ADVICE[what],
     };
   });

@@ -1,5 +1,6 @@
 import { type NetConnectOpts, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { DependencyFault } from '../../observability/index.js';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
 
 export interface ClamdOptions {
@@ -56,7 +57,10 @@ export class ClamdVirusScanner implements VirusScanner {
   /** Connects, lets `speak` say something, and answers what clamd replies, also when it replies and hangs up before. */
   private async converse(timeoutMs: number, speak: (socket: Socket) => Promise<void>): Promise<string> {
     const socket = new AttentiveSocket().connect(this.address);
-    const deadline = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const deadline = setTimeout(
+      () => socket.destroy(new DependencyFault(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     try {
       const reply = replyOf(socket);
       // clamd may hang up in the middle of a stream: then its reply decides, or that there is none.

@@ -8,6 +8,7 @@ import {
 import { Redis, type RedisOptions } from 'ioredis';
 import { outageOf } from '../../../common/outage.js';
 import { Refusal } from '../../../common/refusal.js';
+import { DependencyFault } from '../../../observability/index.js';
 import type { Caution, QueueServer } from '../../queue-server.js';
 import { isNotPermitted, OLDEST_REDIS, QueueRedis } from './queue-redis.js';
 
@@ -44,7 +45,7 @@ export class RedisQueueServer implements QueueServer {
     }
     await this.writeCheckKey(this.client).catch((error: Error) => {
       if (!error.message.startsWith('OOM')) throw error;
-      throw new Error('Redis is full: raise maxmemory, or make room', { cause: error });
+      throw new DependencyFault('Redis is full: raise maxmemory, or make room', { cause: error });
     });
   }
 
