@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isContention, outageOf } from './outage.js';
+import { isContention, isDiskFull, lacksPrivilege, outageOf, takesNoWrites } from './outage.js';
 
 const error = (message: string, fields: object = {}): Error => Object.assign(new Error(message), fields);
 const reply = (message: string): Error => error(message, { name: 'ReplyError' });
@@ -35,6 +35,14 @@ describe('an outage', () => {
     ['nothing', undefined],
   ])('is not %s', (_, cause) => {
     expect(outageOf(cause)).toBeUndefined();
+  });
+
+  it('of a full disk, of a read-only database and a missing right can each be told from others', () => {
+    const codes = ['ENOSPC', 'EDQUOT', '53100', '25006', '42501', '3F000', 'EIO', '53300'];
+    const which = (judge: (cause: unknown) => boolean) => codes.filter((code) => judge(error('', { code })));
+    expect(which(isDiskFull)).toEqual(['ENOSPC', 'EDQUOT', '53100']);
+    expect(which(takesNoWrites)).toEqual(['25006']);
+    expect(which(lacksPrivilege)).toEqual(['42501', '3F000']);
   });
 
   it('is not contention between transactions, which is told apart', () => {

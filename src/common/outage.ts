@@ -30,11 +30,20 @@ export const isContention = (error: unknown): boolean => {
   return code === '40P01' || code === '40001';
 };
 
-/** Whether PostgreSQL refused a statement because its role lacks a right. */
-export const lacksPrivilege = (error: unknown): boolean => codeOf(error) === '42501';
+/** Whether a write found a disk full, or its quota used up: this machine's disk, or PostgreSQL's. */
+export const isDiskFull = (error: unknown): boolean => FULL.has(codeOf(error));
+
+/** Whether PostgreSQL refused a statement because its role lacks a right, or may use no schema at all. */
+export const lacksPrivilege = (error: unknown): boolean => LACKS_PRIVILEGE.has(codeOf(error));
+
+/** Whether PostgreSQL takes no writes: a standby, or `default_transaction_read_only`. */
+export const takesNoWrites = (error: unknown): boolean => codeOf(error) === READ_ONLY;
 
 const codeOf = (error: unknown): unknown => (error instanceof Error ? (error as { code?: unknown }).code : undefined);
 
+const LACKS_PRIVILEGE = new Set<unknown>(['42501', '3F000']);
+const READ_ONLY = '25006';
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', '53100']);
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** Connection lost, out of resources, stopped by an operator, system error, or a primary that became a standby. */
 const DATABASE = /^(08...|53...|57...|58...|25006)$/;

@@ -1,6 +1,7 @@
 import { type ArgumentsHost, ForbiddenException, Logger, NotFoundException } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { AppError, type AppErrorKind, notFound } from './app-error.js';
+import { diskFull } from './disk-full.js';
 import { ProblemFilter, toProblem } from './problem.filter.js';
 
 const SECRET = 'relation "tasks" at /srv/zerostate/src/secret.ts';
@@ -65,6 +66,12 @@ describe('a problem document', () => {
     expect(JSON.stringify([toProblem(away), toProblem(deadlock)])).not.toContain(SECRET);
   });
 
+  it.each(['ENOSPC', 'EDQUOT', '53100'])('calls a full disk (%s) as the reserve of free space does', (code) => {
+    const full = Object.assign(new Error(SECRET), { code });
+    expect(toProblem(full)).toEqual({ ...toProblem(diskFull()), trace_id: expect.any(String) });
+    expect(toProblem(full)).toMatchObject({ status: 507, code: 'DISK_FULL' });
+  });
+
   it('translates errors of the framework and its file server', () => {
     const files = (status: number, expose: boolean) => Object.assign(new Error(SECRET), { status, expose });
     expect(toProblem(new NotFoundException())).toMatchObject({ status: 404, code: 'NO_SUCH_ROUTE' });
@@ -84,6 +91,7 @@ describe('the problem filter', () => {
     const answer = respond(new AppError('unavailable', 'AWAY', 'Later.'));
     expect(answer.sent).toMatchObject({ status: 503, code: 'AWAY' });
     expect(answer).toMatchObject({ status: 503, type: 'application/problem+json', headers: { 'Retry-After': '5' } });
+    expect(respond(Object.assign(new Error(), { code: 'ENOSPC' })).headers).toEqual({ 'Retry-After': '30' });
     const { headers } = respond(new AppError('exhausted', 'TOO_MANY', 'Fewer.'));
     expect(headers).toEqual({ 'Retry-After': '5' });
     expect(respond(new AppError('unauthorised', 'TOKEN_EXPIRED', 'Log in.')).headers).toEqual({

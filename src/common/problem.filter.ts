@@ -3,7 +3,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorKind, type FieldError } from './app-error.js';
 import { wantsEventStream } from './event-stream.js';
-import { isContention, type Outage, outageOf } from './outage.js';
+import { diskFull } from './disk-full.js';
+import { isContention, isDiskFull, type Outage, outageOf } from './outage.js';
 import type { Problem } from './problem.js';
 import { newTrace } from './trace-context.js';
 import { workContext } from './work-context.js';
@@ -43,6 +44,9 @@ const CODE_OF_STATUS: Record<number, string> = {
 /** Default for `Retry-After`, seconds. */
 const UNKNOWN_WAIT = 5;
 
+/** Statuses after which the same request can succeed later. */
+const TEMPORARY: ReadonlySet<number> = new Set([503, 507]);
+
 /** Kinds that are logged where they begin. */
 const QUIET: ReadonlySet<AppErrorKind> = new Set(['overloaded', 'full']);
 
@@ -63,7 +67,7 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    if (problem.status === 503 && request.method === 'GET' && wantsEventStream(request)) {
+    if (TEMPORARY.has(problem.status) && request.method === 'GET' && wantsEventStream(request)) {
       return reconnectLater(problem, retryAfterOf(error) ?? UNKNOWN_WAIT, response);
     }
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
@@ -100,6 +104,7 @@ export function toProblem(error: unknown): Problem & Record<string, unknown> {
     return problem(STATUS_OF_KIND[error.kind], error.code, error.message, error.errors, error.details);
   }
   if (error instanceof HttpException) return problem(error.getStatus(), undefined, error.message);
+  if (isDiskFull(error)) return toProblem(diskFull());
   const away = outageOf(error);
   if (away) return problem(503, ...AWAY[away]);
   if (isContention(error)) return problem(503, ...CONTENTION);
@@ -130,7 +135,10 @@ function problem(
   };
 }
 
-const retryAfterOf = (error: unknown): number | undefined => (error instanceof AppError ? error.retryAfter : undefined);
+const retryAfterOf = (error: unknown): number | undefined => {
+  if (isDiskFull(error)) return diskFull().retryAfter;
+  return error instanceof AppError ? error.retryAfter : undefined;
+};
 
 /**
  * An `EventSource` gives up permanently on any status but 200. So a stream that cannot be served opens, says why and

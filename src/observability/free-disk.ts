@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { AppError } from '../common/app-error.js';
+import { diskFull } from '../common/disk-full.js';
 import { ServerConfig } from '../config/index.js';
 import { DependencyFault } from './dependency-fault.js';
 import { Health } from './health.js';
@@ -8,7 +8,6 @@ import { gauge } from './metrics.js';
 
 /** How often the disk is looked at, ms. */
 const LOOK_MS = 1000;
-const RETRY_AFTER = 30;
 
 /**
  * The free space of the disk that holds the data folder: staged uploads, local blobs and the embedded PostgreSQL. PostgreSQL
@@ -112,11 +111,3 @@ export class FreeDisk implements OnApplicationShutdown {
     } else this.logger.log(`${this.folder} has room again: tasks and uploads are taken.`);
   }
 }
-
-const diskFull = (): AppError =>
-  new AppError(
-    'full',
-    'DISK_FULL',
-    'The server is short of disk space and stores nothing new. Nothing was written: try again later.',
-    { retryAfter: RETRY_AFTER },
-  );
