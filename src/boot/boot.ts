@@ -3,11 +3,11 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
-import { lacksPrivilege } from '../common/outage.js';
+import { lacksPrivilege, takesNoWrites } from '../common/outage.js';
 import { Refusal } from '../common/refusal.js';
 import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
-import { openDatabase } from '../database/index.js';
+import { openDatabase, WRITES_ADVICE } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
 import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
@@ -144,6 +144,9 @@ function explained(error: Error, { database }: Environment): Error {
     );
   }
   const { host } = new URL(database.url);
+  if (takesNoWrites(error)) {
+    return new Refusal(`The database at ${host} (DATABASE_URL) takes no writes.`, WRITES_ADVICE, { cause: error });
+  }
   return new Error(`The database at ${host} (DATABASE_URL) refuses the connection: ${error.message || code}.`, {
     cause: error,
   });

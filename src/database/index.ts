@@ -8,7 +8,7 @@ export { LongLivedSession } from './long-lived-session.js';
 export { MicroBatcher } from './micro-batcher.js';
 export { inOneProcess } from './one-process.js';
 export { isPresent, Presence } from './presence.js';
-export { isReadOnly } from './read-only.js';
+export { isReadOnly, WRITES_ADVICE } from './read-only.js';
 export { SnakeNaming } from './snake-naming.js';
 export type { SessionSettings } from './session-settings.js';
 export { Sql } from './sql.js';

@@ -6,7 +6,7 @@ import { Refusal } from '../common/refusal.js';
 import { describeMissing, type MissingWall } from '../common/walls.js';
 import { ConfigurationModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
-import { DatabaseClient, isReadOnly, openDatabase } from '../database/index.js';
+import { DatabaseClient, isReadOnly, openDatabase, WRITES_ADVICE } from '../database/index.js';
 import { ExecutionModule, SandboxService } from '../execution/index.js';
 import { checkCollector, Health, ObservabilityModule } from '../observability/index.js';
 import { type Caution, prepareQueue, QueueModule } from '../queue/index.js';
@@ -18,8 +18,6 @@ import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 
 /** With less, uploads and the embedded database soon fail, bytes. */
 const LITTLE_SPACE = 1024 ** 3;
-/** PostgreSQL's `server_version_num` of the oldest supported release. */
-const OLDEST_POSTGRES = 140_000;
 /** How long a dependency may take to answer, ms: the first check also loads its client and opens connections. */
 const PATIENCE_MS = 5000;
 /** A larger difference between clocks makes tasks late and links expire early, ms. */
@@ -122,18 +120,16 @@ async function database(url: string): Promise<Finding[]> {
   await client.connect();
   try {
     const asked = Date.now();
-    const { rows } = await client.query<{ version: number; name: string; now: Date; migrates: boolean }>(
-      `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
+    const { rows } = await client.query<{ name: string; now: Date; migrates: boolean }>(
+      `SELECT current_setting('server_version') AS name,
               clock_timestamp() AS now, has_schema_privilege(current_schema(), 'CREATE') AS migrates`,
     );
-    const [{ version, name, now, migrates }] = rows;
+    const [{ name, now, migrates }] = rows;
     const apart = Math.abs(now.getTime() - (asked + Date.now()) / 2);
     const readOnly = await isReadOnly(async (statement) => (await client.query<{ readOnly: boolean }>(statement)).rows);
     const state = await schemaState(url);
     return [
-      version >= OLDEST_POSTGRES
-        ? { mark: '✓', what: 'database', found: `PostgreSQL ${name}` }
-        : { mark: '✗', what: 'database', found: `PostgreSQL ${name}`, advice: 'Use PostgreSQL 14 or newer.' },
+      { mark: '✓', what: 'database', found: `PostgreSQL ${name}` },
       ...(readOnly ? [TAKES_NO_WRITES] : []),
       ...schema(state, migrates),
       apart <= CLOCK_TOLERANCE_MS
@@ -154,7 +150,7 @@ const TAKES_NO_WRITES: Finding = {
   mark: '✗',
   what: 'database',
   found: 'takes no writes',
-  advice: 'Promote the standby, or point DATABASE_URL at the primary.',
+  advice: WRITES_ADVICE,
 };
 
 /** @param migrates whether the role of `DATABASE_URL` may change the schema */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseEnvironment } from '../../src/config/index.js';
 import { openDatabase } from '../../src/database/index.js';
 import { api, registerUser, waitForTask } from '../support/client.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { addressOf } from '../support/services.js';
@@ -98,6 +98,16 @@ describe('sessions of PgBouncer, on a database with other session settings', () 
       /^✗ database +DATABASE_URL leads through a pooler that shares sessions.*\n +→ Set pool_mode = session/m,
     );
   });
+});
+
+it('a database in another encoding than UTF-8 is refused, with the reason and what to do', async () => {
+  const latin = await createEmptyDatabase(`TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER 'libc' LOCALE 'C'`);
+  try {
+    const opened = openDatabase(parseEnvironment({ DATABASE_URL: latin.url }), () => undefined);
+    await expect(opened).rejects.toThrow(/has the encoding LATIN1, and UTF8 is required.*ENCODING 'UTF8'/);
+  } finally {
+    await latin.drop();
+  }
 });
 
 async function diagnose(url: string): Promise<{ code: unknown; out: string }> {

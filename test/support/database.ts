@@ -13,8 +13,11 @@ export interface TestDatabase {
 /** A database of a suite's own, migrated and empty. */
 export const createTestDatabase = (): Promise<TestDatabase> => create(`TEMPLATE ${TEMPLATE}`);
 
-/** A database without any table, for suites about the migrations themselves. */
-export const createEmptyDatabase = (): Promise<TestDatabase> => create('');
+/**
+ * A database without any table.
+ * @param clause of `CREATE DATABASE`, such as an encoding
+ */
+export const createEmptyDatabase = (clause = ''): Promise<TestDatabase> => create(clause);
 
 async function create(clause: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
