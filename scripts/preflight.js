@@ -84,11 +84,15 @@ function checkPort(text, host) {
   });
 }
 
-/** @returns a PreflightError for an address that cannot be listened on, else the error itself */
+/** @returns a PreflightError for an address that cannot be listened on and for a full disk, else the error itself */
 export function explain(error) {
   const { code, syscall, address, port } = error || {};
   if (syscall === 'getaddrinfo' && error.hostname === (process.env.HOST || DEFAULTS.HOST))
     return new PreflightError(`HOST ${error.hostname} is not known (${code}): set HOST to an address of this machine.`);
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new PreflightError(
+      `The start needs more space than is left on the disk of DATA_DIR (${code}): make room there, or move DATA_DIR.`,
+    );
   if (syscall !== 'listen') return error;
   if (code === 'EADDRINUSE')
     return new PreflightError(`Port ${port} on ${address} is taken: stop what listens there, or set PORT to another.`);
