@@ -23,7 +23,7 @@ export interface Terminal {
  */
 export async function runCommand(args: string[], terminal: Terminal): Promise<number> {
   try {
-    const command = parseCommand(args);
+    const command = commandOf(args);
     if (command === 'help') {
       terminal.print(USAGE);
       return 0;
@@ -31,9 +31,18 @@ export async function runCommand(args: string[], terminal: Terminal): Promise<nu
     const config = parseEnvironment(terminal.env);
     return await (command.name === 'bundle' ? bundle(command, config, terminal) : tryOut(command, config, terminal));
   } catch (error) {
-    const { message } = error as Error;
-    terminal.complain(error instanceof UsageError ? `${message}\n\n${USAGE}` : message);
+    terminal.complain((error as Error).message);
     return error instanceof AgentRefused ? 1 : 2;
+  }
+}
+
+/** @throws UsageError with the whole usage. It would only hide what is wrong with a file */
+function commandOf(args: string[]) {
+  try {
+    return parseCommand(args);
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${error.message}\n\n${USAGE}`);
+    throw error;
   }
 }
 

@@ -166,6 +166,7 @@ describe('npm run agent', () => {
       expect({ code, out }).toEqual({ code: 2, out: '' });
       expect(error).toContain(reason);
       expect(error).not.toMatch(STACK);
+      expect(error).not.toContain('Usage:');
     });
 
     it.each([
@@ -276,6 +277,8 @@ describe('npm run agent', () => {
     const { code, out, error } = await run(args, { input: 'hello' });
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(error).toContain(reason);
+    // Only a command that cannot be read is followed by the usage, which would hide what is wrong with a file.
+    expect(error.includes('Usage:')).toBe(reason.startsWith('Unknown command'));
   });
 
   it('holds to the limits of the configuration, and names the variable that is wrong', async () => {
