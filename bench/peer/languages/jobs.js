@@ -16,7 +16,7 @@ const JOBS = {
     for (let n = 0; n < 10_000; n++) items.push({ id: n, name: `item ${n}`, tags: ['a', 'b'], price: n / 4 });
     let total = 0;
     for (const item of JSON.parse(JSON.stringify(items))) total += item.price;
-    return total;
+    return Math.trunc(total);
   },
 
   recursion() {
