@@ -43,9 +43,12 @@ export function unsigned(value) {
   return Buffer.from([...bytes, value]);
 }
 
-/** Writes a number that is not negative as signed LEB128: bit 6 of the last byte would mean a negative one. */
+/** Writes an i32 as signed LEB128: bit 6 of the last byte is the sign. */
 export function signed(value) {
-  const bytes = [...unsigned(value)];
-  const last = bytes.pop();
-  return Buffer.from(last & 0x40 ? [...bytes, last | 0x80, 0] : [...bytes, last]);
+  const bytes = [];
+  for (let left = value | 0; ; left >>= 7) {
+    const byte = left & 0x7f;
+    if (left >> 6 === 0 || left >> 6 === -1) return Buffer.from([...bytes, byte]);
+    bytes.push(byte | 0x80);
+  }
 }

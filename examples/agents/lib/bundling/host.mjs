@@ -1,6 +1,6 @@
 /**
- * What Python asks of a system while an agent is bundled: output, clocks, randomness. Everything else is refused. Python
- * gets no files, no environment and no network of the machine that bundles.
+ * What an interpreter asks of a system while an agent is bundled: output, clocks, randomness. Everything else is refused:
+ * it gets no files, no environment and no network of the machine that bundles.
  */
 import { createHash, randomFillSync } from 'node:crypto';
 import { writeSync } from 'node:fs';
@@ -11,7 +11,7 @@ const ENOSYS = 52;
 const ESPIPE = 70;
 const EPOCH = process.env.SOURCE_DATE_EPOCH;
 
-/** Python ended the process. */
+/** The interpreter ended the process. */
 export class ExitCode extends Error {}
 
 /**
