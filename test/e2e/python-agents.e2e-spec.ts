@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -41,6 +41,8 @@ def agent(input):
             return len([bytearray(1 << 20) for _ in range(1000)])
         case 'count':
             return len(input['text'])
+        case 'hash':
+            return [sys.hash_info.algorithm, hash('a')]
 `;
 
 describe('agents in Python', () => {
@@ -136,9 +138,45 @@ describe('agents in Python', () => {
       'import json, sys\ntask = json.load(sys.stdin)\nprint("counted", file=sys.stderr)\njson.dump(len(task), sys.stdout)\n',
     );
     expect(await node([CLI, 'bundle', 'program.py'])).toMatchObject({ code: 0, out: 'program.wasm is ready.\n' });
-    const { out } = await node([CLI, 'validate', 'program.wasm', '--json']);
-    expect(JSON.parse(out)).toMatchObject({ report: { is_valid: true } });
     expect(await run('program', [1, 2, 3])).toMatchObject({ result: 3, log: ['counted'] });
+  });
+
+  it('are well inside the limits of a server, and export and import nothing but what a WASI command needs', async () => {
+    const { code, out } = await node([CLI, 'validate', 'several.wasm', '--json']);
+    expect(code).toBe(0);
+    const { report } = JSON.parse(out);
+    expect(report).toMatchObject({
+      is_valid: true,
+      functions_count: 5880,
+      table_size: 3888,
+      imported_modules: ['wasi_snapshot_preview1'],
+      exports: [{ name: 'memory' }, { name: '_start', type: '() -> ()' }],
+      globals_count: 1,
+      start_function: null,
+      custom_sections: [],
+      details: { tables_count: 1, element_segments: 1 },
+    });
+  });
+
+  it('hash strings with a seed of their own, so that keys that collide cannot be prepared without the binary', async () => {
+    await bundled('other', SEVERAL, { more: ['helper.py', 'shapes'] });
+    const [first, again] = [await run('several', { do: 'hash' }), await run('several', { do: 'hash' })];
+    expect(first.result).toEqual(['siphash13', expect.any(Number)]);
+    expect(again.result).toEqual(first.result);
+    expect((await run('other', { do: 'hash' })).result[1]).not.toBe(first.result[1]);
+  });
+
+  it('come from a runtime that was built from the sources beside it', async () => {
+    const sums = await readFile(join(dirname(BUNDLER), 'SHA256SUMS'), 'utf8');
+    const lines = sums
+      .trim()
+      .split('\n')
+      .map((line) => line.split('  '));
+    expect(lines.map(([, name]) => name)).toEqual(['boot.py', 'freeze.py', 'runtime.c', 'zones.py', 'python.wasm']);
+    for (const [sum, name] of lines) {
+      const bytes = await readFile(join(dirname(BUNDLER), name));
+      expect({ name, sum: createHash('sha256').update(bytes).digest('hex') }).toEqual({ name, sum });
+    }
   });
 
   it('are the same bytes for the same script when SOURCE_DATE_EPOCH is set', async () => {

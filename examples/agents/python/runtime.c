@@ -66,8 +66,6 @@ __attribute__((export_name("agent_prepare"))) int agent_prepare(const char *docu
   config.write_bytecode = 0;
   config.install_signal_handlers = 0;
   config.pathconfig_warnings = 0;
-  config.use_hash_seed = 1; /* the state is kept in the binary, a random seed would be as constant */
-  config.hash_seed = 0;
   config.module_search_paths_set = 1;
   set(PyConfig_SetString(&config, &config.program_name, L"python"));
   set(PyConfig_SetString(&config, &config.executable, L""));
