@@ -137,7 +137,7 @@ export class Initial1796200000000 implements MigrationInterface {
       );
       CREATE INDEX agent_binaries_blob_idx ON agent_binaries (storage_ref);
       CREATE INDEX agent_binaries_unscanned_idx ON agent_binaries (id)
-        WHERE (scan ->> 'status') IN ('unscanned', 'not_configured';
+        WHERE (scan ->> 'status') IN ('unscanned', 'not_configured');
       CREATE UNIQUE INDEX agent_binaries_version_key ON agent_binaries (agent_id, version);
 
       CREATE TABLE agent_statistics (
