@@ -109,6 +109,11 @@ describe('npm start on a fresh folder', () => {
   });
 });
 
+const { DEFAULTS, explain } = (await import(join(ROOT, 'scripts/preflight.js'))) as {
+  DEFAULTS: Record<string, string>;
+  explain(error: Error): Error;
+};
+
 describe('what a start checks before anything else', () => {
   let folder: string;
 
@@ -163,8 +168,13 @@ describe('what a start checks before anything else', () => {
     );
   });
 
-  it('has the defaults of the server', async () => {
-    const { DEFAULTS } = (await import(join(ROOT, 'scripts/preflight.js'))) as { DEFAULTS: Record<string, string> };
+  it('names DATA_DIR when its disk turns out to be full', () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    expect(explain(full).message).toMatch(/disk of DATA_DIR \(ENOSPC\): make room there/);
+    expect(explain(new Error('other')).message).toBe('other');
+  });
+
+  it('has the defaults of the server', () => {
     const parsed = variables.parse({}) as Record<string, unknown>;
     for (const [name, value] of Object.entries(DEFAULTS)) expect([name, String(parsed[name])]).toEqual([name, value]);
   });
