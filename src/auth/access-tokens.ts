@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { JwtService, TokenExpiredError } from '@nestjs/jwt';
+import { LRUCache } from 'lru-cache';
 import { AppError } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import { AuthConfig } from '../config/index.js';
@@ -17,8 +18,8 @@ const MOST_VERIFIED = 10_000;
 /** Signs and checks the JWTs (HS256) that carry the caller's id, role and session. */
 @Injectable()
 export class AccessTokens {
-  /** A client sends one token with many requests: signature and claims are checked once. Oldest first. */
-  private readonly verified = new Map<string, Caller>();
+  /** A client sends one token with many requests: signature and claims are checked once. */
+  private readonly verified = new LRUCache<string, Caller>({ max: MOST_VERIFIED });
   private readonly ttl: number;
 
   constructor(
@@ -57,7 +58,6 @@ export class AccessTokens {
     // A token with an audience was made for something narrower than the API.
     if (!ids || (role !== 'user' && role !== 'admin') || aud !== undefined) throw invalid();
     const caller: Caller = { id: sub, role, sessionId: sid, expiresAt };
-    if (this.verified.size >= MOST_VERIFIED) this.verified.delete(this.verified.keys().next().value as string);
     this.verified.set(token, caller);
     return caller;
   }

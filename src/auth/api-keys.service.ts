@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { DataSource, IsNull } from 'typeorm';
 import { SCOPES, type Scope } from '../common/access.js';
 import { AppError, notFound } from '../common/app-error.js';
@@ -27,8 +28,8 @@ const MAX_KEYS = 100;
 @Injectable()
 export class ApiKeys {
   private readonly warnOfOutage = outageLog(new Logger('Auth'), 'the last use of an API key cannot be written');
-  private readonly believed = new Map<string, { caller: Caller; until: number }>();
-  private readonly used = new Map<string, number>();
+  private readonly believed = new LRUCache<string, { caller: Caller; until: number }>({ max: MAX_BELIEVED });
+  private readonly used = new LRUCache<string, number>({ max: MAX_BELIEVED });
 
   constructor(
     private readonly database: DataSource,
@@ -130,7 +131,6 @@ export class ApiKeys {
     let known = this.believed.get(hash);
     if (!known || known.until < now) {
       known = await this.read(hash, now);
-      if (this.believed.size >= MAX_BELIEVED) this.believed.clear();
       this.believed.set(hash, known);
     }
     const caller = this.revocations.admit(known.caller);
@@ -161,7 +161,6 @@ export class ApiKeys {
 
   private noteUse(id: string, now: number): void {
     if ((this.used.get(id) ?? 0) > now - USE_MS) return;
-    if (this.used.size >= MAX_BELIEVED) this.used.clear();
     this.used.set(id, now);
     this.database
       .query(`UPDATE api_keys SET last_used_at = date_trunc('minute', now()) WHERE id = $1`, [id])

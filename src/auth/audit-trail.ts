@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { DataSource, type EntityManager } from 'typeorm';
 import { newId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
@@ -23,7 +24,7 @@ export interface AuditEntry {
 @Injectable()
 export class AuditTrail {
   /** Reads that need no entry before this time, milliseconds since the epoch. */
-  private readonly looks = new Map<string, number>();
+  private readonly looks = new LRUCache<string, number>({ max: MOST_LOOKS });
 
   constructor(private readonly database: DataSource) {}
 
@@ -62,7 +63,6 @@ export class AuditTrail {
     const now = Date.now();
     if ((this.looks.get(look) ?? 0) > now) return;
     await this.record(entry);
-    if (this.looks.size >= MOST_LOOKS) this.looks.clear();
     this.looks.set(look, now + LOOK_MS);
   }
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { DataSource } from 'typeorm';
 import { timeOf } from '../common/ids.js';
 import { QuotaConfig } from '../config/index.js';
@@ -14,7 +15,7 @@ export class YoungAccounts {
   private readonly ageMs: number;
   private readonly factor: number;
   /** Young ids, and whether they registered by themselves. */
-  private readonly known = new Map<string, boolean>();
+  private readonly known = new LRUCache<string, boolean>({ max: MOST_KNOWN });
 
   constructor(
     private readonly database: DataSource,
@@ -33,7 +34,6 @@ export class YoungAccounts {
         userId,
       ]);
       registered = rows.length > 0;
-      if (this.known.size >= MOST_KNOWN) this.known.clear();
       this.known.set(userId, registered);
     }
     return registered ? this.factor : 1;

@@ -9,6 +9,7 @@ import type { Environment, Installation } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { openDatabase, WRITES_ADVICE } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
+import { inTime } from '../common/timers.js';
 import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
@@ -200,7 +201,7 @@ async function close(app: INestApplicationContext, { server }: Environment): Pro
   app.get(Health, { strict: false }).stop();
   await setTimeout(server.shutdownDelayMs);
   if (server.roles.includes('worker')) await app.get(Worker, { strict: false }).drain();
-  await Promise.race([app.close(), setTimeout(CLOSE_MS, undefined, { ref: false })]);
+  await inTime(app.close(), CLOSE_MS, () => undefined);
 }
 
 /** Ctrl-C can reach a process twice: the terminal signals the whole group, and npm passes its own signal on. ms. */
@@ -222,12 +223,8 @@ function stopOnSignals(ending: (() => Promise<void>)[]): () => boolean {
   const hurry = async (): Promise<void> => {
     if (hurried) process.exit(1);
     hurried = true;
-    await Promise.race([
-      ending
-        .at(-1)?.()
-        .catch(() => undefined),
-      setTimeout(HURRY_MS),
-    ]);
+    const stopped = ending.at(-1)?.() ?? Promise.resolve();
+    await inTime(stopped, HURRY_MS, () => undefined).catch(() => undefined);
     process.exit(1);
   };
   const stop = async (reason: string, code: number): Promise<void> => {

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { inTime } from '../common/timers.js';
 import { VERSION } from '../common/version.js';
 import { DependencyFault, faultText, publicReason } from './dependency-fault.js';
 import type { DependencyHealth, ReadyDto } from './health.dto.js';
@@ -120,16 +121,13 @@ function oneAtATime(check: () => Promise<unknown>): () => Promise<unknown> {
 async function run(check: () => Promise<unknown>, timeoutMs: number): Promise<Omit<Checked, 'required'>> {
   const begun = performance.now();
   const ms = () => Math.round(performance.now() - begun);
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DependencyFault(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
+  const late = (): never => {
+    throw new DependencyFault(`no answer within ${timeoutMs} ms`);
+  };
   try {
-    await Promise.race([check(), timeout]);
+    await inTime(check(), timeoutMs, late);
     return { status: 'up', ms: ms() };
   } catch (error) {
     return { status: 'down', ms: ms(), reason: publicReason(error), fault: faultText(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }

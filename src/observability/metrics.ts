@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { inTime } from '../common/timers.js';
 
 /**
  * The metrics of a process, for Prometheus. Each module declares its own in `metrics.ts` and updates them where the
@@ -73,7 +74,7 @@ export function gauge(
     registers: [registry],
     async collect() {
       this.reset();
-      const found = await Promise.race([Promise.resolve().then(read), nothingAfter(READ_MS)]).catch(() => []);
+      const found = await inTime(Promise.resolve().then(read), READ_MS, () => []).catch(() => []);
       const samples = typeof found === 'number' ? [{ value: found }] : found;
       for (const { labels: values = {}, value } of samples) this.set(values, value);
       if (samples.length === 0 && labels.length === 0) this.remove();
@@ -114,6 +115,3 @@ const combinations = (labels: Labels): Record<string, string>[] =>
     (found, [label, values]) => found.flatMap((before) => values.map((value) => ({ ...before, [label]: value }))),
     [{}],
   );
-
-const nothingAfter = (ms: number): Promise<Sample[]> =>
-  new Promise((resolve) => setTimeout(() => resolve([]), ms).unref());

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { diag, DiagLogLevel, type Tracer } from '@opentelemetry/api';
 import { setGlobalErrorHandler } from '@opentelemetry/core';
@@ -16,6 +15,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
+import { inTime } from '../common/timers.js';
 import type { OtlpProtocol, Role, TracingConfig } from '../config/index.js';
 import { outageLog } from './outage-log.js';
 
@@ -54,7 +54,7 @@ export function openExport(
   });
   return {
     tracer: provider.getTracer('zerostate'),
-    close: () => Promise.race([provider.shutdown().catch(warn), pause(FAREWELL_MS, undefined, { ref: false })]),
+    close: () => inTime(provider.shutdown().catch(warn), FAREWELL_MS, () => undefined),
   };
 }
 

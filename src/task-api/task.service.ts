@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, type FindOptionsWhere, In, LessThan } from 'typeorm';
 import { AccountsService, AuditTrail, type Caller, owns, roleRequired } from '../auth/index.js';
@@ -8,6 +7,7 @@ import { checkedDto } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { RawJson, stringify } from '../common/raw-json.js';
+import { inTime } from '../common/timers.js';
 import { traceparent } from '../common/work-context.js';
 import { AuctionConfig, type GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { EventLog } from '../feed/index.js';
@@ -41,7 +41,11 @@ import { AdmissionControl, Enqueuer } from '../scheduling/index.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
 import { TaskWaiter, type Watch } from './task-waiter.js';
 
-/** What a submitter may do with tasks. */
+/**
+ * What a submitter may do with tasks: submit, read, cancel, retry, rate.
+ *
+ * Longer than most files: these acts share the checks of who may see and change a task.
+ */
 @Injectable()
 export class TaskService {
   private readonly geo: GeoConfig;
@@ -366,13 +370,12 @@ const submissionStep = (tasks: NewTask[]) => ({
 
 const notRetryable = (detail: string): AppError => new AppError('conflict', 'NOT_RETRYABLE', detail);
 
-async function endsWithin({ ended }: Watch, ms: number): Promise<boolean> {
-  const settled = new AbortController();
-  const timeout = pause(ms, false, { signal: settled.signal, ref: false }).catch(() => false);
-  const inTime = await Promise.race([ended.then(() => true), timeout]);
-  settled.abort();
-  return inTime;
-}
+const endsWithin = ({ ended }: Watch, ms: number): Promise<boolean> =>
+  inTime(
+    ended.then(() => true),
+    ms,
+    () => false,
+  );
 
 /** By the agents' table itself, of which this module knows no entity. */
 async function ownerOf(transaction: EntityManager, agentId: string | null): Promise<string | null> {

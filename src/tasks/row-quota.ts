@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { BlobLedger, type StoredBytes } from '../storage/index.js';
 import type { NewTask } from './new-task.js';
 
@@ -27,7 +28,7 @@ export const bytesOfResult = (text: string): number => 2 * Buffer.byteLength(tex
  */
 @Injectable()
 export class RowQuota {
-  private readonly known = new Map<string, Known>();
+  private readonly known = new LRUCache<string, Known>({ max: MOST_KNOWN });
 
   constructor(private readonly ledger: BlobLedger) {
     ledger.register({
@@ -53,7 +54,6 @@ export class RowQuota {
     const stored = await this.ledger.storedBy(userId);
     // What was let in while the sum was read may not be part of it.
     const known = { stored, at, since: (earlier?.since ?? 0) - before };
-    if (this.known.size >= MOST_KNOWN) this.known.clear();
     this.known.set(userId, known);
     return known;
   }

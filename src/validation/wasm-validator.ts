@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import pLimit from 'p-limit';
 import { describeMissing, type MissingWall } from '../common/walls.js';
 import { ValidationConfig } from '../config/index.js';
 import { watchWalls } from '../confinement/index.js';
 import type { CheckOutcome } from './checking-process.js';
 import { ConfinedCheck } from './confined-check.js';
-import { Gate } from './gate.js';
 import { validationDuration, validations } from './metrics.js';
 import { moduleLimits } from './module-limits.js';
 import { policyRefusal } from './policy.js';
@@ -30,7 +30,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(WasmValidator.name);
   private readonly limits: ModuleLimits;
   /** Each process may take hundreds of megabytes and keep a core busy. */
-  private readonly gate = new Gate(availableParallelism());
+  private readonly limit = pLimit(availableParallelism());
   private confinedCheck: ConfinedCheck;
 
   constructor(private readonly config: ValidationConfig) {
@@ -65,7 +65,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
     const stopClock = validationDuration.startTimer();
     const binary = await open(path);
     try {
-      const outcome = await this.gate.pass(() => this.confinedCheck.run(binary, size, this.limits, owner));
+      const outcome = await this.limit(() => this.confinedCheck.run(binary, size, this.limits, owner));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
       stopClock();

@@ -12,6 +12,7 @@ const PERMISSIVE = new Set([
   'BSD-2-Clause',
   'BSD-3-Clause',
   'Python-2.0',
+  'BlueOak-1.0.0',
   'Apache-2.0 OR MIT',
 ]);
 /** Packages that name theirs in a file instead of their manifest. */

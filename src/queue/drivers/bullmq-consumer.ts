@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject, Logger } from '@nestjs/common';
 import { DelayedError, type Job } from 'bullmq';
 import { backOff } from '../../common/backoff.js';
+import { inTime } from '../../common/timers.js';
 import { outageLog } from '../../observability/index.js';
 import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import type { EntryHandler } from '../task-queue.js';
@@ -68,7 +68,7 @@ export class BullmqConsumer extends WorkerHost {
     const closing = this.worker.close();
     do {
       await Promise.allSettled(this.underWay);
-      await Promise.race([closing, pause(FAREWELL_MS, undefined, { ref: false })]);
+      await inTime(closing, FAREWELL_MS, () => undefined);
     } while (this.underWay.size > 0);
   }
 

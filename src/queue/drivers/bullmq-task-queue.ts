@@ -1,8 +1,8 @@
-import { setTimeout } from 'node:timers/promises';
 import { InjectQueue } from '@nestjs/bullmq';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Job, type JobsOptions, type Queue } from 'bullmq';
 import { AppError } from '../../common/app-error.js';
+import { inTime } from '../../common/timers.js';
 import { outageLog } from '../../observability/index.js';
 import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
@@ -126,19 +126,11 @@ function unlessMissing(error: Error): void {
 const COMMAND_TIMEOUT_MS = 5000;
 
 /**
- * The clients hold commands back until their server is there again, for ever if need be: right for a worker, but a
- * caller must hear of it. The command itself may still come through later, which idempotent entries allow.
+ * The clients keep commands until their server is back, for ever if need be. That suits a worker, but a caller needs an
+ * answer. The command may still be carried out later: entries are idempotent.
  */
-async function answered<T>(command: Promise<T>): Promise<T> {
-  const abandoned = new AbortController();
-  const timeout = setTimeout(COMMAND_TIMEOUT_MS, undefined, { signal: abandoned.signal, ref: false }).then(() => {
-    throw new AppError('unavailable', 'QUEUE_AWAY', 'The queue does not answer.');
-  });
-  try {
-    return await Promise.race([command, timeout]);
-  } finally {
-    abandoned.abort();
-    timeout.catch(() => undefined);
-    command.catch(() => undefined);
-  }
-}
+const answered = <T>(command: Promise<T>): Promise<T> => inTime(command, COMMAND_TIMEOUT_MS, queueAway);
+
+const queueAway = (): never => {
+  throw new AppError('unavailable', 'QUEUE_AWAY', 'The queue does not answer.');
+};
