@@ -1,23 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, type FindOptionsWhere, In, Not } from 'typeorm';
+import { DataSource, type EntityManager, type FindOptionsWhere, Not } from 'typeorm';
 import { AuditTrail, type AuditType, type Caller, holdAccount, owns } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId, newId } from '../common/ids.js';
-import { amountToWire, parseAmount } from '../common/money.js';
+import { parseAmount } from '../common/money.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { SLUG } from '../common/validators.js';
 import { addToWorkContext } from '../common/work-context.js';
-import { AuctionConfig, MarketConfig } from '../config/index.js';
+import { MarketConfig } from '../config/index.js';
 import { violatedConstraint } from '../database/index.js';
 import { EventLog, type EventType, type FeedNotice } from '../feed/index.js';
-import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
-import type { AgentCardDto, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
+import type { AgentCardDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
+import { AgentPresenter } from './agent.presenter.js';
 import { OwnerQuota } from './owner-quota.js';
-import { estimateDurationMs, smoothedRating, successRate, toTwoDigits } from './statistics.js';
 
 /** The registry of agents and their prices. Each change is written to the feed in its own transaction. */
 @Injectable()
@@ -30,7 +29,7 @@ export class AgentService {
     private readonly events: EventLog,
     private readonly quota: OwnerQuota,
     private readonly audit: AuditTrail,
-    private readonly auction: AuctionConfig,
+    private readonly presenter: AgentPresenter,
     { agentApproval }: MarketConfig,
   ) {
     this.approval = agentApproval;
@@ -53,7 +52,7 @@ export class AgentService {
     if (query.capability) agents.andWhere('agent.capabilities @> ARRAY[:capability]', { capability: query.capability });
     if (query.cursor) agents.andWhere('agent.id < :cursor', { cursor: query.cursor });
     const page = toPage(await agents.getMany(), query.limit, (agent) => agent);
-    return { ...page, items: await this.cards(page.items) };
+    return { ...page, items: await this.presenter.cards(page.items) };
   }
 
   /**
@@ -105,39 +104,6 @@ export class AgentService {
     });
   }
 
-  async card(agent: Agent): Promise<AgentCardDto> {
-    const [card] = await this.cards([agent]);
-    return card;
-  }
-
-  async present(agent: Agent): Promise<AgentDto> {
-    const [presented] = await this.presentAll([agent]);
-    return presented;
-  }
-
-  /** Presents agents as their owners see them. */
-  async presentAll(agents: Agent[]): Promise<AgentDto[]> {
-    const cards = await this.cards(agents);
-    return agents.map((agent, index) => this.withOwnersView(cards[index], agent));
-  }
-
-  private withOwnersView(card: AgentCardDto, agent: Agent): AgentDto {
-    return {
-      ...card,
-      owner_id: agent.ownerId,
-      status: agent.status,
-      moderation: agent.moderation,
-      moderation_reason: agent.moderationReason,
-      moderated_at: agent.moderatedAt?.toISOString() ?? null,
-      price_per_kb: amountToWire(agent.pricePerKbMicro),
-      surge: agent.surge,
-      max_concurrency: agent.maxConcurrency,
-      expected_duration_ms: agent.expectedDurationMs,
-      created_at: agent.createdAt.toISOString(),
-      updated_at: agent.updatedAt.toISOString(),
-    };
-  }
-
   /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
   async insert(
     transaction: EntityManager,
@@ -172,6 +138,13 @@ export class AgentService {
     return { subject: agent, notice: await this.record(transaction, 'agent.created', agent, data) };
   }
 
+  /** Locks an agent's row until the caller's transaction ends. @throws AppError `not_found`, also for a retired agent */
+  async lock(transaction: EntityManager, id: string): Promise<Agent> {
+    const agent = await transaction.findOne(Agent, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!agent || agent.status === 'retired') throw notFound('agent');
+    return agent;
+  }
+
   /**
    * Changes the fields in `dto`, in the caller's transaction, which then locks the agent's row. Writes no event if
    * nothing changes.
@@ -182,8 +155,7 @@ export class AgentService {
     id: string,
     dto: UpdateAgentDto,
   ): Promise<{ subject: Agent; notice?: FeedNotice }> {
-    const agent = await transaction.findOne(Agent, { where: { id }, lock: { mode: 'pessimistic_write' } });
-    if (!agent || agent.status === 'retired') throw notFound('agent');
+    const agent = await this.lock(transaction, id);
     const changes = changesOf(dto);
     const columns = Object.keys(changes) as (keyof Agent)[];
     if (columns.every((column) => isDeepStrictEqual(agent[column], changes[column]))) return { subject: agent };
@@ -250,50 +222,6 @@ export class AgentService {
   private isOnTheMarket(id: string): Promise<boolean> {
     const agents = this.database.createQueryBuilder(Agent, 'agent').where(ON_THE_MARKET);
     return agents.andWhere('agent.id = :id', { id }).getExists();
-  }
-
-  private async cards(agents: Agent[]): Promise<AgentCardDto[]> {
-    if (agents.length === 0) return [];
-    const statistics = await this.database
-      .getRepository(AgentStatistics)
-      .findBy(agents.map((agent) => ({ agentId: agent.id })));
-    const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
-    const binaries = activeIds.length > 0 ? await this.versions(activeIds) : [];
-    const statisticsOf = new Map(statistics.map((row) => [row.agentId, row]));
-    const versionOf = new Map(binaries.map((row) => [row.id, row.version]));
-    return agents.map((agent) => {
-      const seen = statisticsOf.get(agent.id) as AgentStatistics;
-      return {
-        id: agent.id,
-        slug: agent.slug,
-        name: agent.name,
-        description: agent.description,
-        capabilities: agent.capabilities,
-        price: amountToWire(agent.priceMicro),
-        region: agent.region,
-        version: versionOf.get(agent.activeBinaryId ?? '') ?? null,
-        statistics: {
-          tasks_completed: seen.tasksCompleted,
-          attempts_failed: seen.attemptsFailed,
-          rating: smoothedRating(seen.ratingSum, seen.ratingCount, {
-            mean: this.auction.ratingPriorMean,
-            weight: this.auction.ratingPriorWeight,
-          }),
-          rating_count: seen.ratingCount,
-          success_rate: successRate(seen.tasksCompleted, seen.attemptsFailed),
-          actual_to_estimate: seen.estimateRatio && toTwoDigits(seen.estimateRatio),
-          estimated_ms: estimateDurationMs({ ...seen, declaredMs: agent.expectedDurationMs }, this.auction.estimates),
-          cpu_p80_ms: seen.cpuP80Ms && toTwoDigits(seen.cpuP80Ms),
-          memory_p80_bytes: seen.memoryP80Bytes && toTwoDigits(seen.memoryP80Bytes),
-        },
-      };
-    });
-  }
-
-  private versions(binaryIds: string[]): Promise<Pick<AgentBinary, 'id' | 'version'>[]> {
-    return this.database
-      .getRepository(AgentBinary)
-      .find({ where: { id: In(binaryIds) }, select: { id: true, version: true } });
   }
 }
 

@@ -6,13 +6,17 @@ import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { NeedsRoom } from '../common/needs-room.js';
 import { AgentCardDto, AgentCardPage, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
+import { AgentPresenter } from './agent.presenter.js';
 import { AgentService } from './agent.service.js';
 
 @ApiTags('agents')
 @Access('agents:read')
 @Controller('agents')
 export class AgentsController {
-  constructor(private readonly agents: AgentService) {}
+  constructor(
+    private readonly agents: AgentService,
+    private readonly presenter: AgentPresenter,
+  ) {}
 
   /** Registers an agent. It bids for tasks once it has a binary. */
   @Access('agents:write')
@@ -37,7 +41,7 @@ export class AgentsController {
   ): Promise<AgentDto> {
     const agent = await this.agents.create(caller, dto);
     response.location(`/api/v1/agents/${agent.id}`);
-    return this.agents.present(await this.agents.owned(caller, agent.id));
+    return this.presenter.present(await this.agents.owned(caller, agent.id));
   }
 
   /**
@@ -61,7 +65,7 @@ export class AgentsController {
   @ApiOkResponse({ type: AgentDto, description: 'The agent as its owner sees it.' })
   @ApiProblems(401, 403, 404)
   async get(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentDto> {
-    return this.agents.present(await this.agents.owned(caller, id));
+    return this.presenter.present(await this.agents.owned(caller, id));
   }
 
   /**
@@ -73,7 +77,7 @@ export class AgentsController {
   @ApiOkResponse({ type: AgentCardDto, description: 'The public card of the agent.' })
   @ApiProblems(401, 403, 404)
   async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentCardDto> {
-    return this.agents.card(await this.agents.visible(caller, id));
+    return this.presenter.card(await this.agents.visible(caller, id));
   }
 
   /**
@@ -90,7 +94,7 @@ export class AgentsController {
     @Param('id') id: string,
     @Body() dto: UpdateAgentDto,
   ): Promise<AgentDto> {
-    return this.agents.present(await this.agents.update(caller, id, dto));
+    return this.presenter.present(await this.agents.update(caller, id, dto));
   }
 
   /**

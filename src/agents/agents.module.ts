@@ -3,6 +3,7 @@ import { AccountsService, AuthModule, YoungAccounts } from '../auth/index.js';
 import { FeedModule } from '../feed/index.js';
 import { BlobLedger, BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AgentCatalog } from './agent-catalog.js';
+import { AgentPresenter } from './agent.presenter.js';
 import { AgentService } from './agent.service.js';
 import { ModerationService } from './moderation.service.js';
 import { OwnerQuota } from './owner-quota.js';
@@ -15,6 +16,7 @@ import { VersionService } from './version.service.js';
 @Module({
   imports: [AuthModule, BlobLedgerModule, FeedModule, StorageModule],
   providers: [
+    AgentPresenter,
     AgentService,
     ModerationService,
     OwnerQuota,
@@ -23,7 +25,7 @@ import { VersionService } from './version.service.js';
     AgentCatalog,
     StatisticsProjection,
   ],
-  exports: [AgentService, ModerationService, VersionService, VersionScans, AgentCatalog],
+  exports: [AgentPresenter, AgentService, ModerationService, VersionService, VersionScans, AgentCatalog],
 })
 export class AgentsModule {
   constructor(ledger: BlobLedger, young: YoungAccounts, accounts: AccountsService) {

@@ -9,5 +9,6 @@ export { Agent } from './agent.entity.js';
 export { AgentService, noSuchAgent } from './agent.service.js';
 export { AgentsApiModule } from './agents-api.module.js';
 export { AgentsModule } from './agents.module.js';
-export { type AddedVersion, assertActive, type UploadTarget, VersionService } from './version.service.js';
+export { assertActive } from './version-rules.js';
+export { type AddedVersion, type UploadTarget, VersionService } from './version.service.js';
 export { VersionScans } from './version-scans.js';

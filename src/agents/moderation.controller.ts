@@ -4,7 +4,7 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { AgentDto, AgentPage, BlockAgentDto, ListModeratedQuery } from './agent.dto.js';
-import { AgentService } from './agent.service.js';
+import { AgentPresenter } from './agent.presenter.js';
 import { ModerationService } from './moderation.service.js';
 
 @ApiTags('moderation')
@@ -13,7 +13,7 @@ import { ModerationService } from './moderation.service.js';
 export class ModerationController {
   constructor(
     private readonly moderation: ModerationService,
-    private readonly agents: AgentService,
+    private readonly presenter: AgentPresenter,
   ) {}
 
   /** Agents that await approval, newest first; or those that are blocked. */
@@ -40,7 +40,7 @@ export class ModerationController {
     @Param('id') id: string,
     @Body() { reason }: BlockAgentDto,
   ): Promise<AgentDto> {
-    return this.agents.present(await this.moderation.block(caller, id, reason));
+    return this.presenter.present(await this.moderation.block(caller, id, reason));
   }
 
   /**
@@ -58,7 +58,7 @@ export class ModerationController {
     detail: 'The agent is not blocked, it awaits approval: POST …/approve lets it onto the market.',
   })
   async unblock(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentDto> {
-    return this.agents.present(await this.moderation.unblock(caller, id));
+    return this.presenter.present(await this.moderation.unblock(caller, id));
   }
 
   /**
@@ -76,6 +76,6 @@ export class ModerationController {
     detail: 'The agent is blocked: POST …/unblock lifts that.',
   })
   async approve(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentDto> {
-    return this.agents.present(await this.moderation.approve(caller, id));
+    return this.presenter.present(await this.moderation.approve(caller, id));
   }
 }

@@ -5,6 +5,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { type Page, toPage } from '../common/pagination.js';
 import type { AgentDto, ListModeratedQuery } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
+import { AgentPresenter } from './agent.presenter.js';
 import { AgentService } from './agent.service.js';
 
 /**
@@ -20,6 +21,7 @@ export class ModerationService {
   constructor(
     private readonly database: DataSource,
     private readonly agents: AgentService,
+    private readonly presenter: AgentPresenter,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -34,7 +36,7 @@ export class ModerationService {
     if (owner_id) agents.andWhere('agent.ownerId = :owner', { owner: owner_id });
     if (cursor) agents.andWhere('agent.id < :cursor', { cursor });
     const page = toPage(await agents.getMany(), limit, (agent) => agent);
-    return { ...page, items: await this.agents.presentAll(page.items) };
+    return { ...page, items: await this.presenter.presentAll(page.items) };
   }
 
   /** Removes an agent from the market. A second block replaces the reason. @throws AppError `not_found` */

@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import semver from 'semver';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { type Caller, holdAccount } from '../auth/index.js';
-import { AppError, notFound } from '../common/app-error.js';
+import { notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { violatedConstraint } from '../database/index.js';
@@ -17,6 +16,16 @@ import { AgentService } from './agent.service.js';
 import { OwnerQuota } from './owner-quota.js';
 import type { RetiredDto, VersionDto } from './version.dto.js';
 import { presentRetirement, presentVersion } from './version.presenter.js';
+import {
+  assertActive,
+  gone,
+  type Identity,
+  nextVersion,
+  NUMBERS,
+  quarantined,
+  sameVersion,
+  stalled,
+} from './version-rules.js';
 
 /** A checked binary that is about to become a version. */
 export interface NewVersion {
@@ -160,7 +169,7 @@ export class VersionService {
   async activate(caller: Caller, agent: Agent, version: string): Promise<VersionDto> {
     if (!semver.valid(version)) throw notFound('version');
     return this.agents.announced(async (transaction) => {
-      const { subject: locked } = await this.agents.change(transaction, caller, agent.id, {});
+      const locked = await this.agents.lock(transaction, agent.id);
       const binary = await transaction.findOneBy(AgentBinary, { agentId: agent.id, version });
       if (!binary) throw notFound('version');
       if (binary.retiredAt) throw gone('conflict', binary);
@@ -177,7 +186,7 @@ export class VersionService {
    */
   async retire(caller: Caller, agent: Agent, version?: string): Promise<RetiredDto> {
     return this.agents.announced(async (transaction) => {
-      const { subject: locked } = await this.agents.change(transaction, caller, agent.id, {});
+      const locked = await this.agents.lock(transaction, agent.id);
       const binaries = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
       const named = version === undefined ? binaries : binaries.filter((binary) => binary.version === version);
       if (version !== undefined && named.length === 0) throw notFound('version');
@@ -255,79 +264,3 @@ const REPORTS = `
 /** The owner whose quota an upload counts towards. */
 const ownerOf = (target: UploadTarget, caller: Caller): string =>
   'agent' in target ? target.agent.ownerId : caller.id;
-
-type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt' | 'scan'>;
-const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true, scan: true } as const;
-
-/** What distinguishes an upload from an existing version. Limits that it does not name stay as they are. */
-type Identity = Pick<NewVersion, 'version' | 'sha256' | 'limits'>;
-
-/**
- * The existing version that equals an upload. Replacing the active version by its own bytes changes nothing, whatever
- * the next number would be.
- * @throws AppError `conflict` if the named number cannot be used again
- */
-function sameVersion(
-  agent: Agent,
-  existing: readonly Numbered[],
-  { version, sha256, limits }: Identity,
-  replacing: boolean,
-): Numbered | undefined {
-  if (version === undefined) {
-    const active = existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
-    return active && isSame(active.limits, limits) ? active : undefined;
-  }
-  const same = existing.find((it) => it.version === version);
-  if (same?.retiredAt) throw gone('conflict', same);
-  if (same && same.sha256 !== sha256) {
-    throw new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other bytes: choose a higher one.`);
-  }
-  if (same && !isSame(same.limits, limits)) {
-    throw new AppError(
-      'conflict',
-      'VERSION_TAKEN',
-      `Version ${version} exists with other limits: choose a higher one.`,
-    );
-  }
-  return same;
-}
-
-const isSame = (stored: VersionLimits | null, named: VersionLimits | undefined): boolean =>
-  named === undefined || isDeepStrictEqual({ ...stored }, { ...named });
-
-/** The patch after the highest version. @throws AppError `conflict` if no number follows */
-function nextVersion(existing: readonly Numbered[]): string {
-  const [highest] = semver.rsort(existing.map(({ version }) => version));
-  const next = highest ? semver.valid(semver.inc(highest, 'patch')) : '1.0.0';
-  if (next) return next;
-  throw new AppError(
-    'conflict',
-    'VERSION_TAKEN',
-    `There is no patch number after version ${highest}: give a higher version.`,
-  );
-}
-
-/** @throws AppError `not_found` `NO_ACTIVE_VERSION` */
-export function assertActive(agent: Agent): void {
-  if (agent.activeBinaryId) return;
-  const message = 'The agent has no active version: upload one with POST, or activate an existing one.';
-  throw new AppError('not_found', 'NO_ACTIVE_VERSION', message);
-}
-
-const gone = (kind: 'not_found' | 'conflict', { version }: Numbered): AppError =>
-  new AppError(kind, 'VERSION_RETIRED', `Version ${version} was retired for good: upload its successor.`);
-
-const quarantined = ({ version }: Numbered, { signature }: ScanVerdict): AppError =>
-  new AppError(
-    'conflict',
-    'VERSION_QUARANTINED',
-    `The virus scanner found ${signature} in version ${version}: upload a clean successor.`,
-  );
-
-/** Cleanup took its bytes for those of a dead upload and removed them. */
-const stalled = (): AppError =>
-  new AppError(
-    'unavailable',
-    'UPLOAD_STALLED',
-    'The upload took too long, and its bytes were cleaned up: send it again.',
-  );

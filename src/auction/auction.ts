@@ -57,6 +57,8 @@ const HALF_REPUTATION = 20;
  * ③ their bids are scored and ranked.
  *
  * Steps ① and ② read the candidates once, and keep only those with a seat or a place in the scoreboard.
+ *
+ * All rules of an auction are in this file, slightly longer than usual, so that they can be read in one go.
  */
 export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
   const { seated, discovery, excluded, rotates } = invite(candidates, request, rules);

@@ -34,7 +34,11 @@ const SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
-/** Every variable the server reads, with its default, limits and meaning. */
+/**
+ * Every variable the server reads, with its default, limits and meaning.
+ *
+ * One table, whatever its length: `.env.example` and `docs/configuration.md` are written from it, in its order.
+ */
 export const variables = z
   .object({
     NODE_ENV: z

@@ -7,7 +7,8 @@ import type { Confinement } from '../confinement/index.js';
 import { parseEnvironment } from '../config/index.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool, type PoolSizes } from './sandbox-pool.js';
-import { SandboxProcess, type Job } from './sandbox-process.js';
+import type { Job } from './current-run.js';
+import { SandboxProcess } from './sandbox-process.js';
 
 const wabt = await loadWabt();
 const { sandbox } = parseEnvironment({});

@@ -2,7 +2,8 @@ import { Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { DependencyFault } from '../observability/index.js';
 import { CANCELLED, type RunReport } from './run.js';
-import type { Job, SandboxProcess } from './sandbox-process.js';
+import type { Job } from './current-run.js';
+import type { SandboxProcess } from './sandbox-process.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /**

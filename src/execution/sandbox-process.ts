@@ -2,31 +2,24 @@ import type { ChildProcess } from 'node:child_process';
 import { MAX_TIMER_MS } from '../common/timers.js';
 import { type Confinement, describeEnd, killConfined } from '../confinement/index.js';
 import type { SandboxConfig } from '../config/index.js';
+import {
+  assertPossible,
+  assertWithinLog,
+  brokenProtocol,
+  cpuExhausted,
+  type CurrentRun,
+  ENGINE_THREADS,
+  type Job,
+  type Killed,
+} from './current-run.js';
 import { encodeFrame, FrameDecoder, maxHeaderBytes, REPORT_HEADER_BYTES } from './frames.js';
 import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
-import { cpuMsOf, MS_PER_TICK, residentBytesOf } from './process-figures.js';
-import type { RunLimits, RunOutcome, RunReport } from './run.js';
+import { cpuMsOf, residentBytesOf } from './process-figures.js';
+import type { RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
-import { printable } from '../common/printable.js';
 import { verifyOutput } from './verify-output.js';
-
-/** One run, ready to be handed over. */
-export interface Job {
-  sha256: string;
-  /** The module's bytes. */
-  module: Uint8Array;
-  /** Standard input; what has to be fetched is there when the job is handed over. */
-  input: Uint8Array;
-  outputAs: 'text' | 'bytes';
-  environment: Record<string, string>;
-  timeoutMs: number;
-  /** None looser than the server's. */
-  limits: RunLimits;
-  onLog?: (line: string) => void;
-  signal?: AbortSignal;
-}
 
 /**
  * One sandbox process, from the server's side.
@@ -136,16 +129,8 @@ export class SandboxProcess {
       const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
       job.signal?.addEventListener('abort', cancel, { once: true });
       const startedAt = performance.now();
-      this.current = {
-        job,
-        startedAt,
-        cpuBefore: cpuMsOf(this.pid),
-        deadline,
-        cancel,
-        resolve,
-        lines: 0,
-        logBytes: 0,
-      };
+      const cpuBefore = cpuMsOf(this.pid);
+      this.current = { job, startedAt, cpuBefore, deadline, cancel, resolve, lines: 0, logBytes: 0 };
       this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
@@ -220,34 +205,14 @@ export class SandboxProcess {
     if (!this.current) throw new Error(`${message.kind} without a run`);
     const { job } = this.current;
     if (message.kind === 'log') {
-      this.assertWithinLog(message.lines, this.current);
+      assertWithinLog(message.lines, this.current);
       for (const line of message.lines) job.onLog?.(line);
       return;
     }
     const { outcome, usage } = message;
-    this.assertPossible(usage, this.current);
+    assertPossible(usage, this.current, () => cpuMsOf(this.pid));
     if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
     this.finish(outcome.end === 'completed' ? { ...outcome, output: payload } : outcome, usage);
-  }
-
-  /** @throws Error when it is more than is kept of standard error, of which a byte that is no text came as U+FFFD */
-  private assertWithinLog(lines: string[], run: CurrentRun): void {
-    run.lines += lines.length;
-    for (const line of lines) run.logBytes += Buffer.byteLength(line.replaceAll('\u{fffd}', '?'));
-    const { maxStderrLines, maxStderrBytes } = run.job.limits;
-    if (run.lines > maxStderrLines || run.logBytes > maxStderrBytes) throw new Error('more log than agreed');
-  }
-
-  /** @throws Error when no run under these limits can have used so much */
-  private assertPossible({ cpuMs, peakMemoryBytes, bytesOut }: Usage, { job, startedAt }: CurrentRun): void {
-    const { maxMemoryPages, maxOutputBytes } = job.limits;
-    if (peakMemoryBytes > maxMemoryPages * PAGE_BYTES) throw new Error(`${peakMemoryBytes} bytes of memory`);
-    if (bytesOut > maxOutputBytes) throw new Error(`${bytesOut} bytes of output`);
-    // What the engine did after the run before counts as well, so that the process's whole life decides.
-    const isMuch = cpuMs > ENGINE_THREADS * (performance.now() - startedAt);
-    if (isMuch && cpuMs > (cpuMsOf(this.pid) ?? Infinity) + 2 * MS_PER_TICK) {
-      throw new Error(`${cpuMs} ms of processor time`);
-    }
   }
 
   /**
@@ -318,38 +283,12 @@ export class SandboxProcess {
   }
 }
 
-/** What is not waited for until it ends by itself. */
-type Killed = Extract<RunOutcome, { end: 'timed_out' | 'cpu_exhausted' | 'crashed' | 'cancelled' }>;
-
-const brokenProtocol = (how: string): Killed => ({
-  end: 'crashed',
-  reason: `the sandbox process broke the protocol: ${printable(how)}`,
-});
-
-const cpuExhausted = ({ limits }: Job): Killed => ({ end: 'cpu_exhausted', limitMs: limits.maxCpuMs });
-
-interface CurrentRun {
-  job: Job;
-  startedAt: number;
-  /** CPU time of the process before it. */
-  cpuBefore?: number;
-  deadline: NodeJS.Timeout;
-  cpuLook?: NodeJS.Timeout;
-  cancel: () => void;
-  resolve: (report: RunReport) => void;
-  /** Log received. */
-  lines: number;
-  logBytes: number;
-}
-
 /** A start takes some 60 ms, on a machine at its limits a second or two. */
 const START_TIMEOUT_MS = 10_000;
 /** After its end, for what is left in its streams. */
 const LAST_WORDS_MS = 1000;
 /** V8 says some thousand before it aborts. */
 const MOST_WORDS = 256 * 1024;
-/** Compiler threads use CPU time beside the agent's own thread. */
-const ENGINE_THREADS = 2;
 /** As fine as CPU time can be read. */
 const SHORTEST_LOOK_MS = 10;
 /** V8, its embedder and libstdc++ each have their own words for it. */

@@ -6,11 +6,12 @@ import { SandboxConfig, TaskConfig } from '../config/index.js';
 import { traced } from '../observability/index.js';
 import { BLOB_STORE, type BlobStore } from '../storage/index.js';
 import { BinaryCache } from './binary-cache.js';
+import type { Job } from './current-run.js';
 import { countRun, tellRun, watchPool } from './metrics.js';
 import { CANCELLED, lowestOf, type RunLimits, type RunReport, type RunRequest } from './run.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool } from './sandbox-pool.js';
-import { type Job, SandboxProcess } from './sandbox-process.js';
+import { SandboxProcess } from './sandbox-process.js';
 import { TRIAL_AGENT } from './trial-agent.js';
 import { unlessAborted } from './unless-aborted.js';
 

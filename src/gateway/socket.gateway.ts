@@ -20,8 +20,9 @@ import { Hub, PAGE, type Replay } from './hub.js';
 import { Listener } from './listener.js';
 import { limitMessages, limitPackets } from './message-limits.js';
 import { SocketCredentials } from './socket-credentials.js';
+import { forgetHandshake, parseCursor, parseSubscription } from './socket-input.js';
 import { handshakeError, type Refusal, toRefusal } from './refusal.js';
-import { parseTopic, type Topic, topicName } from './topic.js';
+import { type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
 import { asSeenBy } from './visibility.js';
 import type { Handshake } from './websocket.adapter.js';
@@ -292,24 +293,3 @@ type Client = Socket & { data: Listener };
 
 type Refreshed = { ok: true; expires_at: string | null };
 type Acknowledgement = ({ ok: true } & Partial<Replay>) | Refusal;
-
-/**
- * Drops the handshake request, with a token and a browser's headers in it. Socket.IO would keep it as long as the
- * connection lives.
- */
-function forgetHandshake(client: Client): void {
-  Object.assign(client, { handshake: {} });
-  Object.assign(client.request, { headers: {}, rawHeaders: [] });
-}
-
-function parseSubscription(body: unknown): { topic: Topic; afterSeq?: number } {
-  const { topic: name, after_seq: afterSeq } = (body ?? {}) as { topic?: unknown; after_seq?: unknown };
-  const topic = parseTopic(name);
-  return { topic, afterSeq: parseCursor(afterSeq) };
-}
-
-function parseCursor(afterSeq: unknown): number | undefined {
-  if (afterSeq === undefined || afterSeq === null) return undefined;
-  if (Number.isSafeInteger(afterSeq) && (afterSeq as number) >= 0) return afterSeq as number;
-  throw new AppError('invalid', 'BAD_CURSOR', 'after_seq must be a whole number of 0 or more.');
-}

@@ -2,26 +2,18 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { pauseBefore } from '../common/backoff.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { Presence } from '../database/index.js';
-import { FreeDisk, markEndedBy, traced } from '../observability/index.js';
+import { FreeDisk } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
-import {
-  type AwardOutcome,
-  DEADLINE_EXCEEDED,
-  type TaskChange,
-  TaskLookup,
-  TaskStore,
-  type ToAssigned,
-} from '../tasks/index.js';
-import type { AttemptResult, Completed } from './attempt-result.js';
+import { DEADLINE_EXCEEDED, TaskLookup, TaskStore } from '../tasks/index.js';
+import type { AttemptResult } from './attempt-result.js';
 import { AttemptRunner } from './attempt.js';
 import { type Auction, type Bidder, MetaAgent } from '../auction/index.js';
 import { inputIsRefused, reasonOfFailure } from './failure-reason.js';
 import { tracedJob } from './job-trace.js';
-import { lateResults } from './metrics.js';
-import { insist, pauseWhileBusy } from './patience.js';
-import { attemptAttributes } from './presentation.js';
-import { awarded, completed, failed, failedOver, released, requeued, unrunnable } from './settlement.js';
+import { pauseWhileBusy } from './patience.js';
+import { failed, requeued, unrunnable } from './settlement.js';
 import { TaskRun } from './task-run.js';
+import { TaskWrites } from './task-writes.js';
 
 /** Auctions in a row whose awards were refused, before the task goes back to the queue. */
 const MAX_STALE_AUCTIONS = 5;
@@ -39,19 +31,22 @@ const LOOK_AGAIN_MS = 5_000;
 export class TaskProcessor {
   private readonly logger = new Logger('Processor');
   private readonly stopping = new AbortController();
+  private readonly writes: TaskWrites;
 
   constructor(
     @Inject(TaskLookup) private readonly tasks: Pick<TaskLookup, 'unfinished' | 'outcome'>,
     @Inject(MetaAgent) private readonly metaAgent: Pick<MetaAgent, 'auction' | 'agentsPerRound' | 'agentsPerTask'>,
     @Inject(AttemptRunner) private readonly attempts: Pick<AttemptRunner, 'run' | 'stop'>,
-    @Inject(TaskStore) private readonly store: Pick<TaskStore, 'award' | 'transition'>,
+    @Inject(TaskStore) store: Pick<TaskStore, 'award' | 'transition'>,
     @Inject(Presence) private readonly presence: Pick<Presence, 'id' | 'trustsAbsence'>,
     @Inject(FreeDisk) private readonly disk: Pick<FreeDisk, 'isLow'>,
-  ) {}
+  ) {
+    this.writes = new TaskWrites(store, tasks, this.stopping.signal);
+  }
 
   /** Claims the task and works on it, however long the database is away. @returns when to deliver its entry again, if ever */
   async process(taskId: string): Promise<Handled> {
-    const task = await this.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
+    const task = await this.writes.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
     if (task) return tracedJob(task, () => this.work(new TaskRun(task)));
   }
 
@@ -65,16 +60,18 @@ export class TaskProcessor {
     const { task } = run;
     if (task.startsInMs > 0) return { againInMs: task.startsInMs };
     if (task.leasedForMs > 0) return { againInMs: Math.min(task.leasedForMs, LOOK_AGAIN_MS) };
-    if (run.refusal) return this.settle(failed(run, run.refusal));
+    if (run.refusal) return this.writes.settle(failed(run, run.refusal));
     // A result could not be stored. The task waits, and nothing counts against an agent.
     if (this.disk.isLow) return { againInMs: LOOK_AGAIN_MS };
     for (let staleAuctions = 0; ;) {
       if (run.failedAgentIds.length >= this.metaAgent.agentsPerTask) return this.giveUp(run);
       if (staleAuctions === MAX_STALE_AUCTIONS) return this.wait(run);
-      const auction = await this.insist(() => this.metaAgent.auction(task, run.failedAgentIds, staleAuctions > 0));
+      const auction = await this.writes.insist(() =>
+        this.metaAgent.auction(task, run.failedAgentIds, staleAuctions > 0),
+      );
       if (auction.worthWaiting) return this.wait(run);
       if (auction.failure && run.failedAgentIds.length > 0) return this.giveUp(run);
-      if (auction.failure) return this.settle(failed(run, auction.failure, auction));
+      if (auction.failure) return this.writes.settle(failed(run, auction.failure, auction));
       const round = await this.takeTurns(run, auction);
       if (round.end === 'done') return round.handled;
       staleAuctions = round.end === 'stale' ? staleAuctions + 1 : 0;
@@ -96,14 +93,14 @@ export class TaskProcessor {
         case 'fault':
           return done(await this.release(run, agent, result.error));
         case 'completed':
-          return done(await this.complete(run, agent, result));
+          return done(await this.writes.complete(run, agent, result));
         case 'unrunnable':
-          return done(await this.settle(unrunnable(run, agent, result.error)));
+          return done(await this.writes.settle(unrunnable(run, agent, result.error)));
         case 'failed': {
           run.failures.push({ agent, ...result });
           // The timer that killed the run may be a millisecond ahead of the clock, so the error counts too.
           const late = result.error.code === DEADLINE_EXCEEDED.code || run.isPastDeadline;
-          if (late) return done(await this.settle(failed(run, DEADLINE_EXCEEDED)));
+          if (late) return done(await this.writes.settle(failed(run, DEADLINE_EXCEEDED)));
           if (inputIsRefused(run.failures)) return done(await this.giveUp(run));
         }
       }
@@ -113,13 +110,8 @@ export class TaskProcessor {
 
   /** @param auction whose first agent this is; null for the agents after it */
   private async awardAndRun(run: TaskRun, agent: Bidder, auction: Auction | null): Promise<Turn> {
-    const { id } = this.presence;
     try {
-      const outcome = await this.award(
-        run,
-        agent,
-        auction ? awarded(run, agent, auction, id) : failedOver(run, agent, id),
-      );
+      const outcome = await this.writes.award(run, agent, auction, this.presence.id);
       if (outcome === 'moved_on') return { end: 'superseded' };
       if (outcome !== 'changed') return { end: 'stale' };
       return await this.attempts.run(run.task, agent, run.ordinal);
@@ -128,61 +120,22 @@ export class TaskProcessor {
     }
   }
 
-  private award(run: TaskRun, agent: Bidder, change: ToAssigned): Promise<AwardOutcome> {
-    return traced('task.award', { attributes: attemptAttributes(agent, run.ordinal) }, async (span) => {
-      const outcome = await this.store.award(change);
-      span.setAttribute('zerostate.award', outcome);
-      return outcome;
-    });
-  }
-
-  private async complete(run: TaskRun, agent: Bidder, result: Completed): Promise<void> {
-    if (await this.write(completed(run, agent, result))) return;
-    // When the answer to the first write was lost with its connection, a repetition finds the task completed.
-    const outcome = await this.insist(() => this.tasks.outcome(run.task.id, run.ordinal));
-    if (outcome === 'completed') return;
-    lateResults.inc();
-    this.logger.warn(`dropped a late result of task ${run.task.id}, attempt ${run.ordinal}`);
-  }
-
   /** Fails a task that its agents failed. */
   private giveUp(run: TaskRun): Promise<void> {
-    return this.settle(failed(run, reasonOfFailure(run.failures)));
+    return this.writes.settle(failed(run, reasonOfFailure(run.failures)));
   }
 
   /** Returns the task in the middle of an attempt. @param fault why; unset: this process stops */
   private async release(run: TaskRun, agent: Bidder, fault?: Error): Promise<Handled> {
     if (fault) this.logger.warn(`task ${run.task.id} goes back to the queue: ${fault.message}`);
-    const reason = fault ? 'fault' : 'stop';
-    // Where the award itself was not written, the task is still between two attempts.
-    if (!(await this.write(released(run, agent, reason)))) await this.settle(requeued(run, reason));
+    await this.writes.release(run, agent, fault ? 'fault' : 'stop');
     return { againInMs: fault ? pauseBefore(run.task.releasedAttempts + 1) : 0 };
   }
 
   /** Returns a task whose agents are busy, or changed each time before the award. */
   private async wait(run: TaskRun): Promise<Handled> {
-    await this.settle(requeued(run, 'busy'));
+    await this.writes.settle(requeued(run, 'busy'));
     return { againInMs: pauseWhileBusy(Math.max(0, Date.now() - run.task.dueSince)) };
-  }
-
-  private async settle(change: TaskChange | null): Promise<void> {
-    if (change) await this.write(change);
-  }
-
-  /** The last write of this worker about a task. @returns false when the task has moved on and nothing was written */
-  private write(change: TaskChange): Promise<boolean> {
-    const name = change.to === 'queued' ? 'task.requeue' : 'task.settle';
-    const attributes = { 'zerostate.task.status': change.to, 'zerostate.event.type': change.event.type };
-    return traced(name, { attributes }, async (span) => {
-      const written = await this.insist(() => this.store.transition(change));
-      span.setAttribute('zerostate.written', written);
-      if (change.to === 'failed') markEndedBy(span, change.error);
-      return written;
-    });
-  }
-
-  private insist<T>(work: () => Promise<T>): Promise<T> {
-    return insist(work, this.stopping.signal);
   }
 }
 

@@ -26,6 +26,8 @@ import { IsAmount, IsCapabilities, IsPlainText, IsRegion, IsTime, MaxLength, Opt
 import { TASK_PRIORITIES, type TaskPriority } from '../queue/index.js';
 import { TASK_STATUSES, type TaskStatus } from '../tasks/index.js';
 
+// The documents of `/tasks`. The file is long because each member has its description, limits and an example.
+
 /** How the result of a task is answered. */
 const RESULT_FORMS = ['value', 'ref'] as const;
 const DOCUMENT_REF = '93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476';

@@ -15,7 +15,9 @@ import { statesBefore } from './task-state.js';
  * together, shared by all tasks that change at the same moment (see `MicroBatcher`), and announced after the commit.
  *
  * `transition` is the only writer of a task's status. It is guarded: it names the states it may leave (from the
- * transition table) and the attempt it speaks for, so a late or duplicate worker changes nothing and is told so.
+ * transition table) and the attempt it speaks for. A late or duplicate worker changes nothing, and the answer says so.
+ *
+ * The statement and the code that writes its input stand together, because neither can be checked without the other.
  */
 @Injectable()
 export class TaskStore {

@@ -1,6 +1,8 @@
 import { ApiInteger } from '../common/api-schema.js';
 import type { ExternalKind } from './wasm/walked-module.js';
 
+// One document of the API, with all its parts. It is long because each member has its description and an example.
+
 /** Why a binary was refused. */
 export class ValidationRefusal {
   /**

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AdvancedConsoleLogger, DataSource } from 'typeorm';
 import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
+import { AgentPresenter } from '../../src/agents/agent.presenter.js';
 import { AgentService } from '../../src/agents/agent.service.js';
 import type { OwnerQuota } from '../../src/agents/owner-quota.js';
 import { VersionScans } from '../../src/agents/version-scans.js';
@@ -18,6 +19,7 @@ describe('the registry of agents', () => {
   let test: TestDatabase;
   let database: DataSource;
   let sql: Sql;
+  let presenter: AgentPresenter;
   let agents: AgentService;
   let scans: VersionScans;
   let queries: string[] = [];
@@ -29,7 +31,8 @@ describe('the registry of agents', () => {
     sql = new Sql(test.url);
     const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
     const { auction, market } = parseEnvironment({});
-    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, auction, market);
+    presenter = new AgentPresenter(database, auction);
+    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, presenter, market);
     scans = new VersionScans(database, agents, events);
     await database.query(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       ownerId,
@@ -101,7 +104,7 @@ describe('the registry of agents', () => {
   it('reads no version of anybody’s to show an agent that has none', async () => {
     const agent = await database.getRepository(Agent).findOneByOrFail({ id: await newAgent('bare') });
     queries = [];
-    expect(await agents.card(agent)).toMatchObject({ slug: 'bare', version: null });
+    expect(await presenter.card(agent)).toMatchObject({ slug: 'bare', version: null });
     expect(queries.filter((query) => query.includes('agent_binaries'))).toEqual([]);
   });
 });

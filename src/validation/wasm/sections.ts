@@ -27,6 +27,8 @@ export interface Section {
 /**
  * The sections by id, and how each is read: from its first byte of content to its last.
  *
+ * One reader per section, in the order of the specification: a file as long as the binary format is wide.
+ *
  * Source: WebAssembly core specification, chapter 5.5 "Modules", with the tag section of exception handling.
  */
 export const SECTIONS: readonly Section[] = [
