@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -49,14 +49,27 @@ describe('programs of real toolchains', () => {
 
   const built = (): string => `${checkout.path}/my-agent.wasm`;
 
-  /** Uploads what was built last as an agent, and has it do one task. */
-  async function runAsAgent(slug: string, input: unknown) {
+  /** Uploads what was built last as an agent. */
+  async function upload(slug: string) {
     const wasm = await readFile(built());
     expectStatus(await uploadAgent(server.url, user.token, slug, wasm, { capabilities: [slug] }), 201);
+  }
+
+  async function run(slug: string, input: unknown) {
     const task = { required_capabilities: [slug], budget: 1, input };
     const { body } = expectStatus(await api(server.url).post('/tasks', task, { token: user.token }), 202);
     return waitForTask(server.url, user.token, body.id as string, 'completed', 60_000);
   }
+
+  async function runAsAgent(slug: string, input: unknown) {
+    await upload(slug);
+    return run(slug, input);
+  }
+
+  const bundleRuby = (script: string, env = {}) =>
+    promisify(execFile)(process.execPath, [`${RUBY}bundle.mjs`, script, built()], {
+      env: { ...process.env, ...env },
+    });
 
   it.each(TEMPLATES)(
     'builds $folder as its README says, takes the upload and answers a task',
@@ -71,9 +84,53 @@ describe('programs of real toolchains', () => {
   );
 
   it('runs the Ruby script of a task, with the standard library', async () => {
-    await promisify(execFile)(process.execPath, [`${RUBY}bundle.mjs`, `${RUBY}run-script.rb`, built()]);
+    await bundleRuby(`${RUBY}run-script.rb`);
     const script = 'require "set"; { version: RUBY_VERSION, distinct: Set[1, 2, 2].size, sum: (1..10).sum }';
     const task = await runAsAgent('run-ruby', { script });
     expect(task.result).toEqual({ version: expect.stringMatching(/^3\.4\./), distinct: 2, sum: 55 });
   }, 300_000);
+
+  it('gives a Ruby agent the top level of its bundling, and the environment and random numbers of each task', async () => {
+    const script = `${checkout.path}/frozen.rb`;
+    await writeFile(
+      script,
+      `at = [rand, ENV['ZEROSTATE_ATTEMPT']]
+AT_BUNDLING = at
+def agent(input)
+  puts 'to the log'
+  { at_bundling: AT_BUNDLING, now: [rand, ENV['ZEROSTATE_ATTEMPT']] }
+end
+`,
+    );
+    const binaries: Buffer[] = [];
+    for (let i = 0; i < 2; i++) {
+      await bundleRuby(script, { SOURCE_DATE_EPOCH: '1700000000' });
+      binaries.push(await readFile(built()));
+    }
+    expect(binaries[0].equals(binaries[1])).toBe(true);
+    await upload('frozen-ruby');
+    const [first, second] = [(await run('frozen-ruby', {})).result, (await run('frozen-ruby', {})).result] as any[];
+    expect(first).toEqual({ at_bundling: [expect.any(Number), null], now: [expect.any(Number), '1'] });
+    expect(second.at_bundling).toEqual(first.at_bundling);
+    expect(second.now[0]).not.toBe(first.now[0]);
+  }, 300_000);
+
+  it.each([
+    [
+      'fails',
+      'def agent(input) = 1\nInteger("x")\n',
+      ['ArgumentError: invalid value for Integer(): "x"', 'broken.rb:2'],
+    ],
+    ['does not parse', 'def agent(input)\n  (1\nend\n', ['SyntaxError', 'broken.rb:3']],
+  ])(
+    'makes no agent of a Ruby script that %s, and says where',
+    async (_, source, expected) => {
+      const script = `${checkout.path}/broken.rb`;
+      await writeFile(script, source);
+      const { stderr, code } = await bundleRuby(script).catch((error) => error);
+      expect(code).toBe(1);
+      for (const part of [...expected, 'no agent was made']) expect(stderr).toContain(part);
+    },
+    300_000,
+  );
 });
