@@ -10,7 +10,7 @@ import type { Environment } from '../config/index.js';
 import { type BundleCommand, UsageError } from './command.js';
 import { validateAgent } from './local-agent.js';
 import { validationText } from './report-text.js';
-import type { Terminal } from './run-command.js';
+import type { Terminal } from './terminal.js';
 
 const EXAMPLES = new URL('../../../examples/agents/', import.meta.url);
 

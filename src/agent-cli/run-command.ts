@@ -4,17 +4,7 @@ import { AgentRefused, type Command, parseCommand, USAGE, UsageError } from './c
 import { runAgent, validateAgent } from './local-agent.js';
 import { runJson, validationJson } from './report-json.js';
 import { runText, validationText } from './report-text.js';
-
-/** What a command takes from its process, and writes to it. */
-export interface Terminal {
-  env: NodeJS.ProcessEnv;
-  /** @returns all of standard input */
-  readInput(): Buffer;
-  /** Writes a result to standard output, and ends the line. */
-  print(text: string): void;
-  /** Writes to standard error what went wrong, and ends the line. */
-  complain(text: string): void;
-}
+import type { Terminal } from './terminal.js';
 
 /**
  * Runs one command of `npm run agent`: the server's own validator and sandbox, without a server.
