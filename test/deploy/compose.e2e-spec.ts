@@ -225,7 +225,7 @@ describe('the compose file', () => {
       const made = spawnSync('sh', [script], { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' });
       expect([made.status, made.stderr]).toEqual([0, '']);
       const url = `postgresql://zerostate:${encodeURIComponent(password)}@${hostname}:${port}/zerostate`;
-      expect((await migrate(url)).length).toBeGreaterThan(10);
+      expect(await migrate(url)).not.toEqual([]);
       const [role] = await ask(
         url,
         'SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user',
