@@ -65,12 +65,13 @@ export async function bundlePackages(folder) {
   writeFileSync(record, madeOf);
 }
 
-/** @returns what the server's compiled code imports from packages, such as `@nestjs/core` or `multiformats/cid` */
+/** @returns what the compiled code imports from the server's packages, such as `@nestjs/core` or `multiformats/cid` */
 function importedNames(folder) {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  return ['src', 'migrations']
+  return ['src', 'migrations', 'test', 'bench']
+    .filter((part) => existsSync(join(folder, part)))
     .flatMap((part) => readdirSync(join(folder, part), { recursive: true }).map((name) => join(folder, part, name)))
-    .filter((path) => path.endsWith('.js') && !/[.-]spec\.js$/.test(path))
+    .filter((path) => path.endsWith('.js'))
     .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\b(?:from|import) ?\(?["']([\w@][^"']*)["']/g)])
     .map(([, name]) => name)
     .filter((name) => packageOf(name) in dependencies && !(packageOf(name) in NOT_BUNDLED));

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Logger } from '@nestjs/common';
-import { Test, type TestingModule } from '@nestjs/testing';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../src/common/ids.js';
 import { ConfigurationModule, type Installation, parseEnvironment } from '../../src/config/index.js';
@@ -20,7 +20,7 @@ export interface QueueBackend {
 export function describeTaskQueue(name: string, start: () => Promise<QueueBackend>): void {
   describe(`a task queue on ${name}`, () => {
     let backend: QueueBackend;
-    let processes: TestingModule[];
+    let processes: INestApplicationContext[];
 
     beforeAll(() => Logger.overrideLogger(false));
     afterAll(() => Logger.overrideLogger(['error', 'warn', 'log']));
@@ -351,12 +351,10 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
 }
 
 /** A process that has the queue; nothing else is in it. */
-export async function startProcess(variables: QueueBackend['variables']): Promise<TestingModule> {
+export function startProcess(variables: QueueBackend['variables']): Promise<INestApplicationContext> {
   const environment = parseEnvironment(variables);
-  const process = await Test.createTestingModule({
-    imports: [ConfigurationModule.of(environment as Installation), ObservabilityModule, QueueModule],
-  }).compile();
-  return process.init();
+  const imports = [ConfigurationModule.of(environment as Installation), ObservabilityModule, QueueModule];
+  return NestFactory.createApplicationContext({ module: class OnlyTheQueue {}, imports }, { abortOnError: false });
 }
 
 export const normal = (taskId: string) => ({ taskId, priority: 'normal' as const });
