@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { text } from 'node:stream/consumers';
 import { basename, dirname, extname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../config/index.js';
 import { type BundleCommand, UsageError } from './command.js';
@@ -23,7 +23,7 @@ const BUNDLERS: Record<string, string> = {
 
 /**
  * Makes an agent of a script, and writes it only if an upload to a server with this configuration would accept it. The
- * bundler's messages about the script are passed on.
+ * bundler's messages are passed on line by line.
  *
  * @returns the exit code: 0 done, 1 no agent was made, 2 a file cannot be used
  * @throws UsageError for files that make no sense together
@@ -37,8 +37,9 @@ export async function bundle(command: BundleCommand, config: Environment, termin
     const child = spawn(process.execPath, [bundler, ...options, script, ...beside, binary], {
       stdio: ['ignore', 'inherit', 'pipe'],
     });
-    const [said, [code]] = (await Promise.all([text(child.stderr), once(child, 'close')])) as [string, [number | null]];
-    if (said) terminal.complain(said.trimEnd());
+    const ended = once(child, 'close') as Promise<[number | null]>;
+    for await (const line of createInterface(child.stderr)) terminal.complain(line);
+    const [code] = await ended;
     if (code !== 0) return code ?? 1;
     const validation = await validateAgent(binary, config, target);
     if (!validation.report.is_valid) {

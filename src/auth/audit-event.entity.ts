@@ -67,7 +67,7 @@ export class AuditEvent {
   @Column({ type: 'uuid', nullable: true })
   keyId: string | null;
 
-  /** Whose account, agent or task it is about; null for an email that nobody has, and for what belongs to nobody. */
+  /** The account that it is about, or that owns the agent or task. Null for an unknown email and without an owner. */
   @Column({ type: 'uuid', nullable: true })
   subjectId: string | null;
 

@@ -37,13 +37,13 @@ export class AuditEventDto {
   at: string;
   @ApiProperty({ enum: AUDIT_TYPES })
   type: AuditType;
-  /** Who did it; null when nobody was logged in. */
+  /** The account that did it; null for a request without a login. */
   @ApiId({ nullable: true })
   actor_id: string | null;
   /** The API key it was done with; null for a login. */
   @ApiId({ nullable: true })
   key_id: string | null;
-  /** Whose account, agent or task it is about; null for an email that nobody has, and for what belongs to nobody. */
+  /** The account that it is about, or that owns the agent or task. Null for an unknown email and without an owner. */
   @ApiId({ nullable: true })
   subject_id: string | null;
   /**

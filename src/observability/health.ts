@@ -61,10 +61,10 @@ export class Health {
    * last second.
    */
   async report(): Promise<ReadyDto> {
-    const asked = Object.entries(await this.dependencies()).map(
-      ([name, { status, required, ms, reason }]) =>
-        [name, { status, required, ms, ...(reason && { reason }) }] as const,
-    );
+    const asked = Object.entries(await this.dependencies()).map(([name, checked]) => {
+      const { fault: _, ...told } = checked;
+      return [name, told] as const;
+    });
     const process: DependencyHealth | undefined = this.phase && {
       status: 'down',
       required: true,
@@ -91,11 +91,10 @@ export class Health {
   private async look(): Promise<Record<string, Checked>> {
     const checked = await this.ask(CHECK_TIMEOUT_MS);
     for (const [name, { status, reason, fault }] of Object.entries(checked)) {
-      const wasDown = this.down.has(name);
       if (status === 'up') {
         if (this.down.delete(name)) this.logger.log(`${name} answers again`);
       } else {
-        if (!wasDown || this.down.get(name) !== reason) this.logger.warn(`${name} is down: ${fault}`);
+        if (this.down.get(name) !== reason) this.logger.warn(`${name} is down: ${fault}`);
         this.down.set(name, reason);
       }
     }
