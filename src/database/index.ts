@@ -9,6 +9,7 @@ export { MicroBatcher } from './micro-batcher.js';
 export { inOneProcess } from './one-process.js';
 export { isPresent, Presence } from './presence.js';
 export { isReadOnly, WRITES_ADVICE } from './read-only.js';
+export { SingleHolder } from './single-holder.js';
 export { SnakeNaming } from './snake-naming.js';
 export type { SessionSettings } from './session-settings.js';
 export { Sql } from './sql.js';
