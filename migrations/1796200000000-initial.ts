@@ -206,8 +206,7 @@ export class Initial1796200000000 implements MigrationInterface {
         run_at timestamptz,
         deadline timestamptz,
         forgiven_attempts integer NOT NULL DEFAULT 0,
-        held boolean NOT NULL DEFAULT false,
-        aged smallint NOT NULL DEFAULT 0,
+        throttled boolean NOT NULL DEFAULT false,
         limits json,
         region varchar(32),
         region_required boolean NOT NULL DEFAULT false,
@@ -228,7 +227,7 @@ export class Initial1796200000000 implements MigrationInterface {
       CREATE INDEX tasks_at_work_idx ON tasks (agent_id) WHERE status IN ('assigned', 'running');
       CREATE INDEX tasks_deadline_idx ON tasks (deadline)
         WHERE (deadline IS NOT NULL) AND (status IN ('queued', 'assigned', 'running'));
-      CREATE INDEX tasks_held_idx ON tasks (user_id, priority, id) WHERE held AND (status = 'queued');
+      CREATE INDEX tasks_throttled_idx ON tasks (user_id, priority, id) WHERE throttled AND (status = 'queued');
       CREATE INDEX tasks_input_idx ON tasks (user_id, input_ref) WHERE input_ref IS NOT NULL;
       CREATE INDEX tasks_result_idx ON tasks (user_id, result_ref) WHERE result_ref IS NOT NULL;
       CREATE INDEX tasks_unfinished_idx ON tasks (status, lease_until)

@@ -26,7 +26,7 @@ export async function backlog(bench: Bench, backend: Backend): Promise<Report> {
   const installation = await startInstallation(bench, {
     backend,
     processes: ['api'],
-    // Nobody is held back, and nothing rises in priority while it waits.
+    // No task rises in priority while it waits.
     env: { ...UNBOUNDED, QUEUE_AGE_STEP_MS: '86400000' },
   });
   const urgentUser = await registerUser(installation.url);
@@ -108,14 +108,14 @@ const waiting = ({ databaseUrl }: Installation): Promise<number> =>
     return rows[0].count;
   });
 
-/** Entries are made after the answer. */
+/** Entries are made after the answer. The other tasks wait for their turn. */
 async function untilQueued(installation: Installation): Promise<void> {
   const { url, adminToken: token } = installation;
   const expected = await waiting(installation);
-  const stats = () => api(url).get<{ waiting: number }>('/queue/stats', { token });
-  for (let polls = 0; expectStatus(await stats(), 200).body.waiting < expected; polls++) {
-    if (polls > 600)
-      throw new Error(`the queue does not get its ${expected} entries: ${JSON.stringify((await stats()).body)}`);
+  const stats = async () =>
+    expectStatus(await api(url).get<{ waiting: number; held: number }>('/queue/stats', { token }), 200).body;
+  for (let polls = 0, now = await stats(); now.waiting + now.held < expected; polls++, now = await stats()) {
+    if (polls > 600) throw new Error(`not all of the ${expected} tasks wait: ${JSON.stringify(now)}`);
     await pause(200);
   }
 }

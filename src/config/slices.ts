@@ -58,7 +58,13 @@ export const queue = (env: Variables) => ({
     perAccount: env.MAX_DELAYED_PER_USER,
   },
   workerConcurrency: env.WORKER_CONCURRENCY,
-  /** Tasks of one user in the queue or with a worker at a time, so that no more than these run; further ones wait in the table. */
+  /**
+   * Tasks that a worker takes at a time while they run for long: as many as run, and two that are awarded meanwhile.
+   */
+  workerLeast: Math.min(env.WORKER_CONCURRENCY, env.SANDBOX_SLOTS + 2),
+  /** Whether users take turns. Without turns there is one order by priority over all users. */
+  fairness: env.QUEUE_FAIRNESS === 'on',
+  /** Tasks of one user in the queue or with a worker at a time, so that no more than these run. */
   userWindow: Math.min(env.QUEUE_USER_WINDOW, env.MAX_RUNNING_PER_USER),
   ageStepMs: env.QUEUE_AGE_STEP_MS,
   shutdownGraceMs: env.SHUTDOWN_GRACE_MS,

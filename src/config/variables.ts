@@ -140,8 +140,14 @@ export const variables = z
     WORKER_CONCURRENCY: integer(64, 1, 1000).describe(
       'Tasks one worker process works on at a time, at the most; it takes on fewer while they wait for a sandbox',
     ),
+    QUEUE_FAIRNESS: z
+      .enum(['on', 'off'], 'must be on or off')
+      .default('on')
+      .describe(
+        '`on`: users take turns by the running time they consumed, and a priority orders only its user’s own tasks; `off`: one order by priority over all users, for an installation with one owner',
+      ),
     QUEUE_USER_WINDOW: integer(500, 1).describe(
-      'Tasks of one user in the queue or running at a time; further ones wait their turn, so that they hold up nobody else',
+      'Tasks of one user in the queue or running at a time; further ones wait for their turn, also when no other user waits',
     ),
     MAX_WAITING_PER_USER: integer(5000, 1).describe(
       'Tasks of one user that may wait; past it submissions are answered 429',
@@ -152,7 +158,9 @@ export const variables = z
     MAX_RUNNING_PER_USER: integer(1000, 1).describe(
       'Bounds the same as QUEUE_USER_WINDOW: the smaller of the two holds',
     ),
-    QUEUE_AGE_STEP_MS: integer(60_000, 100).describe('A waiting task rises one level of priority every so often, ms'),
+    QUEUE_AGE_STEP_MS: integer(60_000, 100).describe(
+      'A waiting task rises by one level of priority each time it has waited this long, ms',
+    ),
     SHUTDOWN_GRACE_MS: integer(30_000, 0, MAX_TIMER_MS).describe(
       'How long a worker that is stopped goes on with what it holds before it hands it back, ms',
     ),

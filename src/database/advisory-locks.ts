@@ -8,9 +8,9 @@ export const LOCKS = {
   migrations: 7305449118,
   /** Changes of accounts that could leave the installation without an admin. */
   admins: 7305449119,
+  /** Held by the worker process that chooses which tasks enter the queue. */
   fairShare: 7305449120,
   retention: 7305449121,
-  priorityAgeing: 7305449122,
   lateScan: 7305449123,
   /** Shared by every server on an embedded cluster; the last one stops PostgreSQL. */
   embeddedCluster: 0x7a65726f,

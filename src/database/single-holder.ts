@@ -9,8 +9,9 @@ const SILENT_MS = 5000;
 const HEARTBEAT_MS = 1000;
 
 /**
- * Work that one process of an installation does at a time, for as long as it lives: an advisory lock on a session of its own. When the process
- * dies or hangs, PostgreSQL ends the session, and the next process that asks becomes the holder.
+ * Work that one process of an installation does at a time, for as long as it lives: an advisory lock on a session of
+ * its own. When the process dies or hangs, PostgreSQL ends the session, and the next process that asks becomes the
+ * holder.
  */
 export class SingleHolder {
   private readonly session: LongLivedSession;
@@ -47,7 +48,8 @@ export class SingleHolder {
   }
 
   /**
-   * Whether this process is the holder. Becomes it when no other process is. To be asked several times in `SILENT_MS`, or the session ends.
+   * Whether this process is the holder. Becomes it when no other process is. To be asked several times in `SILENT_MS`,
+   * or the session ends.
    * @throws Error when the session broke
    */
   async isHolder(): Promise<boolean> {

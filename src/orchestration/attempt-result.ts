@@ -9,7 +9,9 @@ export type AttemptResult =
   /** The task was cancelled, or another worker took it over. This worker has nothing left to settle. */
   | { end: 'superseded' }
   /** This process stops. Another worker may run the task. */
-  | { end: 'stopped' };
+  | { end: 'stopped' }
+  /** The task waited too long for a sandbox of this worker. It waits for its turn anew. */
+  | { end: 'crowded' };
 
 export interface Completed {
   end: 'completed';

@@ -30,7 +30,7 @@ import { running } from './settlement.js';
 const CHECK_MS = 2_000;
 
 /** Why a run was killed. */
-type Kill = 'superseded' | 'deadline' | 'stopped';
+type Kill = 'superseded' | 'deadline' | 'stopped' | 'crowded';
 
 /** Runs one attempt: the sandbox, the task's way into `running`, its log lines, and its cancellation. */
 @Injectable()
@@ -80,7 +80,7 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
-    const askedAt = performance.now();
+    const place = this.intake.enter(() => kill(abort, 'crowded'));
     let started: { at: number; change: ToRunning; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
@@ -96,7 +96,7 @@ export class AttemptRunner implements OnApplicationShutdown {
           const at = performance.now();
           const change = running(task, agent, ordinal, at);
           started = { at, change, entered: this.store.transition(change) };
-          this.intake.waited(started.at - askedAt);
+          place.start();
           started.entered.then(
             (entered) => entered || kill(abort, 'superseded'),
             () => kill(abort, 'superseded'),
@@ -118,6 +118,7 @@ export class AttemptRunner implements OnApplicationShutdown {
       return faultOf(error);
     } finally {
       clearTimeout(deadline);
+      place.leave();
       this.running.delete(task.id);
       await log.close();
     }
@@ -156,7 +157,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         // Without a sandbox the agent had no chance to meet the deadline.
         if (killed === 'deadline' && !started) return { end: 'unrunnable', error: DEADLINE_EXCEEDED };
         if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
-        return { end: killed === 'stopped' ? 'stopped' : 'superseded' };
+        return { end: killed === 'stopped' || killed === 'crowded' ? killed : 'superseded' };
       default:
         return failed(errorOf(outcome), outcome.end, metering, outcome.end === 'trapped' ? outcome.trap : undefined);
     }

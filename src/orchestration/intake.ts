@@ -1,29 +1,33 @@
 import { Injectable } from '@nestjs/common';
-import { QueueConfig, SandboxConfig } from '../config/index.js';
+import { QueueConfig } from '../config/index.js';
 
-/** Waits for a sandbox below and above which a worker takes on more, or fewer, tasks, ms. */
+/** Waits for a sandbox below and above which a worker takes more, or fewer, tasks at a time, ms. */
 const SHORT_MS = 20;
 const LONG_MS = 200;
-/** Tasks beyond the running ones that keep the sandboxes busy while others are awarded and settled. */
-const AHEAD = 2;
+/** A task that has waited this long for a sandbox shows that the worker took too many, ms. */
+const TOO_LONG_MS = 2000;
 
 /**
- * How many tasks this worker takes on at a time, by how long they wait for a sandbox: one more for each that waited shortly, a
- * quarter fewer for each that waited long (additive increase, multiplicative decrease, as TCP finds its share of a line).
+ * How many tasks this worker takes at a time, by how long they wait for a sandbox: one more for each short wait, a
+ * quarter fewer for each long one (additive increase, multiplicative decrease, as in TCP).
  *
- * Where agents run for a millisecond, most of a task's time goes into its writes, and many tasks at a time share them. Where agents
- * run for seconds, a worker that took on many would keep them from others that are idle, and urgent ones would stand behind them.
+ * Tasks that run for a millisecond spend most of their time in writes, and many tasks share one write. Tasks that run
+ * for seconds would keep other users waiting behind them. So when short tasks give way to long ones, the worker
+ * returns the tasks that it can not start soon: other users may have their turn first.
  */
 @Injectable()
 export class Intake {
   private readonly least: number;
   private readonly most: number;
   private current: number;
+  private taken = 0;
+  /** Tasks without a sandbox, oldest first. */
+  private readonly waiting = new Set<Waiting>();
   private announce: (limit: number) => void = () => undefined;
 
-  constructor({ workerConcurrency }: QueueConfig, { slots }: SandboxConfig) {
+  constructor({ workerConcurrency, workerLeast }: QueueConfig) {
     this.most = workerConcurrency;
-    this.least = Math.min(this.most, slots + AHEAD);
+    this.least = workerLeast;
     this.current = this.least;
   }
 
@@ -35,11 +39,63 @@ export class Intake {
     this.announce = listener;
   }
 
-  /** To be told how long each run has waited for its sandbox, ms. */
-  waited(ms: number): void {
-    const { current } = this;
-    const next = ms < SHORT_MS ? current + 1 : ms > LONG_MS ? Math.floor(current * 0.75) : current;
-    this.current = Math.min(this.most, Math.max(this.least, next));
-    if (this.current !== current) this.announce(this.current);
+  /**
+   * A task begins to wait for a sandbox.
+   * @param giveUp called at most once, while the task waits: it is to be returned
+   */
+  enter(giveUp: () => void): Place {
+    const since = performance.now();
+    const task = { giveUp };
+    const tooLong = setTimeout(() => this.returnExcess(), TOO_LONG_MS);
+    this.taken++;
+    this.waiting.add(task);
+    const stopWaiting = (): void => {
+      clearTimeout(tooLong);
+      this.waiting.delete(task);
+    };
+    return {
+      start: () => {
+        stopWaiting();
+        this.adjust(performance.now() - since);
+      },
+      leave: () => {
+        stopWaiting();
+        this.taken--;
+      },
+    };
   }
+
+  private adjust(waitedMs: number): void {
+    if (waitedMs < SHORT_MS) this.set(this.current + 1);
+    else if (waitedMs > LONG_MS) this.set(Math.floor(this.current * 0.75));
+  }
+
+  /** The tasks that came last are returned. */
+  private returnExcess(): void {
+    this.set(this.least);
+    const newestFirst = [...this.waiting].reverse();
+    for (const task of newestFirst.slice(0, Math.max(0, this.taken - this.least))) {
+      this.waiting.delete(task);
+      task.giveUp();
+    }
+  }
+
+  private set(limit: number): void {
+    const next = Math.min(this.most, Math.max(this.least, limit));
+    if (next === this.current) return;
+    this.current = next;
+    this.announce(next);
+  }
+}
+
+/** A task's place among those that the worker took. */
+export interface Place {
+  /** The task has its sandbox. */
+  start(): void;
+  /** The task's attempt is over, with or without a sandbox. */
+  leave(): void;
+}
+
+interface Waiting {
+  giveUp(): void;
 }

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { AuctionModule } from '../auction/index.js';
 import { DatabaseConfig } from '../config/index.js';
-import { Presence } from '../database/index.js';
+import { LOCKS, Presence, SingleHolder } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { QueueModule } from '../queue/index.js';
@@ -24,6 +24,11 @@ import { Worker } from './worker.js';
       provide: Presence,
       inject: [DatabaseConfig],
       useFactory: ({ url }: DatabaseConfig) => new Presence(url),
+    },
+    {
+      provide: SingleHolder,
+      inject: [DatabaseConfig],
+      useFactory: ({ url }: DatabaseConfig) => new SingleHolder(url, LOCKS.fairShare),
     },
     Retention,
     Sweeper,

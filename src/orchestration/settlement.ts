@@ -7,6 +7,7 @@ import {
   type ToQueued,
   type ToRunning,
   type UnfinishedTask,
+  WORKER_BUSY,
 } from '../tasks/index.js';
 import type { Completed } from './attempt-result.js';
 import type { Auction, Bidder } from '../auction/index.js';
@@ -131,14 +132,16 @@ export const unrunnable = ({ task, ordinal }: TaskRun, agent: Bidder, error: Tas
 
 /**
  * The worker returns the task in the middle of an attempt, which does not count against its agent.
- * @param reason `stop`: this process stops; `fault`: storage or database is away
+ * @param reason `stop`: this process stops; `fault`: storage or database is away; `busy`: it has no free sandbox, and the
+ *   task waits for its turn anew
  */
-export const released = ({ task, ordinal }: TaskRun, agent: Bidder, reason: 'stop' | 'fault'): ToQueued => ({
+export const released = ({ task, ordinal }: TaskRun, agent: Bidder, reason: keyof typeof RELEASE_ERRORS): ToQueued => ({
   taskId: task.id,
   to: 'queued',
   from: LEASED,
   attempt: ordinal,
-  ended: { outcome: RELEASED, error: reason === 'fault' ? BACKEND_AWAY : WORKER_STOPPED, metering: null },
+  ended: { outcome: RELEASED, error: RELEASE_ERRORS[reason], metering: null },
+  throttle: reason === 'busy',
   event: taskEvent(task, 'task.requeued', { status: 'queued', attempt: ordinal, agent_id: agent.agentId, reason }),
   agentOwnerId: agent.ownerId,
 });
@@ -165,12 +168,11 @@ export function requeued(run: TaskRun, reason: 'stop' | 'fault' | 'busy'): ToQue
 /** The states in which a worker leases the task. */
 const LEASED = ['assigned', 'running'] as const;
 
-const BACKEND_AWAY: TaskError = {
-  code: 'BACKEND_AWAY',
-  message: 'The worker could not reach what the attempt needs. The task will be tried again.',
-};
-
-const WORKER_STOPPED: TaskError = {
-  code: 'WORKER_STOPPED',
-  message: 'The worker was stopped. Another worker takes the task.',
-};
+const RELEASE_ERRORS = {
+  fault: {
+    code: 'BACKEND_AWAY',
+    message: 'The worker could not reach what the attempt needs. The task will be tried again.',
+  },
+  stop: { code: 'WORKER_STOPPED', message: 'The worker was stopped. Another worker takes the task.' },
+  busy: { code: WORKER_BUSY, message: 'The worker had no free sandbox. The task waits for its next turn.' },
+} satisfies Record<string, TaskError>;

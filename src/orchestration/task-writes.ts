@@ -48,7 +48,7 @@ export class TaskWrites {
   }
 
   /** Returns the task in the middle of an attempt. */
-  async release(run: TaskRun, agent: Bidder, reason: 'stop' | 'fault'): Promise<void> {
+  async release(run: TaskRun, agent: Bidder, reason: 'stop' | 'fault' | 'busy'): Promise<void> {
     // Where the award itself was not written, the task is still between two attempts.
     if (!(await this.write(released(run, agent, reason)))) await this.settle(requeued(run, reason));
   }

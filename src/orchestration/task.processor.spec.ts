@@ -224,6 +224,17 @@ describe('a task in a worker’s hands', () => {
       expect(handled).toEqual({ againInMs: 0 });
     });
 
+    it('to wait for its next turn when this worker has no free sandbox', async () => {
+      const { changes, handled } = await processed({ auctions: [['a', 'b']], results: [{ end: 'crowded' }] });
+      expect(changes.at(-1)).toMatchObject({
+        to: 'queued',
+        throttle: true,
+        ended: { outcome: 'handed_back', error: { code: 'WORKER_BUSY' } },
+        event: { type: 'task.requeued', data: { reason: 'busy' } },
+      });
+      expect(handled).toBeUndefined();
+    });
+
     it('with a pause when storage or database is away', async () => {
       const { changes, handled } = await processed({ auctions: [['a', 'b']], results: [new Error('storage is away')] });
       expect(changes.at(-1)).toMatchObject({

@@ -88,6 +88,8 @@ export class TaskProcessor {
           return { end: 'stale' };
         case 'superseded':
           return done();
+        case 'crowded':
+          return done(await this.writes.release(run, agent, 'busy'));
         case 'stopped':
           return done(await this.release(run, agent));
         case 'fault':

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { QueueConfig } from '../config/index.js';
-import { Presence } from '../database/index.js';
+import { Presence, SingleHolder } from '../database/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { FairShare, Sweeper } from '../scheduling/index.js';
 import { Intake } from './intake.js';
@@ -15,6 +15,7 @@ export class Worker implements OnApplicationBootstrap {
     private readonly presence: Presence,
     private readonly sweeper: Sweeper,
     private readonly fairShare: FairShare,
+    private readonly turns: SingleHolder,
     private readonly retention: Retention,
     private readonly intake: Intake,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
@@ -22,10 +23,10 @@ export class Worker implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.presence.enter();
+    await Promise.all([this.presence.enter(), this.turns.open()]);
     this.queue.consume((taskId) => this.processor.process(taskId), this.intake.limit);
     this.intake.onChange((limit) => this.queue.limit(limit));
-    this.fairShare.start();
+    this.fairShare.start(() => this.turns.isHolder());
     this.retention.start();
     this.sweeper.start();
   }
@@ -39,6 +40,6 @@ export class Worker implements OnApplicationBootstrap {
     const clocks = [this.sweeper, this.fairShare, this.retention];
     await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
     clearTimeout(grace);
-    await this.presence.leave();
+    await Promise.all([this.presence.leave(), this.turns.close()]);
   }
 }

@@ -1,11 +1,9 @@
-import type { TaskPriority } from './task-priority.js';
-
 /**
  * PORT: carries task ids from whoever submits to whichever worker is free. The row in PostgreSQL is the truth; an entry
  * here only says "look at this task".
  *
  * - One entry per task, its id the task's id: adding it again while it waits or runs changes nothing.
- * - Higher priorities first; first in, first out inside one.
+ * - First in, first out. Whose turn it is was decided before an entry is added.
  * - At least once: an entry whose worker dies is handed to another.
  * - A handler may put an entry back: it is handed out again, to whichever worker is free, after the time it names.
  * - A handler that throws is tried again after a growing pause; the last failure drops the entry, and the sweeper finds
@@ -19,9 +17,6 @@ export interface TaskQueue {
 
   /** Takes a waiting entry out. An entry that a worker holds, or none at all, is left as it is. */
   remove(taskId: string): Promise<void>;
-
-  /** Gives waiting entries another priority, each behind those that have it already. One that does not wait is left as it is. */
-  reprioritise(entries: readonly QueueEntry[]): Promise<void>;
 
   /** Which of these tasks have no entry that leads to a worker. What is left of such entries is removed. */
   missing(taskIds: readonly string[]): Promise<string[]>;
@@ -60,7 +55,6 @@ export interface PutBack {
 
 export interface QueueEntry {
   taskId: string;
-  priority: TaskPriority;
   /** Not to be handed out for so long, ms. */
   delayMs?: number;
 }

@@ -9,13 +9,23 @@ import { type LineRefusal, refusalOf } from './queue-share.js';
 const FRESH_MS = 500;
 /** A submission waits for the renewal of one that is older still. */
 const STALE_MS = 5_000;
-/** A refusal, or throttling a task, needs a count no older than this, ms. */
+/** A refusal rests on a count no older than this. */
 const FRESH_FOR_REFUSAL_MS = 100;
+/**
+ * The decision that a task waits for its turn rests on a count no older than this, or than so many times what the count
+ * took.
+ */
+const FRESH_FOR_TURN_MS = 25;
+const COUNTS_TO_PAUSE = 20;
 
 /**
- * Keeps both lines of waiting tasks bounded, and each user's share of them (see `refusalOf`). Tasks are counted in PostgreSQL a
- * few times a second at most; what this process has let in since is added. So a submission costs no count. One process never
- * lets in too many; several may together exceed a bound by what the others let in between two counts.
+ * Keeps both lines of waiting tasks bounded, and each user's share of them (see `refusalOf`). Decides which tasks go
+ * straight into the queue: as many as one worker takes at once, while no task waits for its turn. The others wait for
+ * it (see `FairShare`).
+ *
+ * Tasks are counted in PostgreSQL now and then; what this process has let in since is added. So most submissions cost
+ * no count. One process never lets in too many; several may together exceed a bound by what the others let in between
+ * two counts.
  */
 @Injectable()
 export class AdmissionControl {
@@ -23,9 +33,10 @@ export class AdmissionControl {
   /** Let in since the count, or under way when it was made. */
   private since = new Map<string, number>();
   private letIn: Load[] = [];
-  /** Let in, not known to be written. */
-  private readonly underWay = new Set<Load>();
+  /** Let in, not known to be written, with their ids. */
+  private readonly underWay = new Map<Load, string[]>();
   private countedAt = -Infinity;
+  private countTookMs = 0;
   private counting: Promise<void> | null = null;
 
   constructor(
@@ -35,33 +46,40 @@ export class AdmissionControl {
   ) {}
 
   /**
-   * Runs `write` for tasks of one user if that many more may wait. Tasks beyond the user's window are marked as throttled.
-   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, before anything is
-   *   written
+   * Runs `write` for tasks of one user if so many more may wait. Tasks that have to wait for their turn come marked as
+   * throttled.
+   * @throws AppError `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` or `QUEUE_SHARE_EXCEEDED`, before anything
+   *   is written
    */
   async submit<T>(tasks: NewTask[], write: (marked: NewTask[]) => Promise<T>): Promise<T> {
     const part = await this.young.shareOf(tasks[0].userId);
-    await this.count(() => !this.refusal(tasks, part) && !this.mark(tasks).some(({ throttled }) => throttled));
+    await this.count(() => {
+      if (this.refusal(tasks, part)) return 'refused';
+      return this.mark(tasks).some(({ throttled, runAt }) => throttled && !runAt) ? 'throttled' : 'let_in';
+    });
     // Nothing is awaited between the look and the taking: others look at the same moment.
     const refusal = this.refusal(tasks, part);
     if (refusal) throw refusal;
     const marked = this.mark(tasks);
-    return this.track(loadOf(marked), () => write(marked));
+    return this.track(marked, loadOf(marked), () => write(marked));
   }
 
   /** Runs `write` if the task may wait once more. @throws as `submit` */
   async readmit<T>(task: Waiter, write: () => Promise<T>): Promise<T> {
     const part = await this.young.shareOf(task.userId);
-    await this.count(() => !this.refusal([task], part));
+    await this.count(() => (this.refusal([task], part) ? 'refused' : 'let_in'));
     const refusal = this.refusal([task], part);
     if (refusal) throw refusal;
-    return this.track(linesOf([task]), write);
+    return this.track([task], linesOf([task]), write);
   }
 
-  private async track<T>(load: Load, write: () => Promise<T>): Promise<T> {
+  private async track<T>(tasks: readonly Waiter[], load: Load, write: () => Promise<T>): Promise<T> {
     this.letIn.push(load);
     addTo(this.since, load);
-    this.underWay.add(load);
+    this.underWay.set(
+      load,
+      tasks.map(({ id }) => id),
+    );
     try {
       return await write();
     } finally {
@@ -69,29 +87,28 @@ export class AdmissionControl {
     }
   }
 
-  /** Decides which tasks are throttled. */
   private mark(tasks: NewTask[]): NewTask[] {
-    const { userWindow } = this.config;
-    const taken = new Map<string, number>();
-    const load = (key: string): number => this.load(key) + (taken.get(key) ?? 0);
-    return tasks.map((task) => {
-      const key = placeOf(task);
-      // A task never overtakes an earlier throttled task of its user.
-      const overtakes = !task.runAt && load(throttledOf(task.userId)) > 0;
-      const throttled = overtakes || load(key) >= userWindow;
-      addTo(taken, new Map([[throttled ? throttledOf(task.userId) : key, 1]]));
-      return { ...task, throttled };
-    });
+    const { workerLeast, userWindow } = this.config;
+    // A user that may have few at a time gets turns only: they count exactly.
+    const isBusy = this.load(THROTTLED) > 0 || userWindow <= workerLeast;
+    let straight = isBusy ? 0 : workerLeast - this.load(ADMITTED);
+    // A later start is no way around the others: a turn follows when the time has come.
+    return tasks.map((task) => ({ ...task, throttled: task.runAt !== null || straight-- <= 0 }));
   }
 
-  /** Counts if the last count is old, or too old to do anything but let in. */
-  private async count(letsIn: () => boolean): Promise<void> {
+  /** Counts if the last count is old, or too old for what it would lead to. */
+  private async count(outcome: () => 'let_in' | 'throttled' | 'refused'): Promise<void> {
     if (this.age > FRESH_MS) {
       const counting = this.recount();
       if (this.age > STALE_MS) await counting;
       else counting.catch(() => undefined);
     }
-    if (this.age > FRESH_FOR_REFUSAL_MS && !letsIn()) await this.recount();
+    const freshMs = {
+      let_in: Infinity,
+      throttled: Math.max(FRESH_FOR_TURN_MS, COUNTS_TO_PAUSE * this.countTookMs),
+      refused: FRESH_FOR_REFUSAL_MS,
+    };
+    if (this.age > FRESH_FOR_TURN_MS && this.age > freshMs[outcome()]) await this.recount();
   }
 
   /**
@@ -125,23 +142,25 @@ export class AdmissionControl {
 
   private async read(): Promise<void> {
     const before = this.letIn.length;
-    // Some of these will be counted too: for a moment the bound is a little strict rather than a little loose.
-    const underWay = [...this.underWay];
+    // Left out of the count and added to it: their rows may or may not be there.
+    const underWay = [...this.underWay.keys()];
     const startedAt = performance.now();
-    const users = await this.backlog.loadByUser();
+    const users = await this.backlog.loadByUser([...this.underWay.values()].flat());
     const sum = (count: (user: UserLoad) => number) => users.reduce((total, user) => total + count(user), 0);
     this.counted = new Map<string, number>([
       ['waiting', sum(({ waiting }) => waiting)],
       ['delayed', sum(({ delayed }) => delayed)],
+      [ADMITTED, sum(({ admitted }) => admitted)],
+      [THROTTLED, sum(({ throttled }) => throttled)],
     ]);
-    for (const { user_id, waiting, delayed, admitted, later, throttled } of users) {
-      this.counted.set(user_id, admitted).set(laterOf(user_id), later).set(throttledOf(user_id), throttled);
+    for (const { user_id, waiting, delayed } of users) {
       this.counted.set(lineOfUser('waiting', user_id), waiting).set(lineOfUser('delayed', user_id), delayed);
     }
     this.letIn = [...underWay, ...this.letIn.slice(before)];
     this.since = new Map();
     for (const load of this.letIn) addTo(this.since, load);
     this.countedAt = startedAt;
+    this.countTookMs = performance.now() - startedAt;
   }
 }
 
@@ -149,7 +168,7 @@ const LINES = ['waiting', 'delayed'] as const;
 type LineName = (typeof LINES)[number];
 
 /** What decides in which line a task waits. */
-type Waiter = Pick<NewTask, 'userId' | 'runAt'>;
+type Waiter = Pick<NewTask, 'id' | 'userId' | 'runAt'>;
 
 const lineOf = ({ runAt }: Waiter): LineName => (runAt ? 'delayed' : 'waiting');
 const lineOfUser = (line: LineName, userId: string): string => `${userId} ${line}`;
@@ -186,12 +205,11 @@ function toError(line: LineName, { limit, most }: LineRefusal, { own, count, pla
   return new AppError('exhausted', code, `${what} ${next}`, { retryAfter: ofAccount });
 }
 
-/** Numbers of tasks: per line; and per user those of each line, inside the window, with a later start, and throttled. */
+/** Numbers of tasks: of each line, of all users and of one; in the queue or with a worker; waiting for their turn. */
 type Load = ReadonlyMap<string, number>;
 
-const laterOf = (userId: string): string => `${userId} later`;
-const throttledOf = (userId: string): string => `${userId} throttled`;
-const placeOf = ({ userId, runAt }: NewTask): string => (runAt ? laterOf(userId) : userId);
+const ADMITTED = 'admitted';
+const THROTTLED = 'throttled';
 
 function linesOf(tasks: readonly Waiter[]): Map<string, number> {
   const load = new Map<string, number>();
@@ -204,7 +222,10 @@ function linesOf(tasks: readonly Waiter[]): Map<string, number> {
 
 function loadOf(tasks: NewTask[]): Load {
   const load = linesOf(tasks);
-  for (const task of tasks) addTo(load, new Map([[task.throttled ? throttledOf(task.userId) : placeOf(task), 1]]));
+  for (const { throttled, runAt } of tasks) {
+    if (!throttled) addTo(load, new Map([[ADMITTED, 1]]));
+    else if (!runAt) addTo(load, new Map([[THROTTLED, 1]]));
+  }
   return load;
 }
 

@@ -2,14 +2,17 @@
  * Start-time fair queueing: whose task runs next, so that each active user gets the same slot time.
  *
  * - A user's *tag* is the slot time that its tasks have used, ms on the scale of virtual time. It grows while they run.
- * - *Virtual time* grows by the slot time that all tasks use, divided by the number of active users. A user that becomes active starts at
- *   virtual time: an idle user saves nothing up, and earlier users do not wait for an endless row of newcomers.
- * - A user's next task has the start tag `tag + expected cost of what it has under way`. The smallest start tag is next.
+ * - *Virtual time* grows by the slot time that all tasks use, divided by the number of active users. A user that
+ *   becomes active starts at virtual time: an idle user saves nothing up, and earlier users do not wait for an endless
+ *   row of newcomers.
+ * - A user's next task has the start tag `tag + expected cost of what it has under way`. The smallest start tag is
+ *   next.
  * - The expected cost is the average of all tasks that ended. It is the same for all users, so no user can look cheap.
  * - A user that has its share of the running tasks comes after users that have less. Slots stay busy all the same.
  *
- * Source: Goyal, Vin and Cheng, "Start-time fair queuing", IEEE/ACM Transactions on Networking 5(5), 1997. Virtual time by the number of
- * active users, and a guessed cost that the end of a task corrects, are those of Kubernetes' API Priority and Fairness.
+ * Source: Goyal, Vin and Cheng, "Start-time fair queuing", IEEE/ACM Transactions on Networking 5(5), 1997. Virtual time
+ * by the number of active users, and a guessed cost that the end of a task corrects, are those of Kubernetes' API
+ * Priority and Fairness.
  */
 export class FairQueue {
   private virtualTime = 0;
@@ -17,7 +20,10 @@ export class FairQueue {
   private readonly tags = new Map<string, number>();
   private active: ReadonlySet<string> = new Set();
 
-  /** Names the users that have tasks waiting or running now. To be called before `charge` and `next` whenever they change. */
+  /**
+   * Names the users that have tasks waiting or running now. To be called before `charge` and `next` whenever they
+   * change.
+   */
   setActive(users: ReadonlySet<string>): void {
     for (const [user, tag] of this.tags) if (!users.has(user) && tag <= this.virtualTime) this.tags.delete(user);
     for (const user of users) {

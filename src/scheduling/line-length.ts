@@ -2,8 +2,9 @@ const SHORTEST = 1;
 const LONGEST = 256;
 
 /**
- * How many entries the queue's line should have: twice what workers took since the last look, or half of what it had, if that is more. So the line
- * is short while tasks are long, and a task that comes now waits behind few. While tasks are short, workers find it empty, and it doubles.
+ * How many entries the queue's line should have: twice what workers took since the last look, or half of what it had,
+ * if that is more. So the line is short while tasks are long, and a task that comes now waits behind few. While tasks
+ * are short, workers find it empty, and it doubles.
  */
 export class LineLength {
   private filled = 0;

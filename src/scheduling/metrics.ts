@@ -5,8 +5,8 @@ import type { TaskBacklog, Waiting } from '../tasks/index.js';
 
 export const sweeperFinds = counters(
   'sweeper_finds_total',
-  'Tasks the sweeper did something about: past their deadline (expired), risen with age, lost by queue or worker (lost).',
-  { kind: ['expired', 'risen', 'lost'] },
+  'Tasks the sweeper did something about: past their deadline (expired), lost by queue or worker (lost).',
+  { kind: ['expired', 'lost'] },
 );
 
 /** The line as it is in all processes together: each says the same, so a dashboard takes the maximum, not the sum. */
@@ -34,16 +34,10 @@ export function watchLine(queue: TaskQueue, backlog: TaskBacklog, config: QueueC
   gauge('tasks_waiting', 'Tasks that are queued and may begin now.', ['priority'], () =>
     byPriority(({ count }) => count),
   );
-  gauge(
-    'tasks_held',
-    'Throttled tasks: they may begin, but wait for earlier tasks of their submitter.',
-    ['priority'],
-    () => byPriority(({ throttled }) => throttled),
+  gauge('tasks_held', 'Those that may begin, but have not had their turn or were not taken since.', ['priority'], () =>
+    byPriority(({ throttled }) => throttled),
   );
-  gauge(
-    'tasks_oldest_waiting_seconds',
-    'How long the oldest task that is not throttled has waited.',
-    ['priority'],
-    () => byPriority(({ oldest_admitted_ms }) => (oldest_admitted_ms ?? 0) / 1000),
+  gauge('tasks_oldest_waiting_seconds', 'For how long the oldest waits that may begin.', ['priority'], () =>
+    byPriority(({ oldest_ms }) => (oldest_ms ?? 0) / 1000),
   );
 }

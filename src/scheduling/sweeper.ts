@@ -7,7 +7,6 @@ import { sweeperFinds } from './metrics.js';
 import { DEADLINE_EXCEEDED, TaskLookup, TaskStore } from '../tasks/index.js';
 import { ShutOutAccounts } from './shut-out-accounts.js';
 import { Enqueuer } from './enqueuer.js';
-import { PriorityAgeing } from './priority-ageing.js';
 
 /** Tasks looked at, or moved, in one statement. */
 const BATCH = 1000;
@@ -19,12 +18,13 @@ const LOOK_AGAIN_MS = 2_000;
 const NIL = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with its
- * entry, and queues them again; fails tasks whose deadline passed while they waited; cancels those of suspended accounts; lets waiting ones rise with age.
+ * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with
+ * its entry, and queues them again; fails tasks whose deadline passed while they waited; cancels those of suspended
+ * accounts.
  *
  * A row is written before its entry and ends before it, so a task without an entry may be on its way into the queue, or
- * out of it. One that still has none at the next look, and still is to be worked on, has lost it. Should another sweeper be
- * quicker, that changes nothing: an entry that is there is not added again.
+ * out of it. One that still has none at the next look, and still is to be worked on, has lost it. Should another
+ * sweeper be quicker, that changes nothing: an entry that is there is not added again.
  */
 @Injectable()
 export class Sweeper {
@@ -40,7 +40,6 @@ export class Sweeper {
     private readonly store: TaskStore,
     private readonly enqueuer: Enqueuer,
     private readonly lookup: TaskLookup,
-    private readonly ageing: PriorityAgeing,
     private readonly shutOut: ShutOutAccounts,
     private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
@@ -68,8 +67,6 @@ export class Sweeper {
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
     await this.shutOut.sweep();
-    const risen = await this.ageing.age(BATCH, (entries) => this.queue.reprioritise(entries));
-    sweeperFinds.inc({ kind: 'risen' }, risen);
     if (this.missed.length > 0) await this.queueLost(this.missed);
     this.missed = await this.lookForMissing(stopping);
     if (this.missed.length > 0) return this.lookAgainMs;
@@ -87,9 +84,6 @@ export class Sweeper {
 
   /** Looks on as long as it finds some: a queue that was lost has lost them all. */
   private async lookForMissing(stopping: AbortSignal): Promise<string[]> {
-    const [unfinished, counts] = await Promise.all([this.lookup.countUnfinished(), this.queue.counts()]);
-    // As many entries as tasks: nothing is lost, and a long queue need not be read.
-    if (unfinished <= counts.waiting + counts.active + counts.delayed) return [];
     const missed: string[] = [];
     do {
       const idle = await this.lookup.idle(this.presence.trustsAbsence, this.lookedAt, BATCH);

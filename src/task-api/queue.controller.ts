@@ -24,16 +24,19 @@ export class QueueController {
   @ApiOkResponse({ type: QueueStatsDto, description: 'The counts at this moment.' })
   @ApiProblems(401, 403)
   async stats(): Promise<QueueStatsDto> {
-    const [counts, paused, waiting] = await Promise.all([
+    const [counts, paused, waiting, { later }] = await Promise.all([
       this.queue.counts(),
       this.queue.isPaused(),
       this.backlog.waiting(),
+      this.backlog.countLines(),
     ]);
     const { critical, high, normal, low } = waiting;
     const levels = Object.values(waiting);
     const oldest = levels.flatMap(({ oldest_ms }) => oldest_ms ?? []);
     return {
-      ...counts,
+      waiting: counts.waiting,
+      active: counts.active,
+      delayed: counts.delayed + later,
       held: levels.reduce((sum, { throttled }) => sum + throttled, 0),
       paused,
       waiting_by_priority: { critical: critical.count, high: high.count, normal: normal.count, low: low.count },

@@ -3,7 +3,7 @@ import { IsInt, IsString, IsUUID, Matches, Max, Min, MinLength } from 'class-val
 import { ApiInteger, ApiTime } from '../common/api-schema.js';
 import { IsNotBlank, IsPlainText, IsTime, MaxLength, Optional } from '../common/validators.js';
 
-/** Tasks that wait and may begin now, by their own priority, whatever they have risen to. */
+/** Tasks that wait and may begin now, by the priority they were submitted with. */
 export class WaitingByPriorityDto {
   /** @example 0 */
   @ApiInteger()
@@ -21,25 +21,25 @@ export class WaitingByPriorityDto {
 
 export class QueueStatsDto {
   /**
-   * Tasks no worker has taken yet.
+   * Tasks in the queue that no worker has taken yet.
    * @example 12
    */
   @ApiInteger()
   waiting: number;
   /**
-   * Tasks a worker holds.
+   * Tasks that a worker has taken.
    * @example 4
    */
   @ApiInteger()
   active: number;
   /**
-   * Tasks put off to a later time, or that wait for another try after a fault of the server's.
+   * Tasks with a later start, and tasks that wait for another try.
    * @example 1
    */
   @ApiInteger()
   delayed: number;
   /**
-   * Tasks that wait outside the queue, because their submitter has as many in it as may be.
+   * Tasks that may begin and wait for their turn. A task whose turn has come counts until it is assigned.
    * @example 0
    */
   @ApiInteger()

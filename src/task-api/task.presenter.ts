@@ -28,7 +28,6 @@ type ShownTask = Omit<
   | 'attempt'
   | 'forgivenAttempts'
   | 'throttled'
-  | 'aged'
   | 'traceparent'
   | 'retriedAt'
   | 'leaseUntil'

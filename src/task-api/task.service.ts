@@ -12,7 +12,6 @@ import { traceparent } from '../common/work-context.js';
 import { AuctionConfig, type GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { EventLog } from '../feed/index.js';
 import { SpanKind, traced } from '../observability/index.js';
-import type { QueueEntry } from '../queue/index.js';
 import {
   cancellation,
   isTerminal,
@@ -232,12 +231,12 @@ export class TaskService {
             from: ['failed'],
             attempt: task.attempt,
             forgive: true,
+            throttle: true,
             event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
           }),
         );
       }));
     if (!retried) throw notRetryable('Only a failed task can be retried.');
-    this.enqueuer.add({ taskId: id, priority: task.priority });
   }
 
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */
@@ -297,7 +296,7 @@ export class TaskService {
       );
       if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
       if (outcome.end === 'stored') {
-        for (const task of marked) if (!task.throttled) this.enqueuer.add(entryOf(task));
+        for (const task of marked) if (!task.throttled) this.enqueuer.add({ taskId: task.id });
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
       }
     } catch (error) {
@@ -356,12 +355,6 @@ interface Stored {
 }
 
 const fingerprintOf = (request: unknown): string => createHash('sha256').update(stringify(request)).digest('hex');
-
-const entryOf = ({ id, priority, runAt }: NewTask): QueueEntry => ({
-  taskId: id,
-  priority,
-  delayMs: runAt ? Math.max(0, runAt.getTime() - Date.now()) : 0,
-});
 
 const submissionStep = (tasks: NewTask[]) => ({
   kind: SpanKind.PRODUCER,

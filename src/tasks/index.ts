@@ -19,6 +19,7 @@ export {
   type ToFailed,
   type ToQueued,
   type ToRunning,
+  WORKER_BUSY,
 } from './task-change.js';
 export { TaskDocument } from './task-document.entity.js';
 export { MAX_ROW_RESULT_BYTES, NO_DOCUMENTS, type StoredDocument, TaskDocuments } from './task-documents.js';
@@ -27,4 +28,4 @@ export { isTerminal, TASK_STATUSES, type TaskStatus } from './task-state.js';
 export { type AwardOutcome, TaskStore } from './task-store.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TasksModule } from './tasks.module.js';
-export { risen, WAITS_SINCE } from './waiting.js';
+export { IS_DUE, WAITS_SINCE } from './waiting.js';

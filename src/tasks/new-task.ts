@@ -23,6 +23,6 @@ export interface NewTask {
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
-  /** Waits outside the queue for earlier tasks of its submitter. */
+  /** Waits for its turn, outside the queue. */
   throttled: boolean;
 }

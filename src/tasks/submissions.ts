@@ -182,7 +182,7 @@ const SUBMIT = `
   ),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
-                       input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, held,
+                       input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, throttled,
                        run_at, deadline)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
            input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,

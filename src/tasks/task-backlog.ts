@@ -2,19 +2,19 @@ import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
 import { Sql } from '../database/index.js';
 import type { TaskPriority } from '../queue/index.js';
-import { WAITS_SINCE } from './waiting.js';
+import { IS_DUE, WAITS_SINCE } from './waiting.js';
 
 /**
- * Waiting tasks, and failed tasks that can be retried: what admission control, metrics and admins ask about all tasks at
- * once.
+ * Waiting tasks, and failed tasks that can be retried: what admission control, metrics and admins ask about all tasks
+ * at once.
  */
 @Injectable()
 export class TaskBacklog {
   constructor(private readonly sql: Sql) {}
 
-  /** What each user has that has not ended. */
-  loadByUser(): Promise<UserLoad[]> {
-    return this.sql.query('task-load', LOAD_BY_USER, []);
+  /** What each user has that has not ended. @param except ids of tasks that are left out */
+  loadByUser(except: readonly string[]): Promise<UserLoad[]> {
+    return this.sql.query('task-load', LOAD_BY_USER, [except]);
   }
 
   /** Tasks that wait and may begin now, by priority. */
@@ -30,9 +30,16 @@ export class TaskBacklog {
     return rows.map(({ id }) => id);
   }
 
-  /** Tasks in each of the two lines: those without a start of their own, and those submitted with one. */
-  async countLines(): Promise<{ waiting: number; delayed: number }> {
-    const [row] = await this.sql.query<{ waiting: number; delayed: number }>('task-count-lines', COUNT_LINES, []);
+  /**
+   * Tasks in each of the two lines: those without a start of their own, and those submitted with one. `later`: those of
+   * them that may not begin yet.
+   */
+  async countLines(): Promise<{ waiting: number; delayed: number; later: number }> {
+    const [row] = await this.sql.query<Awaited<ReturnType<typeof this.countLines>>>(
+      'task-count-lines',
+      COUNT_LINES,
+      [],
+    );
     return row;
   }
 
@@ -74,46 +81,40 @@ export interface UserLoad {
   waiting: number;
   /** Waiting, submitted with a start of their own, even when it has passed. */
   delayed: number;
-  /** Due, and in the queue or with a worker. */
+  /** Due, in the queue without having waited for a turn, or with a worker. */
   admitted: number;
-  /** In the queue, not due yet. */
-  later: number;
+  /** Due, and waiting for their turn. */
   throttled: number;
 }
 
 /** Waiting tasks of one priority that may begin now. */
 export interface Waiting {
   count: number;
-  /** How many of them are throttled. */
+  /** How many of them wait for their turn, or had it and were not awarded since. */
   throttled: number;
   /** How long the oldest has waited; null when none waits. */
   oldest_ms: number | null;
-  /** How long the oldest that is not throttled has waited; null when there is none. */
-  oldest_admitted_ms: number | null;
 }
 
-const NONE_WAITS: Waiting = { count: 0, throttled: 0, oldest_ms: null, oldest_admitted_ms: null };
+const NONE_WAITS: Waiting = { count: 0, throttled: 0, oldest_ms: null };
 
 const LOAD_BY_USER = `
   SELECT user_id,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NULL))::int AS waiting,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
-         (count(*) FILTER (WHERE NOT held AND (run_at IS NULL OR run_at <= now())))::int AS admitted,
-         (count(*) FILTER (WHERE NOT held AND run_at > now()))::int AS later,
-         (count(*) FILTER (WHERE held AND status = 'queued'))::int AS throttled
+         (count(*) FILTER (WHERE NOT throttled AND ${IS_DUE}))::int AS admitted,
+         (count(*) FILTER (WHERE throttled AND status = 'queued' AND ${IS_DUE}))::int AS throttled
     FROM tasks
-   WHERE status IN ('queued', 'assigned', 'running')
+   WHERE status IN ('queued', 'assigned', 'running') AND id NOT IN (SELECT unnest($1::uuid[]))
    GROUP BY user_id`;
 
 const WAITING = `
   SELECT priority,
          count(*)::int AS count,
-         (count(*) FILTER (WHERE held))::int AS throttled,
-         (extract(epoch FROM now() - min(${WAITS_SINCE})) * 1000)::float8 AS oldest_ms,
-         (extract(epoch FROM now() - min(${WAITS_SINCE}) FILTER (WHERE NOT held)) * 1000)::float8
-           AS oldest_admitted_ms
+         (count(*) FILTER (WHERE throttled))::int AS throttled,
+         (extract(epoch FROM now() - min(${WAITS_SINCE})) * 1000)::float8 AS oldest_ms
     FROM tasks
-   WHERE status = 'queued' AND (run_at IS NULL OR run_at <= now())
+   WHERE status = 'queued' AND ${IS_DUE}
    GROUP BY priority`;
 
 const QUEUED = `
@@ -121,7 +122,8 @@ const QUEUED = `
 
 const COUNT_LINES = `
   SELECT (count(*) FILTER (WHERE run_at IS NULL))::int AS waiting,
-         (count(*) FILTER (WHERE run_at IS NOT NULL))::int AS delayed
+         (count(*) FILTER (WHERE run_at IS NOT NULL))::int AS delayed,
+         (count(*) FILTER (WHERE run_at > now()))::int AS later
     FROM tasks
    WHERE status = 'queued'`;
 

@@ -25,8 +25,10 @@ export interface ToQueued extends Change<'queued'> {
   from: readonly TaskStatus[];
   /** Ends the attempt that the task was in. */
   ended?: AttemptEnd;
-  /** A retry: earlier attempts no longer count against agents or workers, and the wait begins anew. */
+  /** A retry: earlier attempts no longer count against agents or workers. */
   forgive?: boolean;
+  /** The task waits for its turn anew. Otherwise its entry is in the queue, or the worker returns it. */
+  throttle?: boolean;
 }
 
 /** An attempt begins. */
@@ -114,3 +116,5 @@ export const DEADLINE_EXCEEDED: TaskError = {
 export const LOST = 'lost';
 /** Outcome of an attempt that its worker returned without a verdict on the agent. */
 export const RELEASED = 'handed_back';
+/** Error code of an attempt that was released because its worker had no free sandbox: no fault, however often. */
+export const WORKER_BUSY = 'WORKER_BUSY';

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { isPresent, MicroBatcher, Sql } from '../database/index.js';
-import type { TaskPriority, QueueEntry } from '../queue/index.js';
-import { LOST, RELEASED } from './task-change.js';
+import type { QueueEntry } from '../queue/index.js';
+import { LOST, RELEASED, WORKER_BUSY } from './task-change.js';
 import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
 import type { TaskStatus } from './task-state.js';
-import { risen, WAITS_SINCE } from './waiting.js';
+import { WAITS_SINCE } from './waiting.js';
 
 /** What a worker reads of the tasks it works on, and what the sweeper reads of tasks without a worker. */
 @Injectable()
@@ -32,12 +32,6 @@ export class TaskLookup {
    */
   unfinished(taskId: string, trustsAbsence: boolean): Promise<UnfinishedTask | null> {
     return this.beginnings.add({ taskId, trustsAbsence });
-  }
-
-  /** Tasks that have not ended and are not held. */
-  async countUnfinished(): Promise<number> {
-    const [row] = await this.sql.query<{ count: number }>('task-count-unfinished', COUNT_UNFINISHED, []);
-    return row.count;
   }
 
   /** Waiting tasks whose deadline has passed. */
@@ -74,7 +68,7 @@ export class TaskLookup {
   /** The entries that those of these tasks are to have that nobody works on, in their order. @param trustsAbsence as `idle` */
   async entriesOfIdle(taskIds: string[], trustsAbsence: boolean): Promise<QueueEntry[]> {
     const rows = await this.sql.query<IdleRow>('task-idle-entries', IDLE_ENTRIES, [trustsAbsence, taskIds]);
-    return rows.map((row) => ({ taskId: row.id, priority: risen(row.priority, row.aged), delayMs: row.delay_ms ?? 0 }));
+    return rows.map((row) => ({ taskId: row.id, delayMs: row.delay_ms ?? 0 }));
   }
 }
 
@@ -111,14 +105,12 @@ export interface UnfinishedTask {
   failedAgentIds: string[];
   /** Number of attempts whose worker died. */
   lostAttempts: number;
-  /** Number of attempts that a worker released: see `RELEASED`. */
+  /** Number of attempts that a worker released for a fault or a stop: see `RELEASED`. */
   releasedAttempts: number;
 }
 
 interface IdleRow {
   id: string;
-  priority: TaskPriority;
-  aged: number;
   delay_ms: number | null;
 }
 
@@ -197,17 +189,12 @@ const UNFINISHED = `
     CROSS JOIN LATERAL (
       SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${RELEASED}')), '{}') AS failed,
              (count(*) FILTER (WHERE outcome IS NULL OR outcome = '${LOST}'))::int AS lost,
-             (count(*) FILTER (WHERE outcome = '${RELEASED}'))::int AS released
+             (count(*) FILTER (WHERE outcome = '${RELEASED}' AND error->>'code' <> '${WORKER_BUSY}'))::int AS released
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
     LEFT JOIN task_documents AS document ON document.user_id = tasks.user_id AND document.sha256 = input_ref
    WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'assigned', 'running')`;
-
-const COUNT_UNFINISHED = `
-  SELECT count(*)::int AS count
-    FROM tasks
-   WHERE status IN ('queued', 'assigned', 'running') AND NOT held`;
 
 const EXPIRED = `
   SELECT id, attempt
@@ -225,7 +212,7 @@ const SUPERSEDED = `
 const OUTCOME = 'SELECT outcome FROM task_attempts WHERE task_id = $1 AND ordinal = $2';
 
 const IS_IDLE = `
-  ((status = 'queued' AND NOT held)
+  ((status = 'queued' AND NOT throttled)
     OR (status IN ('assigned', 'running') AND (lease_until < now() OR ($1 AND NOT (${isPresent('worker')})))))`;
 
 /** Found by their states and sorted then: by their ids the way to them would lead past all that have ended. */
@@ -234,7 +221,7 @@ const IDLE = `
   SELECT id FROM idle WHERE id > $2 ORDER BY id LIMIT $3`;
 
 const IDLE_ENTRIES = `
-  SELECT id, priority, aged, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
+  SELECT id, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
     FROM tasks
    WHERE id = ANY ($2::uuid[]) AND ${IS_IDLE}
    ORDER BY id`;

@@ -187,7 +187,7 @@ const isThroughRunning = (change: TaskChange): boolean => change.to === 'complet
 function columnsOf(change: TaskChange): object {
   switch (change.to) {
     case 'queued':
-      return { ...endColumns(change.ended), forgive: change.forgive };
+      return { ...endColumns(change.ended), forgive: change.forgive, throttle: change.throttle };
     case 'assigned':
       return {
         ...endColumns(change.ended),
@@ -256,7 +256,7 @@ const TRANSITION = `
       FROM feed, LATERAL (
         SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
           AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
-                  forgive boolean, held_attempt int, new_attempt int, agent_id uuid,
+                  forgive boolean, throttle boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text, cost_micro bigint,
                     event_type text, event_agent_id uuid, event_data text, traceparent text)
@@ -269,10 +269,9 @@ const TRANSITION = `
            attempt = coalesce(new_attempt, attempt),
            agent_id = CASE WHEN to_status <> 'queued' THEN coalesce(change.agent_id, tasks.agent_id) END,
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
-           held = false,
+           throttled = coalesce(throttle, false),
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
            retried_at = CASE WHEN forgive THEN at ELSE retried_at END,
-           aged = CASE WHEN forgive THEN 0 ELSE aged END,
            lease_until = CASE
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN at + lease_ms * interval '1 millisecond'

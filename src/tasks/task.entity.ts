@@ -20,7 +20,7 @@ import type { TaskStatus } from './task-state.js';
 @Index('tasks_user_idx', ['userId', 'id'])
 @Index('tasks_user_bytes_idx', ['userId', 'rowBytes'])
 @Index('tasks_user_status_idx', ['userId', 'status', 'id'])
-@Index('tasks_held_idx', ['userId', 'priority', 'id'], { where: `held AND status = 'queued'` })
+@Index('tasks_throttled_idx', ['userId', 'priority', 'id'], { where: `throttled AND status = 'queued'` })
 @Index('tasks_input_idx', ['userId', 'inputRef'], { where: 'input_ref IS NOT NULL' })
 @Index('tasks_result_idx', ['userId', 'resultRef'], { where: 'result_ref IS NOT NULL' })
 @Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
@@ -104,13 +104,9 @@ export class Task {
   @Column({ type: 'integer', default: 0 })
   forgivenAttempts: number;
 
-  /** Not in the queue yet: its submitter has the maximum number of tasks there. */
-  @Column({ name: 'held', type: 'boolean', default: false })
+  /** Waits for its turn: a worker that gives the turns puts it into the queue. The award ends the wait. */
+  @Column({ type: 'boolean', default: false })
   throttled: boolean;
-
-  /** Levels of priority it has risen by while it waited. */
-  @Column({ type: 'smallint', default: 0 })
-  aged: number;
 
   /** Of its submission: all that is done for it belongs to that trace. */
   @Column({ type: 'varchar', length: 55, nullable: true })

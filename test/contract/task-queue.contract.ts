@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { newId } from '../../src/common/ids.js';
 import { ConfigurationModule, type Installation, parseEnvironment } from '../../src/config/index.js';
 import { ObservabilityModule } from '../../src/observability/index.js';
-import { QueueModule, TASK_QUEUE, type TaskPriority, type TaskQueue } from '../../src/queue/index.js';
+import { QueueModule, TASK_QUEUE, type TaskQueue } from '../../src/queue/index.js';
 import { until } from '../support/until.js';
 
 /** Where an empty queue of a test's own lives. */
@@ -55,7 +55,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const handler = async (taskId: string): Promise<void> => void handled.push(taskId);
       await one.consume(handler, 4);
       await other.consume(handler, 4);
-      await one.add(ids.map(normal));
+      await one.add(ids.map(entry));
       await drained(one);
       expect(handled.sort()).toEqual(ids);
     });
@@ -63,7 +63,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
     it('takes a thousand entries in one add', async () => {
       const queue = await open();
       const ids = newIds(1000);
-      await queue.add(ids.map(normal));
+      await queue.add(ids.map(entry));
       expect(await queue.counts()).toEqual({ waiting: 1000, active: 0, delayed: 0 });
       const handled: string[] = [];
       await queue.consume(async (taskId) => void handled.push(taskId), 50);
@@ -80,9 +80,9 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
     it('ignores an entry that waits already', async () => {
       const queue = await open();
       const [twice, last] = newIds(2);
-      await queue.add([normal(twice), normal(twice)]);
-      await queue.add([{ taskId: twice, priority: 'low' }]);
-      await queue.add([normal(last)]);
+      await queue.add([entry(twice), entry(twice)]);
+      await queue.add([entry(twice)]);
+      await queue.add([entry(last)]);
       expect(await queue.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
       const worker = await work(queue);
       await until('the last entry was handed out', () => worker.begun.includes(last));
@@ -93,14 +93,14 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const queue = await open();
       const [id, next] = newIds(2);
       const worker = await work(queue, { hold: true });
-      await queue.add([normal(id)]);
+      await queue.add([entry(id)]);
       await until('a worker holds the entry', () => worker.begun.length === 1);
-      await queue.add([normal(id), normal(next)]);
+      await queue.add([entry(id), entry(next)]);
       worker.release();
       await drained(queue);
       expect(worker.begun).toEqual([id, next]);
 
-      await queue.add([normal(id)]);
+      await queue.add([entry(id)]);
       await drained(queue);
       expect(worker.begun).toEqual([id, next, id]);
     });
@@ -109,9 +109,9 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const queue = await open();
       const [held, waiting, putOff, removed, ...never] = newIds(100);
       const worker = await work(queue, { hold: true });
-      await queue.add([normal(held)]);
+      await queue.add([entry(held)]);
       await until('a worker holds one', () => worker.begun.length === 1);
-      await queue.add([normal(waiting), normal(removed), { ...normal(putOff), delayMs: 60_000 }]);
+      await queue.add([entry(waiting), entry(removed), { ...entry(putOff), delayMs: 60_000 }]);
       await queue.remove(removed);
       const all = [held, waiting, putOff, removed, ...never];
       expect(await queue.missing(all)).toEqual([removed, ...never]);
@@ -124,39 +124,25 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       expect(await queue.missing([])).toEqual([]);
     });
 
-    it('hands out the higher priority first, and the older first inside one', async () => {
+    it('hands entries out in the order in which they were added', async () => {
       const queue = await open();
-      const arrivals: TaskPriority[] = ['normal', 'low', 'critical', 'high', 'low', 'critical', 'normal', 'high'];
-      const entries = arrivals.map((priority) => ({ taskId: newId(), priority }));
-      await queue.add(entries.slice(0, 3));
-      for (const entry of entries.slice(3)) await queue.add([entry]);
+      const ids = newIds(8);
+      await queue.add(ids.slice(0, 3).map(entry));
+      for (const id of ids.slice(3)) await queue.add([entry(id)]);
       const worker = await work(queue);
       await drained(queue);
-      const expected = (['critical', 'high', 'normal', 'low'] as const).flatMap((priority) =>
-        entries.filter((entry) => entry.priority === priority),
-      );
-      expect(worker.begun).toEqual(expected.map((entry) => entry.taskId));
+      expect(worker.begun).toEqual(ids);
     });
 
-    it('moves waiting entries to another priority, behind those that have it', async () => {
+    it('adds an entry that was removed behind those that wait', async () => {
       const queue = await open();
-      const [low, normalOne, high, critical, other] = newIds(5);
-      await queue.add([
-        { taskId: low, priority: 'low' },
-        normal(normalOne),
-        { taskId: high, priority: 'high' },
-        { taskId: critical, priority: 'critical' },
-        { taskId: other, priority: 'low' },
-      ]);
-      await queue.reprioritise([
-        { taskId: low, priority: 'critical' },
-        { taskId: normalOne, priority: 'high' },
-        { taskId: newId(), priority: 'high' },
-      ]);
-      await queue.reprioritise([{ taskId: other, priority: 'critical' }]);
+      const [moved, ...others] = newIds(3);
+      await queue.add([moved, ...others].map(entry));
+      await queue.remove(moved);
+      await queue.add([entry(moved)]);
       const worker = await work(queue);
       await drained(queue);
-      expect(worker.begun).toEqual([critical, low, other, high, normalOne]);
+      expect(worker.begun).toEqual([...others, moved]);
     });
 
     it('hands out nothing while it is paused, in any process, and everything in order afterwards', async () => {
@@ -164,16 +150,16 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const worker = await work(queue);
       await admin.pause();
       expect([await admin.isPaused(), await queue.isPaused()]).toEqual([true, true]);
-      const [urgent, ...ids] = newIds(4);
-      await admin.add(ids.map(normal));
-      await admin.add([{ taskId: ids[0], priority: 'critical' }]);
-      await admin.add([{ taskId: urgent, priority: 'critical' }]);
+      const ids = newIds(4);
+      await admin.add(ids.slice(0, 3).map(entry));
+      await admin.add([entry(ids[0]), entry(ids[3])]);
       expect((await queue.counts()).waiting).toBe(4);
+      expect(await admin.missing(ids)).toEqual([]);
       await pause(500);
       expect(worker.begun).toEqual([]);
       await admin.resume();
       await drained(queue);
-      expect(worker.begun).toEqual([urgent, ...ids]);
+      expect(worker.begun).toEqual(ids);
       expect(await queue.isPaused()).toBe(false);
     });
 
@@ -182,7 +168,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const releases: (() => void)[] = [];
       queue.consume(() => new Promise<void>((resolve) => releases.push(resolve)), 1);
       queue.limit(3);
-      await queue.add(newIds(6).map(normal));
+      await queue.add(newIds(6).map(entry));
       await until('three are held', () => releases.length === 3);
       queue.limit(1);
       releases[0]();
@@ -211,7 +197,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
         await released;
         return { againInMs: 0 };
       }, 1);
-      await one.add([normal(id)]);
+      await one.add([entry(id)]);
       await until('a worker holds it', () => held);
       const stopping = one.stopConsuming();
       const worker = await work(other);
@@ -222,23 +208,10 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       expect(worker.begun).toEqual([id]);
     });
 
-    it('lets a critical entry overtake those that wait while a worker is busy', async () => {
-      const queue = await open();
-      const [busy, waiting, urgent] = newIds(3);
-      const worker = await work(queue, { hold: true });
-      await queue.add([normal(busy)]);
-      await until('the worker is busy', () => worker.begun.length === 1);
-      await queue.add([normal(waiting)]);
-      await queue.add([{ taskId: urgent, priority: 'critical' }]);
-      worker.release();
-      await drained(queue);
-      expect(worker.begun).toEqual([busy, urgent, waiting]);
-    });
-
     it('works on as many entries at a time as it was told, and no more', async () => {
       const queue = await open();
       const worker = await work(queue, { hold: true, concurrency: 3 });
-      await queue.add(newIds(12).map(normal));
+      await queue.add(newIds(12).map(entry));
       await until('three are under way', () => worker.begun.length === 3);
       await until('the queue says so', async () => (await queue.counts()).active === 3);
       expect(await queue.counts()).toEqual({ waiting: 9, active: 3, delayed: 0 });
@@ -255,7 +228,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       await queue.consume(async () => {
         if (++tries === 1) throw new Error('not this time');
       }, 1);
-      await queue.add([normal(id)]);
+      await queue.add([entry(id)]);
       await until('it was tried again', () => tries === 2);
       await drained(queue);
       expect(tries).toBe(2);
@@ -269,19 +242,19 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
         tries++;
         throw new Error('never');
       }, 1);
-      await queue.add([normal(id)]);
+      await queue.add([entry(id)]);
       await until('it waits for another try', async () => (await queue.counts()).delayed === 1);
       await drained(queue, 50_000);
       const triesBefore = tries;
       expect(triesBefore).toBeGreaterThan(1);
-      await queue.add([normal(id)]);
+      await queue.add([entry(id)]);
       await until('it was tried once more', () => tries > triesBefore);
     });
 
     it('does not hand out an entry that was removed while it waited', async () => {
       const [submitter, queue] = [await open(), await open()];
       const [removed, kept] = newIds(2);
-      await submitter.add([normal(removed), { taskId: kept, priority: 'low' }]);
+      await submitter.add([entry(removed), entry(kept)]);
       await submitter.remove(removed);
       expect(await submitter.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
       const worker = await work(queue);
@@ -293,7 +266,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const [submitter, queue] = [await open(), await open()];
       const [held, next] = newIds(2);
       const worker = await work(queue, { hold: true });
-      await submitter.add([normal(held), normal(next)]);
+      await submitter.add([entry(held), entry(next)]);
       await until('a worker holds it', () => worker.begun.length === 1);
       await submitter.remove(held);
       expect(await submitter.counts()).toEqual({ waiting: 1, active: 1, delayed: 0 });
@@ -313,7 +286,7 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       const [submitter, queue] = [await open(), await open()];
       const [underway, left] = newIds(2);
       const worker = await work(queue, { hold: true });
-      await submitter.add([normal(underway), normal(left)]);
+      await submitter.add([entry(underway), entry(left)]);
       await until('it is under way', () => worker.begun.length === 1);
       let stopped = false;
       const stopping = queue.stopConsuming().then(() => (stopped = true));
@@ -328,24 +301,24 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
     it('need not have begun to consume in order to stop', async () => {
       const queue = await open();
       await queue.stopConsuming();
-      await queue.add([normal(newId())]);
+      await queue.add([entry(newId())]);
       expect((await queue.counts()).waiting).toBe(1);
     });
 
     it('keeps its entries and their order when every process ends', async () => {
       const first = await open();
-      const [done, kept, urgent] = newIds(3);
+      const [done, kept, last] = newIds(3);
       const before = await work(first);
-      await first.add([normal(done)]);
+      await first.add([entry(done)]);
       await until('one is done', () => before.ended.length === 1);
       await first.stopConsuming();
-      await first.add([normal(kept), { taskId: urgent, priority: 'high' }]);
+      await first.add([entry(kept), entry(last)]);
       await first.exit();
 
       const second = await open();
       const after = await work(second);
       await drained(second);
-      expect(after.begun).toEqual([urgent, kept]);
+      expect(after.begun).toEqual([kept, last]);
     });
   });
 }
@@ -357,7 +330,7 @@ export function startProcess(variables: QueueBackend['variables']): Promise<INes
   return NestFactory.createApplicationContext({ module: class OnlyTheQueue {}, imports }, { abortOnError: false });
 }
 
-export const normal = (taskId: string) => ({ taskId, priority: 'normal' as const });
+export const entry = (taskId: string) => ({ taskId });
 
 const newIds = (count: number): string[] => Array.from({ length: count }, newId);
 

@@ -5,7 +5,7 @@ import { type TestDatabase, createTestDatabase } from '../support/database.js';
 import { newId } from '../../src/common/ids.js';
 import { TASK_QUEUE, type TaskQueue } from '../../src/queue/index.js';
 import { until } from '../support/until.js';
-import { describeTaskQueue, normal, startProcess, work } from './task-queue.contract.js';
+import { describeTaskQueue, entry, startProcess, work } from './task-queue.contract.js';
 
 let database: TestDatabase;
 let queues = 0;
@@ -47,7 +47,7 @@ it('waits also for an entry that was being fetched as the queue stopped consumin
     await queue.counts();
     await client.query(SLOW_FETCH);
     const id = newId();
-    await queue.add([normal(id)]);
+    await queue.add([entry(id)]);
     const fetching = async () =>
       (await client.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted`)).rows;
     await until('it is being fetched', async () => (await fetching()).length > 0);

@@ -184,7 +184,8 @@ describe('the store of tasks', () => {
       const awarded = to === 'assigned';
       expect(row).toMatchObject({
         status: to,
-        held: false,
+        // A retry waits for its turn, as a new task does.
+        throttled: queued,
         attempt: awarded ? 2 : 1,
         version: queued ? null : awarded ? '2.0.0' : '1.0.0',
         result: to === 'completed' ? ['result'] : null,
@@ -546,7 +547,7 @@ describe('the store of tasks', () => {
          INSERT INTO task_attempts (task_id, ordinal, agent_id, version, price_micro, started_at)
          VALUES ($1, 1, $3, '1.0.0', 3, now())
        )
-       UPDATE tasks SET status = $2::text, held = true, attempt = 1, agent_id = $3, version = '1.0.0',
+       UPDATE tasks SET status = $2::text, throttled = true, attempt = 1, agent_id = $3, version = '1.0.0',
               lease_until = CASE WHEN $2::text IN ('assigned', 'running') THEN now() + interval '1 second' END
         WHERE id = $1`,
       [task.id, status, AGENT],
@@ -644,7 +645,7 @@ function fullChange(taskId: string, to: TaskStatus): TaskChange {
   const end = { ended: ended('trapped') };
   switch (least.to) {
     case 'queued':
-      return { ...least, ...common, ...end, forgive: true };
+      return { ...least, ...common, ...end, forgive: true, throttle: true };
     case 'assigned':
       return { ...least, ...common, ...end, scoreboard: EMPTY_SCOREBOARD };
     case 'running':

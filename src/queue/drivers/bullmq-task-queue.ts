@@ -1,22 +1,18 @@
 import { InjectQueue } from '@nestjs/bullmq';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { Job, type JobsOptions, type Queue } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import { AppError } from '../../common/app-error.js';
 import { inTime } from '../../common/timers.js';
 import { outageLog } from '../../observability/index.js';
 import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
 import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
-import type { TaskPriority } from '../task-priority.js';
 import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
-
-/** BullMQ's priorities: 0 is taken first, then 1, 2, … */
-const PRIORITY: Record<TaskPriority, number> = { critical: 0, high: 1, normal: 2, low: 3 };
 
 /** Few enough that what workers ask meanwhile need not wait for long. */
 const ASKED_AT_ONCE = 50;
 
 /** A Redis that evicts may lose the list that names an entry, and keep the entry. */
-const LEADS_TO_A_WORKER: ReadonlySet<string> = new Set(['waiting', 'prioritized', 'delayed', 'active']);
+const LEADS_TO_A_WORKER: ReadonlySet<string> = new Set(['waiting', 'paused', 'prioritized', 'delayed', 'active']);
 
 const JOB: JobsOptions = {
   attempts: 5,
@@ -38,10 +34,10 @@ export class BullmqTaskQueue implements TaskQueue {
   }
 
   async add(entries: readonly QueueEntry[]): Promise<void> {
-    const jobs = entries.map(({ taskId, priority, delayMs = 0 }) => ({
+    const jobs = entries.map(({ taskId, delayMs = 0 }) => ({
       name: 'task',
       data: null,
-      opts: { ...JOB, jobId: taskId, priority: PRIORITY[priority], delay: Math.ceil(delayMs) },
+      opts: { ...JOB, jobId: taskId, delay: Math.ceil(delayMs) },
     }));
     // On PostgreSQL a bulk of one costs four times a single entry.
     if (jobs.length === 1) await answered(this.queue.add(jobs[0].name, jobs[0].data, jobs[0].opts));
@@ -50,14 +46,6 @@ export class BullmqTaskQueue implements TaskQueue {
 
   async remove(taskId: string): Promise<void> {
     await answered(this.queue.remove(taskId));
-  }
-
-  async reprioritise(entries: readonly QueueEntry[]): Promise<void> {
-    // One by one, for they line up in this order.
-    for (const { taskId, priority } of entries) {
-      const job = new Job(this.queue, 'task', null, {}, taskId);
-      await answered(job.changePriority({ priority: PRIORITY[priority] })).catch(unlessMissing);
-    }
   }
 
   async missing(taskIds: readonly string[]): Promise<string[]> {
@@ -107,7 +95,7 @@ export class BullmqTaskQueue implements TaskQueue {
   }
 
   async counts(): Promise<QueueCounts> {
-    // On PostgreSQL those of priority 0 are `paused` while the queue is, which the type leaves out.
+    // On PostgreSQL they are `paused` while the queue is, which the type leaves out. Earlier releases gave them priorities.
     const types = ['waiting', 'paused' as 'waiting', 'prioritized', 'active', 'delayed'] as const;
     const counts = await answered(this.queue.getJobCounts(...types));
     return {
@@ -116,10 +104,6 @@ export class BullmqTaskQueue implements TaskQueue {
       delayed: counts.delayed,
     };
   }
-}
-
-function unlessMissing(error: Error): void {
-  if (!error.message.startsWith('Missing key for job')) throw error;
 }
 
 /** How long a command may wait for a backend that is away, ms. */
