@@ -1,5 +1,6 @@
-import { type ConnectionOptions, createPostgresBackend, createRedisBackend, type QueueBaseOptions } from 'bullmq';
+import type { ConnectionOptions, QueueBaseOptions } from 'bullmq';
 import type { Backend } from '../support/services.js';
+import { createPostgresBackend, createRedisBackend } from './bullmq.js';
 
 /** Arguments that put a BullMQ class on either backend. @param url of Redis or of the PostgreSQL database */
 export function onBackend(backend: Backend, url: string): [QueueBaseOptions, typeof createRedisBackend] {

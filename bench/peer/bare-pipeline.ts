@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { Queue, QueueEvents } from 'bullmq';
+import { Queue, QueueEvents } from './bullmq.js';
 import pg from 'pg';
 import { newId } from '../../src/common/ids.js';
 import { wat } from '../../test/support/wat.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Queue } from 'bullmq';
+import { Queue } from './bullmq.js';
 import type { Bench } from '../bench.js';
 import { startProcess, type Process } from '../support/servers.js';
 import type { Backend } from '../support/services.js';

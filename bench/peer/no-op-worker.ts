@@ -1,4 +1,4 @@
-import { Worker } from 'bullmq';
+import { Worker } from './bullmq.js';
 import type { Backend } from '../support/services.js';
 import { onBackend } from './backend.js';
 

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'bullmq';
+import { Worker } from './bullmq.js';
 import pg from 'pg';
 import { onBackend } from './backend.js';
 import type { Backend } from '../support/services.js';
