@@ -15,7 +15,8 @@ export class Initial1796200000000 implements MigrationInterface {
         suspension_reason varchar(500),
         self_registered boolean NOT NULL DEFAULT false,
         deleted_at timestamptz,
-        erased_at timestamptz
+        erased_at timestamptz,
+        queue_weight smallint NOT NULL DEFAULT 1
       );
       CREATE INDEX users_access_changed_idx ON users (access_changed_at) WHERE access_changed_at IS NOT NULL;
       CREATE UNIQUE INDEX users_email_key ON users (email);

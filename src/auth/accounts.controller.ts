@@ -9,7 +9,7 @@ import {
 } from '@nestjs/swagger';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import { checkedDto } from '../common/dto.pipe.js';
+import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { AccountsService } from './accounts.service.js';
 import {
   AccountDto,
@@ -84,7 +84,7 @@ export class AccountsController {
   }
 
   /**
-   * Makes an account admin, or an admin a user. It holds at once, for logins that are under way too.
+   * Changes an account's role, or its share of the workers. A new role applies at once, also to open sessions.
    * @param id UUID of the account
    */
   @Patch('users/:id')
@@ -95,9 +95,11 @@ export class AccountsController {
   async change(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
-    @Body() { role }: ChangeAccountDto,
+    @Body() { role, queue_weight }: ChangeAccountDto,
   ): Promise<AccountDto> {
-    return presentAccount(await this.accounts.setRole(caller, id, role));
+    if (role === undefined && queue_weight === undefined)
+      throw malformed([{ field: '', message: 'give role, queue_weight or both' }]);
+    return presentAccount(await this.accounts.update(caller, id, { role, queueWeight: queue_weight }));
   }
 
   /**

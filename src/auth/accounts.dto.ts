@@ -1,10 +1,12 @@
-import { IsEmail, IsIn, IsString, MinLength } from 'class-validator';
+import { IsEmail, IsIn, IsInt, IsString, Max, Min, MinLength } from 'class-validator';
 import { ApiProperty } from '@nestjs/swagger';
 import { ApiId, ApiTime } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import { IsFlag, IsNotBlank, IsPlainText, MaxLength, Optional } from '../common/validators.js';
 import { type User, USER_ROLES, type UserRole } from './user.entity.js';
 import { CredentialsDto, LowerCase, presentUser, UserDto } from './auth.dto.js';
+
+const MAX_QUEUE_WEIGHT = 100;
 
 export class CreateAccountDto extends CredentialsDto {
   /** @example "user" */
@@ -16,9 +18,20 @@ export class CreateAccountDto extends CredentialsDto {
 
 export class ChangeAccountDto {
   /** @example "admin" */
-  @ApiProperty({ enum: USER_ROLES })
+  @ApiProperty({ enum: USER_ROLES, required: false })
+  @Optional()
   @IsIn(USER_ROLES)
-  role: UserRole;
+  role?: UserRole;
+
+  /**
+   * Shares of the workers that the account's tasks get while tasks of other accounts wait. Other accounts have 1.
+   * @example 2
+   */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_QUEUE_WEIGHT)
+  queue_weight?: number;
 }
 
 export class SuspendAccountDto {
@@ -45,6 +58,11 @@ export class AccountDto extends UserDto {
    */
   @ApiProperty({ type: 'string', nullable: true })
   suspension_reason: string | null;
+  /**
+   * Shares of the workers that the account's tasks get while tasks of other accounts wait.
+   * @example 1
+   */
+  queue_weight: number;
 }
 
 export class AccountPage implements Page<AccountDto> {
@@ -77,4 +95,5 @@ export const presentAccount = (user: User): AccountDto => ({
   ...presentUser(user),
   suspended_at: user.suspendedAt?.toISOString() ?? null,
   suspension_reason: user.suspensionReason,
+  queue_weight: user.queueWeight,
 });

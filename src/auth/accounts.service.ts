@@ -4,6 +4,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { LOCKS } from '../database/index.js';
+import type { AuditType } from './audit-event.entity.js';
 import { AuditTrail } from './audit-trail.js';
 import { type AccountDto, type ListAccountsQuery, presentAccount } from './accounts.dto.js';
 import { accountGone, accountSuspended, type Caller } from './caller.js';
@@ -11,6 +12,12 @@ import { NOBODYS } from './password.js';
 import { Revocations } from './revocations.js';
 import { Sessions } from './sessions.js';
 import { User, type UserRole } from './user.entity.js';
+
+/** What stays unset does not change. */
+interface AccountChanges {
+  role?: UserRole;
+  queueWeight?: number;
+}
 
 /** What admins do to accounts. The last admin who can log in remains one. */
 @Injectable()
@@ -120,14 +127,19 @@ export class AccountsService {
   }
 
   /** @param by null: the operator, at the machine @throws AppError `conflict` `LAST_ADMIN` */
-  async setRole(by: Caller | null, id: string, role: UserRole): Promise<User> {
+  async update(by: Caller | null, id: string, { role, queueWeight }: AccountChanges): Promise<User> {
     await this.change(id, async (user, transaction) => {
-      if (user.role === role) return;
-      if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
-      await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
-      const details = { from: user.role, to: role };
-      const entry = { type: 'account.role_changed', by: by ?? undefined, subjectId: id, details } as const;
-      await this.audit.record(entry, transaction);
+      const record = (type: AuditType, from: unknown, to: unknown): Promise<void> =>
+        this.audit.record({ type, by: by ?? undefined, subjectId: id, details: { from, to } }, transaction);
+      if (role !== undefined && role !== user.role) {
+        if (user.role === 'admin' && !user.suspendedAt) await this.keepAnAdmin(transaction, id);
+        await transaction.query('UPDATE users SET role = $2, access_changed_at = now() WHERE id = $1', [id, role]);
+        await record('account.role_changed', user.role, role);
+      }
+      if (queueWeight !== undefined && queueWeight !== user.queueWeight) {
+        await transaction.query('UPDATE users SET queue_weight = $2 WHERE id = $1', [id, queueWeight]);
+        await record('account.queue_weight_changed', user.queueWeight, queueWeight);
+      }
     });
     return this.get(id);
   }

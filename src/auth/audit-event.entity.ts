@@ -6,6 +6,7 @@ export const AUDIT_TYPES = [
   'account.suspended',
   'account.unsuspended',
   'account.role_changed',
+  'account.queue_weight_changed',
   'account.password_changed',
   'account.password_refused',
   'account.password_reset_issued',

@@ -22,6 +22,10 @@ export class User {
   @Column({ type: 'varchar', length: 16, default: 'user' })
   role: UserRole;
 
+  /** Shares of the slots that its tasks get while others wait too: 1, or more if an admin granted it. */
+  @Column({ type: 'smallint', default: 1 })
+  queueWeight: number;
+
   /** Opened by registration, not by an admin. */
   @Column({ type: 'boolean', default: false })
   selfRegistered: boolean;

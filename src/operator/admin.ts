@@ -36,7 +36,7 @@ export const createAdmin = (
       if (role === 'admin') return `${email} is already an admin; its password is unchanged.`;
       if (!promote)
         throw new Error(`${email} has an account. If you know who opened it, give it the role with --promote.`);
-      await accounts.setRole(null, id, 'admin');
+      await accounts.update(null, id, { role: 'admin' });
       return `${email} is an admin now; its password is unchanged.`;
     } finally {
       await app.close();

@@ -5,7 +5,7 @@ import { FairQueue } from './fair-queue.js';
 describe('the next turn', () => {
   const fair = (...users: string[]): FairQueue => {
     const queue = new FairQueue();
-    queue.setActive(new Set(users));
+    queue.setActive(new Map(users.map((user) => [user, 1])));
     return queue;
   };
   const tasks = (...ids: string[]) => ids.map((id) => ({ id, user: id[0] }));
@@ -41,7 +41,12 @@ describe('the next turn', () => {
   it('does not go to a user that was idle for each turn it did not take', () => {
     const queue = fair('a');
     queue.charge('a', 60_000);
-    queue.setActive(new Set(['a', 'b']));
+    queue.setActive(
+      new Map([
+        ['a', 1],
+        ['b', 1],
+      ]),
+    );
     expect(idsOf(queue.next(tasks('a1', 'a2', 'a3', 'b4', 'b5', 'b6'), [], 6))).toBe('a1 b4 a2 b5 a3 b6');
   });
 
@@ -49,7 +54,12 @@ describe('the next turn', () => {
     const queue = new FairQueue();
     let turns = 0;
     for (let newcomer = 1000; newcomer < 1100; newcomer++) {
-      queue.setActive(new Set(['a', `${newcomer}`]));
+      queue.setActive(
+        new Map([
+          ['a', 1],
+          [`${newcomer}`, 1],
+        ]),
+      );
       const [{ user }] = queue.next(
         [
           { id: '1', user: 'a' },
@@ -83,16 +93,16 @@ describe('slots that are given by turns', () => {
     { maxLength: 12 },
   );
 
-  it('give each user that always waits at least 0.8 of its share, whatever the others submit', () => {
+  it('give each user that always waits at least 0.8 of its weighted share, whatever the others submit', () => {
     assert(
       property(
         integer({ min: 1, max: 8 }),
-        array(durations, { minLength: 1, maxLength: 6 }),
+        array(record({ durations, weight: integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 6 }),
         others,
         (slots, greedy, bursts) => {
           const { served, fullShares } = simulate(slots, greedy, bursts);
           for (const [index, ticks] of served.entries()) {
-            expect([index, ticks >= 0.8 * fullShares]).toEqual([index, true]);
+            expect([index, ticks >= 0.8 * greedy[index].weight * fullShares]).toEqual([index, true]);
           }
         },
       ),
@@ -109,9 +119,9 @@ describe('slots that are given by turns', () => {
 
   /**
    * Users 0, 1, … always have tasks that wait; the others have those of their bursts.
-   * @returns the slot time of each greedy user, and what one share of all slots was over the time, ticks
+   * @returns the slot time of each greedy user, and what a weight of 1 was worth over the time, ticks
    */
-  function simulate(slots: number, greedy: number[][], bursts: Burst[]) {
+  function simulate(slots: number, greedy: { durations: number[]; weight: number }[], bursts: Burst[]) {
     const queue = new FairQueue();
     const running: { user: string; usedMs: number; left: number }[] = [];
     const waiting = new Map<string, number[]>();
@@ -125,7 +135,7 @@ describe('slots that are given by turns', () => {
         waiting.set(user, line);
       }
       const heads = [
-        ...greedy.flatMap((some, index) =>
+        ...greedy.flatMap(({ durations: some }, index) =>
           Array.from({ length: slots }, (_, ahead) => ({
             id: `${(number++).toString().padStart(9, '0')}`,
             user: `${index}`,
@@ -136,8 +146,9 @@ describe('slots that are given by turns', () => {
           line.slice(0, slots).map((ticks) => ({ id: `${(number++).toString().padStart(9, '0')}`, user, ticks })),
         ),
       ];
-      queue.setActive(new Set([...heads, ...running].map(({ user }) => user)));
-      fullShares += slots / new Set([...heads, ...running].map(({ user }) => user)).size;
+      const weights = new Map([...heads, ...running].map(({ user }) => [user, greedy[Number(user)]?.weight ?? 1]));
+      queue.setActive(weights);
+      fullShares += slots / [...weights.values()].reduce((sum, weight) => sum + weight);
       for (const { user, ticks } of queue.next(heads, running, slots - running.length)) {
         running.push({ user, usedMs: 0, left: ticks });
         if (waiting.has(user)) waiting.get(user)!.shift();

@@ -1,8 +1,10 @@
 /**
- * Start-time fair queueing: whose task runs next, so that each active user gets the same slot time.
+ * Start-time fair queueing: whose task runs next, so that each active user gets slot time by its weight. The weight is
+ * 1 unless an admin granted more.
  *
- * - A user's *tag* is the slot time that its tasks have used, ms on the scale of virtual time. It grows while they run.
- * - *Virtual time* grows by the slot time that all tasks use, divided by the number of active users. A user that
+ * - A user's *tag* is the slot time that its tasks have used, divided by its weight, ms on the scale of virtual time. It
+ *   grows while they run.
+ * - *Virtual time* grows by the slot time that all tasks use, divided by the weight of all active users. A user that
  *   becomes active starts at virtual time: an idle user saves nothing up, and earlier users do not wait for an endless
  *   row of newcomers.
  * - A user's next task has the start tag `tag + expected cost of what it has under way`. The smallest start tag is
@@ -18,31 +20,35 @@ export class FairQueue {
   private virtualTime = 0;
   private expectedMs = FIRST_EXPECTED_MS;
   private readonly tags = new Map<string, number>();
-  private active: ReadonlySet<string> = new Set();
+  /** Weight of each active user. */
+  private active: ReadonlyMap<string, number> = new Map();
+  private activeWeight = 0;
 
   /**
    * Names the users that have tasks waiting or running now. To be called before `charge` and `next` whenever they
    * change.
+   * @param users with their weights, 1 or more
    */
-  setActive(users: ReadonlySet<string>): void {
+  setActive(users: ReadonlyMap<string, number>): void {
     for (const [user, tag] of this.tags) if (!users.has(user) && tag <= this.virtualTime) this.tags.delete(user);
-    for (const user of users) {
+    for (const user of users.keys()) {
       if (!this.active.has(user)) this.tags.set(user, Math.max(this.virtualTime, this.tags.get(user) ?? 0));
     }
     this.active = users;
+    this.activeWeight = [...users.values()].reduce((sum, weight) => sum + weight, 0);
   }
 
   /** Forgets what users consumed. */
   reset(): void {
     this.virtualTime = 0;
     this.tags.clear();
-    this.active = new Set();
+    this.setActive(new Map());
   }
 
   /** Counts slot time that a task of the user has used since the last call, ms. */
   charge(user: string, ms: number): void {
-    this.tags.set(user, (this.tags.get(user) ?? this.virtualTime) + ms);
-    this.virtualTime += ms / Math.max(1, this.active.size);
+    this.tags.set(user, (this.tags.get(user) ?? this.virtualTime) + ms / this.weightOf(user));
+    this.virtualTime += ms / Math.max(1, this.activeWeight);
   }
 
   /** Learns what an ended task has used in all, ms. */
@@ -58,7 +64,8 @@ export class FairQueue {
    */
   next<Task extends WaitingTask>(waiting: readonly Task[], underWay: readonly TaskUnderWay[], count: number): Task[] {
     const users = this.linesOf(waiting, underWay);
-    const share = Math.max(1, Math.ceil((underWay.length + count) / users.size));
+    const weights = [...users.values()].reduce((sum, { weight }) => sum + weight, 0);
+    const share = (underWay.length + count) / weights;
     const chosen: Task[] = [];
     const waits = [...users.values()].filter(({ tasks }) => tasks.length > 0);
     while (chosen.length < count) {
@@ -68,7 +75,7 @@ export class FairQueue {
       if (!best) break;
       chosen.push(best.tasks[best.at++]);
       best.underWay++;
-      best.startTag += this.expectedMs;
+      best.startTag += this.expectedMs / best.weight;
     }
     return chosen;
   }
@@ -78,7 +85,13 @@ export class FairQueue {
     const lineOf = (user: string): UserLine<Task> => {
       let line = lines.get(user);
       if (!line) {
-        line = { tasks: [], at: 0, underWay: 0, startTag: this.tags.get(user) ?? this.virtualTime };
+        line = {
+          tasks: [],
+          at: 0,
+          underWay: 0,
+          startTag: this.tags.get(user) ?? this.virtualTime,
+          weight: this.weightOf(user),
+        };
         lines.set(user, line);
       }
       return line;
@@ -87,9 +100,13 @@ export class FairQueue {
     for (const { user, usedMs } of underWay) {
       const line = lineOf(user);
       line.underWay++;
-      line.startTag += Math.max(0, this.expectedMs - usedMs);
+      line.startTag += Math.max(0, this.expectedMs - usedMs) / line.weight;
     }
     return lines;
+  }
+
+  private weightOf(user: string): number {
+    return this.active.get(user) ?? 1;
   }
 }
 
@@ -111,11 +128,16 @@ interface UserLine<Task> {
   at: number;
   underWay: number;
   startTag: number;
+  weight: number;
 }
 
-/** Users below their share first, then the smallest start tag, then the task that was submitted first. */
+/**
+ * Users below their share first, then the smallest start tag, then the task that was submitted first.
+ * @param share tasks under way for a weight of 1
+ */
 function comesBefore<Task extends WaitingTask>(one: UserLine<Task>, other: UserLine<Task>, share: number): boolean {
-  const [oneIsOver, otherIsOver] = [one.underWay >= share, other.underWay >= share];
+  const isOver = ({ underWay, weight }: UserLine<Task>): boolean => underWay >= Math.max(1, Math.ceil(share * weight));
+  const [oneIsOver, otherIsOver] = [isOver(one), isOver(other)];
   if (oneIsOver !== otherIsOver) return otherIsOver;
   if (one.startTag !== other.startTag) return one.startTag < other.startTag;
   return one.tasks[one.at].id < other.tasks[other.at].id;

@@ -111,6 +111,6 @@ describe('the giver of turns', () => {
 type Task = ReturnType<typeof tasks>[number];
 
 /** Tasks of `normal` priority; the first letter of an id is its user, and ids sort by age. */
-const tasks = (ids: string) => ids.split(' ').map((id) => ({ id, user_id: id[0], below: 2 }));
+const tasks = (ids: string) => ids.split(' ').map((id) => ({ id, user_id: id[0], weight: 1, below: 2 }));
 
 const passes = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms);

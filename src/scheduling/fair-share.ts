@@ -93,12 +93,12 @@ export class FairShare {
   }
 
   /** Without turns all users count as one, so what is left is the order of one user's tasks. */
-  private toWaiting({ id, user_id, below }: WaitingRow): Waiting {
-    return { id, user: this.userOf(user_id), owner: user_id, below };
+  private toWaiting(row: WaitingRow): Waiting {
+    return { ...this.userOf(row), id: row.id, owner: row.user_id, below: row.below };
   }
 
-  private userOf(userId: string): string {
-    return this.config.fairness ? userId : 'all';
+  private userOf({ user_id, weight }: WaitingRow | ProgressRow): Pick<Waiting, 'user' | 'weight'> {
+    return this.config.fairness ? { user: user_id, weight } : { user: 'all', weight: 1 };
   }
 
   /** Charges users for what their tasks have used since the last round. */
@@ -107,8 +107,8 @@ export class FairShare {
     for (const tasks of [this.called, this.working])
       for (const id of tasks.keys()) if (!known.has(id)) tasks.delete(id);
     const isAtWork = ({ status }: ProgressRow): boolean => status === 'assigned' || status === 'running';
-    const active = [...waiting, ...this.called.values()].map(({ user }) => user);
-    this.fair.setActive(new Set([...active, ...progress.filter(isAtWork).map(({ user_id }) => this.userOf(user_id))]));
+    const active = [...waiting, ...this.called.values(), ...progress.filter(isAtWork).map((row) => this.userOf(row))];
+    this.fair.setActive(new Map(active.map(({ user, weight }) => [user, weight])));
     for (const row of progress) {
       if (isAtWork(row)) this.chargeWorking(row);
       else if (row.status !== 'queued') this.chargeEnded(row);
@@ -116,8 +116,9 @@ export class FairShare {
     }
   }
 
-  private chargeWorking({ id, user_id, used_ms }: ProgressRow): void {
-    const user = this.userOf(user_id);
+  private chargeWorking(row: ProgressRow): void {
+    const { id, user_id, used_ms } = row;
+    const { user } = this.userOf(row);
     // A task that no turn of this holder led to has used its time before: only what follows is charged.
     const charged = this.working.get(id)?.usedMs ?? (this.called.has(id) ? 0 : used_ms);
     this.fair.charge(user, used_ms - charged);
@@ -125,8 +126,9 @@ export class FairShare {
     this.called.delete(id);
   }
 
-  private chargeEnded({ id, user_id, used_ms }: ProgressRow): void {
-    this.fair.charge(this.userOf(user_id), used_ms - (this.working.get(id)?.usedMs ?? 0));
+  private chargeEnded(row: ProgressRow): void {
+    const { id, used_ms } = row;
+    this.fair.charge(this.userOf(row).user, used_ms - (this.working.get(id)?.usedMs ?? 0));
     this.fair.learn(used_ms);
     this.working.delete(id);
     this.called.delete(id);
@@ -206,6 +208,8 @@ interface Waiting {
   id: string;
   /** Who takes turns. */
   user: string;
+  /** Of the user who takes turns. */
+  weight: number;
   /** Its submitter. */
   owner: string;
   below: number;

@@ -26,6 +26,8 @@ export class TurnReader {
 export interface WaitingRow {
   id: string;
   user_id: string;
+  /** Shares of the slots that the user has. */
+  weight: number;
   /** Levels of priority that are above the task; 0: it is critical, or has risen so far. */
   below: number;
 }
@@ -33,6 +35,8 @@ export interface WaitingRow {
 export interface ProgressRow {
   id: string;
   user_id: string;
+  /** As in `WaitingRow`. */
+  weight: number;
   status: TaskStatus;
   /** Time in sandboxes, ms: as metered when an attempt has ended, so far while one runs. */
   used_ms: number;
@@ -49,8 +53,9 @@ const WAITING = `
       FROM line
      WHERE line.user_id IS NOT NULL
   )
-  SELECT first.id, line.user_id, first.below
+  SELECT first.id, line.user_id, users.queue_weight AS weight, first.below
     FROM line
+    JOIN users ON users.id = line.user_id
    CROSS JOIN LATERAL (
      SELECT oldest.id, oldest.below
        FROM (VALUES ('critical'), ('high'), ('normal'), ('low')) AS level(name)
@@ -65,8 +70,7 @@ const WAITING = `
       ) AS oldest
       ORDER BY oldest.below, oldest.id
       LIMIT $3
-   ) AS first
-   WHERE line.user_id IS NOT NULL`;
+   ) AS first`;
 
 const USED_MS = `
   SELECT coalesce(sum(CASE
@@ -78,12 +82,14 @@ const USED_MS = `
    WHERE task_id = tasks.id AND ordinal > forgiven_attempts`;
 
 const PROGRESS = `
-  SELECT id, user_id, status, used_ms
+  SELECT tasks.id, user_id, users.queue_weight AS weight, status, used_ms
     FROM tasks
+    JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used
    WHERE status IN ('assigned', 'running')
   UNION ALL
-  SELECT id, user_id, status, used_ms
+  SELECT tasks.id, user_id, users.queue_weight AS weight, status, used_ms
     FROM tasks
+    JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used
-   WHERE id = ANY ($1::uuid[]) AND status NOT IN ('assigned', 'running')`;
+   WHERE tasks.id = ANY ($1::uuid[]) AND status NOT IN ('assigned', 'running')`;

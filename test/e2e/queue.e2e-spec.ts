@@ -490,6 +490,26 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       await until('the two thousand are done, too', async () => (await left()) === 0, 180_000);
     }, 240_000);
 
+    it('gives an account the share of the workers that an admin grants it, and only an admin can', async () => {
+      const { email, token: asUser } = await registerUser(url);
+      const { items } = (await api(url).get(`/users?email=${email}`, { token: adminToken })).body;
+      const { id } = items[0];
+      const change = (fields: object, as = adminToken) => api(url).patch(`/users/${id}`, fields, { token: as });
+      expectStatus(await change({ queue_weight: 5 }, asUser), 403);
+      for (const queue_weight of [0, 101, 1.5, '5', null])
+        expect(expectStatus(await change({ queue_weight }), 400).body.errors[0].field).toBe('queue_weight');
+      expectStatus(await change({}), 400);
+      expect(expectStatus(await change({ queue_weight: 5 }), 200).body).toMatchObject({
+        queue_weight: 5,
+        role: 'user',
+      });
+      const acts = await api(url).get(`/audit?type=account.queue_weight_changed`, {
+        token: adminToken,
+      });
+      expect(expectStatus(acts, 200).body.items).toMatchObject([{ subject_id: id, details: { from: 1, to: 5 } }]);
+      await waitForTask(url, asUser, await submit(url, asUser, 'good'), 'completed');
+    });
+
     it('starts a stranger’s task before another user’s critical ones that run for long', async () => {
       const [greedy, stranger] = [(await registerUser(url)).token, (await registerUser(url)).token];
       // Tasks with a later start come due together: that is no way around the others either.
