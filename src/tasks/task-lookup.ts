@@ -174,7 +174,12 @@ const documentOf = (row: UnfinishedRow): StoredDocument => ({
   storageRef: row.input_storage_ref,
 });
 
+/**
+ * The named tasks are found before their states are looked at. Otherwise PostgreSQL, when it last counted while no task
+ * waited, may read all waiting tasks instead.
+ */
 const UNFINISHED = `
+  WITH named AS MATERIALIZED (SELECT * FROM tasks WHERE id = ANY ($1::uuid[]))
   SELECT id, tasks.user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
          region_required, share_logs, timeout_ms, traceparent,
@@ -185,7 +190,7 @@ const UNFINISHED = `
          (extract(epoch FROM clock_timestamp() - ${WAITS_SINCE}) * 1000)::float8 AS waited_ms,
          (extract(epoch FROM deadline - clock_timestamp()) * 1000)::float8 AS remaining_ms,
          ended.failed, ended.lost, ended.released
-    FROM tasks
+    FROM named AS tasks
     CROSS JOIN LATERAL (
       SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${RELEASED}')), '{}') AS failed,
              (count(*) FILTER (WHERE outcome IS NULL OR outcome = '${LOST}'))::int AS lost,
@@ -194,7 +199,7 @@ const UNFINISHED = `
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
     LEFT JOIN task_documents AS document ON document.user_id = tasks.user_id AND document.sha256 = input_ref
-   WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'assigned', 'running')`;
+   WHERE status IN ('queued', 'assigned', 'running')`;
 
 const EXPIRED = `
   SELECT id, attempt
@@ -220,8 +225,10 @@ const IDLE = `
   WITH idle AS MATERIALIZED (SELECT id FROM tasks WHERE ${IS_IDLE})
   SELECT id FROM idle WHERE id > $2 ORDER BY id LIMIT $3`;
 
+/** The named tasks first, as in `UNFINISHED`. */
 const IDLE_ENTRIES = `
+  WITH named AS MATERIALIZED (SELECT * FROM tasks WHERE id = ANY ($2::uuid[]))
   SELECT id, greatest(0, extract(epoch FROM run_at - now()) * 1000)::float8 AS delay_ms
-    FROM tasks
-   WHERE id = ANY ($2::uuid[]) AND ${IS_IDLE}
+    FROM named AS tasks
+   WHERE ${IS_IDLE}
    ORDER BY id`;
