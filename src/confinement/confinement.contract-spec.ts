@@ -196,13 +196,18 @@ describe('a confinement', () => {
     await limited.release();
   });
 
-  it('cannot be had for a script that does not parse', async () => {
-    const broken = join(sources, 'broken.js');
-    await writeFile(broken, 'const = ;');
-    await expect(confine({ ...request, scripts: [pathToFileURL(broken)] })).rejects.toMatchObject({
-      kind: 'internal',
-      code: 'CONFINEMENT_FAILED',
-    });
+  it('cannot be had where Node.js does not start', async () => {
+    const { execPath } = process;
+    process.execPath = '/bin/false';
+    try {
+      const scripts = [pathToFileURL(join(sources, 'beside', 'port.js'))];
+      await expect(confine({ ...request, without: KERNEL_WALLS, scripts })).rejects.toMatchObject({
+        kind: 'internal',
+        code: 'CONFINEMENT_FAILED',
+      });
+    } finally {
+      process.execPath = execPath;
+    }
   });
 });
 

@@ -1,14 +1,15 @@
 import { type ChildProcess, type StdioOptions } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { AppError } from '../common/app-error.js';
 import type { MissingWall } from '../common/walls.js';
+import { best, startFailed } from './choice.js';
 import { filesInSight } from './empty-root.js';
 import { describeEnd, killConfined } from './ending.js';
 import { innermostOf } from './innermost.js';
-import { absentTools, argumentsOf, launch, type Measure, prefixOf, start, toolPath } from './launch-line.js';
+import { argumentsOf, launch, type Measure, prefixOf, start, toolPath } from './launch-line.js';
+import { unmeasured } from './measurement/judge.js';
 import { measureWalls } from './measurement/measure-walls.js';
-import { type Alternatives, memoryLimit, type Plan, plansFor } from './measures.js';
+import { EVERYTHING_PERMITTED, memoryLimit, PERMISSION_OPTIONS, plansFor } from './measures.js';
 import type { ConfinementRequest } from './request.js';
 import { restore, stage, type StagedScripts } from './staging.js';
 import { unusedUserId } from './user-ids.js';
@@ -27,9 +28,9 @@ import { unusedUserId } from './user-ids.js';
  * CAP_SYS_ADMIN, after a first `setpriv` made the child another user. Without `bwrap`, `unshare` gives process ids.
  *
  * Each line item is a *measure*. The machine decides which of them work: a container without CAP_SYS_ADMIN refuses
- * `unshare`, an ordinary user cannot become another, macOS has none of the tools. So the launch line is tried once, with the
- * real scripts, before anything relies on it. A measure that does not work is left out, and its walls are reported in
- * `missing`. Then a probe behind the chosen launch line tries what each wall forbids, see `measureWalls`.
+ * `unshare`, an ordinary user cannot become another, macOS has none of the tools. So the launch line is tried once before
+ * anything relies on it: a probe starts behind it and tries what each wall forbids, see `measureWalls`. A measure that does
+ * not work is left out. Its walls are reported in `missing`, and so are walls that the probe got through.
  *
  * The scripts are copied into a fresh world-readable folder first: the user the child becomes may not be able to enter
  * the server's own folder, and what the child may read is then its code and nothing else. Copies that were lost are made
@@ -39,102 +40,38 @@ import { unusedUserId } from './user-ids.js';
  * its standard streams, one of which may be a file that the server has opened.
  *
  * @param trialTimeoutMs of one trial
- * @throws AppError `internal` `CONFINEMENT_FAILED` when the scripts do not even start without any measure, or a trial takes
+ * @throws AppError `internal` `CONFINEMENT_FAILED` when Node.js does not even start without any measure, or a trial takes
  *   too long twice: a slow machine is no reason to go without a wall until the next start
  */
 export async function confine(request: ConfinementRequest, trialTimeoutMs = TRIAL_TIMEOUT_MS): Promise<Confinement> {
   const staged = stage(request.scripts);
   try {
+    const measured = new Map<string, readonly MissingWall[]>();
+    const visible = await filesInSight(staged).catch(() => []);
+    const memoryBytes = memoryLimit(request);
+    const measure = async (line: readonly Measure[]): Promise<TrialEnd> => {
+      const found = await measureWalls({
+        launch: (task) => launch(line, unusedUserId(), probeOf(staged, line, task), PIPES),
+        pidOf: (child) => pidBehind(line, child),
+        visible,
+        folder: staged.folder,
+        memoryBytes,
+        timeoutMs: trialTimeoutMs,
+      });
+      if (found.end === 'measured') measured.set(nameOf(line), found.missing);
+      return { late: found.end === 'late', complaint: found.end === 'refused' ? found.reason : undefined };
+    };
     const { measures, missing } = await best(await plansFor(request, staged), {
-      whole: (line) => trial(line, runner(staged, line, '--check'), trialTimeoutMs),
-      quick: (line) => trial(line, QUICK_PROGRAM, trialTimeoutMs),
-    });
-    const found = await measureWalls({
-      script: staged.probe,
-      launch: (args) => launch(measures, unusedUserId(), [staged.node, '--no-warnings', ...args], PIPES),
-      pidOf: (child) => pidBehind(measures, child),
-      visible: await filesInSight(staged).catch(() => []),
-      folder: staged.folder,
-      memoryBytes: memoryLimit(request),
+      whole: (line) => trial(() => measure(line), trialTimeoutMs),
+      quick: (line) => trial(() => quickTrial(line, trialTimeoutMs), trialTimeoutMs),
     });
     const known = new Set(missing.map(({ wall }) => wall));
+    const found = measured.get(nameOf(measures)) ?? unmeasured('it was not tried');
     return new Confinement(staged, measures, [...missing, ...found.filter(({ wall }) => !known.has(wall))]);
   } catch (error) {
     await rm(staged.folder, { recursive: true, force: true });
     throw error;
   }
-}
-
-/** A launch line, and the walls that it does not give. */
-interface Choice {
-  measures: Measure[];
-  missing: MissingWall[];
-}
-
-/** @returns why nothing starts behind these measures, or undefined when it does */
-type Refusal = (measures: readonly Measure[]) => Promise<string | undefined>;
-
-/** Two ways to try a launch line: `whole` starts Node.js with the scripts; `quick` starts a tool that says its version. */
-interface Trials {
-  whole: Refusal;
-  quick: Refusal;
-}
-
-/** The launch line of the first plan that lacks no wall, or else of the plan that lacks the fewest. */
-async function best(plans: readonly Plan[], trials: Trials): Promise<Choice> {
-  const choices: Choice[] = [];
-  for (const { alternatives, missing } of plans) {
-    const chosen = await choose(alternatives, trials);
-    choices.push({ measures: chosen.measures, missing: [...missing, ...chosen.missing] });
-    if (choices.at(-1)!.missing.length === 0) break;
-  }
-  return choices.reduce((least, choice) => (choice.missing.length < least.missing.length ? choice : least));
-}
-
-/**
- * The launch line that works: all of the best measures, or else the best that works for each wall. A quick trial finds most
- * measures that the machine refuses. Only when the rest does not start Node.js is each tried with it, which takes long.
- */
-async function choose(alternatives: readonly Alternatives[], { whole, quick }: Trials): Promise<Choice> {
-  const candidates = alternatives.map((measures) => measures.filter((measure) => absentTools(measure).length === 0));
-  const wantedLine = candidates.flatMap((measures) => measures.slice(0, 1));
-  if (!(await whole(wantedLine))) return choiceOf(alternatives, { measures: wantedLine, refused: new Map() });
-  const failure = await whole([]);
-  if (failure) throw failed(failure);
-  const found = (await quick([])) ? undefined : await pick(candidates, quick);
-  const works = found && !(await whole(found.measures));
-  return choiceOf(alternatives, works ? found : await pick(candidates, whole));
-}
-
-interface Picked {
-  measures: Measure[];
-  /** Why the others are not among them. */
-  refused: Map<Measure, string>;
-}
-
-/** Adds one measure after the other, of each candidate the first that works with those before. */
-async function pick(candidates: readonly Alternatives[], refusal: Refusal): Promise<Picked> {
-  const measures: Measure[] = [];
-  const refused = new Map<Measure, string>();
-  for (const candidate of candidates) {
-    for (const measure of candidate) {
-      const reason = await refusal([...measures, measure]);
-      if (reason) refused.set(measure, reason);
-      else measures.push(measure);
-      if (!reason) break;
-    }
-  }
-  return { measures, refused };
-}
-
-/** Names the walls that the best alternatives would have given. */
-function choiceOf(alternatives: readonly Alternatives[], { measures, refused }: Picked): Choice {
-  const missing = alternatives.flatMap(([wanted, ...others]) => {
-    const taken = [wanted, ...others].find((measure) => measures.includes(measure));
-    const reason = refused.get(wanted) ?? `${absentTools(wanted).join(' and ')} is not installed`;
-    return wanted.walls.filter((wall) => !taken?.walls.includes(wall)).map((wall) => ({ wall, reason }));
-  });
-  return { measures, missing };
 }
 
 /** A launch line that has been tried, and the folder with its scripts. */
@@ -237,28 +174,25 @@ const forks = ({ launch: { bwrap, unshare } }: Measure): boolean =>
 /** A program that is in the empty root folder. */
 const QUICK_PROGRAM = [toolPath('prlimit') ?? 'prlimit', '--version'];
 
-/**
- * Starts a program behind `measures` that ends by itself. A program that is late was not refused, so it is started once more.
- * @returns why that fails, or undefined
- * @throws AppError `CONFINEMENT_FAILED` when it is late again
- */
-async function trial(
-  measures: readonly Measure[],
-  program: readonly string[],
-  timeoutMs: number,
-): Promise<string | undefined> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    const end = await check(measures, program, timeoutMs);
-    if (!end.late) return end.complaint;
-  }
-  throw failed(`it takes longer than ${timeoutMs} ms`);
-}
-
 /** How one trial ended: past its deadline, or else with a complaint or without. */
 type TrialEnd = { late: boolean; complaint?: string };
 
-function check(measures: readonly Measure[], program: readonly string[], timeoutMs: number): Promise<TrialEnd> {
-  const child = launch(measures, unusedUserId(), program, ['ignore', 'ignore', 'pipe']);
+/**
+ * Makes an attempt. One that is late was not refused, so it is made once more.
+ * @returns why it fails, or undefined
+ * @throws AppError `CONFINEMENT_FAILED` when it is late again
+ */
+async function trial(attempt: () => Promise<TrialEnd>, timeoutMs: number): Promise<string | undefined> {
+  for (let attempts = 0; attempts < 2; attempts++) {
+    const end = await attempt();
+    if (!end.late) return end.complaint;
+  }
+  throw startFailed(`it takes longer than ${timeoutMs} ms`);
+}
+
+/** Starts a small program behind `measures`, which ends by itself. */
+function quickTrial(measures: readonly Measure[], timeoutMs: number): Promise<TrialEnd> {
+  const child = launch(measures, unusedUserId(), QUICK_PROGRAM, ['ignore', 'ignore', 'pipe']);
   let late = false;
   const deadline = setTimeout(() => {
     late = true;
@@ -281,14 +215,21 @@ function check(measures: readonly Measure[], program: readonly string[], timeout
 
 const TRIAL_TIMEOUT_MS = 10_000;
 
-const failed = (how: string): AppError =>
-  new AppError('internal', 'CONFINEMENT_FAILED', `A child process does not start: ${how}.`);
-
 /** Node.js with the scripts. */
-const runner = ({ node, entry }: StagedScripts, measures: readonly Measure[], ...more: readonly string[]): string[] => [
+const runner = ({ node, entry }: StagedScripts, measures: readonly Measure[]): string[] => [
   node,
   ...argumentsOf('node', measures),
   '--no-warnings',
-  ...more,
   entry,
 ];
+
+/** Node.js with the probe: Node.js takes the same options, but its permission model stops nothing that a wall should stop. */
+const probeOf = ({ node, probe }: StagedScripts, measures: readonly Measure[], task: string): string[] => {
+  const options = argumentsOf('node', measures);
+  const isRestricted = options.some((option) => PERMISSION_OPTIONS.includes(option));
+  return [node, ...options, ...(isRestricted ? EVERYTHING_PERMITTED : []), '--no-warnings', probe, task];
+};
+
+/** Tells launch lines apart. */
+const nameOf = (measures: readonly Measure[]): string =>
+  JSON.stringify([prefixOf(measures, 0), argumentsOf('node', measures)]);

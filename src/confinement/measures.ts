@@ -186,8 +186,7 @@ function hasCapability(number: number): boolean {
 }
 
 function nodeMeasures(request: ConfinementRequest, { folder, preload }: StagedScripts): Alternatives[] {
-  const has = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag);
-  const permission = has('--permission') ? '--permission' : '--experimental-permission';
+  const permission = PERMISSION_OPTIONS.find(has) ?? PERMISSION_OPTIONS[1];
   const caps = [
     ...(request.wasmMaxMemoryPages ? [`--wasm-max-mem-pages=${request.wasmMaxMemoryPages}`] : []),
     ...(request.wasmMaxTableElements ? [`--wasm-max-table-size=${request.wasmMaxTableElements}`] : []),
@@ -211,3 +210,17 @@ function nodeMeasures(request: ConfinementRequest, { folder, preload }: StagedSc
     .filter(([, node]) => node.length > 0)
     .map(([wall, node]) => [{ walls: [wall as Wall], launch: { node } }]);
 }
+
+const has = (option: string): boolean => process.allowedNodeEnvironmentFlags.has(option);
+
+/** They switch the permission model on, the newer one first. */
+export const PERMISSION_OPTIONS = ['--permission', '--experimental-permission'];
+
+/** Options that take all restrictions of the permission model back. */
+export const EVERYTHING_PERMITTED = [
+  '--allow-fs-read=*',
+  '--allow-fs-write=*',
+  '--allow-child-process',
+  // Before version 25 the permission model does not know the network.
+  ...(has('--allow-net') ? ['--allow-net'] : []),
+];

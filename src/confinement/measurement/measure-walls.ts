@@ -8,55 +8,67 @@ import { kernelView } from './kernel-view.js';
 import type { ProbeReport, ProbeTask } from './report.js';
 
 export interface ProbeSetup extends Omit<ProbeTask, 'port'> {
-  /** Absolute path of the probe, where the child can read it. */
-  script: string;
-  /** Starts Node.js behind the walls with these arguments and three pipes. */
-  launch: (args: readonly string[]) => ChildProcess;
+  /** Starts the probe behind the walls with this argument and three pipes. */
+  launch: (task: string) => ChildProcess;
   /** The process id of what it started, see `Confinement.pidOf`. */
   pidOf: (child: ChildProcess) => number | undefined;
+  timeoutMs: number;
 }
 
-/** On a machine at its limits a start takes a second or two. */
-const TIMEOUT_MS = 10_000;
+export type Measurement =
+  /** The probe has started. Missing are walls that do not stand, and those that cannot be measured. */
+  | { end: 'measured'; missing: MissingWall[] }
+  /** It did not start, or ended before it could report. */
+  | { end: 'refused'; reason: string }
+  | { end: 'late' };
 
 /**
- * Starts a probe behind the walls, which tries what they forbid, and asks the kernel about it.
- * @returns walls that do not stand, and those that cannot be measured. Outside Linux there is nothing to measure.
+ * Starts a probe behind the walls, which tries what they forbid, and asks the kernel about it. Outside Linux it only has to
+ * start: there is nothing to measure.
  */
-export async function measureWalls({ script, launch, pidOf, ...task }: ProbeSetup): Promise<MissingWall[]> {
-  if (process.platform !== 'linux') return [];
+export async function measureWalls({ launch, pidOf, timeoutMs, ...task }: ProbeSetup): Promise<Measurement> {
   const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const child = launch([script, JSON.stringify({ port, ...task } satisfies ProbeTask)]);
+  const child = launch(JSON.stringify({ port, ...task } satisfies ProbeTask));
   try {
-    const seen = JSON.parse(await firstLine(child)) as ProbeReport;
-    const pid = pidOf(child);
-    if (pid === undefined) throw new Error('the kernel does not list the children of a process');
-    return judge(seen, kernelView(pid), { uid: process.getuid?.() ?? 0 });
-  } catch (error) {
-    return unmeasured((error as Error).message);
+    const said = await firstLine(child, timeoutMs);
+    if (typeof said !== 'string') return said;
+    return { end: 'measured', missing: process.platform === 'linux' ? missingWalls(said, pidOf(child)) : [] };
   } finally {
     killConfined(child);
     server.close();
   }
 }
 
-/** @throws Error when the child ends, or the time is over, before a line is complete */
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
+function missingWalls(report: string, pid: number | undefined): MissingWall[] {
+  try {
+    if (pid === undefined) throw new Error('the kernel does not list the children of a process');
+    return judge(JSON.parse(report) as ProbeReport, kernelView(pid), { uid: process.getuid?.() ?? 0 });
+  } catch (error) {
+    return unmeasured((error as Error).message);
+  }
+}
+
+/** @returns a complete line, or how the child ended without one */
+function firstLine(child: ChildProcess, timeoutMs: number): Promise<string | Measurement> {
+  return new Promise((resolve) => {
     let line = '';
     let complaint = '';
-    const deadline = setTimeout(() => reject(new Error(`the probe took longer than ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
-    child.stderr?.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, 300)));
+    const deadline = setTimeout(() => resolve({ end: 'late' }), timeoutMs);
+    const settle = (end: string | Measurement): void => {
+      clearTimeout(deadline);
+      resolve(end);
+    };
+    child.stderr?.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, 2000)));
     child.stdout?.on('data', (chunk: Buffer) => {
       line += chunk.toString();
-      if (line.endsWith('\n')) resolve(line);
+      if (line.endsWith('\n')) settle(line);
     });
-    child.once('error', reject);
+    child.once('error', ({ message }) => settle({ end: 'refused', reason: message }));
     child.once('close', (code, signal) => {
-      clearTimeout(deadline);
-      reject(new Error(`the probe ended: ${complaint.trim() || describeEnd(code, signal)}`));
+      const first = complaint.split('\n').find((text) => /\w/.test(text));
+      settle({ end: 'refused', reason: first ?? `it ends: ${describeEnd(code, signal)}` });
     });
   });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ProbeReport, ProbeTask } from './report.js';
 
 /**
- * Runs behind the walls, without Node.js's own permission model, and tries what the walls forbid. It prints a `ProbeReport`
+ * Runs behind the walls, with everything permitted by Node.js itself, and tries what the walls forbid. It prints a `ProbeReport`
  * as one line of JSON and stays until its standard input ends, so that the server can look at it from outside.
  */
 const { port, visible, folder, memoryBytes } = JSON.parse(process.argv[2]) as ProbeTask;
