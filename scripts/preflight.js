@@ -41,6 +41,8 @@ export function checkPackages() {
  */
 export async function checkPlace(env) {
   const value = (name) => env[name] || DEFAULTS[name];
+  // It stores nothing.
+  if (value('ROLES') === 'validator') return;
   checkDataDir(resolve(value('DATA_DIR')));
   if (value('ROLES').includes('api')) await checkPort(value('PORT'), value('HOST'));
 }

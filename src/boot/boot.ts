@@ -5,7 +5,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.js';
 import { lacksPrivilege, takesNoWrites } from '../common/outage.js';
 import { Refusal } from '../common/refusal.js';
-import type { Environment, Installation } from '../config/index.js';
+import type { Environment, Installation, Role } from '../config/index.js';
 import { migrate } from '../data-source.js';
 import { openDatabase, WRITES_ADVICE } from '../database/index.js';
 import { SandboxService } from '../execution/index.js';
@@ -14,12 +14,13 @@ import { VERSION } from '../common/version.js';
 import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { prepareQueue } from '../queue/index.js';
-import { WasmValidator } from '../validation/index.js';
+import { ValidatorServer, WasmValidator } from '../validation/index.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
 import { endOfLife } from './node-release.js';
 import { jwtSecret } from './secrets.js';
+import { createValidator } from './validator.js';
 import { assertWalls } from './walls.js';
 
 const logger = new Logger('Boot');
@@ -44,11 +45,12 @@ export async function boot(environment: Environment): Promise<void> {
     const risk = endOfLife(process.versions.node, new Date());
     if (risk) logger.warn(risk);
     ending.push(await startTracing(environment.tracing, roles));
+    if (roles.includes('validator')) return await bootValidator(environment, ending);
     const complete = await withDatabaseAndSecrets(environment, ending);
     await lookAtQueue(complete);
     const app = await createApp(complete);
     ending.unshift(() => close(app, environment));
-    checkWalls(app, environment);
+    checkWalls(environment, confinedParts(app, roles));
     const health = app.get(Health, { strict: false });
     if (!isHttp(app)) {
       health.serve();
@@ -78,13 +80,28 @@ export async function boot(environment: Environment): Promise<void> {
   }
 }
 
+/** From a parsed environment to a process that checks binaries, without a database and without secrets. */
+async function bootValidator(environment: Environment, ending: (() => Promise<void>)[]): Promise<void> {
+  const app = await createValidator(environment);
+  ending.unshift(() => close(app, environment));
+  const validator = app.get(ValidatorServer, { strict: false });
+  checkWalls(environment, [validator]);
+  const address = await validator.listen();
+  app.get(Health, { strict: false }).serve();
+  logger.log(`ready: checking binaries for API processes on ${address}`);
+  process.send?.({ type: 'ready' });
+}
+
+/** A part that starts confined processes. */
+type ConfinedPart = Pick<WasmValidator, 'describe' | 'missingWalls'>;
+
+const confinedParts = (app: INestApplicationContext, roles: readonly Role[]): ConfinedPart[] => [
+  ...(roles.includes('worker') ? [app.get(SandboxService, { strict: false })] : []),
+  ...(roles.includes('api') ? [app.get(WasmValidator, { strict: false })] : []),
+];
+
 /** Logs each missing wall. @throws Error if the operator does not accept one */
-function checkWalls(app: INestApplicationContext, environment: Environment): void {
-  const { roles } = environment.server;
-  const confined = [
-    ...(roles.includes('worker') ? [app.get(SandboxService, { strict: false })] : []),
-    ...(roles.includes('api') ? [app.get(WasmValidator, { strict: false })] : []),
-  ];
+function checkWalls(environment: Environment, confined: readonly ConfinedPart[]): void {
   for (const line of confined.flatMap((part) => part.describe())) logger.warn(line);
   assertWalls(
     environment,

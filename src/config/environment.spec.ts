@@ -141,6 +141,23 @@ describe('the environment', () => {
     expect(server.corsOrigins).toEqual(['https://a.test', 'https://b.test']);
   });
 
+  it('wants a validator to stand alone and without any secret', () => {
+    const url = 'unix:///run/validator';
+    const validator = { ROLES: 'validator', VALIDATOR_URL: url, NODE_ENV: 'production', ADMIN_PASSWORD: '' };
+    expect(parseEnvironment(validator).server.roles).toEqual(['validator']);
+    const secrets = {
+      DATABASE_URL: 'postgresql://db/z',
+      JWT_SECRET: 'x'.repeat(32),
+      ADMIN_PASSWORD: 'a-long-password',
+    };
+    for (const [name, value] of Object.entries(secrets)) {
+      expect(() => parseEnvironment({ ...validator, [name]: value })).toThrow(`${name}: must not be set with ROLES=`);
+    }
+    expect(() => parseEnvironment({ ...validator, ROLES: 'worker,validator' })).toThrow('validator stands alone');
+    expect(() => parseEnvironment({ ROLES: 'validator' })).toThrow('VALIDATOR_URL: must be set');
+    expect(() => parseEnvironment({ VALIDATOR_URL: 'tcp://validator:9465' })).toThrow('VALIDATOR_SECRET: must be set');
+  });
+
   it('reads the ways between regions in both directions, and refuses what is none', () => {
     const { roundTripsMs } = parseEnvironment({ GEO_ROUND_TRIPS_MS: 'eu:us=90, eu:asia=180' }).auction.geo;
     expect([...roundTripsMs]).toEqual(

@@ -250,6 +250,8 @@ export const validation = (env: Variables) => ({
   maxDataBytes: env.VALIDATION_MAX_DATA_BYTES,
   maxCustomBytes: env.VALIDATION_MAX_CUSTOM_BYTES,
   engineTimeoutMs: env.VALIDATION_TIMEOUT_MS,
+  /** Unset: binaries are checked in child processes of the server. */
+  validator: env.VALIDATOR_URL === undefined ? undefined : { url: env.VALIDATOR_URL, secret: env.VALIDATOR_SECRET },
 });
 
 export const scanner = (env: Variables) => ({

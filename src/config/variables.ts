@@ -34,6 +34,20 @@ const SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
+/** Variables whose values open something; URLs hold passwords. A process that has none of them has no secrets. */
+const SECRETS = [
+  'DATABASE_URL',
+  'DATABASE_OWNER_URL',
+  'REDIS_URL',
+  'JWT_SECRET',
+  'S3_ACCESS_KEY_ID',
+  'S3_SECRET_ACCESS_KEY',
+  'ADMIN_PASSWORD',
+  'SMTP_URL',
+  'IPFS_API_URL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+] as const;
+
 /**
  * Every variable the server reads, with its default, limits and meaning.
  *
@@ -48,8 +62,10 @@ export const variables = z
     HOST: z.string().default('127.0.0.1').describe('Address the API listens on; `0.0.0.0` for all of them'),
     PORT: integer(8080, 0, 65535).describe('TCP port of the API; 0 takes a free one'),
     ROLES: list('api,worker')
-      .pipe(z.array(z.enum(['api', 'worker'])).min(1))
-      .describe('What this process does: `api`, `worker` or both'),
+      .pipe(z.array(z.enum(['api', 'worker', 'validator'])).min(1))
+      .describe(
+        'What this process does: `api`, `worker` or both; or `validator` alone, which checks binaries for API processes',
+      ),
     DATA_DIR: z.string().default('.zerostate').describe('Folder of the embedded database, blobs and generated secrets'),
     MIN_FREE_DISK_BYTES: integer(512 * MB, 0).describe(
       'Free bytes on the disk of DATA_DIR below which nothing new is stored (507 `DISK_FULL`) and no task is started; 0: no limit',
@@ -402,6 +418,17 @@ export const variables = z
     ),
     VALIDATION_TIMEOUT_MS: integer(5000, 100).describe("Time for the engine's own check of a binary, ms"),
 
+    VALIDATOR_URL: url('tcp:', 'unix:')
+      .optional()
+      .describe(
+        'Where API processes find the validator, and where `ROLES=validator` listens: `tcp://host:9465` or `unix:///run/zerostate/validator`; unset: an API process checks binaries in its own child processes',
+      ),
+    VALIDATOR_SECRET: z
+      .string()
+      .min(16, 'must have at least 16 characters')
+      .optional()
+      .describe('Shared by the validator and the API processes, needed with `tcp://`; good for nothing else'),
+
     CLAMD_URL: url('tcp:', 'unix:')
       .optional()
       .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
@@ -412,10 +439,26 @@ export const variables = z
     ),
     SCAN_RETRY_INTERVAL_MS: integer(60_000, 100).describe('Pause between two looks for versions not scanned yet, ms'),
   })
-  .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET, {
+  .refine((env) => env.NODE_ENV !== 'production' || env.JWT_SECRET || env.ROLES.includes('validator'), {
     path: ['JWT_SECRET'],
     message: 'must be set when NODE_ENV=production (at least 32 random characters)',
-    when: accepted('NODE_ENV', 'JWT_SECRET'),
+    when: accepted('NODE_ENV', 'JWT_SECRET', 'ROLES'),
+  })
+  .superRefine((env, context) => {
+    if (!env.ROLES.includes('validator')) return;
+    const complain = (name: string, message: string) => context.addIssue({ code: 'custom', path: [name], message });
+    if (env.ROLES.some((role) => role !== 'validator')) {
+      complain('ROLES', 'validator stands alone: it reads binaries of strangers and has no secrets, others have some');
+    }
+    if (!env.VALIDATOR_URL) complain('VALIDATOR_URL', 'must be set with ROLES=validator: it is where that listens');
+    for (const name of SECRETS) {
+      if (env[name] !== undefined) complain(name, 'must not be set with ROLES=validator, which has no secrets');
+    }
+  })
+  .refine((env) => !env.VALIDATOR_URL?.startsWith('tcp:') || env.VALIDATOR_SECRET, {
+    path: ['VALIDATOR_SECRET'],
+    message: 'must be set when VALIDATOR_URL is tcp:// (at least 16 random characters)',
+    when: accepted('VALIDATOR_URL', 'VALIDATOR_SECRET'),
   })
   .refine((env) => env.STORAGE_DRIVER !== 's3' || env.S3_BUCKET, {
     path: ['S3_BUCKET'],

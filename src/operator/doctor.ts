@@ -1,9 +1,7 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { unaccepted } from '../boot/walls.js';
 import { Refusal } from '../common/refusal.js';
-import { describeMissing, type MissingWall } from '../common/walls.js';
 import { ConfigurationModule, type Environment, type Installation, parseEnvironment } from '../config/index.js';
 import { type SchemaState, schemaState } from '../data-source.js';
 import { DatabaseClient, isReadOnly, openDatabase, WRITES_ADVICE } from '../database/index.js';
@@ -14,6 +12,7 @@ import { BlobStores, Staging, StorageModule } from '../storage/index.js';
 import { ValidationModule, WasmValidator } from '../validation/index.js';
 import { type Finding, reason } from './finding.js';
 import { unsigned } from './installation.js';
+import { validatorWalls, walls } from './walls.js';
 import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 
 /** With less, uploads and the embedded database soon fail, bytes. */
@@ -39,6 +38,10 @@ export async function diagnose(source: NodeJS.ProcessEnv, print: (line: string) 
   };
   const environment = configuration(source, report);
   if (!environment) return false;
+  if (environment.server.roles.includes('validator')) {
+    report(await validatorWalls(environment));
+    return healthy;
+  }
   report(await dataFolder(environment));
   if (environment.tracing.protocol) report(await collector(environment));
   const opened = await openDatabase(environment, () => undefined).catch((error: unknown) => error as Error);
@@ -173,6 +176,8 @@ function schema({ pending, unknown }: SchemaState, migrates: boolean): Finding[]
 
 const ADVICE: Record<string, string> = {
   ...STORE_ADVICE,
+  validator:
+    'Check VALIDATOR_URL and VALIDATOR_SECRET, and that a process with ROLES=validator runs there; uploads answer 503 meanwhile.',
   'virus scanner': 'Check CLAMD_URL and that clamd runs; uploads answer 503 meanwhile (or set SCAN_FAIL_OPEN=true).',
 };
 
@@ -230,18 +235,10 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   const sandbox = app.get(SandboxService);
   findings.push(await run(sandbox));
   findings.push(walls(installation, 'sandbox walls', sandbox.missingWalls));
-  findings.push(walls(installation, 'validation walls', app.get(WasmValidator).missingWalls));
+  if (!installation.validation.validator) {
+    findings.push(walls(installation, 'validation walls', app.get(WasmValidator).missingWalls));
+  }
   return findings;
-}
-
-/** Each missing wall, measured on this machine. */
-function walls(installation: Installation, what: string, missing: readonly MissingWall[]): Finding {
-  if (missing.length === 0) return { mark: '✓', what, found: 'every wall was tested and holds' };
-  const refused = unaccepted(installation, missing).length > 0;
-  const advice = refused
-    ? 'The server will not start. docs/security.md says what each wall needs; ALLOW_MISSING_WALLS accepts missing ones.'
-    : 'docs/security.md says what each wall keeps out and what it needs.';
-  return { mark: refused ? '✗' : '!', what, found: `missing: ${missing.map(describeMissing).join('; ')}`, advice };
 }
 
 /** The queue on Redis must not lose entries silently. */

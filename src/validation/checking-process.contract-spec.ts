@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import wabtInit from 'wabt';
 import { parseEnvironment } from '../config/index.js';
-import { CheckingProcess, type CheckOutcome } from './checking-process.js';
+import { CheckingProcess } from './checking-process.js';
 import type { CheckAnswer } from './check/exchange.js';
+import type { CheckOutcome } from './module-check.js';
 import { moduleLimits } from './module-limits.js';
 import { walkModule } from './wasm/section-walker.js';
 

@@ -5,22 +5,14 @@ import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
 import { describeEnd, killConfined } from '../confinement/index.js';
 import { type CheckAnswer, requestFrame } from './check/exchange.js';
-import { contradiction, outlineOf } from './outline.js';
+import { disbelief } from './believed.js';
+import type { CheckOutcome } from './module-check.js';
 import { parseAnswer } from './parse-answer.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
-/** How the check of one module ended. The module, not the server, causes the last two. */
-export type CheckOutcome =
-  | { end: 'answered'; answer: CheckAnswer }
-  | { end: 'timed_out'; afterMs: number }
-  /** `how` is for the log. */
-  | { end: 'crashed'; how: string };
-
 /** The limits on names and counts keep an answer below half of this. */
-const LONGEST_ANSWER = 12_000_000;
+export const LONGEST_ANSWER = 12_000_000;
 const KEPT_STDERR = 8000;
-/** Sections of a module that are not custom ones. */
-const KNOWN_SECTIONS = 13;
 /** Chunk size for reading and passing on, bytes. */
 const PIECE = 512 * 1024;
 
@@ -93,10 +85,7 @@ export class CheckingProcess {
   ): Promise<CheckAnswer | string> {
     try {
       const answer = parseAnswer(line);
-      if (answer.refusal) return answer;
-      const sections = await outlineOf(binary, size, limits.customSections + KNOWN_SECTIONS);
-      const differs = contradiction(answer.module, sections);
-      return differs ? `its answer does not fit the file: ${differs}` : answer;
+      return (await disbelief(answer, binary, size, limits)) ?? answer;
     } catch (error) {
       if (error instanceof SyntaxError || error instanceof z.ZodError) return 'it sent no answer of a check';
       throw error;

@@ -1,7 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { MissingWall } from '../common/walls.js';
 import { confine, type Confinement } from '../confinement/index.js';
-import { CheckingProcess, type CheckOutcome } from './checking-process.js';
+import { CheckingProcess } from './checking-process.js';
+import type { CheckOutcome, ModuleCheck } from './module-check.js';
 import type { ModuleLimits } from './wasm/limits.js';
 
 /** The checking process and everything it imports. */
@@ -37,7 +38,7 @@ const MOST_WARM = 2;
  * always ready. After a good module, a process continues with the next module of its owner; no process serves two
  * owners. A module that is refused, large or fatal ends its process.
  */
-export class ConfinedCheck {
+export class ConfinedCheck implements ModuleCheck {
   private readonly idle: CheckingProcess[] = [];
   private released = false;
 
@@ -60,17 +61,10 @@ export class ConfinedCheck {
     return check;
   }
 
-  /** Walls that are missing on this machine. */
   get missing(): readonly MissingWall[] {
     return this.confinement.missing;
   }
 
-  /**
-   * @param binary open for reading; it is passed on piece by piece
-   * @param size its bytes
-   * @param owner whose module it is
-   * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE` when no process can be started
-   */
   async run(binary: FileHandle, size: number, limits: ModuleLimits, owner: string): Promise<CheckOutcome> {
     const process = this.take(owner) ?? this.start();
     process.owner = owner;
@@ -88,7 +82,8 @@ export class ConfinedCheck {
     }
   }
 
-  /** No check can run afterwards. */
+  async ping(): Promise<void> {}
+
   async release(): Promise<void> {
     this.released = true;
     const idle = this.idle.splice(0);

@@ -7,7 +7,7 @@ import { EXTERNAL_KINDS } from './wasm/walked-module.js';
  * Checks a line before it is believed: the process that sent it reads hostile bytes.
  * @throws Error when it is no JSON, or not the answer of a checking process
  */
-export const parseAnswer = (line: string): CheckAnswer => answer.parse(JSON.parse(line));
+export const parseAnswer = (line: string): CheckAnswer => checkAnswer.parse(JSON.parse(line));
 
 /** No name of a module is longer, see `module-limits.ts`. */
 const LONGEST_TEXT = 100_000;
@@ -61,7 +61,7 @@ const walkedModule = z.strictObject({
 
 const REFUSAL_CODES: readonly string[] = [...Object.keys(ADVICE), 'INVALID_MODULE'];
 
-const answer: z.ZodType<CheckAnswer> = z.strictObject({
+export const checkAnswer: z.ZodType<CheckAnswer> = z.strictObject({
   module: walkedModule,
   refusal: z.strictObject({ code: z.enum(REFUSAL_CODES), message: text, offset: count.nullable() }).nullable(),
 });

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { ScannerConfig } from '../config/index.js';
+import { ScannerConfig, ValidationConfig } from '../config/index.js';
+import { Health } from '../observability/index.js';
 import { ClamdVirusScanner } from './drivers/clamd.driver.js';
 import { NoVirusScanner } from './drivers/none.driver.js';
 import { MalwareScan } from './malware-scan.js';
@@ -15,7 +16,12 @@ import { WasmValidator } from './wasm-validator.js';
   ],
   exports: [WasmValidator, MalwareScan],
 })
-export class ValidationModule {}
+export class ValidationModule {
+  constructor(validator: WasmValidator, health: Health, config: ValidationConfig) {
+    // Only uploads need it, and they say so themselves.
+    if (config.validator) health.register('validator', () => validator.ping(), { required: false });
+  }
+}
 
 function chooseVirusScanner({ clamdUrl: url, timeoutMs, maxBytes }: ScannerConfig): VirusScanner {
   return url ? new ClamdVirusScanner({ url, timeoutMs, maxBytes }) : new NoVirusScanner();

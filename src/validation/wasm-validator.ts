@@ -5,11 +5,12 @@ import pLimit from 'p-limit';
 import { describeMissing, type MissingWall } from '../common/walls.js';
 import { ValidationConfig } from '../config/index.js';
 import { watchWalls } from '../confinement/index.js';
-import type { CheckOutcome } from './checking-process.js';
 import { ConfinedCheck } from './confined-check.js';
 import { validationDuration, validations } from './metrics.js';
+import type { CheckOutcome, ModuleCheck } from './module-check.js';
 import { moduleLimits } from './module-limits.js';
 import { policyRefusal } from './policy.js';
+import { RemoteCheck } from './remote-check.js';
 import type { ValidationReport } from './validation-report.dto.js';
 import type { ModuleLimits } from './wasm/limits.js';
 import type { Refusal } from './wasm/refusal.js';
@@ -22,8 +23,8 @@ import { blankModule, type WalkedModule } from './wasm/walked-module.js';
  *   2. the engine (`check/engine.ts`): is it valid, instructions included?
  *   3. the policy (`policy.ts`): does it offer what an agent offers, and ask for nothing the host does not provide?
  *
- * The first two read hostile bytes and run in a confined process, which is ended when it takes too long;
- * whatever happens to it is the binary's fault and a refusal like any other.
+ * The first two read hostile bytes and run in a confined process: a child of this server, or of a validator process where
+ * `VALIDATOR_URL` is set. It is ended when it takes too long. Its end counts as the binary's fault, and is a refusal.
  */
 @Injectable()
 export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
@@ -31,20 +32,25 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   private readonly limits: ModuleLimits;
   /** Each process may take hundreds of megabytes and keep a core busy. */
   private readonly limit = pLimit(availableParallelism());
-  private confinedCheck: ConfinedCheck;
+  private check: ModuleCheck;
 
   constructor(private readonly config: ValidationConfig) {
     this.limits = moduleLimits(config);
   }
 
   async onModuleInit(): Promise<void> {
-    this.confinedCheck = await ConfinedCheck.prepare(this.config.engineTimeoutMs, availableParallelism());
+    const { validator, engineTimeoutMs } = this.config;
+    if (validator) {
+      this.check = new RemoteCheck(validator);
+      return;
+    }
+    this.check = await ConfinedCheck.prepare(engineTimeoutMs, availableParallelism());
     watchWalls('validation', this.missingWalls);
   }
 
-  /** Walls around the checking processes that are missing on this machine; empty when there are all. */
+  /** Walls that are missing around checking processes which this server starts; empty when there are all. */
   get missingWalls(): readonly MissingWall[] {
-    return this.confinedCheck.missing;
+    return this.check.missing;
   }
 
   /** One line per missing wall, with the reason. */
@@ -53,19 +59,25 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.confinedCheck?.release();
+    await this.check?.release();
+  }
+
+  /** Resolves if binaries can be validated now. @throws Error why they cannot */
+  ping(): Promise<void> {
+    return this.check.ping();
   }
 
   /**
    * @param binary a file that does not change meanwhile
    * @param owner whose it is: no process that reads it has read, or will read, a binary of another owner
    * @returns a report; a binary that is refused is an expected outcome and throws nothing
+   * @throws AppError `unavailable` `VALIDATOR_UNAVAILABLE`
    */
   async validate({ path, size, sha256 }: StoredBinary, owner: string): Promise<ValidationReport> {
     const stopClock = validationDuration.startTimer();
     const binary = await open(path);
     try {
-      const outcome = await this.limit(() => this.confinedCheck.run(binary, size, this.limits, owner));
+      const outcome = await this.limit(() => this.check.run(binary, size, this.limits, owner));
       if (outcome.end === 'crashed') this.logger.warn(`The check of binary ${sha256} crashed: ${outcome.how}`);
       const { module, refusal } = verdict(outcome);
       stopClock();

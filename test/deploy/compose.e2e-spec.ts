@@ -81,8 +81,12 @@ describe('the compose file', () => {
 
   const ours = (): [string, Service][] => Object.entries(services).filter(([, { image }]) => image === OUR_IMAGE);
 
-  it('runs two API and two worker processes', () => {
-    expect(ours().map(([, { environment }]) => environment!.ROLES)).toEqual(['api', 'api', 'worker', 'worker']);
+  /** Those that use the stores. */
+  const stored = (): [string, Service][] => ours().filter(([, { environment }]) => environment!.ROLES !== 'validator');
+
+  it('runs two API and two worker processes, and a validator', () => {
+    const roles = ours().map(([, { environment }]) => environment!.ROLES);
+    expect(roles).toEqual(['api', 'api', 'worker', 'worker', 'validator']);
   });
 
   it('builds their image once, and looks for it in no registry', () => {
@@ -113,7 +117,7 @@ describe('the compose file', () => {
       expect(image).toMatch(line);
     for (const [name, { read_only, cap_drop, environment, healthcheck }] of ours()) {
       expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
-      if (environment!.ROLES !== 'worker') continue; // the image asks an API by itself
+      if (environment!.ROLES === 'api') continue; // the image asks an API by itself
       expect(JSON.stringify(healthcheck)).toContain(`127.0.0.1:${environment!.METRICS_PORT}/health/live`);
     }
   });
@@ -134,14 +138,14 @@ describe('the compose file', () => {
     }
   });
 
-  it('makes workers root with the few powers that walls around agents take, and API processes nobody', () => {
+  it('makes processes that read binaries of strangers root with the few powers that walls take, and API processes nobody', () => {
     for (const [name, { environment, user, cap_add, security_opt, volumes }] of ours()) {
-      const isWorker = environment!.ROLES === 'worker';
-      expect([name, user, cap_add]).toEqual([name, ...(isWorker ? ['root', WALL_POWERS] : [undefined, undefined])]);
-      const security = ['no-new-privileges:true', 'seccomp:./seccomp.json', 'apparmor:unconfined'];
-      expect([name, security_opt]).toEqual([name, security]);
-      // Nor may root without its powers write a folder of somebody else's.
-      if (isWorker) expect([name, volumes]).toEqual([name, [environment!.DATA_DIR]]);
+      const isConfining = environment!.ROLES !== 'api';
+      expect([name, user, cap_add]).toEqual([name, ...(isConfining ? ['root', WALL_POWERS] : [undefined, undefined])]);
+      const profiles = isConfining ? ['seccomp:./seccomp.json', 'apparmor:unconfined'] : [];
+      expect([name, security_opt]).toEqual([name, ['no-new-privileges:true', ...profiles]]);
+      // Root without its powers may not write a folder of another user.
+      if (environment!.ROLES === 'worker') expect([name, volumes]).toEqual([name, [environment!.DATA_DIR]]);
     }
   });
 
@@ -163,6 +167,21 @@ describe('the compose file', () => {
       expect(mem_limit).toMatch(/^\d+g$/);
       expect(parseInt(mem_limit!) * 2 ** 30).toBeGreaterThanOrEqual(bytes);
     }
+  });
+
+  it('gives the validator no secret but the one it shares with API processes, and a network without stores', async () => {
+    const { networks } = parse(await file('compose.yaml'));
+    const { environment, networks: joined } = services.validator;
+    const secret = Object.entries(environment!).filter(([, value]) => value.includes('$'));
+    expect(secret).toEqual([['VALIDATOR_SECRET', '${VALIDATOR_SECRET:?}']]);
+    expect(joined!.map((network) => networks[network])).toEqual([{ internal: true }]);
+    const neighbours = Object.entries(services).filter(([, { networks: own = [] }]) => own.includes(joined![0]));
+    expect(neighbours.map(([name]) => name)).toEqual(['api-1', 'api-2', 'validator', 'prometheus']);
+    for (const name of ['api-1', 'api-2']) {
+      const { VALIDATOR_URL, VALIDATOR_SECRET } = services[name].environment!;
+      expect([VALIDATOR_URL, VALIDATOR_SECRET]).toEqual(['tcp://validator:9465', secret[0][1]]);
+    }
+    expect(environment!.VALIDATOR_URL).toBe('tcp://0.0.0.0:9465');
   });
 
   it('leaves no wall out by the powers and system calls that it takes from root', async () => {
@@ -201,7 +220,7 @@ describe('the compose file', () => {
 
   it('lets the server be neither superuser of PostgreSQL nor root of MinIO, and no stranger into Redis', () => {
     const { postgres, minio, redis } = services;
-    for (const [, { environment }] of ours()) {
+    for (const [, { environment }] of stored()) {
       expect(new URL(fill(environment!.DATABASE_URL)).username).not.toBe(postgres.environment!.POSTGRES_USER);
       expect(environment!.S3_ACCESS_KEY_ID).not.toBe(minio.environment!.MINIO_ROOT_USER);
       expect(environment!.REDIS_URL).toBe('redis://:${REDIS_PASSWORD:?}@redis:6379');
@@ -256,7 +275,7 @@ describe('the compose file', () => {
   });
 
   it('gives clients addresses of the store that its port is open at, not the one inside', () => {
-    for (const [, { environment }] of ours()) {
+    for (const [, { environment }] of stored()) {
       const { s3 } = parseEnvironment(filled(environment!)).storage;
       expect(s3!.endpoint).toBe('http://minio:9000');
       expect(new URL(s3!.publicEndpoint!).hostname).not.toBe('minio');
@@ -273,7 +292,7 @@ describe('the compose file', () => {
 
   it('gives a process that stops time to be seen as not ready, and a start time to migrate', async () => {
     const [, interval] = /health_interval (\d+)s/.exec(await file('Caddyfile'))!;
-    for (const [, { environment, stop_grace_period }] of ours()) {
+    for (const [, { environment, stop_grace_period }] of stored()) {
       const { server, queue } = parseEnvironment(filled(environment!));
       expect(server.shutdownDelayMs).toBeGreaterThanOrEqual(2000 * Number(interval));
       expect(parseInt(stop_grace_period!) * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);

@@ -43,13 +43,22 @@ describe('the Kubernetes manifests', () => {
 
   it('give each process variables that the server knows, with values that it takes', () => {
     const { data } = named('ConfigMap', 'zerostate');
-    const secret = { JWT_SECRET: 'x'.repeat(32), DATABASE_URL: 'postgresql://db/z', REDIS_URL: 'redis://redis' };
-    expect(deployments().map(({ metadata }) => metadata.name)).toEqual(['zerostate-api', 'zerostate-worker']);
+    const secrets: Record<string, object> = {
+      zerostate: { JWT_SECRET: 'x'.repeat(32), DATABASE_URL: 'postgresql://db/z', REDIS_URL: 'redis://redis' },
+      'zerostate-validator': { VALIDATOR_SECRET: 'x'.repeat(32) },
+    };
+    const names = ['zerostate-api', 'zerostate-worker', 'zerostate-validator'];
+    expect(deployments().map(({ metadata }) => metadata.name)).toEqual(names);
     for (const deployment of deployments()) {
       const own = Object.fromEntries(container(deployment).env.map(({ name, value }: Loose) => [name, value]));
       const environment = { ...data, ...own };
       expect(Object.keys(environment).filter((name) => !(name in variables.shape))).toEqual([]);
-      const { server, queue, metrics } = parseEnvironment({ ...environment, ...secret });
+      const given = container(deployment).envFrom.flatMap(({ secretRef }: Loose) =>
+        secretRef ? [secretRef.name] : [],
+      );
+      const taken = Object.assign({}, ...given.map((name: string) => secrets[name]));
+      // A validator refuses to start with a secret of others.
+      const { server, queue, metrics } = parseEnvironment({ ...environment, ...taken });
       const { terminationGracePeriodSeconds: grace } = deployment.spec.template.spec;
       expect(grace * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);
       const ports = container(deployment).ports.map(({ containerPort }: Loose) => containerPort);
@@ -70,7 +79,7 @@ describe('the Kubernetes manifests', () => {
     }
   });
 
-  it('take from processes what they do not need, and let workers reach the stores alone', () => {
+  it('take from processes what they do not need, and let workers reach the stores alone and the validator nothing', () => {
     for (const deployment of deployments()) {
       const { automountServiceAccountToken } = deployment.spec.template.spec;
       const { securityContext } = container(deployment);
@@ -81,7 +90,13 @@ describe('the Kubernetes manifests', () => {
     expect(named('Deployment', 'zerostate-worker').spec.template.spec.hostUsers).toBe(false);
     expect(named('NetworkPolicy', 'deny-all').spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
     const out = manifests.filter(({ kind, spec }) => kind === 'NetworkPolicy' && spec.egress);
-    expect(out.map(({ metadata }) => metadata.name)).toEqual(['zerostate-to-stores', 'zerostate-api-to-clamd']);
+    expect(out.map(({ metadata }) => metadata.name)).toEqual([
+      'zerostate-to-stores',
+      'zerostate-api-to-clamd',
+      'zerostate-api-to-validator',
+    ]);
+    const [{ values }] = out[0].spec.podSelector.matchExpressions;
+    expect(values).toEqual(['api', 'worker']);
     for (const { spec } of out) for (const rule of spec.egress) expect(rule.to.length).toBeGreaterThan(0);
   });
 });

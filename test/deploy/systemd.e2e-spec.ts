@@ -10,16 +10,20 @@ import { ensureInstalled } from '../support/apt.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const UNIT = `${ROOT}deploy/systemd/zerostate.service`;
+const VALIDATOR = `${ROOT}deploy/systemd/zerostate-validator.service`;
 const ANALYZE = '/usr/bin/systemd-analyze';
 
 describe('the systemd unit', () => {
-  it('is one that systemd takes without a word', async () => {
+  it.each(['zerostate', 'zerostate-validator'])('%s is one that systemd takes without a word', async (name) => {
     ensureInstalled('systemd', () => existsSync(ANALYZE), '--no-install-recommends');
     const folder = await mkdtemp(join(tmpdir(), 'zerostate-unit-'));
     try {
-      const unit = join(folder, 'zerostate.service');
+      const unit = join(folder, `${name}.service`);
       // What it names is not installed on a machine that tests it.
-      await writeFile(unit, (await readFile(UNIT, 'utf8')).replace('/usr/bin/node', process.execPath));
+      await writeFile(
+        unit,
+        (await readFile(name === 'zerostate' ? UNIT : VALIDATOR, 'utf8')).replace('/usr/bin/node', process.execPath),
+      );
       const { status, stderr } = spawnSync(ANALYZE, ['verify', '--man=no', unit], { encoding: 'utf8' });
       const ours = stderr.split('\n').filter((line) => line.includes('zerostate'));
       expect([status, ours]).toEqual([0, []]);
@@ -41,7 +45,19 @@ describe('the systemd unit', () => {
     const { server, queue } = parseEnvironment({});
     const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(text)!;
     expect(Number(seconds) * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);
-    // These would take down walls that the sandbox puts around agents.
-    expect(text.match(/^(RestrictNamespaces|ProtectKernelTunables|ProtectProc|SystemCallFilter)=/gm)).toBeNull();
+    // These would take down walls that the server puts around agents and checks.
+    const forbidden = /^(RestrictNamespaces|ProtectKernelTunables|ProtectProc|SystemCallFilter)=/gm;
+    expect(text.match(forbidden)).toBeNull();
+    expect((await readFile(VALIDATOR, 'utf8')).match(forbidden)).toBeNull();
+  });
+
+  it('of the validator is given no file of secrets, and variables that the server takes', async () => {
+    const text = await readFile(VALIDATOR, 'utf8');
+    expect(text).not.toMatch(/^EnvironmentFile=/m);
+    const given = [...text.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line]) => line.split(' '));
+    const { server, validation } = parseEnvironment(Object.fromEntries(given.map((pair) => pair.split(/=(.*)/))));
+    expect(server).toMatchObject({ roles: ['validator'], production: true, allowMissingWalls: ['user'] });
+    expect(validation.validator).toEqual({ url: 'unix:///run/zerostate-validator/socket', secret: undefined });
+    expect(text).toMatch(/^RuntimeDirectory=zerostate-validator$/m);
   });
 });

@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser, uploadAgent, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { emptyRedis, type TestRedis } from '../support/redis.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -12,13 +12,14 @@ import { until } from '../support/until.js';
 
 const LIFE = ['task.queued', 'task.assigned', 'task.running', 'task.completed'];
 
-/** Everything between the processes goes over Redis, PostgreSQL and the folder of binaries. */
-describe('an API and its workers as processes of their own, on Redis', () => {
+/** Everything between the processes goes over Redis, PostgreSQL, the folder of binaries and the validator's socket. */
+describe('an API, a validator and workers as processes of their own, on Redis', () => {
   let redis: TestRedis;
   let database: TestDatabase;
   let dataDir: string;
   let env: Record<string, string>;
   let server: ServerProcess;
+  let validator: ServerProcess;
   let url: string;
   let token: string;
   let adminToken: string;
@@ -29,7 +30,8 @@ describe('an API and its workers as processes of their own, on Redis', () => {
     database = await createTestDatabase();
     dataDir = await mkdtemp(join(tmpdir(), 'zerostate-split-'));
     env = { DATABASE_URL: database.url, REDIS_URL: redis.url, QUEUE_PREFIX: redis.prefix, DATA_DIR: dataDir };
-    server = await startServer({ roles: ['api'], env });
+    validator = await startValidator();
+    server = await startServer({ roles: ['api'], env: { ...env, VALIDATOR_URL: validatorUrl() } });
     url = server.url;
     token = (await registerUser(url)).token;
     adminToken = await loginAdmin(url);
@@ -39,10 +41,15 @@ describe('an API and its workers as processes of their own, on Redis', () => {
   });
 
   afterAll(async () => {
-    await Promise.all([...workers, server].map((one) => one.stop()));
+    await Promise.all([...workers, validator, server].map((one) => one.stop()));
     await database.drop();
     await rm(dataDir, { recursive: true, force: true });
   });
+
+  const validatorUrl = (): string => `unix://${dataDir}/validator`;
+
+  const startValidator = (): Promise<ServerProcess> =>
+    startServer({ roles: ['validator'], env: { VALIDATOR_URL: validatorUrl(), ADMIN_PASSWORD: '' } });
 
   /** Does one task at a time. */
   const startWorker = async (): Promise<ServerProcess> => {
@@ -72,6 +79,35 @@ describe('an API and its workers as processes of their own, on Redis', () => {
     const histories = await Promise.all(taskIds.map((id) => history(url, token, id)));
     expect(histories.map(typesOf)).toEqual(taskIds.map(() => LIFE));
   };
+
+  it('reads binaries of strangers in a process that has no secret and no way to a store', async () => {
+    const environ = await readFile(`/proc/${validator.pid}/environ`, 'utf8');
+    expect(environ).toContain('ROLES=validator');
+    const set = environ.split('\0').filter((entry) => !entry.endsWith('='));
+    expect(set.filter((entry) => /^\w*(SECRET|PASSWORD|KEY|DATABASE|REDIS|S3|SMTP)/.test(entry))).toEqual([]);
+    const { dependencies } = (await (await fetch(`${url}/health/ready`)).json()) as any;
+    expect(dependencies.validator).toEqual({ status: 'up', required: false, ms: expect.any(Number) });
+  });
+
+  it('answers uploads 503 while the validator is away, names it in its health, and goes on when it is back', async () => {
+    await validator.kill('SIGKILL');
+    const refused = await uploadAgent(url, token, 'later', await good(), { capabilities: ['later'] });
+    expect(refused.status).toBe(503);
+    expect(refused.body).toMatchObject({
+      code: 'VALIDATOR_UNAVAILABLE',
+      detail: expect.stringContaining('upload it again'),
+    });
+    expect(refused.headers.get('retry-after')).toBe('60');
+    const reported = async () => {
+      const response = await fetch(`${url}/health/ready`);
+      return [response.status, ((await response.json()) as any).dependencies.validator.status];
+    };
+    await until('its health says so, and it stays ready', async () => String(await reported()) === '200,down');
+    // It was killed, so its socket is still there.
+    validator = await startValidator();
+    await publish(url, token, 'later', await good(), { capabilities: ['later'] });
+    await until('its health says so', async () => String(await reported()) === '200,up');
+  });
 
   it('keeps tasks until there is a worker, and brings its events to a socket of the API', async () => {
     const socket = await FeedSocket.connect(url, { token });

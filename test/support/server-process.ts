@@ -26,7 +26,7 @@ export interface ServerProcess {
 export interface ServerOptions {
   /** Comes on top of the defaults below; nothing else is inherited from the environment of the tests. */
   env?: Record<string, string>;
-  roles?: readonly ('api' | 'worker')[];
+  roles?: readonly ('api' | 'worker' | 'validator')[];
   /** URLs of modules it loads before its own. */
   modules?: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { type NetConnectOpts, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { socketAddress } from '../../common/socket-address.js';
 import { DependencyFault } from '../../observability/index.js';
 import type { ScanOutcome, VirusScanner } from '../virus-scanner.js';
 
@@ -23,11 +24,7 @@ export class ClamdVirusScanner implements VirusScanner {
   private readonly address: NetConnectOpts;
 
   constructor(private readonly options: ClamdOptions) {
-    const { protocol, pathname, hostname, port } = new URL(options.url);
-    this.address =
-      protocol === 'unix:'
-        ? { path: decodeURIComponent(pathname) }
-        : { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || DEFAULT_PORT) };
+    this.address = socketAddress(options.url, DEFAULT_PORT);
   }
 
   async scan(source: Readable): Promise<ScanOutcome> {
