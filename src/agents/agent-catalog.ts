@@ -5,6 +5,7 @@ import { EVENT_STREAM, type EventStream } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import type { Candidate } from './candidate.js';
 import { type AgentRow, ALL, CHANGED, HORIZON, INVITED, LOAD } from './catalog-rows.js';
+import { SHORTLIST, Shortlist } from './shortlist.js';
 import { estimateDurationMs, type EstimateRules, highestRating, smoothedRating } from './statistics.js';
 
 /** Maximum age of statistics in the catalogue, ms. */
@@ -32,6 +33,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
   /** Agents with a limit of concurrent tasks. */
   private readonly limited = new Set<Candidate>();
   private readonly byCapability = new Map<string, Posting>();
+  private readonly shortlist = new Shortlist(this.agents);
   /** All transactions before this one have ended and been read. Null before the first read. */
   private horizon: string | null = null;
   private readAt = -Infinity;
@@ -58,14 +60,22 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     this.read().catch(() => undefined);
   }
 
-  /** Agents that offer at least one of the capabilities; all agents if none is required. Do not keep the result. */
+  /**
+   * Agents that offer at least one of the capabilities; of all agents if none is required. Where there are very many, only
+   * some of them, see `Shortlist`. Do not keep the result.
+   */
   async offering(required: readonly string[]): Promise<Iterable<Candidate>> {
     if (this.told || performance.now() - this.readAt > MAX_AGE_MS) await this.read();
-    return this.select(required);
+    if (this.mostOffering(required) <= SHORTLIST.best) return this.select(required);
+    return this.shortlist.pick(
+      required,
+      required.flatMap((capability) => this.byCapability.get(capability)?.offering ?? []),
+    );
   }
 
   /**
-   * Like `offering`, but includes everything committed before the call, even if its notification is still on the way.
+   * Like `offering`, but all of them, and includes everything committed before the call, even if its notification is still
+   * on the way.
    */
   async offeringNow(required: readonly string[]): Promise<Iterable<Candidate>> {
     await this.read();
@@ -89,9 +99,21 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
     this.unsubscribe();
   }
 
+  /** No more than so many agents offer one of the capabilities. */
+  private mostOffering(required: readonly string[]): number {
+    if (required.length === 0) return this.agents.size;
+    const sizes = required.map((capability) => this.byCapability.get(capability)?.offering.size ?? 0);
+    return Math.min(
+      this.agents.size,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
+  }
+
   private select(required: readonly string[]): Iterable<Candidate> {
     if (required.length === 0) return this.agents.values();
     if (required.length === 1) return this.byCapability.get(required[0])?.offering ?? [];
+    // An auction leaves out those that offer none of them.
+    if (this.mostOffering(required) === this.agents.size) return this.agents.values();
     return new Set(required.flatMap((capability) => [...(this.byCapability.get(capability)?.offering ?? [])]));
   }
 

@@ -49,6 +49,11 @@ describe('an auction', () => {
     ]);
   });
 
+  it('does not see agents that offer nothing of what is required', () => {
+    const { scoreboard, failure } = hold([candidate('other', { capabilities: ['play'] })]);
+    expect([scoreboard.bids, scoreboard.excluded_count, failure?.code]).toEqual([[], 0, 'NO_AGENT_AVAILABLE']);
+  });
+
   it('asks nothing of anybody when no capability is required', () => {
     const { scoreboard } = hold([candidate('any', { capabilities: [] })], { requiredCapabilities: [] });
     expect(scoreboard.bids[0].capability_match).toBe(1);
@@ -114,8 +119,10 @@ describe('the seats of an auction', () => {
   it('put the capability match before the rating, then experience, then price', () => {
     const rules = { maxAgents: 1, discoverySeat: false };
     const seatOf = (...candidates: Candidate[]) => hold(candidates, {}, rules).invited;
-    const partial = candidate('partial', { rating: 5, capabilities: [] });
-    expect(seatOf(partial, candidate('whole'))).toEqual(['whole']);
+    const partial = candidate('partial', { rating: 5 });
+    const both = { requiredCapabilities: ['work', 'play'] };
+    const whole = candidate('whole', { capabilities: both.requiredCapabilities });
+    expect(hold([partial, whole], both, rules).invited).toEqual(['whole']);
     expect(seatOf(candidate('a', { rating: 3.5 }), candidate('b', { rating: 4 }))).toEqual(['b']);
     expect(seatOf(candidate('a'), candidate('b', { tasksCompleted: 1 }))).toEqual(['b']);
     expect(seatOf(candidate('a', { pricing: asking(2n) }), candidate('b', { pricing: asking(1n) }))).toEqual(['b']);

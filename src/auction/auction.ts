@@ -117,8 +117,11 @@ function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules:
   let eligible = 0;
   let longest: Contender | null = null;
   let lowRated: Contender | null = null;
+  const required = new Set(request.requiredCapabilities);
   const hasSecondChance = rules.discoverySeat && request.luck >= 1 - SECOND_CHANCE;
   for (const candidate of candidates) {
+    const match = matchOf(candidate, required);
+    if (match === 0) continue;
     const asked = ask(candidate.pricing, request.inputBytes, candidate.running);
     const obstacle = obstacleOf(candidate, asked, request);
     const tooLow = isRatedTooLow(candidate, rules);
@@ -129,7 +132,7 @@ function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules:
       continue;
     }
     const estimatedMs = candidate.estimatedMs + roundTripMs(rules.geo, request.region, candidate.region);
-    const contender: Contender = { candidate, asked, estimatedMs, match: matchOf(candidate, request) };
+    const contender: Contender = { candidate, asked, estimatedMs, match };
     if (mayTryAgain) {
       const [first, other] = inTurn(contender, lowRated);
       lowRated = first;
@@ -243,11 +246,12 @@ const scoringFor = (request: AuctionRequest, rules: AuctionConfig, explore: bool
         },
       };
 
-function matchOf(candidate: Candidate, { requiredCapabilities }: AuctionRequest): number {
-  if (requiredCapabilities.length === 0) return 1;
+/** In proportion to its own capabilities alone: there are many candidates. */
+function matchOf({ capabilities }: Candidate, required: ReadonlySet<string>): number {
+  if (required.size === 0) return 1;
   let offered = 0;
-  for (const capability of requiredCapabilities) if (candidate.capabilities.includes(capability)) offered++;
-  return offered / requiredCapabilities.length;
+  for (const capability of capabilities) if (required.has(capability)) offered++;
+  return offered / required.size;
 }
 
 function normalised(weights: AuctionWeights): AuctionWeights {

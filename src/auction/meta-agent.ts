@@ -50,7 +50,9 @@ export class MetaAgent {
 
   /** The auction that would be held now for a task that is not submitted. Records nothing. */
   async simulate(request: AuctionRequest): Promise<Auction> {
-    return holdAuction(await this.catalog.offering(request.requiredCapabilities), request, this.rules);
+    const auction = holdAuction(await this.catalog.offering(request.requiredCapabilities), request, this.rules);
+    if (!auction.failure) return auction;
+    return holdAuction(await this.catalog.offeringNow(request.requiredCapabilities), request, this.rules);
   }
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {

@@ -167,7 +167,7 @@ export class ScoreboardDto {
   /** At most 100 of them. */
   excluded: ExclusionDto[];
   /**
-   * How many there were.
+   * How many there were. An auction looks at 5,500 agents at most, unless none of them can do the task.
    * @example 1
    */
   @ApiInteger()
