@@ -22,10 +22,12 @@ export interface Scale {
   singleTasks: number;
   /** Runs of an agent in one round, where they take a millisecond. */
   runs: number;
+  /** Of the soak, ms. */
+  soakMs: number;
 }
 
-export const FULL: Scale = { rounds: 3, submissionMs: 2000, tasks: 1500, singleTasks: 80, runs: 1000 };
-export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60, runs: 300 };
+export const FULL: Scale = { rounds: 3, submissionMs: 2000, tasks: 1500, singleTasks: 80, runs: 1000, soakMs: 600_000 };
+export const QUICK: Scale = { rounds: 1, submissionMs: 1000, tasks: 600, singleTasks: 60, runs: 300, soakMs: 120_000 };
 
 /** What a suite finds out. */
 export interface Report {
@@ -37,5 +39,7 @@ export interface Suite {
   name: string;
   /** What it can be run on; unset: every backend. */
   backends?: readonly Backend[];
+  /** It runs only when it is named. */
+  onRequest?: boolean;
   run(bench: Bench, backend: Backend): Promise<Report>;
 }

@@ -20,6 +20,7 @@ import { reading } from './suites/reading.js';
 import { onlooker } from './suites/onlooker.js';
 import { scale } from './suites/scale.js';
 import { selection } from './suites/selection.js';
+import { soak } from './suites/soak.js';
 import { submission } from './suites/submission.js';
 import { upload } from './suites/upload.js';
 import { validation } from './suites/validation.js';
@@ -48,16 +49,18 @@ const SUITES: Suite[] = [
   // One of its peers needs Redis; it needs no queue.
   { name: 'sandbox', run: sandbox, backends: ['redis'] },
   { name: 'languages', run: languages, backends: ['postgres'] },
+  { name: 'soak', run: soak, backends: ['postgres'], onRequest: true },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
 const backendsOf = ({ backends = BACKENDS }: Suite): readonly Backend[] => backends;
 
-const USAGE = `npm run bench -- [<name>] [--quick] [--profile] | --render <file>
+const USAGE = `npm run bench -- [<name>] [--quick] [--profile] [--minutes <n>] | --render <file>
 
   without a name   everything, in about eleven minutes; docs/benchmarks.md and the sizing in docs/deployment.md
                    are written anew
   <name>           only what has it in its name, and nothing is written there: ${SUITES.flatMap((suite) => backendsOf(suite).map((b) => `${suite.name}/${b}`)).join(', ')}
   --quick          fewer tasks, one round: to see that it works, not to compare
+  --minutes <n>    length of the soak; 10 without it. It runs only when it is named
   --profile        servers leave CPU profiles in bench/results/profiles (and are slower)
   --render <file>  writes both pages anew from what an earlier run wrote to bench/results`;
 
@@ -91,7 +94,7 @@ try {
 
   const report = await runSuites({
     services,
-    scale: options.quick ? QUICK : FULL,
+    scale: { ...(options.quick ? QUICK : FULL), ...(options.soakMs && { soakMs: options.soakMs }) },
     profileDir: options.profile ? `${RESULTS}profiles` : undefined,
     onEnd: (stop) => stops.push(stop),
   });
@@ -136,7 +139,7 @@ async function runSuites(bench: Bench): Promise<Report & { failures: string[] }>
   const whole: Report & { failures: string[] } = { figures: [], costs: [], failures: [] };
   for (const suite of SUITES) {
     for (const backend of backendsOf(suite)) {
-      if (!`${suite.name}/${backend}`.includes(options.only)) continue;
+      if (!`${suite.name}/${backend}`.includes(options.only) || (suite.onRequest && options.only === '')) continue;
       console.log(`${new Date().toISOString().slice(11, 19)} ${suite.name} on ${backend} …`);
       try {
         const { figures, costs } = await suite.run(bench, backend);
@@ -160,11 +163,14 @@ function readOptions() {
         quick: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
         render: { type: 'string' },
+        minutes: { type: 'string' },
       },
       allowPositionals: true,
     });
     if (positionals.length > 1) throw new Error('one name at a time');
-    return { ...values, only: positionals[0] ?? '' };
+    const minutes = Number(values.minutes ?? 0);
+    if (!(minutes >= 0)) throw new Error('--minutes is a number');
+    return { ...values, soakMs: minutes * 60_000, only: positionals[0] ?? '' };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

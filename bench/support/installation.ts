@@ -27,6 +27,8 @@ export interface Installation {
   add(roles: string): Promise<Process>;
   /** Resident memory of the first process after a collection, bytes. */
   memory(): Promise<number>;
+  /** Heap and what belongs to it of the first process after a collection, bytes. */
+  heap(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -98,6 +100,7 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
       return processes.at(-1)!;
     },
     memory: () => processes[0].ask<number>({ type: 'memory' }),
+    heap: () => processes[0].ask<number>({ type: 'heap' }),
     stop,
   };
 }
