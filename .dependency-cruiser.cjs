@@ -15,7 +15,7 @@ const MAY_IMPORT = {
   queue: ['database'],
   protection: [],
   auth: ['database', 'feed', 'protection'],
-  agents: ['auth', 'database', 'storage', 'feed'],
+  agents: ['auth', 'database', 'storage', 'feed', 'protection'],
   upload: ['auth', 'agents', 'storage', 'validation', 'database', 'protection'],
   tasks: ['auth', 'database', 'queue', 'feed', 'storage'],
   scheduling: ['auth', 'tasks', 'queue', 'database'],

@@ -16,6 +16,7 @@ import { AgentStatistics } from './agent-statistics.entity.js';
 import type { AgentCardDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
 import { Agent } from './agent.entity.js';
 import { AgentPresenter } from './agent.presenter.js';
+import { NewCapabilities } from './new-capabilities.js';
 import { OwnerQuota } from './owner-quota.js';
 
 /** The registry of agents and their prices. Each change is written to the feed in its own transaction. */
@@ -28,6 +29,7 @@ export class AgentService {
     private readonly database: DataSource,
     private readonly events: EventLog,
     private readonly quota: OwnerQuota,
+    private readonly newCapabilities: NewCapabilities,
     private readonly audit: AuditTrail,
     private readonly presenter: AgentPresenter,
     { agentApproval }: MarketConfig,
@@ -104,7 +106,10 @@ export class AgentService {
     });
   }
 
-  /** Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED` */
+  /**
+   * Inserts an agent in the caller's transaction. @throws AppError `conflict` `SLUG_TAKEN`, `forbidden` `QUOTA_EXCEEDED`,
+   * `exhausted` `TOO_MANY_CAPABILITIES`
+   */
   async insert(
     transaction: EntityManager,
     { id: ownerId, role }: Pick<Caller, 'id' | 'role'>,
@@ -125,6 +130,7 @@ export class AgentService {
     assertTerms(agent);
     await holdAccount(transaction, ownerId);
     await this.quota.expectRoomForAgent(transaction, ownerId);
+    await this.newCapabilities.take(transaction, ownerId, agent.capabilities);
     await transaction.insert(Agent, agent).catch((error: unknown) => {
       if (violatedConstraint(error) === 'agents_owner_slug_key') {
         throw new AppError('conflict', 'SLUG_TAKEN', `You already have an agent called ${dto.slug}.`);
@@ -161,6 +167,7 @@ export class AgentService {
     if (columns.every((column) => isDeepStrictEqual(agent[column], changes[column]))) return { subject: agent };
     Object.assign(agent, changes);
     assertTerms(agent);
+    if (changes.capabilities) await this.newCapabilities.take(transaction, agent.ownerId, changes.capabilities);
     await transaction.save(agent);
     const data = { status: agent.status };
     const details = {

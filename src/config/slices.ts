@@ -104,6 +104,7 @@ function s3Slice(env: Variables) {
 export const quotas = (env: Variables) => ({
   /** That are not retired. */
   agents: env.MAX_AGENTS_PER_USER,
+  newCapabilitiesPerDay: env.MAX_NEW_CAPABILITIES_PER_DAY,
   /** Most bytes of a user's versions, tasks and documents together. */
   storedBytes: env.MAX_STORED_BYTES_PER_USER,
   /** How long an account that registered by itself has only this share of them. */

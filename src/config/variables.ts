@@ -226,6 +226,9 @@ export const variables = z
     ),
 
     MAX_AGENTS_PER_USER: integer(1000, 0).describe('Agents of one user'),
+    MAX_NEW_CAPABILITIES_PER_DAY: integer(1000, 1).describe(
+      'Capabilities that the agents of one user may add in a day, beside those that they offer already',
+    ),
     MAX_STORED_BYTES_PER_USER: integer(5 * 1024 * MB, 0).describe(
       'Bytes that the versions, the tasks and the documents of one user take up together',
     ),

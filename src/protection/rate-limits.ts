@@ -55,10 +55,10 @@ export class RateLimits {
     return verdict(limit, await consumed(shared, key, isFirstPast ? counted.consumedPoints : points));
   }
 
-  /** Takes one point back: what it was taken for did not count. */
-  async giveBack(limit: ExactLimit, key: string): Promise<void> {
+  /** Takes points back: what they were taken for did not count. */
+  async giveBack(limit: ExactLimit, key: string, points = 1): Promise<void> {
     await this.counter(limit)
-      .reward(key, 1)
+      .reward(key, points)
       .catch(() => undefined);
   }
 

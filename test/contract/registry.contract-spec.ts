@@ -3,6 +3,7 @@ import { type AdvancedConsoleLogger, DataSource } from 'typeorm';
 import { Agent, AgentBinary, AgentStatistics } from '../../src/agents/index.js';
 import { AgentPresenter } from '../../src/agents/agent.presenter.js';
 import { AgentService } from '../../src/agents/agent.service.js';
+import type { NewCapabilities } from '../../src/agents/new-capabilities.js';
 import type { OwnerQuota } from '../../src/agents/owner-quota.js';
 import { VersionScans } from '../../src/agents/version-scans.js';
 import type { AuditTrail } from '../../src/auth/index.js';
@@ -32,7 +33,8 @@ describe('the registry of agents', () => {
     const events = new EventLog(sql, { publish: async () => undefined } as unknown as EventStream);
     const { auction, market } = parseEnvironment({});
     presenter = new AgentPresenter(database, auction);
-    agents = new AgentService(database, events, {} as OwnerQuota, {} as AuditTrail, presenter, market);
+    const none = {} as OwnerQuota & NewCapabilities & AuditTrail;
+    agents = new AgentService(database, events, none, none, none, presenter, market);
     scans = new VersionScans(database, agents, events);
     await database.query(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       ownerId,

@@ -24,6 +24,7 @@ describe('the quota of a user', () => {
     const env = {
       DATABASE_URL: database.url,
       MAX_AGENTS_PER_USER: '3',
+      MAX_NEW_CAPABILITIES_PER_DAY: '4',
       MAX_STORED_BYTES_PER_USER: String(wasm.length * 2 + 1),
       MAX_WAITING_PER_USER: '5',
     };
@@ -56,6 +57,23 @@ describe('the quota of a user', () => {
     expectStatus(await create('one-more'), 403);
     expectStatus(await api(server.url).delete(`/agents/${kept.id}`, { token }), 204);
     expectStatus(await create('one-more'), 201);
+  });
+
+  it('lets add so many capabilities in a day, and count none that another agent of the owner offers', async () => {
+    const offer = (slug: string, ...capabilities: string[]) =>
+      api(server.url).post('/agents', { slug, name: slug, capabilities, price: '0.10' }, { token });
+    const { id } = expectStatus(await offer('first', 'a', 'b', 'c'), 201).body;
+    const refused = expectStatus(await offer('second', 'a', 'd', 'e'), 429);
+    expect(refused.body.code).toBe('TOO_MANY_CAPABILITIES');
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3600);
+    // The refused ones do not count, nor do those that are offered already.
+    expectStatus(await offer('second', 'a', 'b', 'd'), 201);
+    const change = (...capabilities: string[]) => api(server.url).patch(`/agents/${id}`, { capabilities }, { token });
+    expectStatus(await change('c', 'd'), 200);
+    expectStatus(await change('f'), 429);
+    expect((await api(server.url).get(`/agents/${id}`, { token })).body.capabilities).toEqual(['c', 'd']);
+    const upload = await uploadAgent(server.url, token, 'third', wasm, { capabilities: ['g'] });
+    expect(upload.body.code).toBe('TOO_MANY_CAPABILITIES');
   });
 
   it('lets in so many bytes of versions, of whichever agents', async () => {
