@@ -249,10 +249,10 @@ export class VersionService {
 }
 
 /**
- * Limit of report bytes per page. A crafted binary can have a report of megabytes, and a hundred of them would block
- * the process.
+ * Limit of report bytes per page. A crafted binary can have a report of megabytes, and each megabyte blocks the process for
+ * some 20 ms. A single larger report is a page by itself.
  */
-const MOST_REPORT_BYTES = 8_000_000;
+const MOST_REPORT_BYTES = 1_000_000;
 
 const REPORTS = `
   SELECT id, octet_length(validation::text) AS bytes
