@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { luckOf } from '../common/ids.js';
+import { spending } from '../common/work-context.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
 import { AuctionConfig } from '../config/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
@@ -50,9 +51,11 @@ export class MetaAgent {
 
   /** The auction that would be held now for a task that is not submitted. Records nothing. */
   async simulate(request: AuctionRequest): Promise<Auction> {
-    const auction = holdAuction(await this.catalog.offering(request.requiredCapabilities), request, this.rules);
+    const offering = await this.catalog.offering(request.requiredCapabilities);
+    const auction = spending(() => holdAuction(offering, request, this.rules));
     if (!auction.failure) return auction;
-    return holdAuction(await this.catalog.offeringNow(request.requiredCapabilities), request, this.rules);
+    const all = await this.catalog.offeringNow(request.requiredCapabilities);
+    return spending(() => holdAuction(all, request, this.rules));
   }
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
 import { ProtectionConfig } from '../config/index.js';
-import { addressKey, isUpload, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
+import { addressKey, Costs, isUpload, RateLimits, retryAfter, type Verdict } from '../protection/index.js';
 
 type RouteClass = keyof ProtectionConfig['perMinute'];
 
@@ -11,17 +11,19 @@ type RouteClass = keyof ProtectionConfig['perMinute'];
 export class RequestLimits {
   constructor(
     private readonly limits: RateLimits,
+    private readonly costs: Costs,
     private readonly config: ProtectionConfig,
   ) {}
 
   /**
    * Counts the request and says in its headers what is left (draft-ietf-httpapi-ratelimit-headers; the fields of its
    * earlier versions too, which more clients read).
-   * @throws AppError `exhausted` `RATE_LIMITED`
+   * @throws AppError `exhausted` `RATE_LIMITED`, `overloaded` `OVERLOADED`
    */
   async take(request: Request, response: Response, userId?: string): Promise<void> {
     const name = classOf(request);
     if (name === undefined) return;
+    this.costs.assertNotHeavy(userId ?? addressKey(request.ip));
     const key = name === 'auth' || !userId ? addressKey(request.ip) : userId;
     const verdict = await this.count(name, key);
     if (!verdict) return;

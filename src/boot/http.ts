@@ -4,12 +4,15 @@ import helmet from 'helmet';
 import { AppError } from '../common/app-error.js';
 import { ProblemFilter } from '../common/problem.filter.js';
 import { stringify } from '../common/raw-json.js';
+import { spending } from '../common/work-context.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import {
   admitEveryRequest,
   bodyReader,
+  chargeCosts,
+  Costs,
   endFaultyFraming,
   guardAgainstFloods,
   hasBody,
@@ -59,7 +62,9 @@ export async function configureHttp(
   app.use(limitAnswerTime(protection.bodyTimeoutMs));
   app.use(traceAndLog);
   app.use(measureRequests);
-  app.use(shedLoad(app.getHttpServer(), protection.maxLagMs));
+  const costs = app.get(Costs, { strict: false });
+  app.use(chargeCosts(costs));
+  app.use(shedLoad(app.getHttpServer(), protection.maxLagMs, costs));
   if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
   app.use(refuseOtherBodies);
@@ -107,7 +112,7 @@ function embedDocuments(app: NestExpressApplication): void {
   const { response } = app.getHttpAdapter().getInstance() as { response: Response };
   response.json = function (this: Response, body: unknown) {
     if (!this.get('Content-Type')) this.set('Content-Type', 'application/json');
-    return this.send(stringify(body));
+    return spending(() => this.send(stringify(body)));
   };
 }
 

@@ -8,6 +8,8 @@ export interface WorkContext {
   task_id?: string;
   /** The agent of a request; for a task, the agent that tries or tried last. */
   agent_id?: string;
+  /** Time of the event loop that was measured for it, ms. */
+  busyMs?: number;
 }
 
 const current = new AsyncLocalStorage<WorkContext>();
@@ -21,9 +23,21 @@ export function addToWorkContext(known: Partial<WorkContext>): void {
   Object.assign(current.getStore() ?? {}, known);
 }
 
+/** Does costly work that no other request can interrupt, and counts its time for the current work. */
+export function spending<T>(work: () => T): T {
+  const startedAt = performance.now();
+  try {
+    return work();
+  } finally {
+    const context = current.getStore();
+    if (context) context.busyMs = (context.busyMs ?? 0) + performance.now() - startedAt;
+  }
+}
+
 /** The fields of every log line about it. */
-export function toLogFields({ trace, ...subjects }: WorkContext): Record<string, string | undefined> {
-  return { trace_id: trace.traceId, ...subjects };
+export function toLogFields(context: WorkContext): Record<string, string | undefined> {
+  const { trace, user_id, task_id, agent_id } = context;
+  return { trace_id: trace.traceId, user_id, task_id, agent_id };
 }
 
 /** The `traceparent` of the current span, for work that continues elsewhere; undefined if there is none. */

@@ -2,6 +2,8 @@ export { addressKey, networkKey, soundAddress } from './address.js';
 export { bodyReader, hasBody, isUpload } from './body-routes.js';
 export { limitBodiesUnderWay } from './body-budget.js';
 export { admitEveryRequest, endFaultyFraming, lacksHeaders, refuseManyHeaders } from './every-request.js';
+export { chargeCosts } from './charge-costs.js';
+export { Costs } from './costs.js';
 export { DiskGuard } from './disk-guard.js';
 export { FailedHandshakes } from './failed-handshakes.js';
 export { guardAgainstFloods } from './flood-guard.js';

@@ -2,32 +2,33 @@ import type { Server } from 'node:http';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NextFunction, Request, Response } from 'express';
 import { AppError } from '../common/app-error.js';
+import { type Costs, RETRY_AFTER } from './costs.js';
 
 /** How often the delay is looked at, ms. */
 const SAMPLE_MS = 500;
-const RETRY_AFTER = 2;
 
 /**
  * Turns requests away while the event loop runs late: those that were let in are then answered in time, instead of all
- * of them too late. Health stays up, since a process that is busy must not be taken for one that is dead.
+ * of them too late. The users that cost most come first, see `Costs`; they are turned away once they are known. Health stays up, since a process that is busy must not be taken for one that is dead.
  * @param server looked at from when it listens on: starting is work that nobody waits behind
  * @param maxLagMs mean delay over half a second from which requests are turned away
+ * @param costs of users
  * @returns middleware, to stand before everything that costs
  */
 export function shedLoad(
   server: Server,
   maxLagMs: number,
+  costs: Costs,
 ): (request: Request, response: Response, next: NextFunction) => void {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   server.once('listening', () => delay.enable());
-  let late = false;
   setInterval(() => {
     // Not a number before the first look. The histogram includes the 20 ms between two looks of its own.
-    late = delay.mean / 1e6 - 20 > maxLagMs;
+    costs.look(delay.mean / 1e6 - 20 > maxLagMs);
     delay.reset();
   }, SAMPLE_MS).unref();
   return (request, _response, next) => {
-    if (!late || request.path.startsWith('/health')) return next();
+    if (costs.shedding !== 'all' || request.path.startsWith('/health')) return next();
     const detail = `The server has more to do than it can: try again in ${RETRY_AFTER} s.`;
     next(new AppError('overloaded', 'OVERLOADED', detail, { retryAfter: RETRY_AFTER }));
   };

@@ -1,6 +1,7 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ProtectionConfig, QueueConfig } from '../config/index.js';
 import { limitsRedis } from './drivers/redis.js';
+import { Costs } from './costs.js';
 import { FailedHandshakes } from './failed-handshakes.js';
 import { RateLimits } from './rate-limits.js';
 
@@ -8,6 +9,7 @@ const REDIS = Symbol('LimitsRedis');
 
 @Module({
   providers: [
+    Costs,
     FailedHandshakes,
     {
       provide: REDIS,
@@ -22,7 +24,7 @@ const REDIS = Symbol('LimitsRedis');
         new RateLimits(prefix, redis ?? undefined),
     },
   ],
-  exports: [FailedHandshakes, RateLimits],
+  exports: [Costs, FailedHandshakes, RateLimits],
 })
 export class ProtectionModule implements OnApplicationShutdown {
   constructor(@Inject(REDIS) private readonly redis: ReturnType<typeof limitsRedis> | null) {}
