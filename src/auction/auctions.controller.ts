@@ -1,21 +1,13 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { IsFlag, Optional } from '../common/validators.js';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { SUBMISSION_EXAMPLES, SubmitTaskDto, TaskService } from '../task-api/index.js';
 import { AuctionRecords } from './auction-records.js';
 import { MetaAgent } from './meta-agent.js';
-import { SimulatedAuctionDto, TaskAuctionDto } from './explanation.dto.js';
+import { AuctionQuery, SimulatedAuctionDto, TaskAuctionDto } from './explanation.dto.js';
 import { explain, verify } from './explanation.js';
-
-export class AuctionQuery {
-  /** Compute the scores again from the stored inputs, and say whether they match. */
-  @Optional()
-  @IsFlag()
-  verify?: boolean;
-}
 
 @ApiTags('auctions')
 @Controller()

@@ -1,5 +1,6 @@
 import { OmitType } from '@nestjs/swagger';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+import { IsFlag, Optional } from '../common/validators.js';
 import { ScoreboardDto, ScoredBidDto, ScoreWeightsDto } from './scoreboard.dto.js';
 import { TaskErrorDto } from '../task-api/index.js';
 
@@ -76,4 +77,11 @@ export class TaskAuctionDto {
 export class SimulatedAuctionDto extends ExplainedAuctionDto {
   /** What the task would fail with; null when somebody would win. */
   failure: TaskErrorDto | null;
+}
+
+export class AuctionQuery {
+  /** Compute the scores again from the stored inputs, and say whether they match. */
+  @Optional()
+  @IsFlag()
+  verify?: boolean;
 }

@@ -12,6 +12,7 @@ import {
   RefreshDto,
   SessionDto,
   UserDto,
+  presentSession,
   presentUser,
 } from './auth.dto.js';
 import { AuthService } from './auth.service.js';
@@ -177,15 +178,7 @@ export class AuthController {
     return presentUser(await this.auth.byId(caller.id));
   }
 
-  private present({ user, sessionId, refreshToken, expiresAt }: OpenSession): SessionDto {
-    const { token, expiresIn } = this.tokens.issue({ id: user.id, role: user.role, sessionId }, expiresAt);
-    return {
-      access_token: token,
-      token_type: 'Bearer',
-      expires_in: expiresIn,
-      refresh_token: refreshToken,
-      refresh_expires_at: expiresAt.toISOString(),
-      user: presentUser(user),
-    };
+  private present(session: OpenSession): SessionDto {
+    return presentSession(this.tokens, session);
   }
 }

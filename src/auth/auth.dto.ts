@@ -1,8 +1,10 @@
 import { Transform } from 'class-transformer';
 import { IsEmail, IsString, MinLength } from 'class-validator';
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, OmitType } from '@nestjs/swagger';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import { IsPlainText, MaxLength } from '../common/validators.js';
+import type { AccessTokens } from './access-tokens.js';
+import type { OpenSession } from './sessions.js';
 import type { User, UserRole } from './user.entity.js';
 
 /** Emails are compared, and kept, in lower case. */
@@ -153,9 +155,27 @@ export class SessionDto {
   user: UserDto;
 }
 
+/** A login of the console: the refresh token is in its cookie. */
+export class BrowserSessionDto extends OmitType(SessionDto, ['refresh_token']) {}
+
 export const presentUser = (user: User): UserDto => ({
   id: user.id,
   email: user.email,
   role: user.role,
   created_at: user.createdAt.toISOString(),
 });
+
+export function presentSession(
+  tokens: AccessTokens,
+  { user, sessionId, refreshToken, expiresAt }: OpenSession,
+): SessionDto {
+  const { token, expiresIn } = tokens.issue({ id: user.id, role: user.role, sessionId }, expiresAt);
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    refresh_token: refreshToken,
+    refresh_expires_at: expiresAt.toISOString(),
+    user: presentUser(user),
+  };
+}

@@ -22,6 +22,9 @@ const PUBLIC = [
   'register',
   'login',
   'refreshSession',
+  'registerInBrowser',
+  'loginInBrowser',
+  'refreshInBrowser',
   'forgotPassword',
   'resetPassword',
   'bringDeposit',
@@ -35,6 +38,8 @@ const LACKING: Record<string, number[]> = {
   createAccount: [409],
   login: [401],
   refreshSession: [401],
+  registerInBrowser: [409],
+  loginInBrowser: [401],
   changePassword: [422],
   deleteOwnAccount: [422],
   // No mail server is configured.
@@ -335,7 +340,8 @@ describe('the OpenAPI document', () => {
         const answer = await fetch(server.url + known, {
           method: method.toUpperCase(),
           body,
-          headers: { authorization, ...headers },
+          // As the page of the document sends it.
+          headers: { authorization, 'sec-fetch-site': 'same-origin', ...headers },
         });
         const taken = answer.ok || (LACKING[operation.operationId] ?? []).includes(answer.status);
         if (!taken) faults.push(`${name} ${what}: ${answer.status} ${await answer.text()}`);

@@ -101,6 +101,54 @@ describe('sessions, keys and roles', () => {
     });
   });
 
+  describe('a login of the console', () => {
+    const own = { 'sec-fetch-site': 'same-origin' };
+    const browser = (route: string, headers: Record<string, string>, token?: string) => {
+      const body = route === 'login' ? { email: user.email, password: user.password } : undefined;
+      return api(here.url).post(`/auth/session/${route}`, body, { headers, token });
+    };
+    const cookieOf = (headers: Headers): string => headers.getSetCookie()[0] ?? '';
+
+    it('keeps its refresh token in a cookie that scripts cannot read and other routes do not get', async () => {
+      const login = expectStatus(await browser('login', own), 200);
+      const set = cookieOf(login.headers);
+      expect(set).toMatch(
+        /^zerostate_session=zsr_[^;]+; Path=\/api\/v1\/auth\/session; Expires=[^;]+; HttpOnly; SameSite=Strict$/,
+      );
+      expect(Object.keys(login.body)).not.toContain('refresh_token');
+      const [cookie] = set.split(';');
+      secrets.add(cookie.split('=')[1]).add(login.body.access_token);
+      expectStatus(await api(here.url).get('/auth/me', { headers: { cookie } }), 401);
+
+      const next = expectStatus(await browser('refresh', { ...own, cookie }), 200);
+      expectStatus(await me(here, next.body.access_token), 200);
+      const [rotated] = cookieOf(next.headers).split(';');
+      expect(rotated).not.toBe(cookie);
+
+      const out = expectStatus(await browser('logout', own, next.body.access_token), 204);
+      expect(cookieOf(out.headers)).toMatch(
+        /^zerostate_session=; Path=\/api\/v1\/auth\/session; Expires=Thu, 01 Jan 1970/,
+      );
+      expectStatus(await browser('refresh', { ...own, cookie: rotated }), 401);
+    });
+
+    it('takes nothing from pages of other sites, and changes nothing then', async () => {
+      const [cookie] = cookieOf((await browser('login', own)).headers).split(';');
+      const others = [
+        { 'sec-fetch-site': 'cross-site' },
+        { 'sec-fetch-site': 'same-site' },
+        { origin: 'http://evil.test' },
+        {},
+      ];
+      for (const headers of others) {
+        const refused = await browser('refresh', { ...(headers as Record<string, string>), cookie });
+        expect([refused.status, refused.body.code, cookieOf(refused.headers)]).toEqual([403, 'CROSS_SITE_REQUEST', '']);
+        expectStatus(await browser('login', headers as Record<string, string>), 403);
+      }
+      expectStatus(await browser('refresh', { ...own, cookie }), 200);
+    });
+  });
+
   describe('logging out', () => {
     it('ends this login at once, on every process, and no other', async () => {
       const [first, second] = [await open(), await open()];
