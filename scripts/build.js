@@ -1,20 +1,24 @@
 /**
  * Builds from the sources, and reports progress:
  *
- *   node scripts/build.js            the server, from nothing, into `dist`
+ *   node scripts/build.js            the server and its console, from nothing, into `dist`
  *   node scripts/build.js --tests    server, tests and benchmarks into `dist-test`; compiles only what has changed
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildConsole, CONSOLE_SOURCES } from './build-console.js';
 import { bundlePackages } from './bundle-packages.js';
 import { checkNode, checkPackages, endOnSignals, fail, ROOT, surviveClosedOutput } from './preflight.js';
 
 const SERVER = { config: 'tsconfig.build.json', folder: 'dist' };
 const TESTS = { config: 'tsconfig.json', folder: 'dist-test' };
 
-const SOURCES = ['src', 'migrations', 'package.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCES = [
+  ...['src', 'migrations', 'package.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
+  ...CONSOLE_SOURCES,
+];
 
 /** A change in one of these changes every compiled file, and the compiler does not notice it. */
 const TOOLS = ['package-lock.json', 'nest-cli.json', 'scripts/build.js', 'scripts/bundle-packages.js'];
@@ -58,7 +62,7 @@ export async function buildTests() {
 function removeOrphans(path) {
   for (const entry of readdirSync(join(ROOT, TESTS.folder, path), { withFileTypes: true })) {
     const name = join(path, entry.name);
-    if (name === 'node_modules') continue;
+    if (name === 'node_modules' || name === 'public') continue;
     if (entry.isDirectory() && existsSync(join(ROOT, name))) removeOrphans(name);
     else if (entry.isDirectory() || (/\.js(\.map)?$/.test(name) && !existsSync(join(ROOT, sourceOf(name)))))
       rmSync(join(ROOT, TESTS.folder, name), { recursive: true });
@@ -84,6 +88,7 @@ async function compile({ config, folder }) {
   process.off('exit', stop);
   if (code !== 0) throw new Error('The build failed: the lines above say why.');
   await bundlePackages(folder);
+  await buildConsole(folder);
   writeFileSync(join(ROOT, folder, COMPLETE), '');
   console.error(`Built in ${seconds()}.`);
 }

@@ -39,7 +39,7 @@ function isLocked(path, name) {
 function stub(name, range, dev) {
   const version = /\d+\.\d+\.\d+[^\s]*/.exec(range)?.[0];
   if (!version) throw new Error(`${name}: cannot tell a version from the range ${range}`);
-  const words = name.split(/[/-]/);
+  const words = name.split(/[/-]/).map((word) => (word === 'windows' ? 'win32' : word));
   const os = SYSTEMS.filter((system) => words.includes(system));
   const cpu = PROCESSORS.filter((processor) => words.includes(processor));
   const libc = words.some((word) => word.startsWith('musl'))

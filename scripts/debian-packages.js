@@ -7,6 +7,7 @@ export const DEBIAN_PACKAGES = {
   caddy: '/usr/bin/caddy',
   'ceph-mon': '/usr/bin/ceph-mon',
   'ceph-osd': '/usr/bin/ceph-osd',
+  chromium: '/usr/bin/chromium',
   clang: '/usr/bin/clang',
   'clamav-daemon': '/usr/sbin/clamd',
   curl: '/usr/bin/curl',

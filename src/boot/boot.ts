@@ -193,9 +193,9 @@ async function createApp(installation: Installation): Promise<INestApplicationCo
     forceCloseConnections: true,
     abortOnError: false,
   });
-  await configureHttp(app, installation);
+  const files = await configureHttp(app, installation);
   await app.init();
-  answerTheRest(app);
+  answerTheRest(app, files);
   return app;
 }
 

@@ -25,6 +25,7 @@ import {
   shedLoad,
   soundAddress,
 } from '../protection/index.js';
+import { ConsoleFiles } from './console.js';
 import { serveLanding } from './landing.js';
 import { serveQueueDashboard } from './queue-dashboard.js';
 import { setUpSwagger } from './swagger.js';
@@ -43,11 +44,14 @@ const READABLE = [
   'traceresponse',
 ];
 
-/** All HTTP settings except routes: prefix, headers, bodies, origins, Swagger, WebSocket. */
+/**
+ * All HTTP settings except routes: prefix, headers, bodies, origins, Swagger, WebSocket, the console.
+ * @returns the console, if this build has one
+ */
 export async function configureHttp(
   app: NestExpressApplication,
   { server, tasks, protection }: Environment,
-): Promise<void> {
+): Promise<ConsoleFiles | undefined> {
   limitConnections(app.getHttpServer(), protection);
   admitEveryRequest(app.getHttpServer());
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
@@ -74,15 +78,19 @@ export async function configureHttp(
   embedDocuments(app);
   app.useWebSocketAdapter(new WebSocketAdapter(app, server.corsOrigins));
   setUpSwagger(app);
-  serveLanding(app);
+  const files = ConsoleFiles.load();
+  files?.serveAssets(app);
+  serveLanding(app, files);
+  return files;
 }
 
 /**
  * Answers unknown paths, and errors before a route. Below the prefix Nest does this; elsewhere Express would answer in
  * HTML with the stack. Runs after the routes, once the application is initialised.
  */
-export function answerTheRest(app: NestExpressApplication): void {
+export function answerTheRest(app: NestExpressApplication, files: ConsoleFiles | undefined): void {
   const problems = new ProblemFilter();
+  if (files) app.use(files.deepLinks());
   app.use((request: Request, _response: Response, next: NextFunction) =>
     next(new AppError('not_found', 'NO_SUCH_ROUTE', `Cannot ${request.method} ${request.path}`)),
   );

@@ -14,9 +14,12 @@ const PERMISSIVE = new Set([
   'Python-2.0',
   'BlueOak-1.0.0',
   'Apache-2.0 OR MIT',
+  // Fonts.
+  'OFL-1.1',
+  'Unlicense',
 ]);
 /** Packages that name theirs in a file instead of their manifest. */
-const READ_BY_HAND: Record<string, string> = { busboy: 'MIT', streamsearch: 'MIT' };
+const READ_BY_HAND: Record<string, string> = { busboy: 'MIT', streamsearch: 'MIT', 'xmlhttprequest-ssl': 'MIT' };
 
 interface Locked {
   version: string;
@@ -30,7 +33,8 @@ interface Locked {
 const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const lock: { packages: Record<string, Locked> } = JSON.parse(readFileSync(file('package-lock.json'), 'utf8'));
 const installed = Object.entries(lock.packages)
-  .filter(([path]) => path !== '')
+  // The repository itself and its workspaces have no version to pin.
+  .filter(([path]) => path !== '' && path !== 'console' && path !== 'node_modules/@zerostate/console')
   .map(([path, locked]) => ({ name: path.replace(/^.*node_modules\//, ''), ...locked }));
 
 /** Those of which there is a variant for each machine are described by the one for Linux on x64, which every registry has. */

@@ -56,14 +56,13 @@ describe('the health of a process', () => {
     expect(landing).toMatchObject({ name: 'ZeroState', version });
   });
 
-  it('is one of the links at the root, which a program gets as JSON and a browser as a page', async () => {
+  it('is one of the links at the root, which a program gets as JSON and a browser as the console', async () => {
     const page = await fetch(server.url, { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
     expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    const html = await page.text();
+    expect(await page.text()).toContain('<div id="root">');
     const { links } = (await (await fetch(server.url)).json()) as { links: Record<string, string> };
     expect(Object.keys(links)).toEqual(['documentation', 'openapi', 'api', 'live', 'ready']);
     for (const path of Object.values(links)) {
-      expect(html).toContain(`<a href="${path}">`);
       if (path !== 'api/v1') expect([path, (await fetch(`${server.url}/${path}`)).status]).toEqual([path, 200]);
     }
   });

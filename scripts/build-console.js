@@ -1,0 +1,92 @@
+/**
+ * Builds the web console from `console/` into `<folder>/public`: the types of the API from `docs/openapi.json`, a check of
+ * all types, then Vite. Does nothing when the folder has a build of the same sources.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { ROOT } from './preflight.js';
+
+const CONSOLE = join(ROOT, 'console');
+const SCHEMA = join(CONSOLE, 'src/api/schema.d.ts');
+
+/** A change in one of these changes the console. */
+export const CONSOLE_SOURCES = [
+  ...['console/src', 'console/index.html', 'console/package.json', 'console/tsconfig.json', 'console/vite.config.ts'],
+  'docs/openapi.json',
+];
+const TOOLS = ['package-lock.json', 'scripts/build-console.js'];
+
+/** JavaScript that a browser loads before the first page shows, bytes after gzip. */
+const MAX_FIRST_VIEW = 170 * 1024;
+
+/** @throws Error when the console has a type error, cannot be bundled or is too large; the reason is already printed */
+export async function buildConsole(folder) {
+  const target = join(ROOT, folder, 'public');
+  const complete = join(target, '.complete');
+  if (existsSync(complete) && latest([...CONSOLE_SOURCES, ...TOOLS]) < statSync(complete).mtimeMs) return;
+  await writeApiTypes();
+  await Promise.all([
+    node('node_modules/typescript/bin/tsc', '--noEmit', '-p', 'console'),
+    node(
+      'node_modules/vite/bin/vite.js',
+      'build',
+      'console',
+      '--outDir',
+      target,
+      '--emptyOutDir',
+      '--logLevel',
+      'warn',
+    ),
+  ]);
+  checkSize(target);
+  writeFileSync(complete, '');
+}
+
+/** Writes the types of requests and answers, unless they are up to date. */
+export async function writeApiTypes() {
+  const { default: openapi, astToString } = await import('openapi-typescript');
+  const document = JSON.parse(readFileSync(join(ROOT, 'docs/openapi.json'), 'utf8'));
+  const text = `/** Generated from docs/openapi.json by scripts/build-console.js. */\n${astToString(await openapi(document))}`;
+  if (existsSync(SCHEMA) && readFileSync(SCHEMA, 'utf8') === text) return;
+  mkdirSync(dirname(SCHEMA), { recursive: true });
+  writeFileSync(SCHEMA, text);
+}
+
+function checkSize(target) {
+  const manifest = JSON.parse(readFileSync(join(target, '.vite/manifest.json'), 'utf8'));
+  const files = new Set();
+  const add = (key) => {
+    if (files.has(manifest[key].file)) return;
+    files.add(manifest[key].file);
+    for (const imported of manifest[key].imports ?? []) add(imported);
+  };
+  add('index.html');
+  const bytes = [...files].reduce((sum, file) => sum + gzipSync(readFileSync(join(target, file))).length, 0);
+  const size = (value) => `${(value / 1024).toFixed(1)} KiB`;
+  if (bytes > MAX_FIRST_VIEW)
+    throw new Error(`The console loads ${size(bytes)} of JavaScript at first; the limit is ${size(MAX_FIRST_VIEW)}.`);
+  console.error(`The console loads ${size(bytes)} of JavaScript at first (limit ${size(MAX_FIRST_VIEW)}).`);
+}
+
+function node(script, ...args) {
+  const child = spawn(process.execPath, [join(ROOT, script), ...args], { cwd: ROOT, stdio: ['ignore', 2, 2] });
+  const stop = () => child.kill();
+  process.once('exit', stop);
+  return new Promise((resolve, reject) => {
+    child.once('close', (code) => {
+      process.off('exit', stop);
+      if (code === 0) resolve();
+      else reject(new Error('The build of the console failed: the lines above say why.'));
+    });
+  });
+}
+
+const latest = (names) => Math.max(...names.map((name) => changedAt(join(ROOT, name))));
+
+function changedAt(path) {
+  const found = statSync(path);
+  if (!found.isDirectory()) return found.mtimeMs;
+  return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))));
+}

@@ -1,0 +1,301 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { inaccessible, launchBrowser, openPage, type WatchedPage } from '../support/browser.js';
+import { ADMIN, api, expectStatus, loginAdmin } from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+
+const WORD_COUNT = fileURLToPath(new URL('../../../examples/agents/word-count/word-count.wasm', import.meta.url));
+const NEWCOMER = { email: 'newcomer@example.test', password: 'a password for tests' };
+/** Pages of an admin, each with what shows that it is loaded. */
+const PAGES = {
+  '/market': 'tbody tr',
+  '/market/word-count': '.find2',
+  '/new?capabilities=summarise': '[data-agent]',
+  '/tasks': '[data-task]',
+  '/agents': 'tbody tr',
+  '/agents/upload': 'form',
+  '/account': 'form',
+  '/admin': '.sheet svg',
+  '/admin/queue': 'form',
+  '/admin/users': 'tbody tr',
+  '/admin/agents': 'tbody tr',
+  '/admin/audit': 'tbody tr',
+  '/admin/health': 'tbody tr',
+};
+
+/** One server, and browsers as people use it. */
+describe('the console', () => {
+  let database: TestDatabase;
+  let folder: string;
+  let server: ServerProcess;
+  let browser: Browser;
+  let watched: WatchedPage | undefined;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'zerostate-console-'));
+    database = await createTestDatabase();
+    [server, browser] = await Promise.all([start(), launchBrowser()]);
+  });
+
+  /** On the same port each time, so that an open page finds it again. */
+  const start = (port = '0'): Promise<ServerProcess> =>
+    startServer({
+      env: {
+        DATABASE_URL: database.url,
+        DATA_DIR: folder,
+        PORT: port,
+        JWT_SECRET: 'a secret of the tests, long enough',
+      },
+    });
+
+  const open = async (path: string, options?: BrowserContextOptions): Promise<Page> => {
+    watched = await openPage(browser, server.url, options);
+    await watched.page.goto(server.url + path);
+    return watched.page;
+  };
+
+  const signIn = async (page: Page, { email, password }: { email: string; password: string }): Promise<void> => {
+    await page.getByLabel('Email').fill(email);
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.locator('header.top').waitFor();
+  };
+
+  const expectNoFaults = (): void => expect(watched?.faults).toEqual([]);
+
+  afterEach(async () => {
+    await watched?.page.context().close();
+    watched = undefined;
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.stop();
+    await database?.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('leads a newcomer from an account over a simulated auction to a task that runs and is rated', async () => {
+    const page = await open('/');
+    await page.getByRole('button', { name: 'Open an account' }).click();
+    await page.getByLabel('Email').fill(NEWCOMER.email);
+    await page.getByLabel('Password').fill(NEWCOMER.password);
+    await page.getByRole('button', { name: 'Open the account' }).click();
+    await page.getByRole('heading', { name: 'Submit your first task' }).waitFor();
+    await page.getByText('Text Summary Lite would win at 0.10.').waitFor();
+    expect(await inaccessible(page)).toEqual([]);
+
+    await page.getByRole('link', { name: 'New task' }).click();
+    await page.getByLabel('Capabilities').fill('summarise,');
+    await page.getByLabel('Text', { exact: true }).fill('The sea rises. The gauge is read. The sea rises again.');
+    await page.getByText('Text Summary Lite would win at 0.10').waitFor();
+    // All weight on speed and reputation: no price decides any more, and the head says so.
+    const price = page.getByRole('slider', { name: /Weight of price/ });
+    for (let step = 0; step < 3; step++) await price.press('Shift+ArrowLeft');
+    expect(await price.getAttribute('aria-valuenow')).toBe('0');
+    await page.getByText(/Level with/).waitFor();
+    await page.getByRole('button', { name: 'Reset weights' }).click();
+    await page.getByLabel('Budget in credits').fill('0.05');
+    await page.getByLabel('Budget in credits').press('Enter');
+    await page.getByText('No agent would win').waitFor();
+    await page.getByRole('button', { name: 'Raise the budget to 0.10' }).click();
+    await page.getByText('Text Summary Lite would win at 0.10').waitFor();
+
+    await page.getByRole('button', { name: /Submit for at most 0.10/ }).click();
+    await page.waitForURL('**/tasks/*');
+    await page.locator('.st.pill.completed').waitFor();
+    await page.getByText('Text Summary Lite did it for 0.10.').waitFor();
+    await page.locator('.wf').getByText('Attempt 1').waitFor();
+    await page.getByText('Taking the lead out of').waitFor();
+    await page.getByRole('button', { name: 'Score again' }).click();
+    await page.getByText('Scored again: every figure matches').waitFor();
+    await page.getByRole('button', { name: '4 of 5: good' }).click();
+    await page.getByText('You rated it 4 of 5: good.').waitFor();
+    expect(await inaccessible(page)).toEqual([]);
+
+    // The cookie continues the login: the reload lands on the same task.
+    await page.reload();
+    await page.getByText('You rated it 4 of 5: good.').waitFor();
+    expect(await page.evaluate<string>('JSON.stringify([document.cookie, localStorage])')).not.toMatch(/zsr_|eyJ/);
+    await page.getByRole('button', { name: /account of/ }).click();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    expectNoFaults();
+  });
+
+  it('lets an owner upload, be refused with advice, roll back and retire', async () => {
+    const page = await open('/agents/upload');
+    await signIn(page, NEWCOMER);
+    const bad = join(folder, 'bad.wasm');
+    await writeFile(bad, 'this is no module');
+    await page.getByLabel('Slug').fill('my-counter');
+    await page.getByLabel('Name', { exact: true }).fill('My <b>Counter</b>');
+    await page.getByLabel('Capabilities').fill('counting');
+    await page.getByLabel('Price').fill('0.20');
+    await page.locator('input[type=file]').setInputFiles(bad);
+    await page.getByRole('button', { name: 'Upload the agent' }).click();
+    const refusal = page.getByRole('alert');
+    await refusal.waitFor();
+    expect(await refusal.textContent()).toMatch(/422/);
+    // Browsers write each refused request into their console.
+    expect(watched?.faults.splice(0)).toEqual([expect.stringContaining('422')]);
+
+    await page.locator('input[type=file]').setInputFiles(WORD_COUNT);
+    await page.getByRole('button', { name: 'Upload the agent' }).click();
+    await page.getByText(/Version \d+\.\d+\.\d+ is stored/).waitFor();
+    await page.getByRole('link', { name: 'To the agent' }).click();
+    // What an owner wrote is text, whatever it looks like.
+    await page.getByRole('heading', { name: 'My <b>Counter</b>' }).waitFor();
+
+    await page.getByRole('link', { name: 'Upload a version' }).click();
+    await page.getByLabel('Version').fill('9.0.0');
+    await page.locator('input[type=file]').setInputFiles(WORD_COUNT);
+    await page.getByRole('button', { name: 'Upload the version' }).click();
+    await page.getByText('Version 9.0.0 is stored.').waitFor();
+    await page.getByRole('link', { name: 'To the agent' }).click();
+    await page.getByRole('button', { name: 'Roll back to this' }).click();
+    const newest = page.getByRole('row', { name: /9\.0\.0/ });
+    await newest.getByText('Inactive').waitFor();
+    await newest.getByRole('button', { name: 'Retire' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Retire 9.0.0' }).click();
+    await newest.getByText('Retired').waitFor();
+    expect(await inaccessible(page)).toEqual([]);
+    expectNoFaults();
+  });
+
+  it('shows an admin the market, and acts on queue, users and log', async () => {
+    const page = await open('/admin');
+    await signIn(page, ADMIN);
+    await page.getByRole('button', { name: 'Pause the queue' }).click();
+    await page.getByText('the queue is paused').waitFor();
+    await page.getByRole('button', { name: 'Resume the queue' }).click();
+    await page.getByText('Nothing needs a look.').waitFor();
+
+    await page.getByRole('link', { name: 'Users' }).click();
+    const row = page.getByRole('row', { name: new RegExp(NEWCOMER.email) });
+    await row.getByRole('button', { name: 'Suspend' }).click();
+    await page.getByRole('dialog').getByLabel('Reason').fill('for a test');
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^Suspend/ })
+      .click();
+    await row.getByText(/Suspended/).waitFor();
+    await row.getByRole('button', { name: 'Unsuspend' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'End the suspension' }).click();
+    await row.getByText('Good').waitFor();
+
+    await page.getByRole('link', { name: 'Health' }).click();
+    await page.getByRole('button', { name: 'debug' }).click();
+    await page.getByText('The log level is debug.').waitFor();
+    await page.getByLabel('Message').fill('Lunch <i>now</i>');
+    await page.getByRole('button', { name: 'Announce it' }).click();
+    await page.getByText('Announcement: Lunch <i>now</i>').waitFor();
+    await page.getByRole('link', { name: 'Audit trail' }).click();
+    await page.getByRole('cell', { name: 'account.suspended' }).waitFor();
+    expectNoFaults();
+  });
+
+  it('resumes after the server restarts, with every task once', async () => {
+    const token = await loginAdmin(server.url);
+    const submit = async (description: string): Promise<void> => {
+      const task = { required_capabilities: ['word-count'], budget: 1, input: { text: 'to be' }, description };
+      expectStatus(await api(server.url).post('/tasks', task, { token }), 202);
+    };
+    const page = await open('/tasks');
+    await signIn(page, ADMIN);
+    await page.getByText('No tasks yet').waitFor();
+    await submit('before the restart');
+    const done = (title: string) => page.getByRole('row', { name: new RegExp(`Completed.*${title}`) });
+    await done('before the restart').waitFor();
+    expectNoFaults();
+
+    const { port } = new URL(server.url);
+    await server.stop();
+    await page.getByText(/Not connected since/).waitFor();
+    server = await start(port);
+    await submit('after the restart');
+    await page.getByText('Live', { exact: true }).waitFor();
+    await done('after the restart').waitFor();
+    expect(await page.locator('[data-task]').count()).toBe(2);
+    await page.getByText(/Not connected since/).waitFor({ state: 'detached' });
+    // Connections refused during the restart are the only faults.
+    expect(watched?.faults.filter((fault) => !/ERR_CONNECTION|WebSocket/.test(fault))).toEqual([]);
+  });
+
+  it.each([
+    // Only colours differ between the two: the first looks at contrast alone.
+    ['in light colours at 1440 px', { colorScheme: 'light' }, 'color-contrast'],
+    ['in dark colours at 360 px', { colorScheme: 'dark', viewport: { width: 360, height: 740 } }, undefined],
+  ] as const)('shows every page %s, without faults that axe finds serious', async (_, options, rule) => {
+    const page = await open('/', options);
+    await signIn(page, ADMIN);
+    const found: string[] = [];
+    for (const [path, loaded] of Object.entries(PAGES)) {
+      await page.goto(server.url + path);
+      await page.locator(loaded).first().waitFor();
+      const width = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+      if (width > 0) found.push(`${path} is ${width} px too wide`);
+      found.push(...(await inaccessible(page, rule)).map((fault) => `${path} ${fault}`));
+    }
+    expect(found).toEqual([]);
+    expectNoFaults();
+  });
+
+  it('finds agents, tasks and pages by the palette, from the keyboard alone', async () => {
+    const page = await open('/market');
+    await signIn(page, ADMIN);
+    await page.getByRole('heading', { name: 'Market' }).waitFor();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('keyword s');
+    await page.getByRole('option', { name: /Keyword Summary/ }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Keyword Summary' }).waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('heading', { name: 'New task' }).waitFor();
+    expectNoFaults();
+  });
+
+  it('is served with hashed files that browsers keep, and never in place of the API', async () => {
+    const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+    const page = await fetch(`${server.url}/tasks/no-such-task`, { headers: html });
+    expect([page.status, page.headers.get('content-type'), page.headers.get('cache-control')]).toEqual([
+      200,
+      'text/html; charset=utf-8',
+      'no-cache',
+    ]);
+    const policy = page.headers.get('content-security-policy')!;
+    expect(policy).toContain("script-src 'self';");
+    expect(policy).not.toContain('unsafe');
+    const [, script] = /src="(\/assets\/[^"]+\.js)"/.exec(await page.text())!;
+    const asset = await fetch(server.url + script, { headers: { 'accept-encoding': 'br' } });
+    expect([asset.headers.get('cache-control'), asset.headers.get('content-encoding')]).toEqual([
+      'public, max-age=31536000, immutable',
+      'br',
+    ]);
+    const api404 = [
+      '/api/v1/nothing',
+      '/mcp',
+      '/a2a/x',
+      '/.well-known/agent-card.json',
+      '/assets/none.js',
+      '/favicon.ico',
+    ];
+    for (const path of api404) {
+      const answer = await fetch(server.url + path, { headers: html });
+      expect([path, answer.status, answer.headers.get('content-type')]).toEqual([
+        path,
+        404,
+        'application/problem+json; charset=utf-8',
+      ]);
+    }
+    expect((await fetch(`${server.url}/docs/`, { headers: html })).headers.get('content-security-policy')).not.toBe(
+      policy,
+    );
+    expect(await (await fetch(server.url)).json()).toMatchObject({ name: 'ZeroState' });
+  });
+});
