@@ -1,12 +1,15 @@
 /**
  * Builds the web console from `console/` into `<folder>/public`: the types of the API from `docs/openapi.json`, a check of
  * all types, then Vite. Does nothing when the folder has a build of the same sources.
+ *
+ *   node scripts/build-console.js   only the types of the API, and the check
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { ROOT } from './preflight.js';
+import { fail, ROOT } from './preflight.js';
 
 const CONSOLE = join(ROOT, 'console');
 const SCHEMA = join(CONSOLE, 'src/api/schema.d.ts');
@@ -28,7 +31,7 @@ export async function buildConsole(folder) {
   if (existsSync(complete) && latest([...CONSOLE_SOURCES, ...TOOLS]) < statSync(complete).mtimeMs) return;
   await writeApiTypes();
   await Promise.all([
-    node('node_modules/typescript/bin/tsc', '--noEmit', '-p', 'console'),
+    checkTypes(),
     node(
       'node_modules/vite/bin/vite.js',
       'build',
@@ -43,6 +46,8 @@ export async function buildConsole(folder) {
   checkSize(target);
   writeFileSync(complete, '');
 }
+
+const checkTypes = () => node('node_modules/typescript/bin/tsc', '--noEmit', '-p', 'console');
 
 /** Writes the types of requests and answers, unless they are up to date. */
 export async function writeApiTypes() {
@@ -89,4 +94,13 @@ function changedAt(path) {
   const found = statSync(path);
   if (!found.isDirectory()) return found.mtimeMs;
   return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await writeApiTypes();
+    await checkTypes();
+  } catch (error) {
+    fail(error);
+  }
 }

@@ -15,6 +15,9 @@ export function App() {
   useEffect(() => {
     if (!userId) return;
     connect(userId);
+    // The pages of the gate are no pages of the console.
+    if (['/register', '/forgot', '/reset'].includes(location.pathname))
+      void router.navigate({ to: '/', replace: true });
     return () => {
       disconnect();
       queries.clear();

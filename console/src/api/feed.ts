@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import { io, type Socket } from 'socket.io-client';
 import type { FeedEvent } from '../lib/events';
-import { accessToken, onToken } from './session';
+import { accessToken, onToken, replace } from './session';
 
 /**
  * The live feed: one WebSocket for the page, any number of topics, each with its own cursor. After a break each topic
@@ -31,7 +31,11 @@ const DELIVER_MS = 200;
 const RETRY_MS = 5000;
 
 let socket: Socket | undefined;
+/** The token of the last handshake. */
+let shown = '';
 let own = '';
+/** Components may listen before the connection is there, and across two of them. */
+const ownHandlers = new Set<Handler>();
 let connection: Connection = { state: 'connecting' };
 const topics = new Map<string, Topic>();
 const listeners = new Set<() => void>();
@@ -56,14 +60,17 @@ export function connect(userId: string): void {
   own = `user:${userId}`;
   const isMine = (event: FeedEvent): boolean =>
     event.user_id === userId || event.agent_owner_id === userId || event.type === 'system.announcement';
-  topics.set(own, { cursor: undefined, followed: true, handlers: new Set(), matches: isMine });
+  topics.set(own, { cursor: undefined, followed: true, handlers: ownHandlers, matches: isMine });
   socket = io({
     transports: ['websocket'],
     reconnectionDelay: 1000,
     reconnectionDelayMax: RETRY_MS,
     auth: (answer) => {
       accessToken().then(
-        (token) => answer({ token, after_seq: topics.get(own)?.cursor }),
+        (token) => {
+          shown = token;
+          answer({ token, after_seq: topics.get(own)?.cursor });
+        },
         () => answer({ token: '' }),
       );
     },
@@ -88,11 +95,21 @@ export function connect(userId: string): void {
     // The server closes connections whose credentials have ended. Socket.IO leaves the next step to us.
     if (reason === 'io server disconnect') window.setTimeout(() => socket?.connect(), 1000);
   });
-  socket.on('connect_error', () => {
+  // A login that another tab has ended leads to the sign-in page.
+  socket.on('closing', ({ code }: { code: string }) => askAgain(code));
+  socket.on('connect_error', (error) => {
+    askAgain((error as { data?: { code?: string } }).data?.code);
     goOffline();
     if (!socket?.active) window.setTimeout(() => socket?.connect(), RETRY_MS);
   });
   disconnectors.push(renewed);
+}
+
+const ENDED = ['TOKEN_INVALID', 'TOKEN_EXPIRED', 'SESSION_REVOKED', 'ACCOUNT_SUSPENDED', 'ROLE_CHANGED'];
+
+/** Credentials that are no longer good are replaced, or the login is over. */
+function askAgain(code: string | undefined): void {
+  if (code && ENDED.includes(code)) void replace(shown).catch(() => undefined);
 }
 
 const disconnectors: (() => void)[] = [];
@@ -119,7 +136,8 @@ export function reconnect(): void {
 
 /** Calls back with the user's own events, from now on. @returns how to stop */
 export function onOwnEvents(handler: Handler): () => void {
-  return attach(topics.get(own), handler);
+  ownHandlers.add(handler);
+  return () => ownHandlers.delete(handler);
 }
 
 /** Calls back with every event of a task, from its first on. @returns how to stop */
@@ -142,19 +160,14 @@ function subscribe(
   topics.get(name)?.handlers.clear();
   topics.set(name, { cursor, followed: false, handlers: new Set(), matches });
   const topic = topics.get(name)!;
-  const detach = attach(topic, handler);
+  topic.handlers.add(handler);
   if (socket?.connected) void follow(name);
   return () => {
-    detach();
+    topic.handlers.delete(handler);
     if (topics.get(name) !== topic) return;
     topics.delete(name);
     socket?.emit('unsubscribe', { topic: name });
   };
-}
-
-function attach(topic: Topic | undefined, handler: Handler): () => void {
-  topic?.handlers.add(handler);
-  return () => topic?.handlers.delete(handler);
 }
 
 /** Reads what a topic has missed, page by page, until its live events continue there. */

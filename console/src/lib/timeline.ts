@@ -105,7 +105,8 @@ export function stepsOf(task: Task, rounds: readonly Round[], events: readonly F
         steps.push({ name: 'Queued', glyph: 'clock', bars: [bar(waitingSince, when, 'wait')], words: '' });
       const ended = attempt ? endAttempt('bad', code, wallMs, when) : when;
       const final = (data.error as { code?: string } | undefined)?.code ?? '';
-      steps.push({ name: 'Failed', glyph: 'failed', bars: [bar(ended, when, 'bad')], words: final });
+      const words = final === code ? '' : final;
+      steps.push({ name: 'Failed and settled', glyph: 'coin', bars: [bar(ended, when, 'wait')], words });
       waitingSince = undefined;
     } else if (type === 'task.cancelled') {
       if (waitingSince !== undefined)

@@ -127,11 +127,17 @@ function Lead({ rows, hasMore, choice, isLoaded }: LeadProps) {
   return (
     <p className="lead">
       {hasMore && `Of the newest ${count(rows.length)}: `}
-      <b>
-        {running} {running === 1 ? 'is' : 'are'} running
-      </b>
-      , {of('queued').length} wait. {count(of('completed').length)} completed for <b>{credits(cost)}</b> credits;{' '}
-      <b>{failed.length} failed</b>
+      {running + of('queued').length === 0 ? (
+        'Nothing runs or waits.'
+      ) : (
+        <>
+          <b>
+            {running} {running === 1 ? 'is' : 'are'} running
+          </b>
+          , {of('queued').length} {of('queued').length === 1 ? 'waits' : 'wait'}.
+        </>
+      )}{' '}
+      {count(of('completed').length)} completed for <b>{credits(cost)}</b> credits; <b>{failed.length} failed</b>
       {times > 1 && `, ${times} of them with ${code}`}.
     </p>
   );

@@ -58,38 +58,39 @@ export function PriceLine({ bids, counterfactual, budget }: PriceLineProps) {
             <title>{`${bid.agent_name} asks ${credits(bid.price)}`}</title>
           </circle>
         ))}
-        <Label bid={winner} other={runnerUp} isOn x={x} width={width} />
-        <Label bid={runnerUp} other={winner} x={x} width={width} />
+        {placed(winner, runnerUp, x, width).map(({ bid, text, start }) => (
+          <text key={bid.agent_id} className={bid === winner ? 'on' : ''} x={start} y="20">
+            {text}
+          </text>
+        ))}
       </svg>
     </div>
   );
 }
 
-interface LabelProps {
-  bid: Bid;
-  other: Bid;
-  isOn?: boolean;
-  x: (price: number) => number;
-  width: number;
-}
+/** Width of a character at 12 px, on average and rounded up. */
+const CHARACTER = 6.6;
+const GAP = 14;
 
-/** A name above the line: apart where the two asks are close, and never beyond its ends. */
-function Label({ bid, other, isOn, x, width }: LabelProps) {
-  const isWide = width >= 520;
-  const at = x(bid.price);
-  const isFirst = bid.price < other.price || (bid.price === other.price && isOn);
-  const isClose = Math.abs(at - x(other.price)) < (isWide ? 190 : 40);
-  const edge = at < 80 ? 'start' : at > width - 80 ? 'end' : 'middle';
-  const anchor = isClose ? (isFirst && at > (isWide ? 150 : 40) ? 'end' : isFirst ? 'start' : 'start') : edge;
-  // Two labels that both begin at the left end would cover each other.
-  const pushed = isClose && !isFirst && x(other.price) <= (isWide ? 150 : 40) ? Math.max(at, isWide ? 190 : 44) : at;
-  const shift = anchor === 'end' ? 6 : anchor === 'start' ? -6 : 0;
-  return (
-    <text className={isOn ? 'on' : ''} x={Math.max(8, pushed + shift)} y="20" textAnchor={anchor}>
-      {isWide ? `${bid.agent_name} asks ` : ''}
-      {credits(bid.price)}
-    </text>
-  );
+/** Two names above the line, each over its ask: moved apart where they would touch, and never beyond its ends. */
+function placed(winner: Bid, runnerUp: Bid, x: (price: number) => number, width: number) {
+  const label = (bid: Bid) => {
+    const text = width >= 520 ? `${bid.agent_name} asks ${credits(bid.price)}` : credits(bid.price);
+    const wide = text.length * CHARACTER;
+    return { bid, text, wide, start: Math.min(width - 8 - wide, Math.max(8, x(bid.price) - wide / 2)) };
+  };
+  const [left, right] = [label(winner), label(runnerUp)].sort((a, b) => a.bid.price - b.bid.price);
+  const overlap = left.start + left.wide + GAP - right.start;
+  if (overlap > 0) {
+    left.start = Math.max(8, left.start - overlap / 2);
+    right.start = left.start + left.wide + GAP;
+    const beyond = right.start + right.wide - (width - 8);
+    if (beyond > 0) {
+      left.start -= beyond;
+      right.start -= beyond;
+    }
+  }
+  return [left, right];
 }
 
 /** @returns a ref for an element, and its width; plots are drawn in its own pixels */

@@ -7,6 +7,8 @@ import type { FeedEvent } from '../../lib/events';
 /** Figures are read again at most so often while things happen, ms. */
 const REFRESH_MS = 2000;
 const MINUTE = 60_000;
+/** Latencies kept of one minute: enough for its percentiles, and bounded. */
+const KEPT = 1000;
 /** Minutes that the plots show. */
 export const SHOWN_MINUTES = 30;
 
@@ -95,7 +97,7 @@ function counted(before: Watched, events: readonly FeedEvent[], submittedAt: Map
     } else if (type === 'task.failover') minute.failovers++;
     else if (type === 'task.completed' || type === 'task.failed' || type === 'task.cancelled') {
       const begun = submittedAt.get(task_id);
-      if (begun !== undefined && type !== 'task.cancelled') minute.latencies.push(time - begun);
+      if (begun !== undefined && type !== 'task.cancelled') keep(minute, time - begun);
       submittedAt.delete(task_id);
       if (type === 'task.completed') minute.completed++;
       if (type === 'task.failed') {
@@ -109,6 +111,15 @@ function counted(before: Watched, events: readonly FeedEvent[], submittedAt: Map
   }
   const others = minutes.filter((minute) => !changed.has(minute.at));
   return { ...before, failures, minutes: [...others, ...changed.values()].sort((a, b) => a.at - b.at) };
+}
+
+/** Beyond the limit each value is kept with the same chance. */
+function keep({ latencies, completed, failed }: Minute, ms: number): void {
+  if (latencies.length < KEPT) latencies.push(ms);
+  else {
+    const place = Math.floor(Math.random() * (completed + failed + 1));
+    if (place < KEPT) latencies[place] = ms;
+  }
 }
 
 /** @returns the value that a share of the values does not exceed; undefined without values */
