@@ -8,6 +8,7 @@ import {
   type QueryRunner,
 } from 'typeorm';
 import { Initial1796200000000 } from '../migrations/1796200000000-initial.js';
+import { Ledger1796300000000 } from '../migrations/1796300000000-ledger.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -18,7 +19,7 @@ import { AuctionRecord } from './auction/index.js';
 import { IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
 
 /** In the order in which they run. */
-export const MIGRATIONS: Migrations = [Initial1796200000000];
+export const MIGRATIONS: Migrations = [Initial1796200000000, Ledger1796300000000];
 
 type Migrations = readonly (new () => MigrationInterface)[];
 

@@ -72,6 +72,7 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
     SANDBOX_SLOTS: String(SANDBOX_SLOTS),
     RATE_LIMIT_ENABLED: 'false',
     YOUNG_ACCOUNT_HOURS: '0',
+    SIGNUP_CREDITS: '100000000',
     ACCESS_TOKEN_TTL: '86400',
     ...(redisUrl && { REDIS_URL: redisUrl }),
     ...options.env,

@@ -23,6 +23,7 @@ interface AccountChanges {
 @Injectable()
 export class AccountsService {
   private readonly afterwards: ((userId: string) => Promise<void>)[] = [];
+  private readonly openings: ((transaction: EntityManager, userId: string) => Promise<void>)[] = [];
   private readonly erasures: ((transaction: EntityManager, userId: string) => Promise<void>)[] = [];
 
   constructor(
@@ -59,6 +60,16 @@ export class AccountsService {
   async refusal(id: string): Promise<AppError> {
     const user = await this.database.getRepository(User).findOneBy({ id });
     return user && !user.deletedAt ? accountSuspended(user.suspensionReason) : accountGone();
+  }
+
+  /** Registers what a new account gets, in the transaction that opens it. */
+  whenOpened(act: (transaction: EntityManager, userId: string) => Promise<void>): void {
+    this.openings.push(act);
+  }
+
+  /** To be called by the transaction that opens an account. */
+  async opened(transaction: EntityManager, userId: string): Promise<void> {
+    for (const act of this.openings) await act(transaction, userId);
   }
 
   /** Who has to act when an account is shut out; called after the commit, and again by a sweep should it fail. */

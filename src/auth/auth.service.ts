@@ -198,6 +198,7 @@ export class AuthService {
       if (violatedConstraint(error) !== 'users_email_key') throw error;
       throw new AppError('conflict', 'EMAIL_TAKEN', 'There is an account with this email: log in, or use another.');
     }
+    await this.accounts.opened(transaction, id);
     return transaction.findOneByOrFail(User, { id });
   }
 }

@@ -83,7 +83,7 @@ export interface DocumentedProblem {
   detail: string;
   errors?: Problem['errors'];
   /** Schemas of members that this problem has in addition to the usual ones. */
-  members?: Record<string, { $ref: string }>;
+  members?: Record<string, { $ref: string } | { type: 'number'; description: string; example: number }>;
 }
 
 /** Documents the usual error answers of a route. If it reads a body, include 413 and 415. */

@@ -9,6 +9,8 @@ export type AppErrorKind =
   | 'unauthorised'
   /** The caller is known, but its role does not allow the act. */
   | 'forbidden'
+  /** The account has too few credits. */
+  | 'unpaid'
   /** It does not exist, or belongs to another user. */
   | 'not_found'
   /** The act contradicts the current state. */

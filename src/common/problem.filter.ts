@@ -13,6 +13,7 @@ import { workContext } from './work-context.js';
 const STATUS_OF_KIND: Record<AppErrorKind, number> = {
   invalid: 400,
   unauthorised: 401,
+  unpaid: 402,
   forbidden: 403,
   not_found: 404,
   too_slow: 408,

@@ -18,6 +18,7 @@ export abstract class ProtectionConfig extends slice<Installation['protection']>
 export abstract class GatewayConfig extends slice<Installation['gateway']>() {}
 export abstract class TaskConfig extends slice<Installation['tasks']>() {}
 export abstract class MarketConfig extends slice<Installation['market']>() {}
+export abstract class LedgerConfig extends slice<Installation['ledger']>() {}
 export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
 export abstract class ValidationConfig extends slice<Installation['validation']>() {}
@@ -39,6 +40,7 @@ const TOKENS: Tokens = {
   gateway: GatewayConfig,
   tasks: TaskConfig,
   market: MarketConfig,
+  ledger: LedgerConfig,
   auction: AuctionConfig,
   sandbox: SandboxConfig,
   validation: ValidationConfig,

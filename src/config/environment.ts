@@ -35,6 +35,7 @@ const toSlices = (env: Variables) => ({
   gateway: slices.gateway(env),
   tasks: slices.tasks(env),
   market: slices.market(env),
+  ledger: slices.ledger(env),
   auction: slices.auction(env),
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),

@@ -183,6 +183,17 @@ export const tasks = (env: Variables) => ({
 /** Who may be on the market. */
 export const market = (env: Variables) => ({ agentApproval: env.AGENT_APPROVAL });
 
+/** Money: what accounts get, what the market keeps, and when earnings are paid. */
+export const ledger = (env: Variables) => ({
+  /** Opening grant of a new account, micro-credits. */
+  signupMicro: env.SIGNUP_CREDITS ?? (env.NODE_ENV === 'production' ? 0n : 100_000_000n),
+  /** The market's part of a price, millionths. */
+  feeMillionths: BigInt(Math.round(env.MARKET_FEE_PERCENT * 10_000)),
+  payoutDelayMs: env.PAYOUT_DELAY_DAYS * DAY_MS,
+  disputeMs: env.DISPUTE_DAYS * DAY_MS,
+  checkIntervalMs: env.LEDGER_CHECK_INTERVAL_MS,
+});
+
 export type AuctionWeights = ReturnType<typeof auction>['weights'];
 /** What distance costs: the way there and back between regions, added to an agent's estimate. */
 export type GeoConfig = ReturnType<typeof auction>['geo'];

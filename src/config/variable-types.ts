@@ -1,5 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { isDecimalAmount, MAX_AMOUNT, parseAmount } from '../common/money.js';
 import { type Wall, WALLS } from '../common/walls.js';
 
 export const MB = 1024 * 1024;
@@ -9,6 +10,12 @@ export const integer = (fallback: number, min: number, max = Number.MAX_SAFE_INT
   z.coerce.number().int().min(min).max(max).default(fallback);
 export const number = (fallback: number, min: number, max: number) =>
   z.coerce.number().min(min).max(max).default(fallback);
+/** An amount of credits, as micro-credits. */
+export const credits = () =>
+  z
+    .string()
+    .refine(isDecimalAmount, `must be an amount from 0 to ${MAX_AMOUNT} with at most six decimals`)
+    .transform(parseAmount);
 export const truth = z.enum(['true', 'false', '1', '0'], 'must be true or false');
 export const isTrue = (value: z.infer<typeof truth>): boolean => value === 'true' || value === '1';
 export const flag = (fallback: boolean) => truth.default(fallback ? 'true' : 'false').transform(isTrue);

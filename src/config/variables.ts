@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MAX_TIMER_MS } from '../common/timers.js';
 import {
   accepted,
+  credits,
   DAY_MS,
   flag,
   integer,
@@ -343,6 +344,21 @@ export const variables = z
     AGENT_APPROVAL: flag(false).describe(
       'New agents bid only once an admin has approved them; those of admins at once',
     ),
+    SIGNUP_CREDITS: credits()
+      .optional()
+      .describe('Credits that each new account gets; unset: 100, and 0 when NODE_ENV=production'),
+    MARKET_FEE_PERCENT: number(0, 0, 100).describe(
+      "The market's part of each price, percent with at most 4 decimals; the agent's owner gets the rest",
+    ),
+    PAYOUT_DELAY_DAYS: number(7, 0, 365).describe(
+      'How long earnings stay pending before their owner can spend or withdraw them, days; at least DISPUTE_DAYS',
+    ),
+    DISPUTE_DAYS: number(7, 0, 365).describe(
+      'How long after its completion a submitter may dispute a task, days; 0: not at all',
+    ),
+    LEDGER_CHECK_INTERVAL_MS: integer(3_600_000, 100, MAX_TIMER_MS).describe(
+      'Pause between two checks of the ledger against its transfers by a worker, ms',
+    ),
     AUCTION_SCORING: z
       .enum(SCORING_STRATEGIES)
       .default('minmax')
@@ -487,11 +503,26 @@ export const variables = z
       'AUCTION_WEIGHT_REPUTATION',
     ),
   })
+  .refine((env) => Number.isInteger(roundedTo6(env.MARKET_FEE_PERCENT * 10_000)), {
+    path: ['MARKET_FEE_PERCENT'],
+    message: 'must have at most 4 decimals',
+    when: accepted('MARKET_FEE_PERCENT'),
+  })
+  .refine((env) => env.PAYOUT_DELAY_DAYS >= env.DISPUTE_DAYS, {
+    path: ['PAYOUT_DELAY_DAYS'],
+    message: 'must be at least DISPUTE_DAYS, so that a disputed price can be returned',
+    when: accepted('PAYOUT_DELAY_DAYS', 'DISPUTE_DAYS'),
+  })
   .refine((env) => env.TASK_TIMEOUT_MS <= env.MAX_TASK_TIMEOUT_MS, {
     path: ['TASK_TIMEOUT_MS'],
     message: 'must not be above MAX_TASK_TIMEOUT_MS',
     when: accepted('TASK_TIMEOUT_MS', 'MAX_TASK_TIMEOUT_MS'),
   });
+
+/** Without the last digits of a product of decimals, which are not exact. */
+function roundedTo6(value: number): number {
+  return Number(value.toFixed(6));
+}
 
 export type Variables = z.infer<typeof variables>;
 

@@ -4,7 +4,7 @@ import { Refusal } from '../common/refusal.js';
 import { DatabaseClient } from './client.js';
 
 /** What the application may only add to: nobody who gets hold of its login can rewrite what was recorded. */
-const APPEND_ONLY = ['audit_log'];
+const APPEND_ONLY = ['audit_log', 'ledger_transfers'];
 /** What only the owner writes. */
 const READ_ONLY = ['migrations', 'migration'];
 
@@ -16,8 +16,8 @@ export interface ApplicationRole {
 }
 
 /**
- * Gives the application's role what a running server needs: it reads and writes rows, but changes no table and no entry
- * of the audit trail. To be repeated after migrations, which may have made tables.
+ * Gives the application's role what a running server needs: it reads and writes rows, but changes no table, no entry
+ * of the audit trail and no transfer of the ledger. To be repeated after migrations, which may have made tables.
  * @param ownerUrl the address of the role that owns the tables
  * @returns what was done, and what the role may do beyond that; one line each
  * @throws Refusal when the role does not exist and the owner may not make it
@@ -34,7 +34,7 @@ export async function grantToApplication(ownerUrl: string, { url, schemas }: App
     const beyond = await owner.query<{ warning: string }>(BEYOND, [role, schemas]);
     return [
       ...(made ? [`made the role ${role}`] : []),
-      `the role ${role} may read and write rows, and only add to the audit trail`,
+      `the role ${role} may read and write rows, and only add to the audit trail and to the ledger`,
       ...beyond.rows.map(({ warning }) => `warning: the role ${role} ${warning}`),
     ];
   } finally {

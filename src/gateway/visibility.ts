@@ -58,7 +58,7 @@ const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
   'task.log': { members: ['agent_id'], shared: 'lines', onlyShared: true },
   'task.failover': { members: FAILURE, ...AGENT_ERROR },
   'task.requeued': { members: ['status', 'reason', ...FAILURE], ...AGENT_ERROR },
-  'task.completed': { members: ['status', 'agent_id', 'version', 'cost', 'estimated_ms', ...METERING] },
+  'task.completed': { members: ['status', 'agent_id', 'version', 'cost', 'fee', 'estimated_ms', ...METERING] },
   'task.failed': { members: ['status', ...FAILURE], ...AGENT_ERROR },
   'task.cancelled': { members: ['status', 'agent_id'] },
   'task.rated': { members: ['agent_id', 'rating'] },

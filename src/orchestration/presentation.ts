@@ -1,5 +1,6 @@
 import { amountToWire } from '../common/money.js';
 import type { EventType } from '../feed/index.js';
+import type { Charge } from '../ledger/index.js';
 import type { AttemptMetering, TaskEvent, UnfinishedTask } from '../tasks/index.js';
 import type { TaskResult } from './attempt-result.js';
 import type { Bidder } from '../auction/index.js';
@@ -50,21 +51,25 @@ const presentMetering = ({ wall_ms, cpu_ms, peak_memory_bytes }: AttemptMetering
   peak_memory_bytes,
 });
 
-/** @param failures of the task so far; an agent that refused this input is listed as contradicted */
-export function presentCompletion(
-  agent: Bidder,
-  ordinal: number,
-  result: TaskResult,
-  metering: AttemptMetering,
-  failures: readonly Failure[],
-) {
+interface Completion {
+  agent: Bidder;
+  ordinal: number;
+  result: TaskResult;
+  metering: AttemptMetering;
+  /** Of the task so far. An agent that refused this input is listed as contradicted. */
+  failures: readonly Failure[];
+  charge: Charge;
+}
+
+export function presentCompletion({ agent, ordinal, result, metering, failures, charge }: Completion) {
   const contradicted = failures.filter(refusedInput).map((failed) => failed.agent.agentId);
   return {
     status: 'completed',
     attempt: ordinal,
     agent_id: agent.agentId,
     version: agent.version,
-    cost: amountToWire(agent.priceMicro),
+    cost: amountToWire(charge.costMicro),
+    fee: amountToWire(charge.feeMicro),
     ...presentMetering(metering),
     estimated_ms: agent.estimatedMs,
     ...(contradicted.length > 0 && { contradicted }),

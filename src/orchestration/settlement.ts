@@ -9,8 +9,9 @@ import {
   type UnfinishedTask,
   WORKER_BUSY,
 } from '../tasks/index.js';
-import type { Completed } from './attempt-result.js';
 import type { Auction, Bidder } from '../auction/index.js';
+import { chargeOf } from '../ledger/index.js';
+import type { Completed } from './attempt-result.js';
 import { presentAward, presentCompletion, presentFailure, taskEvent } from './presentation.js';
 import type { TaskRun } from './task-run.js';
 
@@ -86,22 +87,34 @@ export const running = (
 
 const leaseOf = ({ timeoutMs }: UnfinishedTask): number => timeoutMs + LEASE_MARGIN_MS;
 
-/** The agent did the task, and is owed its price. */
-export const completed = (run: TaskRun, agent: Bidder, { result, record, through }: Completed): ToCompleted => ({
-  taskId: run.task.id,
-  to: 'completed',
-  through,
-  attempt: run.ordinal,
-  ended: record,
-  result: 'text' in result ? result : { sha256: result.document.sha256 },
-  costMicro: agent.priceMicro,
-  event: taskEvent(
-    run.task,
-    'task.completed',
-    presentCompletion(agent, run.ordinal, result, record.metering, run.failures),
-  ),
-  agentOwnerId: agent.ownerId,
-});
+/**
+ * The agent did the task: its owner is paid out of the hold, and the rest is released.
+ * @param feeMillionths the market's part of the price
+ */
+export function completed(
+  run: TaskRun,
+  agent: Bidder,
+  { result, record, through }: Completed,
+  feeMillionths: bigint,
+): ToCompleted {
+  const { task, ordinal, failures } = run;
+  const charge = chargeOf({ priceMicro: agent.priceMicro, budgetMicro: task.budgetMicro }, feeMillionths);
+  return {
+    taskId: task.id,
+    to: 'completed',
+    through,
+    attempt: ordinal,
+    ended: record,
+    result: 'text' in result ? result : { sha256: result.document.sha256 },
+    charge,
+    event: taskEvent(
+      task,
+      'task.completed',
+      presentCompletion({ agent, ordinal, result, metering: record.metering, failures, charge }),
+    ),
+    agentOwnerId: agent.ownerId,
+  };
+}
 
 /** No further agent may try. @param auction the auction that found none, if one was held for this */
 export function failed(run: TaskRun, error: TaskError, auction?: Auction): ToFailed {

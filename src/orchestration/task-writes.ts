@@ -13,11 +13,15 @@ import type { TaskRun } from './task-run.js';
 export class TaskWrites {
   private readonly logger = new Logger('Processor');
 
-  /** @param stopping when aborted, a database that is away is no longer waited for */
+  /**
+   * @param stopping when aborted, a database that is away is no longer waited for
+   * @param feeMillionths the market's part of a price
+   */
   constructor(
     private readonly store: Pick<TaskStore, 'award' | 'transition'>,
     private readonly tasks: Pick<TaskLookup, 'outcome'>,
     private readonly stopping: AbortSignal,
+    private readonly feeMillionths: bigint,
   ) {}
 
   /**
@@ -35,7 +39,7 @@ export class TaskWrites {
 
   /** Writes a result. A task that has moved on since does not take it. */
   async complete(run: TaskRun, agent: Bidder, result: Completed): Promise<void> {
-    if (await this.write(completed(run, agent, result))) return;
+    if (await this.write(completed(run, agent, result, this.feeMillionths))) return;
     // When the answer to the first write was lost with its connection, a repetition finds the task completed.
     const outcome = await this.insist(() => this.tasks.outcome(run.task.id, run.ordinal));
     if (outcome === 'completed') return;

@@ -21,7 +21,13 @@ describe('a task in a worker’s hands', () => {
         event: { type: 'task.assigned', data: { attempt: 1, agent_id: 'best' } },
         agentOwnerId: 'owner of best',
       },
-      { to: 'completed', attempt: 1, result: { text: '"done"' }, costMicro: 1n, ended: { outcome: 'completed' } },
+      {
+        to: 'completed',
+        attempt: 1,
+        result: { text: '"done"' },
+        charge: { costMicro: 1n, ownerMicro: 1n, feeMicro: 0n },
+        ended: { outcome: 'completed' },
+      },
     ]);
     expect(handled).toBeUndefined();
   });
@@ -337,6 +343,7 @@ async function processed(script: Script) {
     },
     { id: 7, trustsAbsence: true },
     { isLow: script.diskIsLow ?? false },
+    { feeMillionths: 0n },
   );
   const handled = await processor.process(TASK.id);
   return { changes, auctions, handled };

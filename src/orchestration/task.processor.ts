@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { pauseBefore } from '../common/backoff.js';
 import { addToWorkContext } from '../common/work-context.js';
+import { LedgerConfig } from '../config/index.js';
 import { Presence } from '../database/index.js';
 import { FreeDisk } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
@@ -40,8 +41,9 @@ export class TaskProcessor {
     @Inject(TaskStore) store: Pick<TaskStore, 'award' | 'transition'>,
     @Inject(Presence) private readonly presence: Pick<Presence, 'id' | 'trustsAbsence'>,
     @Inject(FreeDisk) private readonly disk: Pick<FreeDisk, 'isLow'>,
+    @Inject(LedgerConfig) { feeMillionths }: Pick<LedgerConfig, 'feeMillionths'>,
   ) {
-    this.writes = new TaskWrites(store, tasks, this.stopping.signal);
+    this.writes = new TaskWrites(store, tasks, this.stopping.signal, feeMillionths);
   }
 
   /** Claims the task and works on it, however long the database is away. @returns when to deliver its entry again, if ever */

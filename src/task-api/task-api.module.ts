@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
+import { LedgerModule } from '../ledger/index.js';
 import { QueueModule } from '../queue/index.js';
 import { SchedulingModule } from '../scheduling/index.js';
 import { StorageModule } from '../storage/index.js';
@@ -16,7 +17,16 @@ import { TasksController } from './tasks.controller.js';
 
 /** The REST routes of tasks, documents and the queue. Present in processes with the role `api`. */
 @Module({
-  imports: [AuthModule, DatabaseModule, FeedModule, QueueModule, SchedulingModule, StorageModule, TasksModule],
+  imports: [
+    AuthModule,
+    DatabaseModule,
+    FeedModule,
+    LedgerModule,
+    QueueModule,
+    SchedulingModule,
+    StorageModule,
+    TasksModule,
+  ],
   controllers: [TasksController, DocumentsController, QueueController],
   providers: [QueueAdmin, TaskReader, TaskService, TaskWaiter],
   exports: [TaskService],

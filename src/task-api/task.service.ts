@@ -11,14 +11,18 @@ import { inTime } from '../common/timers.js';
 import { traceparent } from '../common/work-context.js';
 import { AuctionConfig, type GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
 import { EventLog } from '../feed/index.js';
+import { insufficientCredits, Ledger } from '../ledger/index.js';
 import { SpanKind, traced } from '../observability/index.js';
 import {
+  type AwardOutcome,
   cancellation,
   isTerminal,
   type NewTask,
   NO_DOCUMENTS,
   RowQuota,
+  type Submission,
   type SubmissionKey,
+  type SubmissionOutcome,
   Submissions,
   Task,
   type TaskDocument,
@@ -62,6 +66,7 @@ export class TaskService {
     private readonly audit: AuditTrail,
     private readonly accounts: AccountsService,
     private readonly rows: RowQuota,
+    private readonly ledger: Ledger,
     private readonly limits: TaskConfig,
     private readonly sandbox: SandboxConfig,
     { geo }: AuctionConfig,
@@ -73,7 +78,7 @@ export class TaskService {
    * Writes the task, then queues it. The answer comes after the commit, or, where the caller would rather wait, once the task has
    * ended.
    * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED` or `QUOTA_EXCEEDED` (stored bytes),
-   *   `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` (waiting tasks) or `QUEUE_SHARE_EXCEEDED`,
+   *   `unpaid` `INSUFFICIENT_CREDITS`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` (waiting tasks) or `QUEUE_SHARE_EXCEEDED`,
    *   `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
   async submit(caller: Caller, dto: SubmitTaskDto, { key, waitMs = 0 }: SubmitOptions = {}): Promise<TaskDto> {
@@ -81,7 +86,7 @@ export class TaskService {
     if (waitMs > 0) await this.waiter.ready();
     const watch = waitMs > 0 ? this.waiter.watch(task.id) : null;
     try {
-      const stored = await this.write([task], key && { key, request: ['task', dto] });
+      const stored = await this.write(caller, [task], key && { key, request: ['task', dto] });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
       if (watch && (await endsWithin(watch, waitMs))) return await this.present(caller, task.id);
       return presentTask(asStored(task, stored.createdAt, dto.input), [], stored.documents);
@@ -95,7 +100,8 @@ export class TaskService {
     const tasks = documents.map((dto, index) =>
       atIndex(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
-    const { createdAt, taskIds } = await this.write(tasks, key && { key, request: ['batch', documents] }, placeInBatch);
+    const repeatable = key && { key, request: ['batch', documents] };
+    const { createdAt, taskIds } = await this.write(caller, tasks, repeatable, placeInBatch);
     if (createdAt) return { items: tasks.map((task) => presentSummary(asStored(task, createdAt))) };
     const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
@@ -205,7 +211,7 @@ export class TaskService {
 
   /**
    * Queues a failed task once more, for every agent anew.
-   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room as `submit`
+   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room and credits as `submit`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
     await this.requeueFailed(caller, id, ({ userId }) => {
@@ -220,23 +226,23 @@ export class TaskService {
     const task = await this.owned(caller, id);
     const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
-    const retried =
+    const outcome =
       task.status === 'failed' &&
       (await this.admission.readmit(task, async () => {
         await before?.(task);
-        return traced('task.retry', { linkTo: task.traceparent }, () =>
-          this.store.transition({
-            taskId: id,
-            to: 'queued',
-            from: ['failed'],
-            attempt: task.attempt,
-            forgive: true,
-            throttle: true,
-            event: { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } },
-          }),
-        );
+        return traced('task.retry', { linkTo: task.traceparent }, () => this.holdAndQueue(task));
       }));
-    if (!retried) throw notRetryable('Only a failed task can be retried.');
+    if (outcome === 'unpaid') {
+      const { availableMicro } = await this.ledger.balanceOf(task.userId);
+      throw insufficientCredits(task.budgetMicro, availableMicro);
+    }
+    if (outcome !== 'changed') throw notRetryable('Only a failed task can be retried.');
+  }
+
+  private holdAndQueue({ id, userId, attempt }: Task): Promise<AwardOutcome> {
+    const event = { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } } as const;
+    const retry = () => this.store.retry({ taskId: id, to: 'queued', from: ['failed'], attempt, event });
+    return this.ledger.paying(userId, retry, (outcome) => outcome === 'unpaid');
   }
 
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */
@@ -278,6 +284,7 @@ export class TaskService {
    * @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written
    */
   private async write(
+    caller: Caller,
     tasks: NewTask[],
     repeatable: Repeatable | '' | undefined,
     placeOf?: (index: number) => string,
@@ -290,11 +297,12 @@ export class TaskService {
       await this.rows.admit(tasks[0].userId, tasks);
       const { outcome, marked } = await traced('task.submit', submissionStep(tasks), () =>
         this.admission.submit(tasks, async (marked) => ({
-          outcome: await this.submissions.submit({ tasks: marked, key, traceparent: traceparent() }),
+          outcome: await this.pay({ tasks: marked, key, traceparent: traceparent(), apiKeyId: caller.key?.id }),
           marked,
         })),
       );
       if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
+      if (outcome.end === 'unpaid') throw insufficientCredits(sumOf(tasks), outcome.availableMicro);
       if (outcome.end === 'stored') {
         for (const task of marked) if (!task.throttled) this.enqueuer.add({ taskId: task.id });
         return { createdAt: outcome.createdAt, taskIds: tasks.map(({ id }) => id), documents };
@@ -305,6 +313,11 @@ export class TaskService {
       if (!(await this.submissions.earlier(tasks[0].userId, key.key, ttlMs))) throw error;
     }
     return this.earlier(tasks[0].userId, key as SubmissionKey);
+  }
+
+  private pay(submission: Submission): Promise<SubmissionOutcome> {
+    const submit = () => this.submissions.submit(submission);
+    return this.ledger.paying(submission.tasks[0].userId, submit, ({ end }) => end === 'unpaid');
   }
 
   private async earlier(userId: string, { key, fingerprint, ttlMs }: SubmissionKey): Promise<Stored> {
@@ -360,6 +373,8 @@ const submissionStep = (tasks: NewTask[]) => ({
   kind: SpanKind.PRODUCER,
   attributes: { 'zerostate.tasks': tasks.length, 'zerostate.task.id': tasks.length === 1 ? tasks[0].id : undefined },
 });
+
+const sumOf = (tasks: NewTask[]): bigint => tasks.reduce((sum, { budgetMicro }) => sum + budgetMicro, 0n);
 
 const notRetryable = (detail: string): AppError => new AppError('conflict', 'NOT_RETRYABLE', detail);
 

@@ -17,6 +17,7 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { NeedsRoom } from '../common/needs-room.js';
+import { ApiInsufficientCredits } from '../ledger/index.js';
 import { ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { answerDocument } from './documents.controller.js';
 import { idempotencyKey, MAX_WAIT_S, preferredWait } from './submission-headers.js';
@@ -75,8 +76,9 @@ export class TasksController {
 
   /**
    * Submits a task.
-   * @remarks The answer comes once the task is safely stored; an auction then picks the agent that does it. Follow it by its
-   * events, or ask for it again.
+   * @remarks The answer comes once the task is safely stored and its budget is held; an auction then picks the agent that does
+   * it. Follow it by its events, or ask for it again. The agent's price is paid out of the budget when it completes; the rest,
+   * or all of it if it does not complete, is released.
    */
   @Access('tasks:write')
   @Post()
@@ -104,6 +106,7 @@ export class TasksController {
     schema: { type: 'string', example: 'wait=10' },
   })
   @ApiProblems(400, 401, 403, 413, 415)
+  @ApiInsufficientCredits()
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
@@ -136,6 +139,7 @@ export class TasksController {
   @ApiAcceptedResponse({ type: TaskBatchDto, description: 'The tasks, queued.' })
   @ApiIdempotencyKey()
   @ApiProblems(400, 401, 403, 413, 415)
+  @ApiInsufficientCredits()
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
@@ -216,7 +220,7 @@ export class TasksController {
   }
 
   /**
-   * Queues a failed task once more; every agent may try again.
+   * Queues a failed task once more; every agent may try again. Its budget is held again.
    * @param id UUID of the task
    */
   @Access('tasks:write')
@@ -229,6 +233,7 @@ export class TasksController {
     description: 'The task, queued again; its earlier attempts stay in its history.',
   })
   @ApiProblems(401, 403, 404)
+  @ApiInsufficientCredits()
   @ApiProblem(409, {
     meaning: 'The task has not failed, or its deadline has passed.',
     code: 'NOT_RETRYABLE',

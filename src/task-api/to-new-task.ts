@@ -84,6 +84,7 @@ export const asStored = (task: NewTask, createdAt: Date, input: RawJson | null =
 const UNTOUCHED = {
   status: 'queued',
   agentId: null,
+  holdId: null,
   version: null,
   result: null,
   resultRef: null,

@@ -3,7 +3,7 @@ export { cancellation } from './cancellation.js';
 export { IdempotencyKey } from './idempotency-key.entity.js';
 export type { NewTask } from './new-task.js';
 export { RowQuota } from './row-quota.js';
-export { type SubmissionKey, Submissions } from './submissions.js';
+export { type Submission, type SubmissionKey, type SubmissionOutcome, Submissions } from './submissions.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { type FailedFilter, TaskBacklog, type UserLoad, type Waiting } from './task-backlog.js';
 export {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { EventLog, LOCK_FEED } from '../feed/index.js';
+import { NEW_HOLD_ID, PRICED } from '../ledger/index.js';
 import { tasksSubmitted } from './metrics.js';
 import type { NewTask } from './new-task.js';
 import { bytesOfTask } from './row-quota.js';
@@ -25,7 +26,10 @@ export class Submissions {
     });
   }
 
-  /** Writes all tasks of the submission, the `task.queued` of each and the submission's key, or nothing at all. */
+  /**
+   * Writes all tasks of the submission, the hold of each budget, the `task.queued` of each and the submission's key, or nothing
+   * at all.
+   */
   submit(submission: Submission): Promise<SubmissionOutcome> {
     return this.batches.add(submission);
   }
@@ -76,6 +80,8 @@ export interface Submission {
   tasks: NewTask[];
   /** By which its repetition is recognised. */
   key?: SubmissionKey;
+  /** The API key that submits it. */
+  apiKeyId?: string;
   /** Of what submits it. */
   traceparent?: string;
 }
@@ -88,8 +94,13 @@ export interface SubmissionKey {
   ttlMs: number;
 }
 
-/** Of the last two nothing was written. */
-export type SubmissionOutcome = { end: 'stored'; createdAt: Date } | { end: 'repeated' } | { end: 'account_gone' };
+/** Unless it was stored, nothing was written. */
+export type SubmissionOutcome =
+  | { end: 'stored'; createdAt: Date }
+  | { end: 'repeated' }
+  /** The user's balance is less than the budgets together. */
+  | { end: 'unpaid'; availableMicro: bigint }
+  | { end: 'account_gone' };
 
 export interface EarlierSubmission {
   fingerprint: string;
@@ -103,12 +114,16 @@ interface SubmittedRow {
   /** Place in the batch. */
   submission: number;
   created_at: Date | null;
-  /** Null when its key has been used. */
+  /** Null when nothing was written. */
   seq: string | null;
+  /** What the user can still spend, when the submission costs more. */
+  available: string | null;
 }
 
-const toOutcome = ({ created_at }: SubmittedRow): SubmissionOutcome =>
-  created_at ? { end: 'stored', createdAt: created_at } : { end: 'repeated' };
+function toOutcome({ created_at, available }: SubmittedRow): SubmissionOutcome {
+  if (created_at) return { end: 'stored', createdAt: created_at };
+  return available === null ? { end: 'repeated' } : { end: 'unpaid', availableMicro: BigInt(available) };
+}
 
 const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
   submission,
@@ -119,9 +134,10 @@ const toKeyRow = ({ tasks, key }: Submission, submission: number) => ({
   task_ids: tasks.map(({ id }) => id),
 });
 
-const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Submission) => ({
+const toTaskRow = (task: NewTask, submission: number, { key, traceparent, apiKeyId }: Submission) => ({
   submission,
   traceparent: traceparent ?? null,
+  key_id: apiKeyId ?? null,
   keyed: key !== undefined,
   id: task.id,
   user_id: task.userId,
@@ -145,28 +161,18 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent }: Subm
 });
 
 /**
- * A key is claimed by its unique index: of two submissions at the same moment, in whatever processes, the second waits
- * for the first's commit and finds the key taken. Keys past their time are claimed anew.
+ * Whether a key is taken, and whether a balance suffices, is decided once the feed's lock is had: keys and balances change
+ * under it alone. So a submission that is refused claims no key, and one that is repeated holds nothing. Keys past their
+ * time are claimed anew. What is held is what was inserted.
  */
 const SUBMIT = `
   WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}),
   new_key AS MATERIALIZED (
-    SELECT new_key.*
+    SELECT new_key.*, idempotency_key_taken(user_id, key, ttl_ms) AS taken
       FROM feed, json_to_recordset($1::json)
         AS new_key(submission int, user_id uuid, key text, fingerprint text, ttl_ms bigint, task_ids uuid[])
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_key.user_id AND suspended_at IS NULL)
   ),
-  claimed AS (
-    INSERT INTO idempotency_keys AS known (user_id, key, fingerprint, task_ids)
-    SELECT user_id, key, fingerprint, task_ids FROM new_key
-    ON CONFLICT (user_id, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, task_ids = excluded.task_ids, created_at = now()
-      WHERE known.created_at < now() - (
-        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = known.user_id AND new_key.key = known.key
-      ) * interval '1 millisecond'
-    RETURNING user_id, key
-  ),
-  claim AS MATERIALIZED (SELECT submission FROM new_key JOIN claimed USING (user_id, key)),
   new_task AS MATERIALIZED (
     SELECT new_task.*
       FROM feed, json_to_recordset($2::json)
@@ -175,20 +181,53 @@ const SUBMIT = `
                     result_by_ref boolean,
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
-                    throttled boolean, run_at timestamptz, deadline timestamptz)
+                    throttled boolean, run_at timestamptz, deadline timestamptz, key_id uuid)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
-       AND (NOT keyed OR submission IN (SELECT submission FROM claim))
+       AND (NOT keyed OR submission IN (SELECT submission FROM new_key WHERE NOT taken))
   ),
+  offer AS MATERIALIZED (
+    SELECT submission AS number, user_id, sum(budget_micro) AS amount FROM new_task GROUP BY submission, user_id
+  ),
+  ${PRICED},
+  claimed AS (
+    INSERT INTO idempotency_keys AS known (user_id, key, fingerprint, task_ids)
+    SELECT user_id, key, fingerprint, task_ids
+      FROM new_key
+     WHERE submission IN (SELECT number FROM priced WHERE affordable)
+    ON CONFLICT (user_id, key) DO UPDATE
+      SET fingerprint = excluded.fingerprint, task_ids = excluded.task_ids, created_at = now()
+      WHERE known.created_at < now() - (
+        SELECT min(ttl_ms) FROM new_key WHERE new_key.user_id = known.user_id AND new_key.key = known.key
+      ) * interval '1 millisecond'
+    RETURNING user_id, key
+  ),
+  claim AS MATERIALIZED (SELECT submission FROM new_key JOIN claimed USING (user_id, key)),
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
                        input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-                       run_at, deadline)
+                       run_at, deadline, hold_id)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
            input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-           run_at, deadline
+           run_at, deadline, CASE WHEN budget_micro > 0 THEN ${NEW_HOLD_ID} END
       FROM new_task
-    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at
+     WHERE submission IN (SELECT number FROM priced WHERE affordable)
+       AND (NOT keyed OR submission IN (SELECT submission FROM claim))
+    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at, budget_micro, hold_id
+  ),
+  hold AS (
+    INSERT INTO ledger_transfers
+      (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, key_id)
+    SELECT hold_id, hold_id, 'hold', 'available', task.user_id, 'held', task.user_id, task.budget_micro, id, key_id
+      FROM task
+      JOIN new_task USING (id)
+     WHERE hold_id IS NOT NULL
+  ),
+  balance AS (
+    UPDATE ledger_balances
+       SET available_micro = available_micro - held.amount, held_micro = held_micro + held.amount
+      FROM (SELECT user_id, sum(budget_micro) AS amount FROM task GROUP BY user_id) AS held
+     WHERE ledger_balances.user_id = held.user_id AND held.amount > 0
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, data, traceparent)
@@ -198,9 +237,14 @@ const SUBMIT = `
       FROM task
     RETURNING seq
   )
-  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq FROM task JOIN new_task USING (id)
+  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq, NULL::bigint AS available
+    FROM task JOIN new_task USING (id)
   UNION ALL
-  SELECT submission, NULL, NULL FROM new_key WHERE submission NOT IN (SELECT submission FROM claim)`;
+  SELECT number, NULL, NULL, available FROM priced WHERE NOT affordable
+  UNION ALL
+  SELECT submission, NULL, NULL, NULL
+    FROM new_key
+   WHERE submission NOT IN (SELECT submission FROM claim) AND submission NOT IN (SELECT number FROM priced WHERE NOT affordable)`;
 
 const BY_KEY = `
   SELECT fingerprint, task_ids

@@ -1,4 +1,5 @@
 import type { EventType } from '../feed/index.js';
+import type { Charge } from '../ledger/index.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import type { TaskStatus } from './task-state.js';
 
@@ -25,7 +26,9 @@ export interface ToQueued extends Change<'queued'> {
   from: readonly TaskStatus[];
   /** Ends the attempt that the task was in. */
   ended?: AttemptEnd;
-  /** A retry: earlier attempts no longer count against agents or workers. */
+  /**
+   * Set by `TaskStore.retry`: earlier attempts no longer count against agents or workers, and the budget is held again.
+   */
   forgive?: boolean;
   /** The task waits for its turn anew. Otherwise its entry is in the queue, or the worker returns it. */
   throttle?: boolean;
@@ -54,7 +57,9 @@ export interface ToCompleted extends Change<'completed'> {
   ended: AttemptEnd;
   /** JSON text, which the event carries too; or SHA-256 of a document. */
   result: { text: string } | { sha256: string };
-  costMicro: bigint;
+  charge: Charge;
+  /** Who earns the charge. */
+  agentOwnerId: string;
   /** Event of the change to `running`, where that change was withdrawn: both changes are then written as one. */
   through?: TaskEvent;
 }

@@ -3,16 +3,17 @@ import { firstIdAt } from '../common/ids.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, LOCK_FEED } from '../feed/index.js';
+import { NEW_HOLD_ID, PRICED, SETTLED } from '../ledger/index.js';
 import { taskChanges } from './metrics.js';
 import { bytesOfResult } from './row-quota.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import { asText, BATCH, highest } from './task-batch.js';
-import type { AttemptEnd, Award, TaskChange, ToAssigned } from './task-change.js';
+import type { AttemptEnd, Award, TaskChange, ToAssigned, ToQueued } from './task-change.js';
 import { statesBefore } from './task-state.js';
 
 /**
- * The changes of state. Each is one SQL statement that changes the task, its attempt, its scoreboard and its event
- * together, shared by all tasks that change at the same moment (see `MicroBatcher`), and announced after the commit.
+ * The changes of state. Each is one SQL statement that changes the task, its attempt, its scoreboard, its money and its
+ * event together, shared by all tasks that change at the same moment (see `MicroBatcher`), and announced after the commit.
  *
  * `transition` is the only writer of a task's status. It is guarded: it names the states it may leave (from the
  * transition table) and the attempt it speaks for. A late or duplicate worker changes nothing, and the answer says so.
@@ -74,6 +75,14 @@ export class TaskStore {
     return this.transitions.withdraw((handed) => handed.change === change);
   }
 
+  /**
+   * A retry of a failed task: its budget is held again, and it waits for its turn. Unless the answer is `changed`,
+   * nothing was written.
+   */
+  retry(change: ToQueued): Promise<AwardOutcome> {
+    return this.hand({ ...change, forgive: true, throttle: true });
+  }
+
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
   award(change: ToAssigned): Promise<AwardOutcome> {
     return this.hand(change);
@@ -122,12 +131,13 @@ interface TracedChange {
 /**
  * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
  * - `agent_changed`: the agent is not what bid any more (paused, another version, another price);
- * - `agent_busy`: it has as many tasks as it takes on at once.
+ * - `agent_busy`: it has as many tasks as it takes on at once;
+ * - `unpaid`: a retry, and its submitter's balance is less than the budget.
  *
- * After either of the last two, the auction is to be held again.
+ * After `agent_changed` or `agent_busy`, the auction is to be held again.
  */
 export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
-type Refusal = 'agent_changed' | 'agent_busy';
+type Refusal = 'agent_changed' | 'agent_busy' | 'unpaid';
 
 const METER_LATE = `
   WITH metered AS (
@@ -138,12 +148,12 @@ const METER_LATE = `
   )
   UPDATE tasks SET row_bytes = row_bytes + $4::int WHERE $4::int > 0 AND id IN (SELECT task_id FROM metered)`;
 
-/** Tasks that have ended neither change nor are referred to, but for a retry, which locks its row. */
+/** A task that has ended neither changes nor is referred to, unless it is retried, which locks its row. One with an open hold stays. */
 const deletion = (selection: string): string => `
   WITH old AS MATERIALIZED (
     SELECT id
       FROM tasks
-     WHERE status IN ('completed', 'failed', 'cancelled') AND ${selection}
+     WHERE status IN ('completed', 'failed', 'cancelled') AND coalesce(hold_id, 0) <= 0 AND ${selection}
      ORDER BY id
      LIMIT $2
        FOR UPDATE SKIP LOCKED
@@ -201,7 +211,9 @@ function columnsOf(change: TaskChange): object {
       return {
         ...endColumns(change.ended),
         ...('text' in change.result ? { result: change.result.text } : { result_ref: change.result.sha256 }),
-        cost_micro: change.costMicro.toString(),
+        cost_micro: change.charge.costMicro.toString(),
+        owner_micro: change.charge.ownerMicro.toString(),
+        fee_micro: change.charge.feeMicro.toString(),
         through_type: change.through?.type,
         through_data: asText(change.through?.data),
       };
@@ -246,21 +258,31 @@ const msSince = (moment: number | undefined): number | null =>
  */
 const TRANSITION = `
   WITH feed AS MATERIALIZED (SELECT ${LOCK_FEED}, clock_timestamp() AS at),
+  handed AS MATERIALIZED (
+    SELECT change.*, feed.at
+      FROM feed, json_to_recordset($1::json)
+             AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
+                  forgive boolean, throttle boolean, held_attempt int, new_attempt int, agent_id uuid,
+                  agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
+                  ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text,
+                    cost_micro bigint, owner_micro bigint, fee_micro bigint,
+                    event_type text, event_agent_id uuid, event_data text, traceparent text)
+  ),
+  -- Retries hold their budgets again.
+  offer AS MATERIALIZED (
+    SELECT tasks.id AS number, user_id, budget_micro AS amount FROM handed JOIN tasks USING (id)
+     WHERE forgive AND status = 'failed'
+  ),
+  ${PRICED},
   change AS MATERIALIZED (
-    SELECT change.*, feed.at, CASE
+    SELECT change.*, CASE
+             WHEN forgive AND change.id IN (SELECT number FROM priced WHERE NOT affordable) THEN 'unpaid'
              WHEN agent_id IS NULL THEN NULL
              WHEN agents.revision IS DISTINCT FROM agent_revision THEN 'agent_changed'
              WHEN max_concurrency IS NULL THEN NULL
              WHEN tasks_at_work(agent_id, change.id) + place > max_concurrency THEN 'agent_busy'
            END AS refusal
-      FROM feed, LATERAL (
-        SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM json_to_recordset($1::json)
-          AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
-                  forgive boolean, throttle boolean, held_attempt int, new_attempt int, agent_id uuid,
-                  agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
-                  ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text, cost_micro bigint,
-                    event_type text, event_agent_id uuid, event_data text, traceparent text)
-      ) AS change
+      FROM (SELECT *, row_number() OVER (PARTITION BY agent_id) AS place FROM handed) AS change
       LEFT JOIN agents ON agents.id = agent_id
   ),
   moved AS (
@@ -270,6 +292,11 @@ const TRANSITION = `
            agent_id = CASE WHEN to_status <> 'queued' THEN coalesce(change.agent_id, tasks.agent_id) END,
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
            throttled = coalesce(throttle, false),
+           hold_id = CASE
+             WHEN forgive AND tasks.id IN (SELECT number FROM priced)
+               THEN CASE WHEN budget_micro > 0 THEN ${NEW_HOLD_ID} END
+             WHEN to_status IN ('completed', 'failed', 'cancelled') THEN CASE WHEN hold_id > 0 THEN -hold_id END
+             ELSE hold_id END,
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
            retried_at = CASE WHEN forgive THEN at ELSE retried_at END,
            lease_until = CASE
@@ -295,8 +322,12 @@ const TRANSITION = `
               change.agent_owner_id, change.version, change.price_micro, change.ended_outcome, change.ended_error,
               change.metering, change.scoreboard, change.through_type, change.through_data,
               change.event_type, change.event_agent_id, change.event_data, change.traceparent,
-              change.result AS event_result
+              change.result AS event_result,
+              tasks.agent_id AS last_agent_id, tasks.budget_micro, tasks.hold_id, change.to_status,
+              coalesce(change.forgive, false) AND tasks.id IN (SELECT number FROM priced) AS opens,
+              coalesce(change.owner_micro, 0) AS owner_micro, coalesce(change.fee_micro, 0) AS fee_micro
   ),
+  ${SETTLED},
   ended_attempt AS (
     UPDATE task_attempts
        SET outcome = ended_outcome, error = ended_error::json, metering = moved.metering::json, ended_at = at

@@ -48,6 +48,13 @@ export class Task {
   @Column(bigintColumn)
   budgetMicro: bigint;
 
+  /**
+   * The hold that reserves its budget, by the id of its transfer: positive while it is open, negative once it is closed.
+   * Null: none was taken, as for a budget of 0 and for tasks of a release without a ledger.
+   */
+  @Column({ ...bigintColumn, nullable: true })
+  holdId: bigint | null;
+
   /** What its rows count for the quota of its submitter: see `RowQuota`. */
   @Column({ type: 'integer', default: 0 })
   rowBytes: number;

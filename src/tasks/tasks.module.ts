@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
 import { DatabaseModule } from '../database/index.js';
 import { FeedModule } from '../feed/index.js';
+import { LedgerModule } from '../ledger/index.js';
 import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AccountErasure } from './account-erasure.js';
 import { RowQuota } from './row-quota.js';
@@ -13,7 +14,7 @@ import { TaskStore } from './task-store.js';
 
 /** The record of tasks. Processes of every role have it. */
 @Module({
-  imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, StorageModule],
+  imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, LedgerModule, StorageModule],
   providers: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
   exports: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
 })

@@ -15,6 +15,7 @@ import {
 } from '../../src/feed/index.js';
 import { Submissions } from '../../src/tasks/submissions.js';
 import { TaskStore } from '../../src/tasks/task-store.js';
+import { fund } from '../support/credits.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
 
@@ -32,6 +33,7 @@ describe('the feed', () => {
     await processes[0].sql.query('user', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'a@b.test', '')`, [
       userId,
     ]);
+    await fund(processes[0].sql, userId, 2n ** 40n);
   });
 
   afterAll(async () => {

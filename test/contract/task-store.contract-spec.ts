@@ -7,6 +7,7 @@ import { Submissions } from '../../src/tasks/submissions.js';
 import type { TaskChange, ToAssigned, ToCompleted } from '../../src/tasks/task-change.js';
 import { TaskStore } from '../../src/tasks/task-store.js';
 import { isTerminal, TASK_STATUSES, TRANSITIONS, type TaskStatus } from '../../src/tasks/task-state.js';
+import { fund } from '../support/credits.js';
 import { type TestDatabase, createTestDatabase } from '../support/database.js';
 
 /** What `JSON.parse` lets in and PostgreSQL's `jsonb` and `text` do not take. */
@@ -44,6 +45,7 @@ describe('the store of tasks', () => {
     await sql.query('user', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'owner@example.test', '')`, [
       userId,
     ]);
+    await fund(sql, userId, 2n ** 62n);
     const [agent] = await sql.query<Row>(
       'agent',
       `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro)
@@ -161,6 +163,7 @@ describe('the store of tasks', () => {
       await sql.query('other', `INSERT INTO users (id, email, password_hash) VALUES ($1, 'o@example.test', '')`, [
         otherUser,
       ]);
+      await fund(sql, otherUser, 2n ** 40n);
       const [mine, theirs] = [keyed('same'), keyed('same')];
       theirs.tasks[0].userId = otherUser;
       const outcomes = await Promise.all([mine, theirs].map((submission) => worker.submissions.submit(submission)));
@@ -619,7 +622,8 @@ const completion = (taskId: string, text = '["result"]'): ToCompleted => ({
   to: 'completed',
   ended: ended('completed'),
   result: { text },
-  costMicro: 7n,
+  charge: { costMicro: 7n, ownerMicro: 5n, feeMicro: 2n },
+  agentOwnerId: OWNER,
   event: { type: 'task.log', data: { to: 'completed' } },
 });
 

@@ -59,7 +59,9 @@ describe('an installation that is backed up and restored as the guide says', () 
     const env = { PATH: process.env.PATH, DATABASE_OWNER_URL: ownerUrl, DATABASE_URL: url.href };
     const { status, stdout, stderr } = spawnSync(process.execPath, [OPERATOR, 'migrate'], { env, encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toMatch(/the role application may read and write rows, and only add to the audit trail\n$/);
+    expect(stdout).toMatch(
+      /the role application may read and write rows, and only add to the audit trail and to the ledger\n$/,
+    );
     return url.href;
   }
 

@@ -1,0 +1,5 @@
+export { type Charge, chargeOf } from './charge.js';
+export { NEW_HOLD_ID, PRICED, SETTLED } from './hold-sql.js';
+export { ApiInsufficientCredits, insufficientCredits } from './insufficient-credits.js';
+export { Ledger } from './ledger.js';
+export { LedgerModule } from './ledger.module.js';
