@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The ledger: balances, transfers, payouts, disputes and spending limits.
+ * The ledger: balances, transfers, payouts and disputes.
  *
  * Each transfer names one account that pays and one that receives, so the sum over all accounts is zero by construction
  * and needs no deferred check. Users that exist get an empty balance and are due their opening grant.
@@ -118,14 +118,6 @@ export class Ledger1796300000000 implements MigrationInterface {
       CREATE INDEX ledger_disputes_submitter_idx ON ledger_disputes (submitter_id, id);
       CREATE INDEX ledger_disputes_owner_idx ON ledger_disputes (owner_id, id);
       CREATE INDEX ledger_disputes_status_idx ON ledger_disputes (status, id);
-
-      -- Of a user, or of one API key.
-      CREATE TABLE ledger_limits (
-        subject_id uuid CONSTRAINT ledger_limits_pkey PRIMARY KEY,
-        user_id uuid NOT NULL CONSTRAINT ledger_limits_user_fkey REFERENCES users (id),
-        per_task_micro bigint CONSTRAINT ledger_limits_task_check CHECK (per_task_micro >= 0),
-        per_day_micro bigint CONSTRAINT ledger_limits_day_check CHECK (per_day_micro >= 0)
-      );
     `);
     await runner.query(`
       CREATE FUNCTION ledger_transfers_refuse() RETURNS trigger LANGUAGE plpgsql
@@ -159,7 +151,7 @@ export class Ledger1796300000000 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       DROP TRIGGER users_balance ON users;
-      DROP TABLE ledger_limits, ledger_disputes, ledger_adjustments, ledger_topups, ledger_payouts, ledger_transfers,
+      DROP TABLE ledger_disputes, ledger_adjustments, ledger_topups, ledger_payouts, ledger_transfers,
         ledger_balances;
       DROP FUNCTION ledger_purse(uuid), ledger_balances_refuse(), ledger_open_balance(), ledger_transfers_refuse(), idempotency_key_taken(uuid, text, bigint);
       ALTER TABLE tasks DROP COLUMN hold_id;

@@ -9,6 +9,7 @@ import { ConfigurationModule, type Installation } from './config/index.js';
 import { DataSource } from 'typeorm';
 import { assertMigrated, dataSourceOptions } from './data-source.js';
 import { type PoolFigures, watchConnections } from './database/index.js';
+import { LedgerApiModule } from './ledger/index.js';
 import { GatewayModule } from './gateway/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionApiModule } from './auction/index.js';
@@ -36,7 +37,15 @@ export class AppModule {
         ObservabilityModule,
         // Express asks one route after the other: those that are called most come first.
         ...(roles.includes('api')
-          ? [TaskApiModule, AuctionApiModule, AuthApiModule, AgentsApiModule, UploadModule, GatewayModule]
+          ? [
+              TaskApiModule,
+              AuctionApiModule,
+              AuthApiModule,
+              AgentsApiModule,
+              UploadModule,
+              GatewayModule,
+              LedgerApiModule,
+            ]
           : []),
         ...(roles.includes('worker') ? [OrchestrationModule] : []),
       ],

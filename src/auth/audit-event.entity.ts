@@ -40,6 +40,16 @@ export const AUDIT_TYPES = [
   'queue.drained',
   'queue.failed_retried',
   'queue.dashboard_opened',
+  'ledger.read',
+  'ledger.grant',
+  'ledger.correction',
+  'ledger.topup',
+  'payout.requested',
+  'payout.paid',
+  'payout.rejected',
+  'dispute.opened',
+  'dispute.upheld',
+  'dispute.rejected',
 ] as const;
 export type AuditType = (typeof AUDIT_TYPES)[number];
 

@@ -9,6 +9,8 @@ export const SCOPES = [
   'agents:write',
   'account:read',
   'account:write',
+  'ledger:read',
+  'ledger:write',
   'admin',
 ] as const;
 export type Scope = (typeof SCOPES)[number];

@@ -22,6 +22,15 @@ export const EVENT_TYPES = [
   'agent.version_activated',
   'agent.version_retired',
   'agent.version_quarantined',
+  'ledger.credited',
+  'ledger.debited',
+  'ledger.payout_requested',
+  'ledger.payout_paid',
+  'ledger.payout_rejected',
+  'ledger.dispute_opened',
+  'ledger.dispute_answered',
+  'ledger.dispute_upheld',
+  'ledger.dispute_rejected',
   'system.announcement',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];

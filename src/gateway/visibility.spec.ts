@@ -65,6 +65,16 @@ const OWNER_SEES: Record<EventType, { always: object | null; shared?: object }> 
   'agent.version_activated': { always: null },
   'agent.version_retired': { always: null },
   'agent.version_quarantined': { always: null },
+  // These are about a user's credits.
+  'ledger.credited': { always: null },
+  'ledger.debited': { always: null },
+  'ledger.payout_requested': { always: null },
+  'ledger.payout_paid': { always: null },
+  'ledger.payout_rejected': { always: null },
+  'ledger.dispute_opened': { always: null },
+  'ledger.dispute_answered': { always: null },
+  'ledger.dispute_upheld': { always: null },
+  'ledger.dispute_rejected': { always: null },
   'system.announcement': { always: null },
 };
 

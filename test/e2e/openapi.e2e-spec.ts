@@ -52,6 +52,15 @@ const LACKING: Record<string, number[]> = {
   replaceBinary: [404],
   changeAccount: [404],
   suspendAccount: [404],
+  grantCredits: [404],
+  correctCredits: [404],
+  topUpCredits: [403],
+  confirmPayout: [404],
+  rejectPayout: [404],
+  openDispute: [404],
+  answerDispute: [404],
+  upholdDispute: [404],
+  rejectDispute: [404],
 };
 
 type Loose = any;

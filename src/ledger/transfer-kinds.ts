@@ -1,0 +1,23 @@
+/**
+ * Why money moved:
+ * - `signup`, `grant`, `topup`: credits were issued to a user; `correction`: an admin added or removed some;
+ * - `hold`: a budget was reserved. `post`, `fee` and `release` close the hold: to the owner, to the market, and back;
+ * - `payout_request`: earnings were reserved for a payout; `payout` paid them, `payout_rejected` returned them;
+ * - `reversal`, `fee_reversal`: an upheld dispute returned earnings and fee to the submitter.
+ */
+export const TRANSFER_KINDS = [
+  'signup',
+  'grant',
+  'topup',
+  'correction',
+  'hold',
+  'post',
+  'fee',
+  'release',
+  'payout_request',
+  'payout',
+  'payout_rejected',
+  'reversal',
+  'fee_reversal',
+] as const;
+export type TransferKind = (typeof TRANSFER_KINDS)[number];
