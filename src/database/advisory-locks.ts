@@ -12,6 +12,7 @@ export const LOCKS = {
   fairShare: 7305449120,
   retention: 7305449121,
   lateScan: 7305449123,
+  ledgerCheck: 7305449124,
   /** Shared by every server on an embedded cluster; the last one stops PostgreSQL. */
   embeddedCluster: 0x7a65726f,
 } as const;

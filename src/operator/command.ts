@@ -5,13 +5,14 @@ export const USAGE = `What an operator does beside running the server; all of it
   npm run db:migrate                         bring the schema up to date
   npm run db:revert                          take the last migration back, deleting what it added
   npm run admin:create -- --email ADDRESS    make an admin
+  npm run ledger:verify                      rebuild all balances from the transfers, and compare
   npm run doctor                             check the configuration and every dependency
 
   --password-stdin   admin:create: read the password from standard input; else it is made and shown once
   --promote          admin:create: give the role to the account there is, whose password stays as it is`;
 
 export type Command =
-  | { name: 'migrate' | 'revert' | 'doctor' | 'help' }
+  | { name: 'migrate' | 'revert' | 'ledger-verify' | 'doctor' | 'help' }
   | { name: 'create-admin'; email: string; passwordStdin: boolean; promote: boolean };
 
 /** The command line is wrong; `message` says why. */
@@ -25,6 +26,7 @@ export function parseCommand(args: string[]): Command {
   switch (name) {
     case 'migrate':
     case 'revert':
+    case 'ledger-verify':
     case 'doctor':
       return { name };
     case 'create-admin':

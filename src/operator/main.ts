@@ -4,6 +4,7 @@ import { parseEnvironment } from '../config/index.js';
 import { createAdmin } from './admin.js';
 import { parseCommand, USAGE, UsageError } from './command.js';
 import { diagnose } from './doctor.js';
+import { checkLedger } from './ledger.js';
 import { migrateSchema, revertSchema } from './schema.js';
 
 /** The operator's commands beside the server. Exit code 0: done; 1: it could not be done; 2: the command is wrong. */
@@ -24,6 +25,8 @@ async function main(): Promise<number> {
     case 'create-admin':
       console.log(await createAdmin(parseEnvironment(process.env), command));
       return 0;
+    case 'ledger-verify':
+      return (await checkLedger(parseEnvironment(process.env), (line) => console.log(line))) ? 0 : 1;
     case 'doctor':
       return (await diagnose(process.env, (line) => console.log(line))) ? 0 : 1;
   }

@@ -5,6 +5,7 @@ import { DatabaseConfig } from '../config/index.js';
 import { LOCKS, Presence, SingleHolder } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
+import { LedgerModule } from '../ledger/index.js';
 import { QueueModule } from '../queue/index.js';
 import { SchedulingModule, Sweeper } from '../scheduling/index.js';
 import { TasksModule } from '../tasks/index.js';
@@ -16,7 +17,16 @@ import { Worker } from './worker.js';
 
 /** Present in processes with the role `worker`. */
 @Module({
-  imports: [AuctionModule, AuthModule, ExecutionModule, FeedModule, QueueModule, SchedulingModule, TasksModule],
+  imports: [
+    AuctionModule,
+    AuthModule,
+    ExecutionModule,
+    FeedModule,
+    LedgerModule,
+    QueueModule,
+    SchedulingModule,
+    TasksModule,
+  ],
   providers: [
     AttemptRunner,
     Intake,

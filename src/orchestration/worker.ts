@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { QueueConfig } from '../config/index.js';
 import { Presence, SingleHolder } from '../database/index.js';
+import { LedgerCheck } from '../ledger/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { FairShare, Sweeper } from '../scheduling/index.js';
 import { Intake } from './intake.js';
@@ -17,6 +18,7 @@ export class Worker implements OnApplicationBootstrap {
     private readonly fairShare: FairShare,
     private readonly turns: SingleHolder,
     private readonly retention: Retention,
+    private readonly ledgerCheck: LedgerCheck,
     private readonly intake: Intake,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     private readonly config: QueueConfig,
@@ -28,6 +30,7 @@ export class Worker implements OnApplicationBootstrap {
     this.intake.onChange((limit) => this.queue.limit(limit));
     this.fairShare.start(() => this.turns.isHolder());
     this.retention.start();
+    this.ledgerCheck.start();
     this.sweeper.start();
   }
 
@@ -37,7 +40,7 @@ export class Worker implements OnApplicationBootstrap {
    */
   async drain(): Promise<void> {
     const grace = setTimeout(() => this.processor.stop(), this.config.shutdownGraceMs);
-    const clocks = [this.sweeper, this.fairShare, this.retention];
+    const clocks = [this.sweeper, this.fairShare, this.retention, this.ledgerCheck];
     await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
     clearTimeout(grace);
     await Promise.all([this.presence.leave(), this.turns.close()]);

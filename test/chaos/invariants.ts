@@ -1,4 +1,5 @@
 import { isTerminal, type TaskStatus, TRANSITIONS } from '../../src/tasks/task-state.js';
+import type { LedgerReport } from '../../src/ledger/verification.js';
 import type { FeedEvent } from '../e2e/agents.js';
 import type { PlannedTask } from './plan.js';
 
@@ -16,6 +17,10 @@ export interface Evidence {
   statistics: readonly StatisticsRow[];
   /** How far the statistics have followed the feed, and how far it goes. */
   projected: { cursor: number; last: number };
+  /** The ledger, rebuilt from its transfers and compared. */
+  ledger: LedgerReport;
+  /** What all users have on hold, micro-credits. */
+  heldMicro: string;
   /** What the queue still holds. */
   entries: number;
   /** Processes that have outlived their servers. */
@@ -161,6 +166,14 @@ const INVARIANTS: Record<string, (evidence: Evidence) => Iterable<Found>> = {
     for (const { id, cost_micro } of tasks)
       if (cost_micro !== (prices.get(id) ?? null))
         yield { detail: `cost ${cost_micro}, price ${prices.get(id)}`, taskId: id };
+  },
+
+  *'balances and holds are what the transfers say, and a completed task was paid once'({ ledger }) {
+    for (const { rule, subject, detail } of ledger.findings) yield { detail: `${rule}: ${subject}, ${detail}` };
+  },
+
+  *'nothing stays on hold once all tasks have ended'({ tasks, heldMicro }) {
+    if (tasks.every(({ status }) => isTerminal(status)) && heldMicro !== '0') yield { detail: `${heldMicro} are held` };
   },
 
   *'a reader of the feed has heard every event once, in order'({ events, heard }) {

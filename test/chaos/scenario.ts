@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { verifyLedger } from '../../src/ledger/verification.js';
 import { until } from '../support/until.js';
 import { FAULTS, type Fault } from './faults.js';
 import { type Backend, type Installation, startInstallation } from './installation.js';
@@ -181,6 +182,8 @@ async function gather(
     events: await postgres.ask<EventRow>(EVENTS, [userId]),
     statistics: await postgres.ask<StatisticsRow>(STATISTICS),
     projected: await projectedOf(installation),
+    ledger: await verifyLedger(<Row>(text: string) => postgres.ask(text) as Promise<Row[]>),
+    heldMicro: (await postgres.ask<{ held: string }>(HELD))[0].held,
     mayFailWith: faults.flatMap(({ mayFailWith = [] }) => mayFailWith),
     nobodyDied: faults.every(({ killsNoWorker }) => killsNoWorker),
   };
@@ -241,6 +244,7 @@ const EVENTS = `
 const LAST_OF_USER = `SELECT coalesce(max(seq), 0) AS seq FROM task_events WHERE user_id = $1`;
 const STATISTICS = `
   SELECT agent_id, slug, tasks_completed, attempts_failed FROM agent_statistics JOIN agents ON agents.id = agent_id`;
+const HELD = 'SELECT coalesce(sum(held_micro), 0) AS held FROM ledger_balances';
 const PROJECTED = `
   SELECT coalesce((SELECT seq FROM feed_cursors WHERE projection = 'agent_statistics'), 0) AS cursor,
          (SELECT coalesce(max(seq), 0) FROM task_events) AS last`;
