@@ -13,6 +13,7 @@ import { flood } from './suites/flood.js';
 import { gateway } from './suites/gateway.js';
 import { languages } from './suites/languages.js';
 import { latency } from './suites/latency.js';
+import { ledger } from './suites/ledger.js';
 import { login } from './suites/login.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
@@ -34,6 +35,7 @@ const SUITES: Suite[] = [
   { name: 'end-to-end', run: endToEnd },
   { name: 'latency', run: latency },
   { name: 'cancellation', run: cancellation },
+  { name: 'ledger', run: ledger, backends: ['postgres'] },
   { name: 'gateway', run: gateway },
   { name: 'reading', run: reading, backends: ['redis'] },
   { name: 'onlooker', run: onlooker, backends: ['redis'] },

@@ -37,6 +37,8 @@ export interface InstallationOptions {
   /** Roles of each process; one of them has the API. */
   processes: readonly string[];
   env?: Record<string, string>;
+  /** Agents ask nothing and tasks offer nothing. */
+  isFree?: boolean;
 }
 
 /** No task is held back for its user having many: the peers know no users. */
@@ -85,14 +87,14 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
   for (const ROLES of options.processes) processes.push(await startServer({ ...env, ROLES }, bench.profileDir));
   const { url } = processes.find((process) => process.url !== '')!;
   const { token } = await registerUser(url);
-  await uploadAgents(url, token);
+  await uploadAgents(url, token, options.isFree);
   const pids = processes.map(({ pid }) => pid);
   return {
     url,
     token,
     adminToken: await loginAdmin(url),
     databaseUrl,
-    submission: request('POST', url, '/api/v1/tasks', token, TASK),
+    submission: request('POST', url, '/api/v1/tasks', token, options.isFree ? { ...TASK, budget: 0 } : TASK),
     meter: await Meter.open(services, databaseUrl, pids, true),
     pids,
     redisUrl,
@@ -106,10 +108,13 @@ export async function startInstallation(bench: Bench, options: InstallationOptio
   };
 }
 
-async function uploadAgents(url: string, token: string): Promise<void> {
+async function uploadAgents(url: string, token: string, isFree = false): Promise<void> {
   const wasm = await wat(ANSWERS_EMPTY_OBJECT);
   for (const [slug, price] of Object.entries(AGENTS)) {
-    expectStatus(await uploadAgent(url, token, slug, wasm, { capabilities: [CAPABILITY], price }), 201);
+    expectStatus(
+      await uploadAgent(url, token, slug, wasm, { capabilities: [CAPABILITY], price: isFree ? '0' : price }),
+      201,
+    );
   }
 }
 

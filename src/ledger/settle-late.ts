@@ -9,7 +9,7 @@ export const SETTLE_LATE = `
     SELECT tasks.id, owner_id, least(coalesce(cost_micro, 0), budget_micro) AS cost
       FROM tasks
       LEFT JOIN agents ON agents.id = agent_id
-     WHERE status IN ('completed', 'failed', 'cancelled') AND hold_id > 0
+     WHERE tasks.status IN ('completed', 'failed', 'cancelled') AND hold_id > 0
      ORDER BY tasks.id
      LIMIT $1
        FOR UPDATE OF tasks
@@ -19,9 +19,9 @@ export const SETTLE_LATE = `
        SET hold_id = -hold_id
       FROM ended
      WHERE tasks.id = ended.id
-    RETURNING tasks.id, user_id, clock_timestamp() AS at, status AS to_status, budget_micro, hold_id, false AS opens,
+    RETURNING tasks.id, user_id, clock_timestamp() AS at, tasks.status AS to_status, budget_micro, hold_id, false AS opens,
               agent_id AS last_agent_id, owner_id AS agent_owner_id,
-              CASE WHEN status = 'completed' AND owner_id IS NOT NULL THEN cost ELSE 0 END AS owner_micro, 0::bigint AS fee_micro
+              CASE WHEN tasks.status = 'completed' AND owner_id IS NOT NULL THEN cost ELSE 0 END AS owner_micro, 0::bigint AS fee_micro
   ),
   ${SETTLED}
   SELECT count(*)::int AS count FROM moved`;

@@ -3,6 +3,7 @@ import { newId } from '../../src/common/ids.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream } from '../../src/feed/index.js';
 import { Ledger } from '../../src/ledger/ledger.js';
+import { SETTLE_LATE } from '../../src/ledger/settle-late.js';
 import { verifyLedger } from '../../src/ledger/verification.js';
 import type { NewTask } from '../../src/tasks/new-task.js';
 import { Submissions } from '../../src/tasks/submissions.js';
@@ -217,6 +218,25 @@ describe('the ledger', () => {
       const pay = () => submit(newTask(owner, CREDIT));
       expect(await one.ripeLedger.paying(owner, pay, (outcome) => outcome === 'unpaid')).toBe('stored');
     });
+  });
+
+  it('settles what a worker of a release without a ledger ended, once', async () => {
+    const [payer, owner, agentId] = [await user(5n * CREDIT), await user(0n), newId()];
+    await sql.query(
+      'agent',
+      `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro) VALUES ($1, $2, 'late', 'Late', '{}', 0)`,
+      [agentId, owner],
+    );
+    const [done, failed] = [newTask(payer, CREDIT), newTask(payer, CREDIT)];
+    for (const task of [done, failed]) await submit(task);
+    const end = 'UPDATE tasks SET status = $2, cost_micro = $3, agent_id = $4 WHERE id = $1';
+    await sql.query('end-late', end, [done.id, 'completed', '400000', agentId]);
+    await sql.query('end-late', end, [failed.id, 'failed', null, null]);
+    expect((await verify()).findings).toMatchObject([{ subject: done.id }, { subject: failed.id }]);
+    for (const count of [2, 0]) expect(await sql.query('late', SETTLE_LATE, [10])).toEqual([{ count }]);
+    expect(await balanceOf(payer)).toEqual([4_600_000n, 0n, 0n]);
+    expect(await balanceOf(owner)).toEqual([0n, 0n, 400_000n]);
+    expect((await verify()).findings).toEqual([]);
   });
 
   it('refuses every change of a transfer', async () => {

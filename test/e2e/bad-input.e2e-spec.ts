@@ -781,7 +781,8 @@ describe('bad input', () => {
 
   it('from an account that is gone fails that account alone', async () => {
     const gone = await registerUser(server.url);
-    await ask(database.url, 'DELETE FROM users WHERE email = $1', [gone.email]);
+    const balance = 'DELETE FROM ledger_balances WHERE user_id = (SELECT id FROM users WHERE email = $1)';
+    for (const sql of [balance, 'DELETE FROM users WHERE email = $1']) await ask(database.url, sql, [gone.email]);
     const task = { required_capabilities: ['hex'], budget: 1, input: {} };
     const answers = await Promise.all(
       Array.from({ length: 30 }, (_, index) =>

@@ -138,9 +138,11 @@ describe('migrations of a system at work', () => {
     const names = ['AddColumn9990000000000', 'BuildIndex9990000000001'];
     const shares = await Promise.all([1, 2, 3].map(() => migrate(database.url, all)));
     expect(shares.filter((share) => share.length > 0)).toEqual([names]);
-    expect([await revert(database.url, all), await revert(database.url, all)]).toEqual(names.reverse());
+    const after = all.slice(1).map(({ name }) => name);
+    for (const name of after.toReversed()) expect(await revert(database.url, all)).toBe(name);
     await expect(revert(database.url, all)).rejects.toThrow('would delete all data');
-    expect(await schemaState(database.url)).toEqual({ pending: [], unknown: [] });
+    const pending = MIGRATIONS.slice(1).map(({ name }) => name);
+    expect(await schemaState(database.url)).toEqual({ pending, unknown: [] });
     await database.drop();
   });
 });

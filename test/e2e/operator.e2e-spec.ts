@@ -61,7 +61,11 @@ describe('the commands of an operator', () => {
     expect(await run(['migrate'])).toMatchObject({ code: 0, out: expect.stringMatching('migrated: Initial') });
     expect(await run(['migrate'])).toMatchObject({ code: 0, out: 'The schema is up to date.\n' });
     const whole = await tables();
+    expect(await run(['revert'])).toMatchObject({ code: 0, out: expect.stringMatching('reverted: Ledger') });
+    const first = await tables();
     expect(await run(['revert'])).toMatchObject({ code: 1, error: expect.stringContaining('would delete all data') });
+    expect(await tables()).toEqual(first);
+    expect(await run(['migrate'])).toMatchObject({ code: 0, out: expect.stringMatching('migrated: Ledger') });
     expect(await tables()).toEqual(whole);
   });
 
@@ -81,6 +85,18 @@ describe('the commands of an operator', () => {
     } finally {
       await server.stop();
     }
+  });
+
+  it('rebuild the ledger, and say what differs', async () => {
+    const agrees = await run(['ledger-verify']);
+    expect(agrees).toMatchObject({ code: 0, out: expect.stringMatching('all balances and holds agree') });
+    const forge = 'UPDATE ledger_balances SET available_micro = available_micro + $1 RETURNING user_id';
+    const [{ user_id }] = await ask<{ user_id: string }>(database.url, forge, [1]);
+    const { code, out } = await run(['ledger-verify']);
+    expect(code).toBe(1);
+    expect(out).toContain(`an available balance differs from the sum of its transfers: ${user_id}`);
+    await ask(database.url, forge, [-1]);
+    expect((await run(['ledger-verify'])).code).toBe(0);
   });
 
   it('give an account that exists the role where that is asked for, and leave its password as it was', async () => {
