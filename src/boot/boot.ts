@@ -15,6 +15,7 @@ import { Health, startLogging, startTracing } from '../observability/index.js';
 import { Worker } from '../orchestration/index.js';
 import { prepareQueue } from '../queue/index.js';
 import { ValidatorServer, WasmValidator } from '../validation/index.js';
+import { hasConsole } from './console.js';
 import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
@@ -205,6 +206,7 @@ function announce(url: string, notices: string[]): void {
   const lines = [
     '',
     `  ZeroState   ${url}/api/v1`,
+    ...(hasConsole() ? [`  Console     ${url}/`] : []),
     `  Swagger     ${url}/docs`,
     `  Health      ${url}/health/ready`,
     ...notices.map((notice) => `  ${notice}`),

@@ -47,6 +47,9 @@ interface Asset {
   encoded: { br?: Buffer; gzip?: Buffer };
 }
 
+/** @returns whether this build has a console */
+export const hasConsole = (): boolean => existsSync(join(FOLDER, 'index.html'));
+
 /** The console of this build: its page, and its assets under hashed names. */
 export class ConsoleFiles {
   private constructor(
@@ -56,7 +59,7 @@ export class ConsoleFiles {
 
   /** @returns undefined when this build has no console */
   static load(): ConsoleFiles | undefined {
-    if (!existsSync(join(FOLDER, 'index.html'))) return undefined;
+    if (!hasConsole()) return undefined;
     const names = readdirSync(join(FOLDER, 'assets')).filter((name) => extname(name) in TYPES);
     const assets = names.map((name): [string, Asset] => [name, read(join('assets', name), TYPES[extname(name)])]);
     return new ConsoleFiles(read('index.html', 'text/html; charset=utf-8'), new Map(assets));
