@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { fail, ROOT } from './preflight.js';
 
 const CONSOLE = join(ROOT, 'console');
@@ -45,6 +45,7 @@ export async function buildConsole(folder) {
     ),
   ]);
   checkSize(target);
+  compress(target);
   writeFileSync(complete, '');
 }
 
@@ -74,6 +75,16 @@ function checkSize(target) {
   if (bytes > MAX_FIRST_VIEW)
     throw new Error(`The console loads ${size(bytes)} of JavaScript at first; the limit is ${size(MAX_FIRST_VIEW)}.`);
   console.error(`The console loads ${size(bytes)} of JavaScript at first (limit ${size(MAX_FIRST_VIEW)}).`);
+}
+
+/** Writes each text file as `.br` and `.gz` too, so that the server has nothing to compress. Fonts are compressed already. */
+function compress(target) {
+  for (const path of ['index.html', ...readdirSync(join(target, 'assets')).map((name) => join('assets', name))]) {
+    if (!/\.(css|js|svg|html)$/.test(path)) continue;
+    const bytes = readFileSync(join(target, path));
+    writeFileSync(join(target, `${path}.br`), brotliCompressSync(bytes));
+    writeFileSync(join(target, `${path}.gz`), gzipSync(bytes));
+  }
 }
 
 function node(script, ...args) {

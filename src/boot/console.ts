@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { INestApplication } from '@nestjs/common';
 import type { Request, RequestHandler, Response } from 'express';
 import { AppError } from '../common/app-error.js';
@@ -37,13 +36,10 @@ const TYPES: Record<string, string> = {
   '.woff2': 'font/woff2',
 };
 
-/** Fonts are compressed already. */
-const COMPRESSED = /\.(css|js|svg|html)$/;
-
 interface Asset {
   type: string;
   plain: Buffer;
-  /** By `Content-Encoding`. */
+  /** By `Content-Encoding`, as the build compressed it. Fonts have none. */
   encoded: { br?: Buffer; gzip?: Buffer };
 }
 
@@ -103,9 +99,11 @@ export function isPage(path: string): boolean {
 
 function read(path: string, type: string): Asset {
   const plain = readFileSync(join(FOLDER, path));
-  if (!COMPRESSED.test(path)) return { type, plain, encoded: {} };
-  const params = { [constants.BROTLI_PARAM_QUALITY]: 9 };
-  return { type, plain, encoded: { br: brotliCompressSync(plain, { params }), gzip: gzipSync(plain) } };
+  return { type, plain, encoded: { br: readIfThere(`${path}.br`), gzip: readIfThere(`${path}.gz`) } };
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  return existsSync(join(FOLDER, path)) ? readFileSync(join(FOLDER, path)) : undefined;
 }
 
 function send({ type, plain, encoded }: Asset, request: Request, response: Response): void {
