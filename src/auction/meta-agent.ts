@@ -21,16 +21,16 @@ export class MetaAgent {
    * @param stale whether the catalogue has just been shown to be
    */
   auction(task: UnfinishedTask, failed: readonly string[], stale = false): Promise<Auction> {
-    return traced('task.auction', {}, async (step) => {
+    return traced('task.auction', {}, async (span) => {
       const auction = await this.measure(task, failed, stale);
       const { scoreboard, failure, ranking } = auction;
-      step.setAttributes({
+      span.setAttributes({
         'zerostate.auction.candidates': scoreboard.bids.length + scoreboard.excluded_count,
         'zerostate.auction.bids': scoreboard.bids.length,
         'zerostate.auction.competitive': scoreboard.competitive,
         'zerostate.auction.winner': failure ? undefined : ranking[0].agentId,
       });
-      if (failure) markEndedBy(step, failure);
+      if (failure) markEndedBy(span, failure);
       return auction;
     });
   }

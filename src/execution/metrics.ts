@@ -1,4 +1,4 @@
-import { counter, counters, gauge, histogram, markFailed, SLOW_SECONDS, type Step } from '../observability/index.js';
+import { counter, counters, gauge, histogram, markFailed, SLOW_SECONDS, type Span } from '../observability/index.js';
 import { RUN_ENDS, type RunReport } from './run.js';
 
 const MIB = 2 ** 20;
@@ -23,14 +23,14 @@ export function countRun({ outcome, metering }: RunReport): void {
   memory.observe(metering.peakMemoryBytes);
 }
 
-export function tellRun(step: Step, { outcome, metering }: RunReport): void {
-  step.setAttributes({
+export function tellRun(span: Span, { outcome, metering }: RunReport): void {
+  span.setAttributes({
     'zerostate.sandbox.end': outcome.end,
     'zerostate.sandbox.wall_ms': metering.wallMs,
     'zerostate.sandbox.cpu_ms': metering.cpuMs,
     'zerostate.sandbox.peak_memory_bytes': metering.peakMemoryBytes,
   });
-  if (outcome.end !== 'completed') markFailed(step, { code: outcome.end, message: '' });
+  if (outcome.end !== 'completed') markFailed(span, { code: outcome.end, message: '' });
 }
 
 /** @param pool whose figures are read at each scrape */

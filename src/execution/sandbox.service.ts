@@ -82,13 +82,13 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       job.input = await fetch();
       if (!signal?.aborted) await onStart?.();
     };
-    return traced('sandbox.run', {}, async (step) => {
+    return traced('sandbox.run', {}, async (span) => {
       const report = await this.pool.run(job, () => {
-        step.addEvent('slot granted');
+        span.addEvent('slot granted');
         return typeof input === 'string' ? onStart?.() : fetchFirst(input);
       });
       countRun(report);
-      tellRun(step, report);
+      tellRun(span, report);
       return report;
     });
   }

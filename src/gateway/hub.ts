@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { stringify } from '../common/raw-json.js';
 import { EventLog, type FeedEvent, FeedTail } from '../feed/index.js';
-import { recordStep, SpanKind } from '../observability/index.js';
+import { recordSpan, SpanKind } from '../observability/index.js';
 import { isAnnouncement, type Topic, topicName, topicsOf } from './topic.js';
 
 export interface Subscriber {
@@ -177,7 +177,7 @@ export class Hub implements OnApplicationBootstrap {
       const followers = this.followersOf(event);
       if (followers.size === 0) continue;
       for (const [subscriber, subscriptions] of followers) hand(event, subscriber, subscriptions);
-      recordStep('event.deliver', event.traceparent, Date.parse(event.at), deliveryStep(event));
+      recordSpan('event.deliver', event.traceparent, Date.parse(event.at), deliveryStep(event));
     }
   }
 

@@ -12,9 +12,9 @@ export {
   enterTrace,
   markEndedBy,
   markFailed,
-  recordStep,
+  recordSpan,
   SpanKind,
   startTracing,
-  type Step,
+  type Span,
   traced,
 } from './tracing.js';

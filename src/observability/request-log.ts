@@ -16,7 +16,7 @@ const logger = new Logger('Http');
  */
 export function traceAndLog(request: Request, response: Response, next: NextFunction): void {
   const startedAt = performance.now();
-  const { step, place } = enterTrace(request.method, request.header('traceparent'), {
+  const { span, place } = enterTrace(request.method, request.header('traceparent'), {
     kind: SpanKind.SERVER,
     isRemote: true,
   });
@@ -39,7 +39,7 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
         duration_ms,
         msg: 'request',
       });
-      step.updateName(`${method} ${route}`).setAttributes({
+      span.updateName(`${method} ${route}`).setAttributes({
         'http.request.method': method,
         'http.route': route,
         'http.response.status_code': status,
@@ -47,8 +47,8 @@ export function traceAndLog(request: Request, response: Response, next: NextFunc
         'zerostate.task.id': context.task_id,
         'zerostate.agent.id': context.agent_id,
       });
-      if (status >= 500) markFailed(step, { code: String(status), message: response.statusMessage });
-      step.end();
+      if (status >= 500) markFailed(span, { code: String(status), message: response.statusMessage });
+      span.end();
     });
     next();
   });

@@ -24,7 +24,7 @@ import type { Role, TracingConfig } from '../config/index.js';
  */
 let tracer: Tracer | undefined;
 
-export { type Span as Step, SpanKind };
+export { type Span, SpanKind };
 
 /** @returns a function that sends the rest and ends; do not wait for it for longer than a moment */
 export async function startTracing(config: TracingConfig, roles: readonly Role[]): Promise<() => Promise<void>> {
@@ -40,7 +40,7 @@ export async function checkCollector({ protocol }: TracingConfig): Promise<void>
   if (protocol) await (await import('./trace-export.js')).greetCollector(protocol);
 }
 
-export interface StepOptions {
+export interface TracedOptions {
   attributes?: Attributes;
   kind?: SpanKind;
   /** `traceparent` of another, related trace. */
@@ -48,17 +48,17 @@ export interface StepOptions {
 }
 
 /** Does `work` as a span below the current one. If it throws, the span fails too. */
-export async function traced<T>(name: string, options: StepOptions, work: (step: Span) => Promise<T>): Promise<T> {
-  if (!tracer) return work(NOBODY_LOOKS);
+export async function traced<T>(name: string, options: TracedOptions, work: (span: Span) => Promise<T>): Promise<T> {
+  if (!tracer) return work(UNRECORDED_SPAN);
   const context = workContext();
-  const step = begin(tracer, name, options, context?.trace);
+  const span = begin(tracer, name, options, context?.trace);
   try {
-    return await within({ ...context, trace: placeOf(step) }, () => work(step));
+    return await within({ ...context, trace: placeOf(span) }, () => work(span));
   } catch (error) {
-    markFailed(step, error as Error);
+    markFailed(span, error as Error);
     throw error;
   } finally {
-    step.end();
+    span.end();
   }
 }
 
@@ -70,21 +70,21 @@ export async function traced<T>(name: string, options: StepOptions, work: (step:
 export function enterTrace(
   name: string,
   traceparent: string | null | undefined,
-  options: StepOptions & { isRemote?: boolean },
-): { step: Span; place: TraceContext } {
+  options: TracedOptions & { isRemote?: boolean },
+): { span: Span; place: TraceContext } {
   const parent = parseTraceparent(traceparent);
-  if (!tracer) return { step: NOBODY_LOOKS, place: parent ?? newTrace() };
+  if (!tracer) return { span: UNRECORDED_SPAN, place: parent ?? newTrace() };
   const { isRemote, ...rest } = options;
-  const step = begin(tracer, name, rest, parent && { ...parent, isRemote });
-  return { step, place: placeOf(step) };
+  const span = begin(tracer, name, rest, parent && { ...parent, isRemote });
+  return { span, place: placeOf(span) };
 }
 
 /** Records a span that has already ended. @param startedAt milliseconds since the epoch */
-export function recordStep(
+export function recordSpan(
   name: string,
   traceparent: string | null | undefined,
   startedAt: number,
-  options: StepOptions,
+  options: TracedOptions,
 ): void {
   const parent = tracer && parseTraceparent(traceparent);
   if (tracer && parent) begin(tracer, name, options, parent, startedAt).end();
@@ -94,30 +94,30 @@ export function recordStep(
 export const isTracing = (): boolean => tracer !== undefined;
 
 /** @param error the error, or its stand-in; without a code its name says its kind */
-export function markFailed(step: Span, error: { code?: unknown; name?: string; message: string }): void {
+export function markFailed(span: Span, error: { code?: unknown; name?: string; message: string }): void {
   const { code, name, message } = error;
-  step.setAttribute('error.type', String(code ?? name)).setStatus({ code: SpanStatusCode.ERROR, message });
+  span.setAttribute('error.type', String(code ?? name)).setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
 /** Marks how a task or an attempt ended, by its code alone: the text may quote a tenant, such as an agent's log. */
-export const markEndedBy = (step: Span, { code }: { code: string }): void => markFailed(step, { code, message: '' });
+export const markEndedBy = (span: Span, { code }: { code: string }): void => markFailed(span, { code, message: '' });
 
-const NOBODY_LOOKS: Span = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });
+const UNRECORDED_SPAN: Span = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });
 
 function begin(
   by: Tracer,
   name: string,
-  { linkTo, ...options }: StepOptions,
+  { linkTo, ...options }: TracedOptions,
   parent: ParentContext | undefined,
   startTime?: number,
 ): Span {
   const link = parseTraceparent(linkTo);
-  const span: SpanOptions = { ...options, startTime, links: link && [{ context: toSpanContext(link) }] };
-  return by.startSpan(name, span, parent ? trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent)) : ROOT_CONTEXT);
+  const full: SpanOptions = { ...options, startTime, links: link && [{ context: toSpanContext(link) }] };
+  return by.startSpan(name, full, parent ? trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent)) : ROOT_CONTEXT);
 }
 
-function placeOf(step: Span): TraceContext {
-  const { traceId, spanId, traceFlags } = step.spanContext();
+function placeOf(span: Span): TraceContext {
+  const { traceId, spanId, traceFlags } = span.spanContext();
   return { traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 };
 }
 

@@ -18,7 +18,7 @@ import { bucket, notConfigured, STORE_ADVICE, storedIn } from './stores.js';
 /** With less, uploads and the embedded database soon fail, bytes. */
 const LITTLE_SPACE = 1024 ** 3;
 /** How long a dependency may take to answer, ms: the first check also loads its client and opens connections. */
-const PATIENCE_MS = 5000;
+const ANSWERED_WITHIN_MS = 5000;
 /** A larger difference between clocks makes tasks late and links expire early, ms. */
 const CLOCK_TOLERANCE_MS = 2000;
 
@@ -119,7 +119,7 @@ function databaseAway({ database: { url } }: Environment, error: unknown): Findi
 }
 
 async function database(url: string): Promise<Finding[]> {
-  const client = new DatabaseClient({ connectionString: url, connectionTimeoutMillis: PATIENCE_MS });
+  const client = new DatabaseClient({ connectionString: url, connectionTimeoutMillis: ANSWERED_WITHIN_MS });
   await client.connect();
   try {
     const asked = Date.now();
@@ -210,7 +210,7 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   const used: string[] = ['s3', ...stores.taking, ...stored];
   const asked = stores.configured.filter((name) => used.includes(name));
   for (const name of asked) health.register(`storage ${name}`, async () => (await stores.at(name)).health());
-  const checks = await health.ask(PATIENCE_MS);
+  const checks = await health.ask(ANSWERED_WITHIN_MS);
   // Reported separately: the stores, and below the sandbox by a run and each wall.
   delete checks.storage;
   delete checks.sandbox;

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { within } from '../common/work-context.js';
-import { enterTrace, markFailed, recordStep, SpanKind, tellRoutine } from '../observability/index.js';
+import { enterTrace, markFailed, recordSpan, SpanKind, tellRoutine } from '../observability/index.js';
 import type { Handled } from '../queue/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { jobs } from './metrics.js';
@@ -15,8 +15,8 @@ export async function tracedJob(task: UnfinishedTask, work: () => Promise<Handle
   const startedAt = performance.now();
   const subjects = { 'zerostate.task.id': task.id, 'user.id': task.userId };
   // Only the first wait is a span of its own. Later ones are the gaps between two jobs.
-  if (task.attempt === 0) recordStep('task.queue', task.traceparent, task.dueSince, { attributes: subjects });
-  const { step: span, place } = enterTrace('task.process', task.traceparent, {
+  if (task.attempt === 0) recordSpan('task.queue', task.traceparent, task.dueSince, { attributes: subjects });
+  const { span, place } = enterTrace('task.process', task.traceparent, {
     kind: SpanKind.CONSUMER,
     attributes: {
       ...subjects,

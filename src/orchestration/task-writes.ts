@@ -4,7 +4,7 @@ import { markEndedBy, traced } from '../observability/index.js';
 import type { AwardOutcome, TaskChange, TaskLookup, TaskStore } from '../tasks/index.js';
 import type { Completed } from './attempt-result.js';
 import { lateResults } from './metrics.js';
-import { insist } from './patience.js';
+import { retryDuringOutage } from './retries.js';
 import { attemptAttributes } from './presentation.js';
 import { awarded, completed, failedOver, released, requeued } from './settlement.js';
 import type { TaskRun } from './task-run.js';
@@ -41,7 +41,7 @@ export class TaskWrites {
   async complete(run: TaskRun, agent: Bidder, result: Completed): Promise<void> {
     if (await this.write(completed(run, agent, result, this.feeMillionths))) return;
     // When the answer to the first write was lost with its connection, a repetition finds the task completed.
-    const outcome = await this.insist(() => this.tasks.outcome(run.task.id, run.ordinal));
+    const outcome = await this.retryDuringOutage(() => this.tasks.outcome(run.task.id, run.ordinal));
     if (outcome === 'completed') return;
     lateResults.inc();
     this.logger.warn(`dropped a late result of task ${run.task.id}, attempt ${run.ordinal}`);
@@ -62,7 +62,7 @@ export class TaskWrites {
     const name = change.to === 'queued' ? 'task.requeue' : 'task.settle';
     const attributes = { 'zerostate.task.status': change.to, 'zerostate.event.type': change.event.type };
     return traced(name, { attributes }, async (span) => {
-      const written = await this.insist(() => this.store.transition(change));
+      const written = await this.retryDuringOutage(() => this.store.transition(change));
       span.setAttribute('zerostate.written', written);
       if (change.to === 'failed') markEndedBy(span, change.error);
       return written;
@@ -70,7 +70,7 @@ export class TaskWrites {
   }
 
   /** Repeats work while its backend is away, until this process stops. */
-  insist<T>(work: () => Promise<T>): Promise<T> {
-    return insist(work, this.stopping);
+  retryDuringOutage<T>(work: () => Promise<T>): Promise<T> {
+    return retryDuringOutage(work, this.stopping);
   }
 }

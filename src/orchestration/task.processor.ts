@@ -11,7 +11,7 @@ import { AttemptRunner } from './attempt.js';
 import { type Auction, type Bidder, MetaAgent } from '../auction/index.js';
 import { inputIsRefused, reasonOfFailure } from './failure-reason.js';
 import { tracedJob } from './job-trace.js';
-import { pauseWhileBusy } from './patience.js';
+import { pauseWhileBusy } from './retries.js';
 import { failed, requeued, unrunnable } from './settlement.js';
 import { TaskRun } from './task-run.js';
 import { TaskWrites } from './task-writes.js';
@@ -48,7 +48,7 @@ export class TaskProcessor {
 
   /** Claims the task and works on it, however long the database is away. @returns when to deliver its entry again, if ever */
   async process(taskId: string): Promise<Handled> {
-    const task = await this.writes.insist(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
+    const task = await this.writes.retryDuringOutage(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
     if (task) return tracedJob(task, () => this.work(new TaskRun(task)));
   }
 
@@ -68,7 +68,7 @@ export class TaskProcessor {
     for (let staleAuctions = 0; ;) {
       if (run.failedAgentIds.length >= this.metaAgent.agentsPerTask) return this.giveUp(run);
       if (staleAuctions === MAX_STALE_AUCTIONS) return this.wait(run);
-      const auction = await this.writes.insist(() =>
+      const auction = await this.writes.retryDuringOutage(() =>
         this.metaAgent.auction(task, run.failedAgentIds, staleAuctions > 0),
       );
       if (auction.worthWaiting) return this.wait(run);

@@ -295,7 +295,7 @@ export class TaskService {
       tasks.forEach((task, index) => assertInTime(task, placeOf?.(index)));
       const documents = await this.documents.namedBy(tasks, placeOf);
       await this.rows.admit(tasks[0].userId, tasks);
-      const { outcome, marked } = await traced('task.submit', submissionStep(tasks), () =>
+      const { outcome, marked } = await traced('task.submit', submissionSpan(tasks), () =>
         this.admission.submit(tasks, async (marked) => ({
           outcome: await this.pay({ tasks: marked, key, traceparent: traceparent(), apiKeyId: caller.key?.id }),
           marked,
@@ -369,7 +369,7 @@ interface Stored {
 
 const fingerprintOf = (request: unknown): string => createHash('sha256').update(stringify(request)).digest('hex');
 
-const submissionStep = (tasks: NewTask[]) => ({
+const submissionSpan = (tasks: NewTask[]) => ({
   kind: SpanKind.PRODUCER,
   attributes: { 'zerostate.tasks': tasks.length, 'zerostate.task.id': tasks.length === 1 ? tasks[0].id : undefined },
 });

@@ -40,7 +40,7 @@ export interface Report {
   history?: string;
 }
 
-const PATIENCE_MS = 150_000;
+const STALLED_MS = 150_000;
 const SETTLE_MS = 60_000;
 const POLL_MS = 100;
 
@@ -85,7 +85,7 @@ async function playOn(
     return Date.now();
   })();
   const [mendedAt] = await Promise.all([striking, submitting]);
-  await allEnded(installation, plan.length, PATIENCE_MS);
+  await allEnded(installation, plan.length, STALLED_MS);
   const endedAt = Date.now();
   await atRest(installation);
   const found = await gather(installation, faults);
@@ -139,18 +139,18 @@ async function progress(installation: Installation, ended: number): Promise<void
   await moving(installation, (counts) => counts.ended >= ended, SETTLE_MS);
 }
 
-async function allEnded(installation: Installation, total: number, patienceMs: number): Promise<void> {
-  await moving(installation, (counts) => counts.ended === counts.total && counts.total >= total, patienceMs);
+async function allEnded(installation: Installation, total: number, timeoutMs: number): Promise<void> {
+  await moving(installation, (counts) => counts.ended === counts.total && counts.total >= total, timeoutMs);
 }
 
 /** @returns once the counts are as wanted, or have not changed for long: the invariants say what is wrong then */
 async function moving(
   { postgres, userId }: Installation,
   isReached: (counts: { ended: number; total: number }) => boolean,
-  patienceMs: number,
+  timeoutMs: number,
 ): Promise<void> {
   let before = '';
-  for (let since = Date.now(); Date.now() - since < patienceMs; await pause(POLL_MS)) {
+  for (let since = Date.now(); Date.now() - since < timeoutMs; await pause(POLL_MS)) {
     const [counts] = await postgres.ask<{ ended: number; total: number }>(COUNTS, [userId]).catch(() => []);
     if (!counts) continue;
     if (isReached(counts)) return;

@@ -49,8 +49,8 @@ export class KuboRpc {
 
   /** Streams the bytes of the node's answer. @throws as `ask`; the stream fails in the same ways */
   stream(command: string, query: Record<string, string>): Promise<Readable> {
-    return this.call(command, query, undefined, async (response, patience) =>
-      Readable.from(patiently(response.body!, patience), { objectMode: false }),
+    return this.call(command, query, undefined, async (response, timer) =>
+      Readable.from(readInTime(response.body!, timer), { objectMode: false }),
     );
   }
 
@@ -58,32 +58,32 @@ export class KuboRpc {
     command: string,
     query: Record<string, string>,
     file: AsyncIterable<Uint8Array> | undefined,
-    read: (response: Response, patience: Patience) => Promise<T>,
+    read: (response: Response, timer: SilenceTimer) => Promise<T>,
   ): Promise<T> {
-    const patience = new Patience(this.silenceTimeoutMs);
-    const form = file && multipart(file, patience);
+    const timer = new SilenceTimer(this.silenceTimeoutMs);
+    const form = file && multipart(file, timer);
     try {
-      patience.start();
+      timer.start();
       const response = await fetch(`${this.base}${command}?${new URLSearchParams(query)}`, {
         method: 'POST',
         headers: { ...this.headers, ...form?.headers },
         body: form?.body,
-        signal: patience.signal,
+        signal: timer.signal,
         duplex: 'half', // required for a streamed body
       } as unknown as RequestInit);
       if (!response.ok) throw refusal(response.status, await response.text());
-      return await read(response, patience);
+      return await read(response, timer);
     } catch (error) {
       if (error instanceof NodeFault || error instanceof AppError) throw error;
       throw form?.failure() ?? away(error);
     } finally {
-      patience.stop();
+      timer.stop();
     }
   }
 }
 
 /** A timer that runs while the client waits for the node. */
-class Patience {
+class SilenceTimer {
   private readonly controller = new AbortController();
   private clock: NodeJS.Timeout | undefined;
 
@@ -105,7 +105,7 @@ class Patience {
 }
 
 /** A form with one file. `failure` is the error that `file` threw, which `fetch` hides in a wrapper. */
-function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
+function multipart(file: AsyncIterable<Uint8Array>, timer: SilenceTimer) {
   const boundary = randomUUID();
   let failure: unknown;
   const part = 'Content-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream';
@@ -113,7 +113,7 @@ function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
     yield Buffer.from(`--${boundary}\r\n${part}\r\n\r\n`);
     try {
       for await (const chunk of file) {
-        patience.start();
+        timer.start();
         yield chunk;
       }
     } catch (error) {
@@ -121,27 +121,27 @@ function multipart(file: AsyncIterable<Uint8Array>, patience: Patience) {
       throw error;
     }
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
-    patience.start();
+    timer.start();
   }
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}` };
   return { headers, body: body(), failure: () => failure };
 }
 
 /** The timer runs only while waiting for the next chunk: a slow reader is not the node's fault. */
-async function* patiently(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+async function* readInTime(body: ReadableStream<Uint8Array>, timer: SilenceTimer): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {
     for (;;) {
-      patience.start();
+      timer.start();
       const { done, value } = await reader.read();
-      patience.stop();
+      timer.stop();
       if (done) return;
       yield value;
     }
   } catch (error) {
     throw away(error);
   } finally {
-    patience.stop();
+    timer.stop();
     await reader.cancel().catch(() => undefined);
   }
 }

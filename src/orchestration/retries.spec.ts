@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { insist } from './patience.js';
+import { retryDuringOutage } from './retries.js';
 
 const refusing = (times: number, error: Error) => {
   let tries = 0;
@@ -9,16 +9,16 @@ const refusing = (times: number, error: Error) => {
 const away = Object.assign(new Error('away'), { code: 'ECONNREFUSED' });
 const running = new AbortController().signal;
 
-describe('patience with a backend that is away', () => {
+describe('work during an outage', () => {
   it('writes again what did not get through', async () => {
     const { write } = refusing(1, away);
-    expect(await insist(write, running)).toBe(2);
+    expect(await retryDuringOutage(write, running)).toBe(2);
   });
 
   it('tries once more when the process is to stop, and no more', async () => {
     const stopping = new AbortController();
     const { write, tries } = refusing(9, away);
-    const writing = insist(write, stopping.signal);
+    const writing = retryDuringOutage(write, stopping.signal);
     stopping.abort();
     await expect(writing).rejects.toThrow('away');
     expect(tries()).toBe(2);
@@ -29,7 +29,7 @@ describe('patience with a backend that is away', () => {
     ['a mistake of our own', new TypeError('x is not a function')],
   ])('does not repeat %s', async (_, error) => {
     const { write, tries } = refusing(9, error);
-    await expect(insist(write, running)).rejects.toThrow(error.message);
+    await expect(retryDuringOutage(write, running)).rejects.toThrow(error.message);
     expect(tries()).toBe(1);
   });
 });

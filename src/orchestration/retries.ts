@@ -5,7 +5,7 @@ import { isContention, isOutage } from '../common/outage.js';
 const SHORTEST_BUSY_MS = 500;
 const LONGEST_BUSY_MS = 10_000;
 /** The longest pause while a caller waits for the answer, ms. */
-const LONGEST_INSISTING_MS = 5_000;
+const LONGEST_OUTAGE_PAUSE_MS = 5_000;
 
 /**
  * How long to wait for busy agents, ms: the longer a task has waited the longer, so that many waiting tasks do not keep
@@ -23,14 +23,14 @@ export const pauseWhileBusy = (waitedMs: number, random = Math.random): number =
  * @param stopping when aborted, the next try is the last
  * @throws Error of the last try; an error that is no outage is thrown at once
  */
-export async function insist<T>(work: () => Promise<T>, stopping: AbortSignal): Promise<T> {
+export async function retryDuringOutage<T>(work: () => Promise<T>, stopping: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     const last = stopping.aborted;
     try {
       return await work();
     } catch (error) {
       if (last || !(isOutage(error) || isContention(error))) throw error;
-      await backOff(tries, LONGEST_INSISTING_MS, stopping);
+      await backOff(tries, LONGEST_OUTAGE_PAUSE_MS, stopping);
     }
   }
 }
