@@ -3,7 +3,7 @@ import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import { SUBMISSION_EXAMPLES, SubmitTaskDto, TaskService } from '../task-api/index.js';
+import { SUBMISSION_EXAMPLES, SubmitTaskDto, TaskService, TaskSubmitter } from '../task-api/index.js';
 import { AuctionRecords } from './auction-records.js';
 import { MetaAgent } from './meta-agent.js';
 import { AuctionQuery, SimulatedAuctionDto, TaskAuctionDto } from './explanation.dto.js';
@@ -14,6 +14,7 @@ import { explain, verify } from './explanation.js';
 export class AuctionsController {
   constructor(
     private readonly tasks: TaskService,
+    private readonly submitter: TaskSubmitter,
     private readonly records: AuctionRecords,
     private readonly metaAgent: MetaAgent,
   ) {}
@@ -69,7 +70,7 @@ export class AuctionsController {
     detail: 'You have brought no such input, or its time is over: bring it to POST /tasks/inputs.',
   })
   async simulate(@CurrentCaller() caller: Caller, @Body() dto: SubmitTaskDto): Promise<SimulatedAuctionDto> {
-    const task = await this.tasks.draft(caller, dto);
+    const task = await this.submitter.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
     const { scoreboard, failure } = await this.metaAgent.simulate({

@@ -2,3 +2,4 @@ export { TaskApiModule } from './task-api.module.js';
 export { SubmitTaskDto, TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { TaskService } from './task.service.js';
+export { TaskSubmitter } from './task-submitter.js';

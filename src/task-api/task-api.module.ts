@@ -12,6 +12,7 @@ import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
+import { TaskSubmitter } from './task-submitter.js';
 import { TaskWaiter } from './task-waiter.js';
 import { TasksController } from './tasks.controller.js';
 
@@ -28,7 +29,7 @@ import { TasksController } from './tasks.controller.js';
     TasksModule,
   ],
   controllers: [TasksController, DocumentsController, QueueController],
-  providers: [QueueAdmin, TaskReader, TaskService, TaskWaiter],
-  exports: [TaskService],
+  providers: [QueueAdmin, TaskReader, TaskService, TaskSubmitter, TaskWaiter],
+  exports: [TaskService, TaskSubmitter],
 })
 export class TaskApiModule {}

@@ -72,3 +72,24 @@ const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({
   started_at: attempt.startedAt.toISOString(),
   ended_at: attempt.endedAt?.toISOString() ?? null,
 });
+
+/** What `presentSummary` needs of a row. Inputs and results may be megabytes each, so lists leave them out. */
+export const SUMMARY_COLUMNS = {
+  id: true,
+  status: true,
+  requiredCapabilities: true,
+  budgetMicro: true,
+  priority: true,
+  description: true,
+  timeoutMs: true,
+  runAt: true,
+  deadline: true,
+  agentId: true,
+  version: true,
+  error: true,
+  costMicro: true,
+  rating: true,
+  createdAt: true,
+  startedAt: true,
+  completedAt: true,
+} as const;

@@ -34,6 +34,7 @@ import {
 import { isTerminal, TaskDocument } from '../tasks/index.js';
 import { COMPLETED_TASK, QUEUED_TASK, SUBMISSION_EXAMPLES } from './task.examples.js';
 import { TaskService } from './task.service.js';
+import { TaskSubmitter } from './task-submitter.js';
 
 const ApiIdempotencyKey = () =>
   ApiHeader({
@@ -71,6 +72,7 @@ const SHARE_EXCEEDED = {
 export class TasksController {
   constructor(
     private readonly tasks: TaskService,
+    private readonly submitter: TaskSubmitter,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
   ) {}
 
@@ -118,7 +120,7 @@ export class TasksController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<TaskDto> {
     const wait = preferredWait(prefer);
-    const task = await this.tasks.submit(caller, dto, { key: idempotencyKey(key), waitMs: wait * 1000 });
+    const task = await this.submitter.submit(caller, dto, { key: idempotencyKey(key), waitMs: wait * 1000 });
     response.location(`/api/v1/tasks/${task.id}`);
     if (wait > 0) {
       response.setHeader('Preference-Applied', `wait=${wait}`);
@@ -148,7 +150,7 @@ export class TasksController {
     @Body() dto: SubmitBatchDto,
     @Headers('idempotency-key') key: string | undefined,
   ): Promise<TaskBatchDto> {
-    return this.tasks.submitBatch(caller, dto, idempotencyKey(key));
+    return this.submitter.submitBatch(caller, dto, idempotencyKey(key));
   }
 
   /**
