@@ -154,7 +154,7 @@ class ConcurrentlyPatient implements EntitySubscriberInterface {
 
 const CONCURRENTLY = /\bINDEX CONCURRENTLY\b/;
 
-/** Changes of the schema one after the other, whoever makes them. */
+/** Changes of the schema run one after the other, from all processes. */
 async function alone<T>(url: string, migrations: Migrations, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   const options = dataSourceOptions(url, 2, migrations);
   const extra = { ...options.extra, settings: { lock_timeout: String(LOCK_TIMEOUT_MS) } };

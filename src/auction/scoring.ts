@@ -69,7 +69,7 @@ const minmaxTerms =
   });
 
 /**
- * Every term is relative to what the task allows, so that a bid scores the same whoever else bids.
+ * Every term is relative to what the task allows, so that a bid scores the same whatever the other bids are.
  *
  *     price      = 1 - bid.price / budget                                  1 when the budget is 0
  *     quality    = rating / 5

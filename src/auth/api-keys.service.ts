@@ -40,7 +40,7 @@ export class ApiKeys {
   }
 
   /**
-   * @returns the key as kept, and the secret, which nobody can show again
+   * @returns the key as kept, and the secret, which cannot be shown again
    * @throws AppError `forbidden` `SCOPE_NOT_YOURS`, `EXPIRY_NOT_YOURS` or `QUOTA_EXCEEDED`; `unauthorised` `ACCOUNT_GONE` or `API_KEY_INVALID`
    */
   async create(

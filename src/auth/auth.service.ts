@@ -37,7 +37,7 @@ export class AuthService {
   }
 
   /**
-   * Opens an account for whoever asks, and logs it in.
+   * Opens an account and logs it in.
    * @throws AppError `forbidden` `REGISTRATION_CLOSED`; `conflict` `EMAIL_TAKEN`, which counts as a failed attempt, so that
    * nobody tries long lists of emails; `exhausted` `TOO_MANY_ATTEMPTS` or `TOO_MANY_REGISTRATIONS`
    */

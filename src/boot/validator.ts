@@ -12,7 +12,7 @@ export function createValidator(environment: Environment, logger?: false): Promi
   return NestFactory.createApplicationContext(Validator, { abortOnError: false, ...(logger === false && { logger }) });
 }
 
-/** Its data folder, of which the free space is reported, is where it puts modules while it reads them. */
+/** Its data folder holds modules while they are read. Health reports the free space there. */
 const withoutSecrets = (environment: Environment): Installation => ({
   ...environment,
   server: { ...environment.server, dataDir: tmpdir() },

@@ -56,7 +56,7 @@ export function stage(scripts: readonly URL[]): StagedScripts {
     staged.filter = join(folder, 'system-calls.bpf');
     made.push({ to: staged.filter, bytes: filter });
   }
-  // Root's own Node.js often lives where nobody else may go (`/root/.nvm`): a child that gives root up needs a copy.
+  // Root's own Node.js is often in a folder closed to other users (`/root/.nvm`). A child that gives up root needs a copy.
   if (process.getuid?.() === 0 && !isOpenToAll(process.execPath)) {
     staged.node = join(folder, 'node');
     copies.push({ from: process.execPath, to: staged.node });
@@ -87,7 +87,7 @@ export function restore(staged: StagedScripts): void {
     mkdirSync(folder);
     fill(staged);
   } catch {
-    // The child then finds nothing to run, which is told as of any other that ends before it is ready.
+    // The child then finds nothing to run. The start reports that as it reports any child that ends too early.
   }
 }
 

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { Refusal } from '../common/refusal.js';
 import { DatabaseClient } from './client.js';
 
-/** What the application may only add to: nobody who gets hold of its login can rewrite what was recorded. */
+/** Tables that the application may only add to. A stolen login of the application cannot rewrite these records. */
 const APPEND_ONLY = ['audit_log', 'ledger_transfers'];
 /** What only the owner writes. */
 const READ_ONLY = ['migrations', 'migration'];

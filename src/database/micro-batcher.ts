@@ -27,7 +27,7 @@ export class MicroBatcher<Item, Outcome> {
   }
 
   /**
-   * Takes back the first such item that no flush has taken yet; whoever added it is never answered.
+   * Takes back the first such item that no flush has taken yet. Its `add` never resolves.
    * @returns whether it was in time
    */
   withdraw(isIt: (item: Item) => boolean): boolean {

@@ -5,12 +5,12 @@ import { PRESENCE_LOCKS } from './advisory-locks.js';
 import { LongLivedSession } from './long-lived-session.js';
 
 /**
- * By what others tell that this process is alive: a session of PostgreSQL's that holds an advisory lock on a number of its own. The
- * kernel closes the connection however the process ends, and PostgreSQL lets the lock go at once; a process that only
- * hangs, its event loop blocked or itself stopped, keeps it. Nothing is renewed, so nothing can be late.
+ * Shows other processes that this one is alive: a PostgreSQL session that holds an advisory lock on its own number. When the
+ * process ends, the kernel closes the connection, and PostgreSQL releases the lock at once. A process that only hangs keeps
+ * it. Nothing is renewed, so nothing can be late.
  *
- * What takes all sessions away (a restart of PostgreSQL, a failover) takes this one too: until the others have had the time to
- * come back, `trustsAbsence` says that nobody's absence means anything.
+ * A restart or a failover of PostgreSQL ends all sessions. Until the others have had time to come back, `trustsAbsence` is
+ * false: an absent worker may be alive.
  */
 export class Presence {
   /** Another one in each process, and in each life of it. */

@@ -3,15 +3,14 @@ import type pg from 'pg';
 import { outageLog } from '../observability/index.js';
 import { LongLivedSession } from './long-lived-session.js';
 
-/** PostgreSQL ends the session of a holder that is silent for so long, ms: it hangs, and another process takes over. */
+/** PostgreSQL ends the session of a holder that is silent for this long, ms. Another process then becomes the holder. */
 const SILENT_MS = 5000;
-/** The holder says that it lives when it has said nothing for so long, ms. */
+/** The longest time that a live holder stays silent, ms. */
 const HEARTBEAT_MS = 1000;
 
 /**
- * Work that one process of an installation does at a time, for as long as it lives: an advisory lock on a session of
- * its own. When the process dies or hangs, PostgreSQL ends the session, and the next process that asks becomes the
- * holder.
+ * A lock for work that one process of an installation does at a time. It is an advisory lock on a session of its own. When
+ * the process dies or hangs, PostgreSQL ends the session, and the next process that asks becomes the holder.
  */
 export class SingleHolder {
   private readonly session: LongLivedSession;
@@ -48,8 +47,8 @@ export class SingleHolder {
   }
 
   /**
-   * Whether this process is the holder. Becomes it when no other process is. To be asked several times in `SILENT_MS`,
-   * or the session ends.
+   * Whether this process is the holder. It becomes the holder when no other process is. Ask several times within
+   * `SILENT_MS`, or the session ends.
    * @throws Error when the session broke
    */
   async isHolder(): Promise<boolean> {

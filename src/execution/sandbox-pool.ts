@@ -13,7 +13,7 @@ import { unlessAborted } from './unless-aborted.js';
  * - *fresh*: a process that has not served any version yet; *bound*: one that has, and serves only that one.
  * - *warm*: bound and idle. A run goes to the warm process of its version if there is one, else to a fresh one.
  *
- * No process serves two versions, so that an agent that breaks out of the engine meets nobody else's runs. Starting one
+ * No process serves two versions, so that an agent that breaks out of the engine meets no runs of other agents. Starting one
  * takes some 60 ms, so it happens in the background: a few fresh ones are kept as spares, a killed one is replaced
  * before anyone asks, and warm ones beyond the running are kept, least recently used ones going first.
  *
@@ -69,7 +69,7 @@ export class SandboxPool {
       await unlessAborted(job.signal, onStart?.());
       // Died before it was handed anything, which is nothing that the agent could be blamed for.
       while (!process.usable && !job.signal?.aborted) {
-        // Asked for before the slot is given back, so that nobody else gets it.
+        // Asked for before the slot is given back, so that no other run gets it.
         const other = this.acquire(job, 'ahead');
         this.release(process);
         process = undefined;

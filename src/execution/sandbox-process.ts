@@ -158,7 +158,7 @@ export class SandboxProcess {
 
   private listen(): void {
     const { stdin, stdout, stderr } = this.child;
-    // Whoever writes to a dying process hears of its end through `close`.
+    // A write to a dying process fails; `close` reports its end.
     stdin?.on('error', () => undefined);
     stdout?.on('data', (chunk: Buffer) => this.receive(chunk));
     stderr?.setEncoding('utf8').on('data', (text: string) => this.hear(text));

@@ -46,7 +46,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
     watchWalls('sandbox', this.missingWalls);
   }
 
-  /** After the drain: whoever runs agents has closed in `beforeApplicationShutdown`. */
+  /** After the drain: the worker, which runs agents, has closed in `beforeApplicationShutdown`. */
   async onApplicationShutdown(): Promise<void> {
     await this.pool?.close();
     await this.confinement?.release();

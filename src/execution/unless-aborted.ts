@@ -1,5 +1,5 @@
 /**
- * Waits for `work`, but no longer than until `signal` aborts: what comes of it then is nobody's concern.
+ * Waits for `work`, but no longer than until `signal` aborts: its result is then ignored.
  * @returns undefined when it was aborted first
  */
 export async function unlessAborted<T>(

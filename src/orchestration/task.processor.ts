@@ -143,7 +143,7 @@ export class TaskProcessor {
   }
 }
 
-/** How one agent's turn ended. `stale`: the agent changed or became busy after its bid. `fault`: nobody is to blame. */
+/** How one agent's turn ended. `stale`: the agent changed or became busy after its bid. `fault`: it counts against no agent. */
 type Turn = AttemptResult | { end: 'stale' } | { end: 'fault'; error: Error };
 
 /** How the turns of one auction ended. Unless the task is done with, another auction follows. */

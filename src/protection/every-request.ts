@@ -46,7 +46,7 @@ export function endFaultyFraming(request: Request, response: Response, next: Nex
  * Has every request but a handshake come by the middleware, with its limits and its headers. Left to themselves, Node.js answers
  * one with an `Expect` that it does not know, Express one whose target has no path, and nobody one that would rather go on in
  * another protocol, as Java's HTTP client does.
- * @param server nobody else has a hold on yet
+ * @param server before any other listener is added
  */
 export function admitEveryRequest(server: Server): void {
   server.maxHeadersCount = MOST_HEADERS + 1;

@@ -1,6 +1,6 @@
 import { counters } from '../observability/index.js';
 
-/** Counted, and not logged one by one: whoever floods would fill the log, too. */
+/** Counted but not logged one by one: a flood would fill the log too. */
 export const floodRefusals = counters(
   'flood_refusals_total',
   'Refused before anything was looked at: connections past what the server (full) or one address (connections) may hold, ' +

@@ -48,7 +48,8 @@ export function limitBodyTime(
 }
 
 /**
- * Ends the connection of a client that takes nothing of its answer for so long. As long as there is nothing to take it may wait.
+ * Ends the connection of a client that reads nothing of its answer for this long. Time without anything to read does not
+ * count.
  * Node.js looks twice before it takes a connection for silent.
  */
 export function limitAnswerTime(timeoutMs: number): (request: Request, response: Response, next: NextFunction) => void {

@@ -8,6 +8,6 @@ export const DASHBOARD_PATH = '/admin/queues';
  * feed and the audit trail.
  */
 export abstract class QueueDashboard {
-  /** The page, to be mounted at `DASHBOARD_PATH`. Asks nobody who they are. */
+  /** The page, to be mounted at `DASHBOARD_PATH`. It does not authenticate. */
   abstract page(): RequestHandler;
 }

@@ -1,5 +1,5 @@
 /**
- * PORT: carries task ids from whoever submits to whichever worker is free. The row in PostgreSQL is the truth; an entry
+ * PORT: carries task ids from submitters to free workers. The row in PostgreSQL is the truth; an entry
  * here only says "look at this task".
  *
  * - One entry per task, its id the task's id: adding it again while it waits or runs changes nothing.
@@ -49,13 +49,13 @@ export type EntryHandler = (taskId: string) => Promise<Handled>;
 export type Handled = void | PutBack;
 
 export interface PutBack {
-  /** Not to be handed out for so long, ms. */
+  /** The entry is not delivered before this time has passed, ms. */
   againInMs: number;
 }
 
 export interface QueueEntry {
   taskId: string;
-  /** Not to be handed out for so long, ms. */
+  /** The entry is not delivered before this time has passed, ms. */
   delayMs?: number;
 }
 

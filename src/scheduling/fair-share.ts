@@ -197,7 +197,7 @@ export class FairShare {
     this.checkedAt = now;
   }
 
-  /** No task waits: whatever was consumed so far kept nobody waiting. */
+  /** No task waits, so what users consumed until now delayed no other user. */
   private forgetConsumption(): void {
     this.working.clear();
     this.fair.reset();

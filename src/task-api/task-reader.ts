@@ -6,7 +6,7 @@ import { Task, TaskAttempt } from '../tasks/index.js';
 
 /**
  * Reads tasks as their submitters see them: the row with its attempts. It is what an installation is asked most, so
- * whoever asks at the same moment shares one statement.
+ * requests at the same moment share one statement.
  */
 @Injectable()
 export class TaskReader {

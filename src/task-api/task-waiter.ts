@@ -40,7 +40,7 @@ export class TaskWaiter implements BeforeApplicationShutdown {
     };
   }
 
-  /** Whoever waits is answered as things stand. */
+  /** Answers all waiting requests with the present state. */
   beforeApplicationShutdown(): void {
     for (const taskId of this.waiting.keys()) this.release(taskId);
   }

@@ -15,12 +15,12 @@ export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents:
   share_logs: task.shareLogs,
   attempts: attempts.map(presentAttempt),
   result: task.result,
-  // A large result whose submitter asked for its value is stored as a document, too, which nobody need know.
+  // A large result is stored as a document even when the submitter asked for a value. The answer does not show that.
   result_ref: task.resultByRef ? task.resultRef : null,
   result_size: task.resultByRef ? sizeOf(documents, task.resultRef) : null,
 });
 
-/** How it is carried out is nobody's business outside. */
+/** A task without the columns that only workers use. */
 type ShownTask = Omit<
   Task,
   | 'userId'

@@ -80,7 +80,7 @@ export const asStored = (task: NewTask, createdAt: Date, input: RawJson | null =
   createdAt,
 });
 
-/** What a task has that nobody has worked on. */
+/** Values of a task that no worker has had yet. */
 const UNTOUCHED = {
   status: 'queued',
   agentId: null,
@@ -95,7 +95,7 @@ const UNTOUCHED = {
   completedAt: null,
 } as const satisfies Partial<Task>;
 
-/** A wish that nobody would heed is refused. @throws AppError `invalid` */
+/** Refuses a wish that would have no effect. @throws AppError `invalid` */
 function assertRoutable({ region, region_required }: SubmitTaskDto, { enabled }: GeoConfig): void {
   if (region && !enabled) {
     throw malformed([{ field: 'region', message: 'this server does not route by region (ENABLE_GEO_ROUTING)' }]);

@@ -183,7 +183,7 @@ const KEEP = `
 
 /**
  * Between the last moment in which a new task may name a document and the first in which it may be deleted lies the grace
- * period: no submission takes so long that its foreign key finds it gone.
+ * period: no submission takes that long, so its foreign key always finds the document.
  */
 const DELETE_UNUSED = `
   WITH gone AS (

@@ -55,8 +55,8 @@ export class TaskLookup {
   }
 
   /**
-   * Tasks that nobody works on, which are to have an entry: queued, or with a worker that has died or whose lease has run
-   * out; the oldest first.
+   * Tasks that need an entry in the queue because no worker has them: queued, or with a worker that died or whose lease
+   * expired. The oldest come first.
    * @param trustsAbsence whether a worker that is not there has died
    * @param after only those with a greater id
    */
@@ -65,7 +65,7 @@ export class TaskLookup {
     return rows.map(({ id }) => id);
   }
 
-  /** The entries that those of these tasks are to have that nobody works on, in their order. @param trustsAbsence as `idle` */
+  /** Queue entries for those of the tasks that no worker has, in the order of their ids. @param trustsAbsence as `idle` */
   async entriesOfIdle(taskIds: string[], trustsAbsence: boolean): Promise<QueueEntry[]> {
     const rows = await this.sql.query<IdleRow>('task-idle-entries', IDLE_ENTRIES, [trustsAbsence, taskIds]);
     return rows.map((row) => ({ taskId: row.id, delayMs: row.delay_ms ?? 0 }));

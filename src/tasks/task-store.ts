@@ -36,8 +36,8 @@ export class TaskStore {
   }
 
   /**
-   * Writes what an attempt took that others had ended before whoever ran it could tell: it was cancelled, or taken for lost. Once
-   * written it stays.
+   * Writes the metering of an attempt that another process ended: a cancelled one, or one whose worker seemed lost. The
+   * first metering stays.
    */
   async meterLate(taskId: string, attempt: number, metering: AttemptMetering, logBytes: number): Promise<void> {
     await this.sql.query('task-meter', METER_LATE, [taskId, attempt, JSON.stringify(metering), logBytes]);
@@ -68,7 +68,7 @@ export class TaskStore {
   }
 
   /**
-   * Takes back a change that is still to be written; whoever handed it in is never answered.
+   * Takes back a change that is not written yet. Its promise never resolves.
    * @returns whether it was in time
    */
   withdraw(change: TaskChange): boolean {
@@ -108,7 +108,7 @@ export class TaskStore {
     const outcomes = new Map<string, AwardOutcome>(rows.map(({ id, refusal }) => [id, refusal ?? 'changed']));
     const changed = new Set(rows.filter(({ refusal }) => !refusal).map(({ id }) => id));
     if (changed.size > 0) {
-      // Only cancellations need other processes to act at once: whoever runs the task kills its sandbox.
+      // Only a cancellation needs another process to act at once: the worker kills the sandbox.
       const cancelled = changes.filter((change) => change.to === 'cancelled' && changed.has(change.taskId));
       const signals = cancelled.map((change) => ({ type: change.event.type, id: change.taskId }));
       this.events.announce({ seq: highest(rows), signals });

@@ -99,7 +99,7 @@ export class CheckingProcess {
 
 /**
  * Writes a file into a pipe: by turns through two buffers, since new ones for every piece cost more than the copying.
- * Whoever died at the other end before reading everything shows in how it ended.
+ * When the process dies before it reads everything, its exit says so.
  * @throws Error when the file cannot be read
  */
 async function passOn(file: FileHandle, size: number, pipe: Writable): Promise<void> {

@@ -89,7 +89,7 @@ export class WasmValidator implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
-/** Whoever stored the bytes has counted and hashed them on the way; the report repeats it. */
+/** Size and hash come from staging, which counted and hashed the bytes; the report repeats them. */
 export interface StoredBinary {
   path: string;
   /** Bytes. */

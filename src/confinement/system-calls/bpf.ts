@@ -10,7 +10,7 @@ export interface Instruction {
   operand: number;
 }
 
-/** Offsets in `struct seccomp_data`; arguments have 64 bits, of which the lower 32 come first on little-endian machines. */
+/** Offsets in `struct seccomp_data`; arguments have 64 bits, and little-endian machines store the lower 32 first. */
 export const NUMBER = 0;
 export const ARCHITECTURE = 4;
 export const argument = (index: number): number => 16 + 8 * index;

@@ -12,7 +12,7 @@ const PRIVATE_FILE = 0o600;
 
 /**
  * Creates the cluster if it is not there: a database `zerostate` owned by a role `zerostate` that is no superuser and
- * has a random password. The superuser has none, so nobody can log in as it.
+ * has a random password. The superuser has none, so no login as superuser is possible.
  *
  * It is made in a folder beside and renamed when complete: an interrupted first start leaves no half cluster, and of
  * two first starts at the same time one wins.

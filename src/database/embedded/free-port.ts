@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 
-/** A TCP port of 127.0.0.1 that nobody listens on at this moment; whoever takes it must be ready to lose the race. */
+/** A TCP port of 127.0.0.1 that no process listens on at this moment. Another process may take it first, so be ready to try again. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();

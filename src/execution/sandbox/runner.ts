@@ -41,7 +41,7 @@ function serveNext(): boolean {
   }
   const { outcome, output, ...use } = run(message, frame.payload);
   const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore };
-  // Before the report: once it is told, the server looks at what the process keeps.
+  // Before the report: after it, the server looks at the memory that the process keeps.
   if (use.peakMemoryBytes + frame.payload.length + use.bytesOut > LARGE_BYTES) collectGarbage();
   send({ kind: 'report', outcome, usage }, output);
   cpuBefore = totalCpuMs();

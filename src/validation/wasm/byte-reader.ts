@@ -43,7 +43,7 @@ export class ByteReader {
     return this.bytes[this.offset];
   }
 
-  /** Unsigned LEB128 of at most 32 bits: five bytes, of which the last carries four bits. */
+  /** Unsigned LEB128 of at most 32 bits: at most five bytes; the last one carries four bits. */
   u32(): number {
     const start = this.offset;
     let value = 0;

@@ -24,7 +24,7 @@ export interface WalkedModule {
   customSections: ({ name: string; size: number } & CustomSectionContent)[];
   /** Index of the function that runs at instantiation. */
   startFunction: number | null;
-  /** Further counts, for whoever wonders what makes a binary as large as it is. */
+  /** Further counts, which show what makes a binary large. */
   details: ModuleDetails;
 }
 
@@ -51,7 +51,7 @@ export interface MemoryShape {
   is64: boolean;
 }
 
-/** The description of a module of which nothing is known. */
+/** The description of a module before anything of it was read. */
 export const blankModule = (): WalkedModule => ({
   version: null,
   imports: [],

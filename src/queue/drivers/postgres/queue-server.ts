@@ -67,7 +67,7 @@ export class PostgresQueueServer implements QueueServer {
     return {
       connectionString: this.url,
       application_name: 'zerostate-queue',
-      // The sweeper finds what a crash of the database takes from the queue, so nobody waits for the disk here.
+      // A crash of the database may lose entries, and the sweeper restores them. So no write here waits for the disk.
       settings: { search_path: quoteSchemaName(this.schema), synchronous_commit: 'off' },
     };
   }
