@@ -99,6 +99,7 @@ describe('bad input', () => {
   let agentId: string;
   let taskId: string;
   let keyId: string;
+  let disputeId: string;
   /** Where a document can be downloaded for some minutes. */
   let link: string;
   let operations: Operation[];
@@ -122,6 +123,7 @@ describe('bad input', () => {
     const download = await api(server.url).get(`/tasks/${taskId}/input`, { token: user.token });
     link = expectStatus(download, 302).headers.get('location') as string;
     keyId = (await createKey(['tasks:read'])).id;
+    disputeId = await disputeWithSeller();
     const document: any = await (await fetch(`${server.url}/docs-json`)).json();
     schemas = document.components.schemas;
     operations = operationsOf(document);
@@ -340,6 +342,7 @@ describe('bad input', () => {
                 attack(operation, `a wrong ${member}`, withMember(operation, member, value), [
                   400,
                   ...(operation.id === 'login' && member === 'password' ? [401] : []),
+                  ...(operation.id === 'loginInBrowser' && member === 'password' ? [403] : []),
                   ...(member === 'current_password' ? [422] : []),
                   ...(operation.id === 'deleteOwnAccount' ? [422] : []),
                 ]),
@@ -376,6 +379,10 @@ describe('bad input', () => {
           'updateAgent',
           'createApiKey',
           'suspendAccount',
+          'grantCredits',
+          'correctCredits',
+          'openDispute',
+          'rejectPayout',
         ]),
       );
       await refused(attacks);
@@ -556,6 +563,12 @@ describe('bad input', () => {
         size: ['0', '-1', 'abc', '1e400'],
         sha256: ['', '%00', 'nope', 'A'.repeat(64)],
         redirect: ['nope', '1', '%00', ''],
+        kind: ['nope', '', '%00'],
+        task_id: ['nope', '', `'`],
+        from: ['nope', '', '2026-02-30T00:00:00Z', '%00'],
+        to: ['nope', '', '2026-02-30T00:00:00Z', '%00'],
+        month: ['nope', '', '2026-13', '2026', '%00'],
+        all: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
       };
       const asked = operations.filter(({ query }) => query.length > 0);
@@ -861,6 +874,7 @@ describe('bad input', () => {
     if (parameter === 'cid') return `b${'a'.repeat(58)}`;
     if (path.includes('/agents/')) return agentId;
     if (path.includes('/users/')) return userId;
+    if (path.includes('/disputes/')) return disputeId;
     return path.includes('/api-keys/') ? keyId : taskId;
   }
 
@@ -870,6 +884,17 @@ describe('bad input', () => {
     if (query.includes('redirect')) return [{}, { path: `${path}?redirect=false` }];
     if (answers[200]?.includes('text/event-stream')) return [{}, { headers: { accept: 'text/event-stream' } }];
     return [{}];
+  }
+
+  /** @returns the id of a dispute of the user about a task that another user's agent did */
+  async function disputeWithSeller(): Promise<string> {
+    const seller = await registerUser(server.url);
+    await publish(server.url, seller.token, 'sold', await hexOfInput(), { capabilities: ['sold'], price: '0.10' });
+    const id = await submit(server.url, user.token, 'sold');
+    await waitForTask(server.url, user.token, id, 'completed');
+    const complaint = { task_id: id, reason: 'Wrong.' };
+    const dispute = await api(server.url).post('/ledger/disputes', complaint, { token: user.token });
+    return expectStatus(dispute, 201).body.id;
   }
 
   const createKey = async (scopes: string[]): Promise<{ id: string; key: string }> => {
