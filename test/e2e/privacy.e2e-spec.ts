@@ -201,6 +201,7 @@ describe('what a tenant brings to the market', () => {
       agent_id: spyAgents.copying,
       version: '1.0.0',
       cost: 0,
+      fee: 0,
       wall_ms: expect.any(Number),
       cpu_ms: expect.any(Number),
       peak_memory_bytes: 200_000,
