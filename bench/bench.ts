@@ -22,7 +22,7 @@ export interface Scale {
   singleTasks: number;
   /** Runs of an agent in one round, where they take a millisecond. */
   runs: number;
-  /** Of the soak, ms. */
+  /** Duration of the soak suite, ms. */
   soakMs: number;
 }
 

@@ -159,11 +159,6 @@ export class EventLog {
   }
 }
 
-/**
- * The first statement of a hot transaction that also changes other rows. It takes the feed's lock before any row lock.
- */
-export const LOCK_FEED = 'lock_feed()';
-
 /** The row of `feed_cursors` up to which events have been deleted; the other rows are of projections. */
 const DELETED = 'deleted';
 

@@ -1,5 +1,6 @@
-export { agentOf, EventLog, LOCK_FEED } from './event-log.js';
+export { agentOf, EventLog } from './event-log.js';
 export { EVENT_STREAM, type EventStream, type FeedNotice } from './event-stream.js';
+export { LOCK_FEED, underFeedLock } from './feed-lock.js';
 export { FeedModule } from './feed.module.js';
 export { EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';
 export { FeedEventRow } from './feed-event.entity.js';

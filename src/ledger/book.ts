@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { EventLog, LOCK_FEED, type NewFeedEvent } from '../feed/index.js';
+import { EventLog, type NewFeedEvent, underFeedLock } from '../feed/index.js';
 import type { TransferKind } from './transfer-kinds.js';
 
 /** One side of a transfer: an account of a user, or one of the market. */
@@ -35,8 +35,7 @@ export class Book {
 
   /** Runs `work` in a transaction that has the feed's lock (see `hold-sql.ts`), and announces its events after the commit. */
   async write<T>(work: (transaction: EntityManager, notify: (event: LedgerEvent) => void) => Promise<T>): Promise<T> {
-    const { result, notice } = await this.database.transaction(async (transaction) => {
-      await transaction.query(`SELECT ${LOCK_FEED}`);
+    const { result, notice } = await underFeedLock(this.database, async (transaction) => {
       const events: LedgerEvent[] = [];
       const done = await work(transaction, (event) => void events.push(event));
       const appended = events.length > 0 ? await this.events.append(transaction, events.map(toFeedEvent)) : null;

@@ -127,10 +127,10 @@ async function expectAccount(transaction: EntityManager, userId: string): Promis
 const TOTALS = `
   WITH market AS (
     SELECT credit_account AS account, amount_micro AS amount FROM ledger_transfers
-     WHERE (debit_user IS NULL OR credit_user IS NULL) AND credit_user IS NULL
+     WHERE credit_user IS NULL
     UNION ALL
     SELECT debit_account, -amount_micro FROM ledger_transfers
-     WHERE (debit_user IS NULL OR credit_user IS NULL) AND debit_user IS NULL
+     WHERE debit_user IS NULL
   ),
   sums AS (
     SELECT coalesce(sum(amount) FILTER (WHERE account = 'fees'), 0) AS fees,

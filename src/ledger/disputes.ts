@@ -42,15 +42,8 @@ export class Disputes {
       ]);
       const details = { dispute_id: id, task_id: taskId };
       await this.audit.record({ type: 'dispute.opened', by: caller, subjectId: post.owner_id, details }, transaction);
-      notifyBoth(
-        notify,
-        'ledger.dispute_opened',
-        { submitter_id: caller.id, owner_id: post.owner_id },
-        {
-          ...details,
-          reason,
-        },
-      );
+      const parties = { submitter_id: caller.id, owner_id: post.owner_id };
+      notifyBoth(notify, 'ledger.dispute_opened', parties, { ...details, reason });
     });
     return this.get(id);
   }

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { Recurring } from '../common/recurring.js';
 import { LedgerConfig } from '../config/index.js';
 import { inOneProcess } from '../database/index.js';
-import { LOCK_FEED } from '../feed/index.js';
+import { underFeedLock } from '../feed/index.js';
 import { Ledger } from './ledger.js';
 import { checks, watchLedger } from './metrics.js';
 import { SETTLE_LATE } from './settle-late.js';
@@ -57,8 +57,7 @@ export class LedgerCheck {
   }
 
   private async settleLate(): Promise<number> {
-    return this.database.transaction(async (transaction) => {
-      await transaction.query(`SELECT ${LOCK_FEED}`);
+    return underFeedLock(this.database, async (transaction) => {
       const [{ count }] = await transaction.query<{ count: number }[]>(SETTLE_LATE, [BATCH]);
       if (count > 0) this.logger.warn(`settled ${count} tasks that a worker of an older release had ended`);
       return count;

@@ -2,7 +2,7 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AccountsService } from '../auth/index.js';
 import { LedgerConfig } from '../config/index.js';
-import { LOCK_FEED } from '../feed/index.js';
+import { underFeedLock } from '../feed/index.js';
 
 /** Accounts that one statement grants. */
 const BATCH = 1000;
@@ -30,9 +30,8 @@ export class OpeningGrants implements OnApplicationBootstrap {
   }
 
   private grantDue(): Promise<number> {
-    return this.database.transaction(async (transaction) => {
-      // Many balances are locked: see `hold-sql.ts`.
-      await transaction.query(`SELECT ${LOCK_FEED}`);
+    // Many balances are locked: see `hold-sql.ts`.
+    return underFeedLock(this.database, async (transaction) => {
       const rows = await transaction.query<{ count: number }[]>(
         grantTo(`user_id IN (SELECT user_id FROM ledger_balances JOIN users ON users.id = user_id
                               WHERE NOT opened AND deleted_at IS NULL LIMIT $2)`),

@@ -10,9 +10,9 @@ const MOST_USERS = 10_000;
 const LEAST_MS = 200;
 /** Share of all costs that the heaviest users together stand for. */
 const SHARE = 0.5;
-/** How long only the heaviest are turned away, looks: then it did not help, and everyone is. */
-const PATIENT_LOOKS = 4;
-/** Until a user that is turned away may try again, s. */
+/** Late looks in a row after which turning away the heaviest users has not helped: everyone is turned away then. */
+const MOST_HEAVIEST_LOOKS = 4;
+/** Time after which a user that was turned away may try again, s. */
 export const RETRY_AFTER = 2;
 
 /** Who is turned away: no one, the heaviest users, or everyone. */
@@ -46,7 +46,7 @@ export class Costs {
     this.lateLooks = late ? this.lateLooks + 1 : 0;
     if (this.lateLooks === 1) this.heaviest = this.findHeaviest(now);
     if (!late) this.shedding = 'none';
-    else this.shedding = this.heaviest.size > 0 && this.lateLooks <= PATIENT_LOOKS ? 'heaviest' : 'all';
+    else this.shedding = this.heaviest.size > 0 && this.lateLooks <= MOST_HEAVIEST_LOOKS ? 'heaviest' : 'all';
   }
 
   /** @throws AppError `overloaded` `OVERLOADED` while the event loop runs late and this user is one of the heaviest */

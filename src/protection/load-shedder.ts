@@ -9,7 +9,8 @@ const SAMPLE_MS = 500;
 
 /**
  * Turns requests away while the event loop runs late: those that were let in are then answered in time, instead of all
- * of them too late. The users that cost most come first, see `Costs`; they are turned away once they are known. Health stays up, since a process that is busy must not be taken for one that is dead.
+ * of them too late. The users that cost most are turned away first: this middleware does not know the user yet, so
+ * `RequestLimits` does that with `Costs.assertNotHeavy`. Health stays up, since a busy process must not look dead.
  * @param server its event loop is watched once it listens: no request waits during the start
  * @param maxLagMs mean delay over half a second from which requests are turned away
  * @param costs of users

@@ -31,7 +31,7 @@ export function useSession(): Session {
 /** The signed-in user. Only for components inside the signed-in part. */
 export function useUser(): User {
   const current = useSession();
-  if (current.status !== 'in') throw new Error('Nobody is signed in.');
+  if (current.status !== 'in') throw new Error('No account is signed in.');
   return current.user;
 }
 

@@ -43,7 +43,7 @@ function Form({ begin }: { begin: Draft }) {
   const asks = useAsks(draft.capabilities, simulation.data);
   const change = (part: Partial<Draft>): void => setDraft((now) => ({ ...now, ...part }));
 
-  const key = useMemo(() => randomId(), [JSON.stringify(body)]); // the same task twice is submitted once
+  const key = useMemo(() => randomId(), [JSON.stringify(body)]); // submitting an unchanged form twice stores one task
   const submission = useMutation({
     mutationFn: () =>
       unwrap(api.POST('/api/v1/tasks', { body: body!, params: { header: { 'Idempotency-Key': key } } })),

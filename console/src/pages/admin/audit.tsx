@@ -93,7 +93,7 @@ export function Audit() {
                       {actor_id ? (
                         <Id id={actor_id} what="the account’s id" />
                       ) : (
-                        <span className="dim">Nobody signed in</span>
+                        <span className="dim">Not signed in</span>
                       )}
                       {key_id && <span className="dim"> key {shortId(key_id)}</span>}
                     </td>

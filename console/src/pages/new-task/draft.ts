@@ -10,7 +10,7 @@ export interface Draft {
   kind: InputKind;
   text: string;
   json: string;
-  /** Of a file that the server has already. */
+  /** Reference of a file that is already on the server. */
   file?: { name: string; size: number; ref: string };
   description: string;
   budget: number;
