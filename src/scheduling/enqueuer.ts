@@ -9,10 +9,12 @@ import { type QueueEntry, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 @Injectable()
 export class Enqueuer {
   private readonly logger = new Logger('Tasks');
-  private readonly added: MicroBatcher<QueueEntry, void>;
+  private readonly batches: MicroBatcher<QueueEntry, void>;
+  /** Entries on their way into the queue, by the task's id. */
+  private readonly adding = new Map<string, Promise<void>>();
 
   constructor(@Inject(TASK_QUEUE) private readonly queue: TaskQueue) {
-    this.added = new MicroBatcher<QueueEntry, void>(
+    this.batches = new MicroBatcher<QueueEntry, void>(
       async (entries) => {
         await queue.add(entries);
         return [];
@@ -23,13 +25,17 @@ export class Enqueuer {
 
   /** Adds an entry in the background. An entry that is there already stays as it is. */
   add(entry: QueueEntry): void {
-    this.added
+    const { taskId } = entry;
+    const added = this.batches
       .add(entry)
-      .catch((error: Error) => this.logger.warn(`task ${entry.taskId} waits for the sweeper: ${error.message}`));
+      .catch((error: Error) => this.logger.warn(`task ${taskId} waits for the sweeper: ${error.message}`))
+      .finally(() => this.adding.get(taskId) === added && this.adding.delete(taskId));
+    this.adding.set(taskId, added);
   }
 
-  /** Removes the entry of a task that has ended. */
+  /** Removes the entry of a task that has ended, after this process has added it. */
   async remove(taskId: string): Promise<void> {
+    await this.adding.get(taskId);
     await this.queue
       .remove(taskId)
       .catch((error: Error) => this.logger.warn(`entry of ${taskId} stays: ${error.message}`));
@@ -37,6 +43,6 @@ export class Enqueuer {
 
   /** Resolves when every entry added so far is in the queue. */
   drain(): Promise<void> {
-    return this.added.drain();
+    return this.batches.drain();
   }
 }
