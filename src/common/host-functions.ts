@@ -74,6 +74,16 @@ const env = {
   emscripten_notify_memory_growth: { params: ['i32'], results: [] },
 } satisfies Record<string, FunctionSignature>;
 
+/**
+ * The import face of host calls. `call(name, name_length, request, request_length)` answers the length of the answer, or a
+ * negative errno for a pointer outside the memory. `read(pointer, length)` copies the next bytes of that answer, and
+ * answers how many; 0 at its end.
+ */
+const zerostate = {
+  call: wasi('iiii'),
+  read: wasi('ii'),
+} satisfies Record<string, FunctionSignature>;
+
 export type WasiFunctionName = keyof typeof wasiPreview1;
 
-export const HOST_FUNCTIONS = { wasi_snapshot_preview1: wasiPreview1, env } as const;
+export const HOST_FUNCTIONS = { wasi_snapshot_preview1: wasiPreview1, env, zerostate } as const;

@@ -1,7 +1,7 @@
 import { printable } from '../common/printable.js';
 import type { Usage } from './frames.js';
 import { MS_PER_TICK } from './process-figures.js';
-import type { RunLimits, RunOutcome, RunReport } from './run.js';
+import type { HostCalls, RunLimits, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 
 /** One run, ready for a process. */
@@ -16,6 +16,7 @@ export interface Job {
   timeoutMs: number;
   /** None looser than the server's. */
   limits: RunLimits;
+  hostCalls?: HostCalls;
   onLog?: (line: string) => void;
   signal?: AbortSignal;
 }
@@ -33,6 +34,10 @@ export interface CurrentRun {
   /** Log received. */
   lines: number;
   logBytes: number;
+  /** Calls received. */
+  calls: number;
+  /** A call that has not been answered. */
+  calling: boolean;
 }
 
 /** Compiler threads use CPU time beside the agent's own thread. */
@@ -47,6 +52,21 @@ export function assertWithinLog(lines: string[], run: CurrentRun): void {
   for (const line of lines) run.logBytes += Buffer.byteLength(line.replaceAll('\u{fffd}', '?'));
   const { maxStderrLines, maxStderrBytes } = run.job.limits;
   if (run.lines > maxStderrLines || run.logBytes > maxStderrBytes) throw new Error('more log than agreed');
+}
+
+/**
+ * Counts a call that arrived.
+ * @throws Error when the sandbox should have refused it by itself, or did not wait for the answer to the one before
+ */
+export function assertMayCall(n: number, name: string, requestBytes: number, run: CurrentRun): HostCalls {
+  const { hostCalls } = run.job;
+  if (!hostCalls?.methods.includes(name)) throw new Error(`call of ${name}`);
+  if (run.calling) throw new Error('a call before the answer to the one before');
+  if (n !== run.calls || n >= hostCalls.maxCalls) throw new Error(`call number ${n}`);
+  if (requestBytes > hostCalls.maxRequestBytes) throw new Error(`a request of ${requestBytes} bytes`);
+  run.calls++;
+  run.calling = true;
+  return hostCalls;
 }
 
 /**

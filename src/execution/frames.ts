@@ -1,4 +1,4 @@
-import type { RunLimits, RunOutcome } from './run.js';
+import type { HostCallLimits, RunLimits, RunOutcome } from './run.js';
 
 /**
  * The protocol between the server and a sandbox process, over the process's standard input and output.
@@ -6,8 +6,10 @@ import type { RunLimits, RunOutcome } from './run.js';
  *   server → sandbox    load (module)      a process serves one agent version in its whole life; again when the limit of
  *                                          tables is another one, for engines apply that when they compile
  *                       run (input)        one at a time
+ *                       answer (answer)    once per call
  *   sandbox → server    ready              once
  *                       log                any number of times during a run
+ *                       call (request)     during a run, one at a time: the sandbox waits for its answer
  *                       report (output)    once per run
  *
  * A frame is `u32 length of the header, u32 length of the payload` (little-endian), the header as JSON, the payload as
@@ -30,11 +32,17 @@ export type ToSandbox =
       limits: RunLimits;
       /** Of the stack the process has; `limits.stackKb` are left of it. */
       withheldStackKb: number;
-    };
+      /** Unset: the agent may call nothing. */
+      hostCalls?: HostCallLimits;
+    }
+  /** Payload: the answer to the call with this number, a JSON object. */
+  | { kind: 'answer'; n: number };
 
 export type FromSandbox =
   | { kind: 'ready' }
   | { kind: 'log'; lines: string[] }
+  /** Payload: the request. `n` counts from 0 in each run. */
+  | { kind: 'call'; n: number; name: string }
   /** Payload: the output when `outcome` is `completed`, else nothing. */
   | { kind: 'report'; outcome: ReportedOutcome; usage: Usage };
 
@@ -72,16 +80,21 @@ export interface Frame {
 export const PREFIX_BYTES = 8;
 
 /**
- * All headers of one run together: its report, and a `log` for each kept line at most, each kept byte of which JSON may
- * write as six.
+ * All headers of one run together: its report, a `log` for each kept line at most, each kept byte of which JSON may write
+ * as six, and its calls.
  */
-export const maxHeaderBytes = ({ maxStderrBytes, maxStderrLines }: RunLimits): number =>
-  REPORT_HEADER_BYTES + 6 * maxStderrBytes + LOG_HEADER_BYTES * maxStderrLines;
+export const maxHeaderBytes = (
+  { maxStderrBytes, maxStderrLines }: RunLimits,
+  { maxCalls }: Pick<HostCallLimits, 'maxCalls'> = { maxCalls: 0 },
+): number =>
+  REPORT_HEADER_BYTES + 6 * maxStderrBytes + LOG_HEADER_BYTES * maxStderrLines + CALL_HEADER_BYTES * maxCalls;
 
 /** Enough for what it quotes. */
 export const REPORT_HEADER_BYTES = 64 * 1024;
 /** Of a `log` with one line, without that line. */
 const LOG_HEADER_BYTES = 32;
+/** Of a `call`, with the longest name of a method. */
+const CALL_HEADER_BYTES = 96;
 
 /** The frame as pieces to be written in order. */
 export function encodeFrame(header: ToSandbox | FromSandbox, payload: Uint8Array = EMPTY): Uint8Array[] {

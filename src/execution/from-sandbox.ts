@@ -47,5 +47,6 @@ const usage = z.object({
 const fromSandbox: z.ZodType<FromSandbox> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('log'), lines: z.array(text).min(1) }),
+  z.object({ kind: z.literal('call'), n: amount, name: text.max(32) }),
   z.object({ kind: z.literal('report'), outcome, usage }),
 ]);

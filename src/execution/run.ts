@@ -23,12 +23,34 @@ export interface RunRequest {
   limits?: Partial<RunLimits>;
   /** Environment variables the agent sees; names must match `ZEROSTATE_[A-Z0-9_]*`. */
   environment?: Record<string, string>;
+  /** What the agent may ask of the host; unset: nothing. */
+  hostCalls?: HostCalls;
   /** Called for each kept line of standard error, in order, while the agent runs; never after the report. */
   onLog?: (line: string) => void;
   /** Called when the wait for a slot is over; the run starts once it has settled, and not at all when it fails. */
   onStart?: () => void | Promise<void>;
   /** Aborting takes the run out of the queue or kills it. */
   signal?: AbortSignal;
+}
+
+/** What a run may ask of the host. The sandbox refuses the rest by itself, and the server kills a sandbox that does not. */
+export interface HostCallLimits {
+  /** Names of the methods that the agent may call. */
+  methods: readonly string[];
+  /** Calls of one run. */
+  maxCalls: number;
+  /** Of one request. */
+  maxRequestBytes: number;
+}
+
+/** The host's side of a run's calls. */
+export interface HostCalls extends HostCallLimits {
+  /**
+   * Carries out one call; the agent waits meanwhile. Never called for a method that is not among `methods`.
+   * @param request bytes as the agent wrote them
+   * @returns the answer, a JSON object. Must not reject.
+   */
+  answer(n: number, name: string, request: Uint8Array): Promise<Uint8Array>;
 }
 
 /** What one run may use. The server's configuration sets the most, a task may ask for less. */

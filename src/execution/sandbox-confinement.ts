@@ -25,11 +25,13 @@ export function confineSandbox(config: SandboxConfig): Promise<Confinement> {
 const SCRIPTS = [
   './sandbox/runner.js',
   './sandbox/agent-run.js',
+  './sandbox/call-files.js',
   './sandbox/descriptors.js',
   './sandbox/engine.js',
   './sandbox/errno.js',
   './sandbox/growing-bytes.js',
   './sandbox/guest-memory.js',
+  './sandbox/host-calls.js',
   './sandbox/host-clock.js',
   './sandbox/instructions.js',
   './sandbox/json-output.js',

@@ -3,6 +3,7 @@ import { MAX_TIMER_MS } from '../common/timers.js';
 import { type Confinement, describeEnd, killConfined } from '../confinement/index.js';
 import type { SandboxConfig } from '../config/index.js';
 import {
+  assertMayCall,
   assertPossible,
   assertWithinLog,
   brokenProtocol,
@@ -17,7 +18,7 @@ import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
 import { cpuMsOf, residentBytesOf } from './process-figures.js';
-import type { RunOutcome, RunReport } from './run.js';
+import type { HostCallLimits, HostCalls, RunOutcome, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 import { verifyOutput } from './verify-output.js';
 
@@ -130,23 +131,34 @@ export class SandboxProcess {
       job.signal?.addEventListener('abort', cancel, { once: true });
       const startedAt = performance.now();
       const cpuBefore = cpuMsOf(this.pid);
-      this.current = { job, startedAt, cpuBefore, deadline, cancel, resolve, lines: 0, logBytes: 0 };
+      this.current = {
+        job,
+        startedAt,
+        cpuBefore,
+        deadline,
+        cancel,
+        resolve,
+        lines: 0,
+        logBytes: 0,
+        calls: 0,
+        calling: false,
+      };
       this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
       if (!this.alive) return this.finish({ end: 'crashed', reason: 'the sandbox process was gone' });
       // One system call for all pieces of all frames.
       this.child.stdin?.cork();
-      const { environment, timeoutMs, limits, input } = job;
+      const { environment, timeoutMs, limits, input, hostCalls } = job;
       const { maxTableElements, stackKb } = limits;
       this.boundTo = job.sha256;
       if (this.loadedUnder !== maxTableElements) {
         this.send({ kind: 'load', maxTableElements, maxMemoryPages: this.config.maxMemoryPages }, job.module);
       }
       this.loadedUnder = maxTableElements;
-      this.decoder.headerRoom = maxHeaderBytes(limits);
-      this.decoder.maxPayloadBytes = limits.maxOutputBytes;
+      this.decoder.headerRoom = maxHeaderBytes(limits, hostCalls);
+      this.decoder.maxPayloadBytes = Math.max(limits.maxOutputBytes, hostCalls?.maxRequestBytes ?? 0);
       const withheldStackKb = this.config.stackKb - stackKb;
-      this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb }, input);
+      this.send({ kind: 'run', environment, timeoutMs, limits, withheldStackKb, ...callLimits(hostCalls) }, input);
       this.child.stdin?.uncork();
     });
   }
@@ -191,7 +203,8 @@ export class SandboxProcess {
 
   /** @throws Error when the message is not one to be sent now */
   private handle(message: FromSandbox, payload: Uint8Array): void {
-    const mayHavePayload = message.kind === 'report' && message.outcome.end === 'completed';
+    const mayHavePayload =
+      message.kind === 'call' || (message.kind === 'report' && message.outcome.end === 'completed');
     if (payload.length > 0 && !mayHavePayload) throw new Error(`${message.kind} with a payload`);
     if (message.kind === 'ready') {
       if (!this.announceReady) throw new Error('ready for a second time');
@@ -209,10 +222,25 @@ export class SandboxProcess {
       for (const line of message.lines) job.onLog?.(line);
       return;
     }
+    if (message.kind === 'call') return this.serveCall(message, payload, this.current);
     const { outcome, usage } = message;
+    if (payload.length > job.limits.maxOutputBytes) throw new Error(`${payload.length} bytes of output`);
+    if (this.current.calling) throw new Error('a report before the answer to a call');
     assertPossible(usage, this.current, () => cpuMsOf(this.pid));
     if (usage.cpuMs > job.limits.maxCpuMs) return this.finish(cpuExhausted(job), usage);
     this.finish(outcome.end === 'completed' ? { ...outcome, output: payload } : outcome, usage);
+  }
+
+  /** Hands a call to the run's host, and its answer to the process, which waits for it. */
+  private serveCall({ n, name }: Extract<FromSandbox, { kind: 'call' }>, request: Uint8Array, run: CurrentRun): void {
+    const hostCalls = assertMayCall(n, name, request.length, run);
+    void hostCalls.answer(n, name, request).then((answer) => {
+      if (this.current !== run || !this.alive) return;
+      run.calling = false;
+      this.child.stdin?.cork();
+      this.send({ kind: 'answer', n }, answer);
+      this.child.stdin?.uncork();
+    });
   }
 
   /**
@@ -282,6 +310,13 @@ export class SandboxProcess {
     };
   }
 }
+
+/** The part of a run's host calls that its process is told. */
+const callLimits = (hostCalls: HostCalls | undefined): { hostCalls?: HostCallLimits } => {
+  if (!hostCalls) return {};
+  const { methods, maxCalls, maxRequestBytes } = hostCalls;
+  return { hostCalls: { methods, maxCalls, maxRequestBytes } };
+};
 
 /** A start takes some 60 ms, on a machine at its limits a second or two. */
 const START_TIMEOUT_MS = 10_000;

@@ -59,7 +59,17 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
    *   `internal` `BAD_AGENT_ENVIRONMENT`, and whatever `input` and `onStart` throw
    */
   async run(request: RunRequest): Promise<RunReport> {
-    const { binary, input, outputAs = 'text', timeoutMs, environment = {}, onLog, onStart, signal } = request;
+    const {
+      binary,
+      input,
+      outputAs = 'text',
+      timeoutMs,
+      environment = {},
+      hostCalls,
+      onLog,
+      onStart,
+      signal,
+    } = request;
     assertEnvironment(environment);
     // The store may take its time, and the read is shared: cancelled is who waits, not what is waited for.
     const module = await unlessAborted(signal, this.binaries.get(binary));
@@ -75,6 +85,7 @@ export class SandboxService implements OnModuleInit, OnApplicationShutdown {
       environment,
       timeoutMs: Math.min(timeoutMs, this.tasks.maxTimeoutMs),
       limits: lowestOf(this.most(outputAs), request.limits ?? {}),
+      hostCalls,
       onLog,
       signal,
     };

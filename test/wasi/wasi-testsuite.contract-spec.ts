@@ -73,7 +73,10 @@ function exitCode({ outcome }: RunReport): number | RunReport['outcome'] {
 /** Runs a command as the suite's own runner does: with these arguments and variables, and nothing on standard input. */
 function runCommand(wasm: Buffer, { args = [], env = {} }: Expectation): { code: number | string; stdout: string } {
   const limits = config.sandbox;
-  const host = new WasiHost(new Uint8Array(0), env, 20_000, limits, () => {}, ['test.wasm', ...args]);
+  const host = new WasiHost(
+    { input: new Uint8Array(0), environment: env, timeoutMs: 20_000, limits, onLog: () => {} },
+    ['test.wasm', ...args],
+  );
   const { exports } = new engine.Instance(new engine.Module(wasm), host.imports());
   host.memory.attach(exports['memory'] as LinearMemory);
   const ending = (code: number | string) => ({ code, stdout: Buffer.from(host.stdout).toString() });

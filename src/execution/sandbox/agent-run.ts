@@ -7,19 +7,13 @@ import { RunEnded } from './run-ended.js';
 import { printable } from '../../common/printable.js';
 import { withLessStack } from './stack.js';
 import { trapOf, type Trap } from './traps.js';
-import { WasiHost } from './wasi-host.js';
+import { WasiHost, type WasiRun } from './wasi-host.js';
 
-export interface AgentRun {
+/** Of the limits, the engine must have been told those of memory and tables, and the server keeps that of CPU time. */
+export interface AgentRun extends WasiRun {
   observation: Observation;
-  /** Standard input. */
-  input: Uint8Array;
-  environment: Record<string, string>;
-  timeoutMs: number;
-  /** The engine must have been told those of memory and tables (`limitMemory`, `limitTables`), the server keeps that of CPU time. */
-  limits: RunLimits;
   /** Of the stack the process has. */
   withheldStackKb: number;
-  onLog: (lines: string[]) => void;
 }
 
 export interface AgentResult {
@@ -36,7 +30,7 @@ export interface AgentResult {
  * nothing of the module is ever awaited or returned, so an export named `then` is only an export.
  */
 export function runAgent(run: AgentRun): AgentResult {
-  const host = new WasiHost(run.input, run.environment, run.timeoutMs, run.limits, run.onLog);
+  const host = new WasiHost(run);
   const ending = start(run, host);
   host.stderr.finish();
   const usage = { peakMemoryBytes: host.memory.byteLength, bytesOut: host.stdout.length, hostCalls: host.calls };

@@ -10,6 +10,7 @@ import {
 } from '../frames.js';
 import { runAgent, unstartable, type AgentResult } from './agent-run.js';
 import { collectGarbage, limitMemory, limitTables } from './engine.js';
+import { HostCalls } from './host-calls.js';
 import { compileObserved, type Observation } from './observation.js';
 import { printable } from '../../common/printable.js';
 
@@ -39,6 +40,7 @@ function serveNext(): boolean {
     loaded = compile(frame.payload);
     return true;
   }
+  if (message.kind !== 'run') throw new Error(`${message.kind} without a call`);
   const { outcome, output, ...use } = run(message, frame.payload);
   const usage = { ...use, cpuMs: totalCpuMs() - cpuBefore };
   // Before the report: after it, the server looks at the memory that the process keeps.
@@ -63,7 +65,19 @@ function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): A
     return { outcome: unstartable(loaded.fault, message.limits), peakMemoryBytes: 0, bytesOut: 0, hostCalls: 0 };
   }
   limitMemory(message.limits.maxMemoryPages);
-  return runAgent({ ...message, ...loaded, input, onLog: (lines) => send({ kind: 'log', lines }) });
+  const calls = message.hostCalls && new HostCalls(message.hostCalls, exchange);
+  return runAgent({ ...message, ...loaded, input, calls, onLog: (lines) => send({ kind: 'log', lines }) });
+}
+
+/** Sends a call to the server and waits for its answer. */
+function exchange(n: number, name: string, request: Uint8Array): Uint8Array {
+  send({ kind: 'call', n, name }, request);
+  const frame = receive();
+  // The server has gone, or kills this process: nobody waits for the rest of the run.
+  if (!frame) process.exit();
+  const message = frame.header as ToSandbox;
+  if (message.kind !== 'answer' || message.n !== n) throw new Error(`${message.kind} in place of an answer`);
+  return frame.payload;
 }
 
 function totalCpuMs(): number {

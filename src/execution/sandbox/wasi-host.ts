@@ -1,17 +1,21 @@
-import type { HOST_FUNCTIONS, WasiFunctionName } from '../../common/host-functions.js';
+import type { HOST_FUNCTIONS } from '../../common/host-functions.js';
 import type { RunLimits } from '../run.js';
+import { CallFiles } from './call-files.js';
 import { Descriptors, RIGHT, type Descriptor } from './descriptors.js';
 import { ERRNO, HostError, type Errno } from './errno.js';
 import { GrowingBytes } from './growing-bytes.js';
 import { GuestMemory } from './guest-memory.js';
+import { type HostCalls, notPermitted } from './host-calls.js';
 import { HostClock } from './host-clock.js';
+import type { HostFunction, WasiFunctions } from './host-function.js';
 import { pollOneoff, type PollHost } from './poll.js';
 import { RunEnded, type HostEnd } from './run-ended.js';
 import { StandardError } from './standard-error.js';
 
 /**
- * What an agent sees of the world: a WASI preview 1 host with three standard streams, environment variables, clocks and
- * randomness, and neither files nor network. One object per run, so that nothing of a run outlives it.
+ * What an agent sees of the world: a WASI preview 1 host with three standard streams, environment variables, clocks,
+ * randomness and the host calls that its run allows, and neither files nor network. One object per run, so that nothing of
+ * a run outlives it.
  *
  * Functions about files and sockets exist, because compilers import them, and answer what POSIX answers on a pipe.
  * Source: https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md
@@ -29,16 +33,17 @@ export class WasiHost {
   private readonly args: Uint8Array[];
   private readonly environment: Uint8Array[];
   private readonly output: GrowingBytes;
+  private readonly input: Uint8Array;
+  private readonly limits: RunLimits;
+  private readonly hostCalls: HostCalls | undefined;
   private inputOffset = 0;
+  /** What is left of the answer to the last host call. */
+  private answer: Uint8Array = new Uint8Array(0);
 
-  constructor(
-    private readonly input: Uint8Array,
-    environment: Record<string, string>,
-    timeoutMs: number,
-    private readonly limits: RunLimits,
-    onLog: (lines: string[]) => void,
-    args: readonly string[] = ['agent'],
-  ) {
+  constructor({ input, environment, timeoutMs, limits, onLog, calls }: WasiRun, args: readonly string[] = ['agent']) {
+    this.input = input;
+    this.limits = limits;
+    this.hostCalls = calls;
     this.clock = new HostClock(timeoutMs, limits.clockResolutionUs);
     this.args = args.map(cString);
     this.environment = Object.entries(environment).map(([name, value]) => cString(`${name}=${value}`));
@@ -48,12 +53,18 @@ export class WasiHost {
 
   /** The import object. Without prototypes: a module may ask for functions named `constructor` or `__proto__`. */
   imports(): object {
-    const guarded = (functions: Record<string, HostFunction>): object =>
+    const guarded = (functions: Record<string, HostFunction>, fault = (errno: Errno): number => errno): object =>
       Object.assign(
         Object.create(null),
-        Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, this.guard(call)])),
+        Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, this.guard(call, fault)])),
       );
-    const provided = { wasi_snapshot_preview1: guarded(this.wasi), env: guarded(this.env) };
+    const { hostCalls } = this;
+    const wasi = hostCalls ? new CallFiles(this.memory, hostCalls).functions(this.wasi) : this.wasi;
+    const provided = {
+      wasi_snapshot_preview1: guarded(wasi),
+      env: guarded(this.env),
+      zerostate: guarded(this.zerostate, (errno) => -errno),
+    };
     return Object.assign(Object.create(null), provided satisfies Record<keyof typeof HOST_FUNCTIONS, object>);
   }
 
@@ -62,7 +73,7 @@ export class WasiHost {
     return this.output.bytes;
   }
 
-  private readonly wasi: Record<WasiFunctionName, HostFunction> = {
+  private readonly wasi: WasiFunctions = {
     args_sizes_get: (count, size) => this.putSizes(count, size, this.args),
     args_get: (pointers, strings) => this.putStrings(pointers, strings, this.args),
     environ_sizes_get: (count, size) => this.putSizes(count, size, this.environment),
@@ -133,15 +144,32 @@ export class WasiHost {
     emscripten_notify_memory_growth: () => undefined,
   };
 
+  private readonly zerostate: Record<keyof (typeof HOST_FUNCTIONS)['zerostate'], HostFunction> = {
+    call: (name, nameLength, request, requestLength) => {
+      const method = new TextDecoder().decode(this.memory.bytes(name, nameLength));
+      // A copy: the memory may not be looked at while the server answers.
+      const bytes = this.memory.bytes(request, requestLength).slice();
+      this.answer = this.hostCalls?.call(method, bytes) ?? notPermitted(method);
+      return this.answer.length;
+    },
+    read: (pointer, length) => {
+      const buffer = this.memory.bytes(pointer, length);
+      const piece = this.answer.subarray(0, buffer.length);
+      buffer.set(piece);
+      this.answer = this.answer.subarray(piece.length);
+      return piece.length;
+    },
+  };
+
   /** Answers the errno of a failed call, 0 for one that returns nothing, and nothing at all once the run has ended. */
-  private guard(call: HostFunction): HostFunction {
+  private guard(call: HostFunction, fault: (errno: Errno) => number): HostFunction {
     return (...args) => {
       this.calls++;
       if (this.ended) throw this.ended;
       try {
         return call(...args) ?? ERRNO.success;
       } catch (error) {
-        if (error instanceof HostError) return error.errno;
+        if (error instanceof HostError) return fault(error.errno);
         throw error;
       }
     };
@@ -232,11 +260,17 @@ export class WasiHost {
   }
 }
 
-/**
- * A wasm `i32` arrives as a number, an `i64` as a bigint. What a module gets by importing a function with another
- * signature is a TypeError out of the call, which ends its run.
- */
-type HostFunction = (...args: any[]) => Errno | void;
+/** What a host needs to know of its run. */
+export interface WasiRun {
+  /** Standard input. */
+  input: Uint8Array;
+  environment: Record<string, string>;
+  timeoutMs: number;
+  limits: RunLimits;
+  /** Unset: the agent may call nothing. */
+  calls?: HostCalls;
+  onLog: (lines: string[]) => void;
+}
 
 const MAX_U32 = 0xffff_ffff;
 const MAX_ABORT_TEXT_BYTES = 4096;
