@@ -23,6 +23,9 @@ const MAY_IMPORT = {
   'task-api': ['auth', 'ledger', 'tasks', 'scheduling', 'queue', 'feed', 'database', 'storage'],
   auction: ['auth', 'agents', 'tasks', 'task-api'],
   execution: ['storage', 'confinement'],
+  egress: [],
+  models: [],
+  'host-calls': ['auth', 'agents', 'database', 'egress', 'feed', 'models', 'task-api'],
   orchestration: [
     'auth',
     'ledger',
@@ -32,6 +35,7 @@ const MAY_IMPORT = {
     'auction',
     'agents',
     'execution',
+    'host-calls',
     'database',
     'feed',
   ],

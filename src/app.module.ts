@@ -11,6 +11,7 @@ import { assertMigrated, dataSourceOptions } from './data-source.js';
 import { type PoolFigures, watchConnections } from './database/index.js';
 import { LedgerApiModule } from './ledger/index.js';
 import { GatewayModule } from './gateway/index.js';
+import { HostCallsApiModule } from './host-calls/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionApiModule } from './auction/index.js';
 import { OrchestrationModule } from './orchestration/index.js';
@@ -44,6 +45,7 @@ export class AppModule {
               AgentsApiModule,
               UploadModule,
               GatewayModule,
+              HostCallsApiModule,
               LedgerApiModule,
             ]
           : []),

@@ -92,6 +92,7 @@ const REQUEST: AuctionRequest = {
   luck: 1,
   region: null,
   regionRequired: false,
+  allow: [],
   limitMs: 5000,
 };
 
@@ -171,6 +172,7 @@ function createPlayer(index: number, random: () => number, newcomer: boolean): P
       sha256: '',
       storageRef: '',
       limits: null,
+      permissions: null,
     },
   };
 }

@@ -37,10 +37,10 @@ export async function selection(bench: Bench): Promise<Report> {
   await database.query(REGISTER, [newId(), REGISTERED, CAPABILITIES_OF_EACH]);
   await database.query('ANALYZE agents, agent_statistics, agent_binaries');
 
-  const { auction } = parseEnvironment({});
+  const { auction, hostCalls } = parseEnvironment({});
   const catalog = new AgentCatalog(database, SILENT_STREAM, auction);
   bench.onEnd(async () => catalog.onApplicationShutdown());
-  const metaAgent = new MetaAgent(catalog, auction);
+  const metaAgent = new MetaAgent(catalog, auction, hostCalls);
   const figures: Figure[] = [];
   const figure = (name: string, ours: number[], rest: Partial<Figure> = {}): void =>
     void figures.push({ suite: 'selection', backend: '', name, unit: 'ms', ours, ...rest });
@@ -138,6 +138,7 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   limits: null,
   region: null,
   regionRequired: false,
+  allow: [],
   shareLogs: false,
   timeoutMs: 30_000,
   startsInMs: 0,

@@ -1,4 +1,5 @@
 import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import type { Permissions } from '../common/permissions.dto.js';
 import type { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { User } from '../auth/index.js';
 import { Agent } from './agent.entity.js';
@@ -58,6 +59,10 @@ export class AgentBinary {
   /** Null: the server's limits. */
   @Column({ type: 'json', nullable: true })
   limits: VersionLimits | null;
+
+  /** What it may ask of the host; null: nothing. */
+  @Column({ type: 'json', nullable: true })
+  permissions: Permissions | null;
 
   @ForeignKey(() => User, { name: 'agent_binaries_uploader_fkey' })
   @Column('uuid')

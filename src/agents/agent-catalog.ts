@@ -241,6 +241,7 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       sha256: row.sha256,
       storageRef: row.storage_ref,
       limits: row.limits,
+      permissions: row.permissions,
     };
   }
 

@@ -1,3 +1,4 @@
+import type { Permissions } from '../common/permissions.dto.js';
 import type { VersionLimits } from './agent-binary.entity.js';
 
 /**
@@ -29,6 +30,8 @@ export interface Candidate {
   storageRef: string;
   /** Limits of a run of the version; null: the server's. */
   limits: VersionLimits | null;
+  /** What the version may ask of the host; null: nothing. */
+  permissions: Permissions | null;
 }
 
 /** The price an agent asks. */

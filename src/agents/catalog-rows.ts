@@ -1,3 +1,4 @@
+import type { Permissions } from '../common/permissions.dto.js';
 import type { VersionLimits } from './agent-binary.entity.js';
 
 /** The statements of the agent catalogue, and the rows that they return. */
@@ -28,6 +29,7 @@ export interface AgentRow {
   sha256: string;
   storage_ref: string;
   limits: VersionLimits | null;
+  permissions: Permissions | null;
 }
 
 /** All transactions before this one have ended. */
@@ -40,7 +42,7 @@ const AGENT = `
          a.max_concurrency, a.region, a.expected_duration_ms,
          s.tasks_completed, s.duration_p80_ms, s.estimate_ratio, s.rating_sum, s.rating_count, s.raters, s.rater_mean_sum,
          s.last_invited_at,
-         b.version, b.sha256, b.storage_ref, b.limits,
+         b.version, b.sha256, b.storage_ref, b.limits, b.permissions,
          a.status = 'active' AND a.moderation = 'allowed' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
     JOIN users o ON o.id = a.owner_id

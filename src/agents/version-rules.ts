@@ -1,19 +1,29 @@
 import { isDeepStrictEqual } from 'node:util';
 import semver from 'semver';
+import type { Permissions } from '../common/permissions.dto.js';
 import { AppError } from '../common/app-error.js';
 import type { AgentBinary, ScanVerdict, VersionLimits } from './agent-binary.entity.js';
 import type { Agent } from './agent.entity.js';
 
 /** Which numbers a new version may have, when an upload equals an existing version, and how refusals are worded. */
 
-export type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'retiredAt' | 'scan'>;
-export const NUMBERS = { id: true, version: true, sha256: true, limits: true, retiredAt: true, scan: true } as const;
+export type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'permissions' | 'retiredAt' | 'scan'>;
+export const NUMBERS = {
+  id: true,
+  version: true,
+  sha256: true,
+  limits: true,
+  permissions: true,
+  retiredAt: true,
+  scan: true,
+} as const;
 
-/** What distinguishes an upload from an existing version. Limits that it does not name stay as they are. */
+/** What distinguishes an upload from an existing version. Limits and permissions that it does not name stay as they are. */
 export interface Identity {
   version?: string;
   sha256: string;
   limits?: VersionLimits;
+  permissions?: Permissions;
 }
 
 /**
@@ -24,30 +34,32 @@ export interface Identity {
 export function sameVersion(
   agent: Agent,
   existing: readonly Numbered[],
-  { version, sha256, limits }: Identity,
+  { version, sha256, limits, permissions }: Identity,
   replacing: boolean,
 ): Numbered | undefined {
   if (version === undefined) {
     const active = existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
-    return active && isSame(active.limits, limits) ? active : undefined;
+    const isUnchanged = active && isSame(active.limits, limits) && isSame(active.permissions, permissions);
+    return isUnchanged ? active : undefined;
   }
   const same = existing.find((it) => it.version === version);
   if (same?.retiredAt) throw gone('conflict', same);
   if (same && same.sha256 !== sha256) {
-    throw new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other bytes: choose a higher one.`);
+    throw taken(version, 'bytes');
   }
-  if (same && !isSame(same.limits, limits)) {
-    throw new AppError(
-      'conflict',
-      'VERSION_TAKEN',
-      `Version ${version} exists with other limits: choose a higher one.`,
-    );
-  }
+  if (same && !isSame(same.limits, limits)) throw taken(version, 'limits');
+  if (same && !isSame(same.permissions, permissions)) throw taken(version, 'permissions');
   return same;
 }
 
-const isSame = (stored: VersionLimits | null, named: VersionLimits | undefined): boolean =>
-  named === undefined || isDeepStrictEqual({ ...stored }, { ...named });
+const taken = (version: string, what: string): AppError =>
+  new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other ${what}: choose a higher one.`);
+
+/** As JSON, because a form's objects have classes. */
+const isSame = (stored: object | null, named: object | undefined): boolean =>
+  named === undefined || isDeepStrictEqual(plain(stored ?? {}), plain(named));
+
+const plain = (value: object): unknown => JSON.parse(JSON.stringify(value));
 
 /** The patch after the highest version. @throws AppError `conflict` if no number follows */
 export function nextVersion(existing: readonly Numbered[]): string {

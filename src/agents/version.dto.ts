@@ -3,6 +3,7 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { IsVersion, MaxLength, Optional } from '../common/validators.js';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
+import { PermissionsDto } from '../common/permissions.dto.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { RedirectQuery } from '../storage/index.js';
 import type { ScanVerdict } from './agent-binary.entity.js';
@@ -66,6 +67,8 @@ export class VersionDto {
   scan: ScanVerdict;
   /** As uploaded; null: the server's limits apply. */
   limits: VersionLimitsDto | null;
+  /** What it may ask of the host, as uploaded; null: nothing. */
+  permissions: PermissionsDto | null;
   /** User id. */
   @ApiId()
   uploaded_by: string;

@@ -14,6 +14,7 @@ export function presentVersion(binary: AgentBinary, activeId: string | null): Ve
     validation: binary.validation as Record<string, unknown>,
     scan: binary.scan,
     limits: binary.limits,
+    permissions: binary.permissions,
     uploaded_by: binary.uploadedBy,
     created_at: binary.createdAt.toISOString(),
     retired_at: binary.retiredAt?.toISOString() ?? null,

@@ -4,6 +4,8 @@ import { DataSource, type EntityManager, In } from 'typeorm';
 import { type Caller, holdAccount } from '../auth/index.js';
 import { notFound } from '../common/app-error.js';
 import { newId } from '../common/ids.js';
+import type { Permissions } from '../common/permissions.dto.js';
+import { isWider } from '../common/permissions.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { violatedConstraint } from '../database/index.js';
 import type { FeedNotice } from '../feed/index.js';
@@ -39,7 +41,9 @@ export interface NewVersion {
   scan: ScanVerdict;
   /** Unset: the server's limits. */
   limits?: VersionLimits;
-  /** Whether it becomes active; unset: if it is the highest release. */
+  /** Unset: it may ask nothing of the host. */
+  permissions?: Permissions;
+  /** Whether it becomes active; unset: if it is the highest release, and its permissions are no wider. */
   activate?: boolean;
 }
 
@@ -88,7 +92,8 @@ export class VersionService {
       if (replacing) assertActive(agent);
       const existing = await transaction.find(AgentBinary, { where: { agentId: agent.id }, select: NUMBERS });
       const same = sameVersion(agent, existing, upload, replacing);
-      const activeVersion = existing.find(({ id }) => id === agent.activeBinaryId)?.version ?? null;
+      const active = existing.find(({ id }) => id === agent.activeBinaryId);
+      const activeVersion = active?.version ?? null;
       if (same) {
         const binary = await transaction.findOneByOrFail(AgentBinary, { id: same.id });
         const wanted = upload.activate && binary.id !== agent.activeBinaryId;
@@ -103,6 +108,7 @@ export class VersionService {
         version,
         inService.map((it) => it.version),
         upload.activate ?? (replacing || undefined),
+        active !== undefined && isWider(upload.permissions ?? null, active.permissions),
       );
       const binary = await this.insert(transaction, caller, agent, { ...upload, version });
       if (!inactivity) await transaction.update(Agent, agent.id, { activeBinaryId: binary.id });
@@ -236,6 +242,7 @@ export class VersionService {
     const binary = transaction.create(AgentBinary, {
       ...upload,
       limits: upload.limits ?? null,
+      permissions: upload.permissions ?? null,
       id,
       agentId: agent.id,
       uploadedBy: caller.id,

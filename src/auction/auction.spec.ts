@@ -270,6 +270,7 @@ const REQUEST: AuctionRequest = {
   luck: 0.5,
   region: null,
   regionRequired: false,
+  allow: [],
   limitMs: 30_000,
 };
 
@@ -306,6 +307,7 @@ function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate
     sha256: '0'.repeat(64),
     storageRef: `local:${'0'.repeat(64)}`,
     limits: null,
+    permissions: null,
     ...changes,
   };
 }

@@ -1,5 +1,6 @@
 import type { Candidate } from '../agents/index.js';
 import { amountToDecimal, amountToWire } from '../common/money.js';
+import { lacking } from '../common/permissions.js';
 import type { AuctionConfig, AuctionWeights } from '../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto } from './scoreboard.dto.js';
 import type { TaskError } from '../tasks/index.js';
@@ -20,6 +21,8 @@ export interface AuctionRequest {
   region: string | null;
   /** Whether only that region is allowed. */
   regionRequired: boolean;
+  /** Kinds of permission that the task allows. */
+  allow: readonly string[];
   /** Time one attempt has: its timeout, or what is left until the deadline. At least 1. */
   limitMs: number;
 }
@@ -190,6 +193,7 @@ const isRatedTooLow = ({ rating, highestRating }: Candidate, { minRating }: Auct
 /** Why a candidate cannot do this task, whatever its rating. */
 function obstacleOf(candidate: Candidate, asked: Ask, request: AuctionRequest): ExclusionReason | null {
   if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
+  if (candidate.permissions && lacking(candidate.permissions, request.allow).length > 0) return 'not_allowed';
   // An agent that is too expensive even without load is not worth waiting for.
   if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
   return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
@@ -279,6 +283,8 @@ const EXCLUSION_DETAILS: Record<
     `Its rating ${rating.toFixed(2)}, by ${raters} accounts, is below ${minRating}.`,
   wrong_region: ({ candidate: { region } }, request) =>
     `It belongs ${region ? `to ${region}` : 'nowhere in particular'}, the task to ${request.region}.`,
+  not_allowed: ({ candidate: { permissions } }, { allow }) =>
+    `It needs ${lacking(permissions, allow).join(', ')}, which the task does not allow.`,
   over_budget: ({ priceMicro }, { budgetMicro }) =>
     `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
   busy: () => 'It has as many tasks as it takes on at once.',
@@ -302,6 +308,15 @@ function failureOf(
   if (excluded.lowestPriceMicro !== null) {
     const message = `The lowest bid is ${amountToDecimal(excluded.lowestPriceMicro)}: raise the budget.`;
     return { code: 'BUDGET_TOO_LOW', message };
+  }
+  const needed = new Set(
+    excluded.named
+      .filter(({ reason }) => reason === 'not_allowed')
+      .flatMap(({ candidate }) => lacking(candidate.permissions, request.allow)),
+  );
+  if (needed.size > 0) {
+    const message = `The agents that could do this need ${[...needed].join(', ')}: name it in the task's allow.`;
+    return { code: 'PERMISSIONS_NEEDED', message };
   }
   if (excluded.count > 0) {
     const reasons = request.regionRequired ? `rated too low or outside ${request.region}` : 'rated too low';

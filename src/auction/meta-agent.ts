@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { luckOf } from '../common/ids.js';
 import { spending } from '../common/work-context.js';
 import { AgentCatalog, type Candidate } from '../agents/index.js';
-import { AuctionConfig } from '../config/index.js';
+import { AuctionConfig, HostCallConfig } from '../config/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction.js';
@@ -14,6 +14,7 @@ export class MetaAgent {
   constructor(
     private readonly catalog: AgentCatalog,
     private readonly rules: AuctionConfig,
+    private readonly hostCalls: HostCallConfig,
   ) {}
 
   /**
@@ -51,11 +52,17 @@ export class MetaAgent {
 
   /** The auction that would be held now for a task that is not submitted. Records nothing. */
   async simulate(request: AuctionRequest): Promise<Auction> {
+    const asked = { ...request, allow: this.offered(request.allow) };
     const offering = await this.catalog.offering(request.requiredCapabilities);
-    const auction = spending(() => holdAuction(offering, request, this.rules));
+    const auction = spending(() => holdAuction(offering, asked, this.rules));
     if (!auction.failure) return auction;
     const all = await this.catalog.offeringNow(request.requiredCapabilities);
-    return spending(() => holdAuction(all, request, this.rules));
+    return spending(() => holdAuction(all, asked, this.rules));
+  }
+
+  /** What a task allows, as far as the operator goes along. */
+  private offered(allow: readonly string[]): string[] {
+    return allow.filter((kind) => this.hostCalls.offered.some((offered) => offered === kind));
   }
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
@@ -63,7 +70,7 @@ export class MetaAgent {
     const inputBytes = typeof task.input === 'string' ? Buffer.byteLength(task.input) : task.input.size;
     return holdAuction(
       candidates,
-      { ...task, inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },
+      { ...task, allow: this.offered(task.allow), inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },
       this.rules,
     );
   }

@@ -124,7 +124,14 @@ export class ScoredBidDto {
   discovery: boolean;
 }
 
-export const EXCLUSION_REASONS = ['over_budget', 'rating_too_low', 'wrong_region', 'busy', 'no_seat'] as const;
+export const EXCLUSION_REASONS = [
+  'over_budget',
+  'rating_too_low',
+  'wrong_region',
+  'busy',
+  'no_seat',
+  'not_allowed',
+] as const;
 export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 
 /** An agent that offers a required capability and yet did not bid. */

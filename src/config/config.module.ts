@@ -18,6 +18,7 @@ export abstract class ProtectionConfig extends slice<Installation['protection']>
 export abstract class GatewayConfig extends slice<Installation['gateway']>() {}
 export abstract class TaskConfig extends slice<Installation['tasks']>() {}
 export abstract class MarketConfig extends slice<Installation['market']>() {}
+export abstract class HostCallConfig extends slice<Installation['hostCalls']>() {}
 export abstract class LedgerConfig extends slice<Installation['ledger']>() {}
 export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
@@ -40,6 +41,7 @@ const TOKENS: Tokens = {
   gateway: GatewayConfig,
   tasks: TaskConfig,
   market: MarketConfig,
+  hostCalls: HostCallConfig,
   ledger: LedgerConfig,
   auction: AuctionConfig,
   sandbox: SandboxConfig,

@@ -27,6 +27,7 @@ const toSlices = (env: Variables) => ({
   tracing: slices.tracing(env),
   database: slices.database(env),
   queue: slices.queue(env),
+  hostCalls: slices.hostCalls(env),
   storage: slices.storage(env),
   quotas: slices.quotas(env),
   auth: slices.auth(env),

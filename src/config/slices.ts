@@ -71,6 +71,19 @@ export const queue = (env: Variables) => ({
   sweepIntervalMs: env.SWEEP_INTERVAL_MS,
 });
 
+/** Calls of agents to the host. */
+export const hostCalls = (env: Variables) => ({
+  /** Kinds of permission that versions may have and agents may use. */
+  offered: env.HOST_CALLS,
+  perAttempt: env.HOST_CALLS_PER_ATTEMPT,
+  maxRequestBytes: env.HOST_CALL_REQUEST_BYTES,
+  maxAnswerBytes: env.HOST_CALL_ANSWER_BYTES,
+  maxAttemptBytes: env.HOST_CALL_ATTEMPT_BYTES,
+  timeoutMs: env.HOST_CALL_TIMEOUT_MS,
+  maxOutputBytes: env.HOST_CALL_OUTPUT_BYTES,
+  state: { entries: env.AGENT_STATE_ENTRIES, bytes: env.AGENT_STATE_BYTES, valueBytes: env.AGENT_STATE_VALUE_BYTES },
+});
+
 export const storage = (env: Variables) => ({
   driver: env.STORAGE_DRIVER,
   /** Of the local driver, and of staged uploads. */

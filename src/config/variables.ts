@@ -1,3 +1,4 @@
+import { hostCallVariables } from './host-call-variables.js';
 import { z } from 'zod';
 import { MAX_TIMER_MS } from '../common/timers.js';
 import {
@@ -417,6 +418,7 @@ export const variables = z
       'Resident memory between two runs above which a sandbox process is replaced, and which warm ones may have together for each slot',
     ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
+    ...hostCallVariables,
     ALLOW_MISSING_WALLS: walls().describe(
       'Walls around agents that may be missing when NODE_ENV=production, e.g. `user,network`; with any other missing the server refuses to start',
     ),

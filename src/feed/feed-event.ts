@@ -7,6 +7,8 @@ export const EVENT_TYPES = [
   'task.assigned',
   'task.running',
   'task.log',
+  'task.output',
+  'task.host_call',
   'task.failover',
   'task.requeued',
   'task.completed',

@@ -35,6 +35,10 @@ const DATA = {
   peak_memory_bytes: 131_072,
   estimated_ms: 40,
   slug: 'secret',
+  method: 'secret',
+  target: 'secret',
+  request_bytes: 17,
+  data: 'secret',
   something_new: 'secret',
 };
 
@@ -47,6 +51,8 @@ const OWNER_SEES: Record<EventType, { always: object | null; shared?: object }> 
   'task.assigned': { always: { status: 'assigned', agent_id: 'agent', version: '1.0.0', price: 0.5 } },
   'task.running': { always: { status: 'assigned', agent_id: 'agent' } },
   'task.log': { always: null, shared: { agent_id: 'agent', lines: ['secret'] } },
+  'task.output': { always: null },
+  'task.host_call': { always: null, shared: { agent_id: 'agent', method: 'secret' } },
   'task.failover': { always: FAILURE, shared: { error: DATA.agent_error } },
   'task.requeued': { always: { status: 'assigned', ...FAILURE }, shared: { error: DATA.agent_error } },
   'task.completed': {

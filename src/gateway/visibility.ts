@@ -56,6 +56,8 @@ const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
   'task.assigned': { members: ['status', 'agent_id', 'version', 'price'] },
   'task.running': { members: ['status', 'agent_id'] },
   'task.log': { members: ['agent_id'], shared: 'lines', onlyShared: true },
+  // The number, the times and the sizes of calls can carry an input as log lines can.
+  'task.host_call': { members: ['agent_id'], shared: 'method', onlyShared: true },
   'task.failover': { members: FAILURE, ...AGENT_ERROR },
   'task.requeued': { members: ['status', 'reason', ...FAILURE], ...AGENT_ERROR },
   'task.completed': { members: ['status', 'agent_id', 'version', 'cost', 'fee', 'estimated_ms', ...METERING] },

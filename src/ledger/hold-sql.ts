@@ -36,8 +36,10 @@ export const NEW_HOLD_ID = `nextval('ledger_transfers_id_seq')`;
 
 /**
  * Moves the money of tasks that changed their state. Needs the CTE `moved` with one row a task: `id`, `user_id`, `at`,
- * `to_status`, `budget_micro`, `hold_id` as it is now, `opens` (the hold was opened just now), and for a completed task
- * `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
+ * `to_status`, `held_micro` (the whole hold), `hold_id` as it is now, `opens` (the hold was opened just now), `host_micro`
+ * (the cost of host calls), and for a completed task `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
+ *
+ * Host calls are paid whatever the end of the task: the market has paid for them already.
  *
  * A negative `hold_id` on a task that ended says that this change closed the hold. A task without a hold moves no money.
  */
@@ -54,7 +56,8 @@ export const SETTLED = `
       FROM settled,
            LATERAL (VALUES ('post', 'available', agent_owner_id, owner_micro),
                            ('fee', 'fees', NULL, fee_micro),
-                           ('release', 'available', user_id, budget_micro - owner_micro - fee_micro))
+                           ('host_calls', 'fees', NULL, host_micro),
+                           ('release', 'available', user_id, held_micro - owner_micro - fee_micro - host_micro))
              AS part(kind, account, payee, amount)
      WHERE closes AND part.amount > 0
      ORDER BY id
@@ -62,14 +65,14 @@ export const SETTLED = `
   opening AS (
     INSERT INTO ledger_transfers
       (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, at)
-    SELECT hold_id, hold_id, 'hold', 'available', user_id, 'held', user_id, budget_micro, id, at FROM settled WHERE opens
+    SELECT hold_id, hold_id, 'hold', 'available', user_id, 'held', user_id, held_micro, id, at FROM settled WHERE opens
   ),
   balance AS (
     UPDATE ledger_balances
        SET available_micro = available_micro + delta.available, held_micro = held_micro + delta.held
       FROM (SELECT user_id,
-                   sum(CASE WHEN opens THEN -budget_micro ELSE budget_micro - owner_micro - fee_micro END) AS available,
-                   sum(CASE WHEN opens THEN budget_micro ELSE -budget_micro END) AS held
+                   sum(CASE WHEN opens THEN -held_micro ELSE held_micro - owner_micro - fee_micro - host_micro END) AS available,
+                   sum(CASE WHEN opens THEN held_micro ELSE -held_micro END) AS held
               FROM settled
              WHERE opens OR closes
              GROUP BY user_id) AS delta

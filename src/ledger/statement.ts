@@ -108,7 +108,8 @@ function boundsOf(month: string): [Date, Date] {
 }
 
 /**
- * A task is one line for each side, by the transfer that paid its owner, or by the fee where the fee is all there is. What only
+ * A task is one line for each side, by the transfer that paid its owner, or by the fee where the fee is all there is, and
+ * one more line for its host calls. What only
  * moves between available and held is no line. A payout counts when it is paid.
  */
 const ENTRIES = `
@@ -121,6 +122,10 @@ const ENTRIES = `
    WHERE t.debit_user = $1 AND (t.kind = 'post' OR (t.kind = 'fee' AND NOT EXISTS (
            SELECT FROM ledger_transfers p WHERE p.task_id = t.task_id AND p.hold_id = t.hold_id AND p.kind = 'post')))
   UNION ALL
+  SELECT t.id, t.at, 'bought', t.kind, t.task_id, t.agent_id, t.amount_micro, NULL, -t.amount_micro
+    FROM ledger_transfers t
+   WHERE t.debit_user = $1 AND t.kind = 'host_calls'
+  UNION ALL
   SELECT t.id, t.at, 'earned', t.kind, t.task_id, t.agent_id, t.amount_micro + coalesce(f.amount_micro, 0),
          coalesce(f.amount_micro, 0), t.amount_micro
     FROM ledger_transfers t
@@ -130,7 +135,7 @@ const ENTRIES = `
   SELECT t.id, t.at, 'other', t.kind, t.task_id, t.agent_id, NULL, NULL,
          CASE WHEN t.credit_user = $1 THEN t.amount_micro ELSE -t.amount_micro END
     FROM ledger_transfers t
-   WHERE t.debit_user = $1 AND t.credit_user IS DISTINCT FROM t.debit_user AND t.kind NOT IN ('post', 'fee')
+   WHERE t.debit_user = $1 AND t.credit_user IS DISTINCT FROM t.debit_user AND t.kind NOT IN ('post', 'fee', 'host_calls')
   UNION ALL
   SELECT t.id, t.at, 'other', t.kind, t.task_id, t.agent_id, NULL, NULL, t.amount_micro
     FROM ledger_transfers t

@@ -1,7 +1,8 @@
 /**
  * Why money moved:
  * - `signup`, `grant`, `topup`: credits were issued to a user; `correction`: an admin added or removed some;
- * - `hold`: a budget was reserved. `post`, `fee` and `release` close the hold: to the owner, to the market, and back;
+ * - `hold`: a budget and the most that host calls may cost were reserved. `post`, `fee`, `host_calls` and `release` close the
+ *   hold: to the owner, to the market, to the market for host calls, and back;
  * - `payout_request`: earnings were reserved for a payout; `payout` paid them, `payout_rejected` returned them;
  * - `reversal`, `fee_reversal`: an upheld dispute returned earnings and fee to the submitter.
  */
@@ -13,6 +14,7 @@ export const TRANSFER_KINDS = [
   'hold',
   'post',
   'fee',
+  'host_calls',
   'release',
   'payout_request',
   'payout',

@@ -65,14 +65,15 @@ const VERIFY = `
   hold AS (
     SELECT hold_id, task_id,
            sum(amount_micro) FILTER (WHERE kind = 'hold') AS opened,
-           sum(amount_micro) FILTER (WHERE kind IN ('post', 'fee', 'release')) AS closed,
+           sum(amount_micro) FILTER (WHERE kind IN ('post', 'fee', 'host_calls', 'release')) AS closed,
+           coalesce(sum(amount_micro) FILTER (WHERE kind = 'host_calls'), 0) AS for_calls,
            coalesce(sum(amount_micro) FILTER (WHERE kind IN ('post', 'fee')), 0) AS paid
       FROM ledger_transfers
-     WHERE kind IN ('hold', 'post', 'fee', 'release')
+     WHERE kind IN ('hold', 'post', 'fee', 'host_calls', 'release')
      GROUP BY hold_id, task_id
   ),
   task_hold AS (
-    SELECT hold.*, tasks.hold_id AS own_hold_id, cost_micro, tasks.id IS NULL AS gone, status,
+    SELECT hold.*, tasks.hold_id AS own_hold_id, cost_micro, least(host_cost_micro, max_host_cost_micro) AS host_cost_micro, tasks.id IS NULL AS gone, status,
            status IN ('completed', 'failed', 'cancelled') AS ended
       FROM hold
       LEFT JOIN tasks ON tasks.id = task_id
@@ -106,6 +107,10 @@ const VERIFY = `
     SELECT 'a completed task was paid another amount than its cost', task_id::text,
            format('cost %s, paid %s', cost_micro, paid)
       FROM task_hold WHERE own_hold_id = -hold_id AND status = 'completed' AND paid <> cost_micro
+    UNION ALL
+    SELECT 'host calls were paid another amount than they cost', task_id::text,
+           format('cost %s, paid %s', host_cost_micro, for_calls)
+      FROM task_hold WHERE own_hold_id = -hold_id AND ended AND for_calls <> host_cost_micro
     UNION ALL
     SELECT 'an unsuccessful task was paid', task_id::text, format('%s, paid %s', status, paid)
       FROM task_hold WHERE own_hold_id = -hold_id AND status IN ('failed', 'cancelled') AND paid <> 0

@@ -5,6 +5,7 @@ import type { Candidate } from '../agents/index.js';
 import { MAX_TIMER_MS } from '../common/timers.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
+import { type CallingAttempt, HostCallBroker } from '../host-calls/index.js';
 import { markEndedBy, outageLog, tellRoutine, traced } from '../observability/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
@@ -50,6 +51,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly lookup: TaskLookup,
     private readonly intake: Intake,
     private readonly documents: TaskDocuments,
+    private readonly broker: HostCallBroker,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -80,6 +82,7 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
+    const calls = this.broker.open(callingAttempt(task, agent, ordinal), agent.permissions, task.allow);
     const place = this.intake.enter(() => kill(abort, 'crowded'));
     let started: { at: number; change: ToRunning; entered: Promise<boolean> } | undefined;
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
@@ -89,6 +92,7 @@ export class AttemptRunner implements OnApplicationShutdown {
       const report = await this.sandbox.run({
         ...this.requestFor(task, agent, ordinal),
         signal: abort.signal,
+        hostCalls: calls ?? undefined,
         // Lines come from a process that may have been started for another task.
         onLog: AsyncResource.bind((line: string) => log.add(line)),
         // The agent does not wait for this commit. Its settlement waits for it, or writes both changes as one.
@@ -103,9 +107,11 @@ export class AttemptRunner implements OnApplicationShutdown {
           );
         },
       });
+      await calls?.close();
       const result = await this.resultOf(task, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
-      if ('record' in result) Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes });
+      if ('record' in result)
+        Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes + (calls?.emittedBytes ?? 0) });
       if (result.end === 'completed' && this.store.withdraw(started.change)) {
         return { ...result, through: started.change.event };
       }
@@ -119,6 +125,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     } finally {
       clearTimeout(deadline);
       place.leave();
+      await calls?.close();
       this.running.delete(task.id);
       await log.close();
     }
@@ -190,6 +197,15 @@ export class AttemptRunner implements OnApplicationShutdown {
     for (const { taskId, abort } of underWay) if (superseded.has(taskId)) kill(abort, 'superseded');
   }
 }
+
+const callingAttempt = (task: UnfinishedTask, agent: Candidate, ordinal: number): CallingAttempt => ({
+  taskId: task.id,
+  userId: task.userId,
+  agentId: agent.agentId,
+  agentOwnerId: agent.ownerId,
+  attempt: ordinal,
+  shareLogs: task.shareLogs,
+});
 
 /** Environment variables of the agent. */
 function environmentOf(task: UnfinishedTask, ordinal: number): Record<string, string> {

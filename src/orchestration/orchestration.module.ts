@@ -5,6 +5,7 @@ import { DatabaseConfig } from '../config/index.js';
 import { LOCKS, Presence, SingleHolder } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
+import { HostCallsModule } from '../host-calls/index.js';
 import { LedgerModule } from '../ledger/index.js';
 import { QueueModule } from '../queue/index.js';
 import { SchedulingModule, Sweeper } from '../scheduling/index.js';
@@ -22,6 +23,7 @@ import { Worker } from './worker.js';
     AuthModule,
     ExecutionModule,
     FeedModule,
+    HostCallsModule,
     LedgerModule,
     QueueModule,
     SchedulingModule,

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { ApiKeys, Sessions } from '../auth/index.js';
 import { Recurring } from '../common/recurring.js';
 import { inOneProcess } from '../database/index.js';
+import { AgentState } from '../host-calls/index.js';
 import { EventLog } from '../feed/index.js';
 import { AccountErasure, Submissions, TaskDocuments, TaskStore } from '../tasks/index.js';
 
@@ -29,6 +30,7 @@ export class Retention {
     private readonly events: EventLog,
     private readonly sessions: Sessions,
     private readonly apiKeys: ApiKeys,
+    private readonly state: AgentState,
     private readonly config: TaskConfig,
     { retentionMs }: AuthConfig,
   ) {
@@ -60,9 +62,10 @@ export class Retention {
     const keys = await all(() => this.submissions.forgetKeys(idempotencyTtlMs, BATCH));
     const logins = await all(() => this.sessions.deleteOld(this.accessMs, BATCH));
     const apiKeys = await all(() => this.apiKeys.deleteOld(this.accessMs, BATCH));
-    if (tasks + documents + events + keys + logins + apiKeys === 0) return;
+    const entries = await all(() => this.state.deleteOld(BATCH));
+    if (tasks + documents + events + keys + logins + apiKeys + entries === 0) return;
     this.logger.log(
-      `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys, ${logins} logins and ${apiKeys} API keys whose time was over`,
+      `deleted ${tasks} tasks, ${documents} documents, ${events} events, ${keys} idempotency keys, ${logins} logins, ${apiKeys} API keys and ${entries} entries of agents' states whose time was over`,
     );
   }
 }

@@ -368,6 +368,7 @@ const TASK: UnfinishedTask = {
   limits: null,
   region: null,
   regionRequired: false,
+  allow: [],
   shareLogs: false,
   timeoutMs: 1000,
   startsInMs: 0,
@@ -408,6 +409,7 @@ const bidder = (agentId: string, priceMicro: bigint): Bidder => ({
   sha256: 'hash',
   storageRef: 'ref',
   limits: null,
+  permissions: null,
   priceMicro,
 });
 

@@ -190,7 +190,8 @@ const submissionSpan = (tasks: NewTask[]) => ({
   attributes: { 'zerostate.tasks': tasks.length, 'zerostate.task.id': tasks.length === 1 ? tasks[0].id : undefined },
 });
 
-const sumOf = (tasks: NewTask[]): bigint => tasks.reduce((sum, { budgetMicro }) => sum + budgetMicro, 0n);
+const sumOf = (tasks: NewTask[]): bigint =>
+  tasks.reduce((sum, { budgetMicro, maxHostCostMicro }) => sum + budgetMicro + maxHostCostMicro, 0n);
 
 const endsWithin = ({ ended }: Watch, ms: number): Promise<boolean> =>
   inTime(

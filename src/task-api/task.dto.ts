@@ -62,6 +62,33 @@ export class WeightsDto {
 /** Less than the server and the version of the agent allow one run; what is left out counts as theirs. */
 export class TaskLimitsDto extends RunLimitsDto {}
 
+/** What a submitter lets agents do. Each of these can carry the task's input to the agent's owner. */
+export class AllowDto {
+  /**
+   * Requests to the hosts that the version names.
+   * @example true
+   */
+  @Optional()
+  @IsBoolean()
+  http?: boolean;
+
+  /**
+   * Calls of the models that the version names.
+   * @example false
+   */
+  @Optional()
+  @IsBoolean()
+  llm?: boolean;
+
+  /**
+   * State that the agent keeps between tasks, and that its owner can read.
+   * @example false
+   */
+  @Optional()
+  @IsBoolean()
+  kv?: boolean;
+}
+
 export class SubmitTaskDto {
   /**
    * Capabilities the agent should offer. Agents with only some of them may bid, and score accordingly; with none
@@ -187,6 +214,18 @@ export class SubmitTaskDto {
   @Optional()
   @IsBoolean()
   share_logs?: boolean;
+
+  /** What agents may do for this task beside computing. Agents that need more do not bid. Default: nothing. */
+  @Optional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => AllowDto)
+  allow?: AllowDto;
+
+  /** The most that the host calls of its agents may cost, on top of the budget. Default: 0. */
+  @Optional()
+  @IsAmount(0.1)
+  max_host_cost?: number | string;
 }
 
 /** The most tasks of one batch. */
@@ -398,6 +437,18 @@ export class TaskDto extends TaskSummaryDto {
    * @example false
    */
   share_logs: boolean;
+  /** As submitted: what its agents may do beside computing. */
+  allow: AllowDto;
+  /**
+   * As submitted: the most its host calls may cost.
+   * @example 0.1
+   */
+  max_host_cost: number | string;
+  /**
+   * What its host calls have cost or reserved so far. It is charged whatever the end of the task.
+   * @example 0.002
+   */
+  host_cost: number | string;
   attempts: AttemptDto[];
   /**
    * The answer of the agent, byte for byte; null unless completed, and where `result_ref` names it.

@@ -13,6 +13,9 @@ export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents:
   region: task.region,
   region_required: task.regionRequired,
   share_logs: task.shareLogs,
+  allow: Object.fromEntries(task.allow.map((kind) => [kind, true])),
+  max_host_cost: amountToWire(task.maxHostCostMicro),
+  host_cost: amountToWire(task.hostCostMicro),
   attempts: attempts.map(presentAttempt),
   result: task.result,
   // A large result is stored as a document even when the submitter asked for a value. The answer does not show that.

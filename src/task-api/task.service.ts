@@ -84,7 +84,11 @@ export class TaskService {
    * A task for someone who is about to read it or its events. An admin's look at somebody else's is in the audit trail.
    * @throws AppError as `owned`
    */
-  async looked(caller: Caller, id: string, at: 'task' | 'result' | 'input' | 'auction' | 'events'): Promise<Task> {
+  async looked(
+    caller: Caller,
+    id: string,
+    at: 'task' | 'result' | 'input' | 'auction' | 'events' | 'host_calls',
+  ): Promise<Task> {
     const task = await this.owned(caller, id);
     await this.audit.recordRead({
       type: 'task.read',
@@ -154,7 +158,7 @@ export class TaskService {
       }));
     if (outcome === 'unpaid') {
       const { availableMicro } = await this.ledger.balanceOf(task.userId);
-      throw insufficientCredits(task.budgetMicro, availableMicro);
+      throw insufficientCredits(task.budgetMicro + task.maxHostCostMicro, availableMicro);
     }
     if (outcome !== 'changed') throw notRetryable('Only a failed task can be retried.');
   }

@@ -3,6 +3,7 @@ import { malformed } from '../common/dto.pipe.js';
 import { newId } from '../common/ids.js';
 import { MAX_INPUT_DEPTH } from '../common/json-scanner.js';
 import { jsonDepth } from '../common/json-text.js';
+import { CONSENT_KINDS } from '../common/permissions.js';
 import { parseAmount } from '../common/money.js';
 import type { RawJson } from '../common/raw-json.js';
 import { assertWithin, type GeoConfig, mostPerRun, type SandboxConfig, type TaskConfig } from '../config/index.js';
@@ -55,6 +56,8 @@ export function toNewTask(
     region: dto.region ?? null,
     regionRequired: dto.region_required ?? false,
     shareLogs: dto.share_logs ?? false,
+    allow: CONSENT_KINDS.filter((kind) => dto.allow?.[kind] === true),
+    maxHostCostMicro: dto.max_host_cost === undefined ? 0n : parseAmount(dto.max_host_cost),
     timeoutMs: dto.timeout_ms ?? defaultTimeoutMs,
     runAt,
     throttled: false,
@@ -90,6 +93,7 @@ const UNTOUCHED = {
   resultRef: null,
   error: null,
   costMicro: null,
+  hostCostMicro: 0n,
   rating: null,
   startedAt: null,
   completedAt: null,

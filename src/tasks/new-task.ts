@@ -1,3 +1,4 @@
+import type { ConsentKind } from '../common/permissions.js';
 import type { AuctionWeights } from '../config/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import type { TaskLimits } from './task.entity.js';
@@ -20,6 +21,10 @@ export interface NewTask {
   region: string | null;
   regionRequired: boolean;
   shareLogs: boolean;
+  /** Kinds of permission that its agents may use. */
+  allow: ConsentKind[];
+  /** The most its agents' host calls may cost. */
+  maxHostCostMicro: bigint;
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;

@@ -154,6 +154,8 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent, apiKey
   region: task.region,
   region_required: task.regionRequired,
   share_logs: task.shareLogs,
+  allow: task.allow,
+  max_host_cost_micro: task.maxHostCostMicro.toString(),
   timeout_ms: task.timeoutMs,
   throttled: task.throttled,
   run_at: task.runAt?.toISOString() ?? null,
@@ -181,13 +183,14 @@ const SUBMIT = `
                     result_by_ref boolean,
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
-                    throttled boolean, run_at timestamptz, deadline timestamptz, key_id uuid)
+                    throttled boolean, run_at timestamptz, deadline timestamptz, key_id uuid,
+                    allow text[], max_host_cost_micro bigint)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
        AND (NOT keyed OR submission IN (SELECT submission FROM new_key WHERE NOT taken))
   ),
   offer AS MATERIALIZED (
-    SELECT submission AS number, user_id, sum(budget_micro) AS amount FROM new_task GROUP BY submission, user_id
+    SELECT submission AS number, user_id, sum(budget_micro + max_host_cost_micro) AS amount FROM new_task GROUP BY submission, user_id
   ),
   ${PRICED},
   claimed AS (
@@ -206,19 +209,20 @@ const SUBMIT = `
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
                        input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-                       run_at, deadline, hold_id)
+                       run_at, deadline, allow, max_host_cost_micro, hold_id)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
            input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-           run_at, deadline, CASE WHEN budget_micro > 0 THEN ${NEW_HOLD_ID} END
+           run_at, deadline, allow, max_host_cost_micro,
+           CASE WHEN budget_micro + max_host_cost_micro > 0 THEN ${NEW_HOLD_ID} END
       FROM new_task
      WHERE submission IN (SELECT number FROM priced WHERE affordable)
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
-    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at, budget_micro, hold_id
+    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at, budget_micro + max_host_cost_micro AS held_micro, hold_id
   ),
   hold AS (
     INSERT INTO ledger_transfers
       (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, key_id)
-    SELECT hold_id, hold_id, 'hold', 'available', task.user_id, 'held', task.user_id, task.budget_micro, id, key_id
+    SELECT hold_id, hold_id, 'hold', 'available', task.user_id, 'held', task.user_id, task.held_micro, id, key_id
       FROM task
       JOIN new_task USING (id)
      WHERE hold_id IS NOT NULL
@@ -226,7 +230,7 @@ const SUBMIT = `
   balance AS (
     UPDATE ledger_balances
        SET available_micro = available_micro - held.amount, held_micro = held_micro + held.amount
-      FROM (SELECT user_id, sum(budget_micro) AS amount FROM task GROUP BY user_id) AS held
+      FROM (SELECT user_id, sum(held_micro) AS amount FROM task GROUP BY user_id) AS held
      WHERE ledger_balances.user_id = held.user_id AND held.amount > 0
   ),
   event AS (

@@ -1,3 +1,4 @@
+import type { ConsentKind } from '../common/permissions.js';
 import { Injectable } from '@nestjs/common';
 import { isPresent, MicroBatcher, Sql } from '../database/index.js';
 import type { QueueEntry } from '../queue/index.js';
@@ -90,6 +91,8 @@ export interface UnfinishedTask {
   regionRequired: boolean;
   /** Whether owners of its agents may read their logs and the text of their errors. */
   shareLogs: boolean;
+  /** Kinds of permission that its agents may use. */
+  allow: ConsentKind[];
   timeoutMs: number;
   /** Time until it may begin, by the database's clock, ms; 0 when it may begin now. */
   startsInMs: number;
@@ -131,6 +134,7 @@ interface UnfinishedRow {
   region: string | null;
   region_required: boolean;
   share_logs: boolean;
+  allow: ConsentKind[];
   timeout_ms: number;
   starts_in_ms: number | null;
   leased_for_ms: number | null;
@@ -156,6 +160,7 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   region: row.region,
   regionRequired: row.region_required,
   shareLogs: row.share_logs,
+  allow: row.allow,
   timeoutMs: row.timeout_ms,
   startsInMs: Math.max(0, row.starts_in_ms ?? 0),
   leasedForMs: Math.max(0, row.leased_for_ms ?? 0),
@@ -182,7 +187,7 @@ const UNFINISHED = `
   WITH named AS MATERIALIZED (SELECT * FROM tasks WHERE id = ANY ($1::uuid[]))
   SELECT id, tasks.user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
-         region_required, share_logs, timeout_ms, traceparent,
+         region_required, share_logs, allow, timeout_ms, traceparent,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})

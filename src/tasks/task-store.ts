@@ -159,6 +159,7 @@ const deletion = (selection: string): string => `
        FOR UPDATE SKIP LOCKED
   ),
   attempt AS (DELETE FROM task_attempts WHERE task_id IN (SELECT id FROM old)),
+  call AS (DELETE FROM host_calls WHERE task_id IN (SELECT id FROM old)),
   auction AS (DELETE FROM auctions WHERE task_id IN (SELECT id FROM old)),
   gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
   SELECT count(*)::int AS count FROM gone`;
@@ -270,7 +271,7 @@ const TRANSITION = `
   ),
   -- Retries hold their budgets again.
   offer AS MATERIALIZED (
-    SELECT tasks.id AS number, user_id, budget_micro AS amount FROM handed JOIN tasks USING (id)
+    SELECT tasks.id AS number, user_id, budget_micro + max_host_cost_micro AS amount FROM handed JOIN tasks USING (id)
      WHERE forgive AND status = 'failed'
   ),
   ${PRICED},
@@ -294,9 +295,10 @@ const TRANSITION = `
            throttled = coalesce(throttle, false),
            hold_id = CASE
              WHEN forgive AND tasks.id IN (SELECT number FROM priced)
-               THEN CASE WHEN budget_micro > 0 THEN ${NEW_HOLD_ID} END
+               THEN CASE WHEN budget_micro + max_host_cost_micro > 0 THEN ${NEW_HOLD_ID} END
              WHEN to_status IN ('completed', 'failed', 'cancelled') THEN CASE WHEN hold_id > 0 THEN -hold_id END
              ELSE hold_id END,
+           host_cost_micro = CASE WHEN forgive THEN 0 ELSE host_cost_micro END,
            forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
            retried_at = CASE WHEN forgive THEN at ELSE retried_at END,
            lease_until = CASE
@@ -323,7 +325,8 @@ const TRANSITION = `
               change.metering, change.scoreboard, change.through_type, change.through_data,
               change.event_type, change.event_agent_id, change.event_data, change.traceparent,
               change.result AS event_result,
-              tasks.agent_id AS last_agent_id, tasks.budget_micro, tasks.hold_id, change.to_status,
+              tasks.agent_id AS last_agent_id, tasks.budget_micro + tasks.max_host_cost_micro AS held_micro, tasks.hold_id, change.to_status,
+              least(tasks.host_cost_micro, tasks.max_host_cost_micro) AS host_micro,
               coalesce(change.forgive, false) AND tasks.id IN (SELECT number FROM priced) AS opens,
               coalesce(change.owner_micro, 0) AS owner_micro, coalesce(change.fee_micro, 0) AS fee_micro
   ),

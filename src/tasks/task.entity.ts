@@ -3,6 +3,7 @@ import type { RunLimitsDto } from '../common/run-limits.dto.js';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../auth/index.js';
 import type { AuctionWeights } from '../config/index.js';
+import type { ConsentKind } from '../common/permissions.js';
 import { bigintColumn } from '../database/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import { TaskDocument } from './task-document.entity.js';
@@ -82,6 +83,18 @@ export class Task {
   /** Whether the owner of an agent at work may read its log and the text of its errors. */
   @Column({ type: 'boolean', default: false })
   shareLogs: boolean;
+
+  /** Kinds of permission that its agents may use. */
+  @Column({ type: 'text', array: true, default: '{}' })
+  allow: ConsentKind[];
+
+  /** The most its agents' host calls may cost. */
+  @Column({ ...bigintColumn, default: 0 })
+  maxHostCostMicro: bigint;
+
+  /** Spent and reserved by host calls since the hold was opened. */
+  @Column({ ...bigintColumn, default: 0 })
+  hostCostMicro: bigint;
 
   /** Where it would rather be done; null: anywhere. */
   @Column({ type: 'varchar', length: 32, nullable: true })

@@ -189,6 +189,7 @@ export class UploadController {
       version: binary.version,
       validation: report,
       limits: binary.limits,
+      permissions: binary.permissions,
       scan: binary.scan,
     };
   }

@@ -2,6 +2,7 @@ import { Transform, Type } from 'class-transformer';
 import { IsObject, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
+import { PermissionsDto } from '../common/permissions.dto.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { IsFlag, IsVersion, MaxLength, NumberFromText, Optional } from '../common/validators.js';
 import { ScanReport, ValidationReport } from '../validation/index.js';
@@ -21,9 +22,16 @@ export class UploadFormDto extends AgentCardChangesDto {
   @Type(() => VersionLimitsDto)
   limits?: VersionLimitsDto;
 
+  /** JSON: what this version may ask of the host, such as `{"http":{"hosts":["api.github.com"]},"kv":{}}`. Unset: nothing. */
+  @Optional()
+  @IsObject({ message: 'permissions must be a JSON object' })
+  @ValidateNested()
+  @Type(() => PermissionsDto)
+  permissions?: PermissionsDto;
+
   /**
-   * Whether this version bids from now on. Unset: if it is the highest release in service. A pre-release does so only
-   * while there is no release. `PUT` always activates.
+   * Whether this version bids from now on. Unset: if it is the highest release in service and its permissions are no
+   * wider than those of the active version. A pre-release does so only while there is no release. `PUT` always activates.
    */
   @Optional()
   @IsFlag()
@@ -87,6 +95,8 @@ export class UploadedDto {
   validation: ValidationReport;
   /** As uploaded; null: the server's limits apply. */
   limits: VersionLimitsDto | null;
+  /** What it may ask of the host, as uploaded; null: nothing. */
+  permissions: PermissionsDto | null;
   /** The virus scanner's report. */
   scan: ScanReport;
 }
@@ -105,7 +115,11 @@ function toList(value: unknown): unknown {
 
 /** A form carries only text, so an object is JSON in a field. */
 export const withObjects = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Object.hasOwn(fields, 'limits') ? { ...fields, limits: fromJson(fields['limits']) } : fields;
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, OBJECTS.includes(name) ? fromJson(value) : value]),
+  );
+
+const OBJECTS = ['limits', 'permissions'];
 
 /** Text that is not JSON stays unchanged, and validation refuses it by name. */
 function fromJson(value: unknown): unknown {

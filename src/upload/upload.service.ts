@@ -14,7 +14,9 @@ import { type Caller, owns } from '../auth/index.js';
 import { AppError, type AppErrorKind } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
-import { assertWithin, mostPerVersion, SandboxConfig, TaskConfig } from '../config/index.js';
+import type { Permissions } from '../common/permissions.dto.js';
+import { kindsOf } from '../common/permissions.js';
+import { assertWithin, HostCallConfig, mostPerVersion, SandboxConfig, TaskConfig } from '../config/index.js';
 import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
 import { uploads, uploadSize } from './metrics.js';
@@ -42,6 +44,7 @@ export class UploadService {
     private readonly staging: Staging,
     sandbox: SandboxConfig,
     tasks: TaskConfig,
+    private readonly hostCalls: HostCallConfig,
   ) {
     this.mostPerRun = mostPerVersion(sandbox, tasks);
   }
@@ -104,17 +107,19 @@ export class UploadService {
     fields: Record<string, unknown>,
     staged: StagedBlob,
   ): Promise<Published> {
-    const { version, limits, activate, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+    const { version, limits, permissions, activate, ...card } = checkedDto(UploadFormDto, withObjects(fields));
     if (destination.replacing && activate === false)
       throw malformed([{ field: 'activate', message: 'must not be false: PUT replaces the active version; use POST' }]);
     if (limits) assertWithin(this.mostPerRun, limits);
+    assertOffered(permissions, this.hostCalls);
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
-    await this.versions.assertAddable(caller, target, { version, sha256, size, limits });
+    await this.versions.assertAddable(caller, target, { version, sha256, size, limits, permissions });
     const report = await this.validate(staged, destination.agent?.ownerId ?? caller.id);
+    assertMayCall(report, permissions);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);
-    const upload = { version, sha256, size, storageRef, validation: report, scan, limits, activate };
+    const upload = { version, sha256, size, storageRef, validation: report, scan, limits, permissions, activate };
     return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
@@ -129,12 +134,34 @@ export class UploadService {
 
 type Published = AddedVersion & { report: ValidationReport };
 
+/** @throws AppError `invalid` for a permission that the operator does not offer */
+function assertOffered(permissions: Permissions | undefined, { offered }: HostCallConfig): void {
+  const refused = kindsOf(permissions ?? null).filter((kind) => !offered.includes(kind));
+  if (refused.length === 0) return;
+  const offers = offered.length > 0 ? `it offers ${offered.join(', ')}` : 'it offers none';
+  throw malformed(
+    refused.map((kind) => ({ field: `permissions.${kind}`, message: `is not offered by this server: ${offers}` })),
+  );
+}
+
+/** @throws AppError `unprocessable` `PERMISSIONS_MISSING` for a module that imports host calls and may make none */
+function assertMayCall({ imports }: ValidationReport, permissions: Permissions | undefined): void {
+  if (kindsOf(permissions ?? null).length > 0 || !imports.some(({ module }) => module === HOST_CALL_MODULE)) return;
+  const message =
+    `The module imports "${HOST_CALL_MODULE}", but the upload names no permissions: ` +
+    'name what it may call in the field permissions, or remove the import.';
+  throw new AppError('unprocessable', 'PERMISSIONS_MISSING', message);
+}
+
+/** The module of the import face of host calls. */
+const HOST_CALL_MODULE = 'zerostate';
+
 const OURS: ReadonlySet<AppErrorKind> = new Set(['unavailable', 'internal', 'full']);
 
 /** The uploader's to mend, not ours. */
 const isRefusal = (error: unknown): boolean => error instanceof AppError && !OURS.has(error.kind);
 
-type Card = Omit<UploadFormDto, 'version' | 'limits' | 'activate'>;
+type Card = Omit<UploadFormDto, 'version' | 'limits' | 'permissions' | 'activate'>;
 
 const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
   agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };

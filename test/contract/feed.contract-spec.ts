@@ -210,6 +210,8 @@ async function submitAndCancel({ submissions, store }: Process, userId: string):
       region: null,
       regionRequired: false,
       shareLogs: false,
+      allow: [] as never[],
+      maxHostCostMicro: 0n,
       budgetMicro: 1n,
       timeoutMs: 1,
       runAt: null,

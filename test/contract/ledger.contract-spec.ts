@@ -372,6 +372,8 @@ const newTask = (userId: string, budgetMicro: bigint): NewTask => ({
   region: null,
   regionRequired: false,
   shareLogs: false,
+  allow: [],
+  maxHostCostMicro: 0n,
   timeoutMs: 1000,
   runAt: null,
   throttled: false,

@@ -527,6 +527,8 @@ describe('the store of tasks', () => {
     region: null,
     regionRequired: false,
     shareLogs: false,
+    allow: [],
+    maxHostCostMicro: 0n,
     timeoutMs: 1000,
     runAt: null,
     throttled: false,

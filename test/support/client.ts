@@ -85,6 +85,8 @@ export interface UploadForm {
   price?: string;
   surge?: number;
   limits?: object;
+  /** JSON. */
+  permissions?: string;
 }
 
 /** Uploads a binary as `POST /agents/<agent>/binary`; `agent` is a slug or an id. */
@@ -93,7 +95,16 @@ export function uploadAgent(
   token: string,
   agent: string,
   wasm: Uint8Array,
-  { name = agent, description, version = '1.0.0', capabilities = [], price = '0.5', surge, limits }: UploadForm = {},
+  {
+    name = agent,
+    description,
+    version = '1.0.0',
+    capabilities = [],
+    price = '0.5',
+    surge,
+    limits,
+    permissions,
+  }: UploadForm = {},
 ) {
   const form = new FormData();
   form.set('name', name);
@@ -103,6 +114,7 @@ export function uploadAgent(
   form.set('price', price);
   if (surge !== undefined) form.set('surge', String(surge));
   if (limits) form.set('limits', JSON.stringify(limits));
+  if (permissions !== undefined) form.set('permissions', permissions);
   form.set('wasm_binary', new Blob([Uint8Array.from(wasm)], { type: 'application/wasm' }), `${agent}.wasm`);
   return api(url).post(`/agents/${agent}/binary`, form, { token });
 }

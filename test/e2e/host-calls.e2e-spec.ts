@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { verifyLedger } from '../../src/ledger/verification.js';
+import {
+  api,
+  expectStatus,
+  loginAdmin,
+  registerUser,
+  type TestUser,
+  uploadAgent,
+  waitForTask,
+} from '../support/client.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startServer, type ServerProcess } from '../support/server.js';
+import { type FeedEvent, good, publish } from './agents.js';
+import { caller, callOf } from './host-call-agents.js';
+import { ask } from './rows.js';
+
+describe('host calls', () => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let admin: string;
+  let owner: TestUser;
+  let user: TestUser;
+  let stateful: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    const env = {
+      DATABASE_URL: database.url,
+      SIGNUP_CREDITS: '100',
+      MIN_AGENT_RATING: '0',
+      HOST_CALLS_PER_ATTEMPT: '20',
+      AGENT_STATE_ENTRIES: '3',
+      HOST_CALL_OUTPUT_BYTES: '1024',
+    };
+    server = await startServer({ env });
+    admin = await loginAdmin(server.url);
+    owner = await registerUser(server.url);
+    user = await registerUser(server.url);
+    stateful = await publish(server.url, owner.token, 'stateful', await caller(), {
+      capabilities: ['stateful'],
+      permissions: '{"kv":{}}',
+    });
+    await publish(server.url, owner.token, 'speaker', await caller(3), {
+      capabilities: ['speaker'],
+      permissions: '{"output":true}',
+    });
+    await publish(server.url, owner.token, 'bomb', await caller(10_000), {
+      capabilities: ['bomb'],
+      permissions: '{"kv":{}}',
+    });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await database?.drop();
+  });
+
+  it('are declared at the upload, as a part of the version, and shown with it', async () => {
+    const versions = expectStatus(await get(`/agents/${stateful}/versions`, owner.token), 200).body.items;
+    expect(versions[0].permissions).toEqual({ kv: {} });
+    const again = await uploadAgent(server.url, owner.token, 'stateful', await caller(), {
+      version: '1.0.0',
+      permissions: '{"output":true}',
+    });
+    expect(expectStatus(again, 409).body.code).toBe('VERSION_TAKEN');
+  });
+
+  it.each([
+    ['{"http":{"hosts":["*"]}}', 'permissions.http.hosts'],
+    ['{"http":{"hosts":["169.254.169.254"]}}', 'permissions.http.hosts'],
+    ['{"files":{}}', 'permissions.files'],
+    ['[]', 'permissions'],
+    ['yes', 'permissions'],
+  ])('are refused at the upload by the path of the member: %s', async (permissions, field) => {
+    const refused = expectStatus(
+      await uploadAgent(server.url, owner.token, 'wrong', await caller(), { permissions }),
+      400,
+    );
+    expect(refused.body.errors[0].field).toBe(field);
+    expectStatus(await get('/agents/wrong', owner.token), 404);
+  });
+
+  it('cannot be imported without a permission', async () => {
+    const refused = expectStatus(await uploadAgent(server.url, owner.token, 'wrong', await caller()), 422);
+    expect(refused.body).toMatchObject({ code: 'PERMISSIONS_MISSING' });
+  });
+
+  it('widen only when the owner says so', async () => {
+    const form = { capabilities: ['growing'], version: '1.0.0' };
+    await publish(server.url, owner.token, 'growing', await good(), form);
+    const wider = { version: '1.1.0', permissions: '{"kv":{}}' };
+    const uploaded = expectStatus(
+      await uploadAgent(server.url, owner.token, 'growing', await caller(), wider),
+      201,
+    ).body;
+    expect(uploaded).toMatchObject({ active: false, permissions: { kv: {} } });
+    expect(uploaded.message).toContain('it may ask more of the host than the active version');
+    expectStatus(await post('/agents/growing/versions/1.1.0/activate', undefined, owner.token), 200);
+    const same = { version: '1.2.0', permissions: '{"kv":{}}' };
+    expect(
+      expectStatus(await uploadAgent(server.url, owner.token, 'growing', await caller(2), same), 201).body.active,
+    ).toBe(true);
+  });
+
+  it('are allowed by the task: without that, agents that need them do not bid, and the scoreboard says so', async () => {
+    const task = { required_capabilities: ['stateful'], budget: 1, input: callOf('kv.get', { key: 'a' }) };
+    const simulated = expectStatus(await post('/auctions/simulate', task, user.token), 200).body;
+    expect(simulated.excluded).toMatchObject([{ agent_id: stateful, reason: 'not_allowed' }]);
+    expect(simulated.excluded[0].detail).toContain('kv');
+    const id = expectStatus(await post('/tasks', task, user.token), 202).body.id;
+    const failed = await waitForTask(server.url, user.token, id, 'failed');
+    expect(failed.error.code).toBe('PERMISSIONS_NEEDED');
+    expectStatus(await post('/tasks', { ...task, allow: { files: true } }, user.token), 400);
+    expectStatus(await post('/tasks', { ...task, max_host_cost: -1 }, user.token), 400);
+  });
+
+  it('keep state between tasks, with revisions, which the owner reads and deletes', async () => {
+    expect(await call('kv.get', { key: 'user/1' })).toEqual({ value: null, revision: 0 });
+    expect(await call('kv.put', { key: 'user/1', value: { n: 1 }, if_revision: 0 })).toEqual({ revision: 1 });
+    expect(await call('kv.put', { key: 'user/1', value: { n: 9 }, if_revision: 0 })).toMatchObject({
+      error: { code: 'REVISION_CONFLICT' },
+    });
+    expect(await call('kv.put', { key: 'user/1', value: { n: 2 }, if_revision: 1 })).toEqual({ revision: 2 });
+    expect(await call('kv.get', { key: 'user/1' })).toEqual({ value: { n: 2 }, revision: 2 });
+    await call('kv.put', { key: 'brief', value: 1, ttl_s: 0.001 });
+    expect(await call('kv.list', { prefix: 'user/' })).toEqual({
+      items: [{ key: 'user/1', revision: 2 }],
+      next_cursor: null,
+    });
+    expect(await call('kv.get', { key: 'brief' })).toEqual({ value: null, revision: 0 });
+
+    const page = expectStatus(await get(`/agents/${stateful}/kv`, owner.token), 200).body;
+    expect(page.items).toMatchObject([{ key: 'user/1', revision: 2 }]);
+    const path = `/agents/${stateful}/kv/${encodeURIComponent('user/1')}`;
+    expect(expectStatus(await get(path, owner.token), 200).body).toMatchObject({ value: { n: 2 }, expires_at: null });
+    for (const token of [user.token]) {
+      expectStatus(await get(`/agents/${stateful}/kv`, token), 404);
+      expectStatus(await get(path, token), 404);
+      expectStatus(await api(server.url).delete(path, { token }), 404);
+    }
+    expectStatus(await api(server.url).delete(path, { token: owner.token }), 204);
+    expect(await call('kv.get', { key: 'user/1' })).toEqual({ value: null, revision: 0 });
+  });
+
+  it('bound the state of an agent, and forget what has expired first', async () => {
+    await call('kv.put', { key: 'x', value: 1, ttl_s: 0.001 });
+    for (const key of ['a', 'b', 'c'])
+      expect(await call('kv.put', { key, value: 1 })).toEqual({ revision: expect.any(Number) });
+    expect(await call('kv.put', { key: 'd', value: 1 })).toMatchObject({ error: { code: 'STATE_FULL' } });
+    expect(await call('kv.put', { key: 'a', value: 2 })).toEqual({ revision: expect.any(Number) });
+    await call('kv.delete', { key: 'a' });
+    expect(await call('kv.put', { key: 'd', value: 1 })).toEqual({ revision: expect.any(Number) });
+    expect(expectStatus(await get(`/agents/${stateful}/kv`, owner.token), 200).body).toMatchObject({ entries: 3 });
+  });
+
+  it.each([
+    ['kv.get', {}, 'BAD_REQUEST'],
+    ['kv.get', { key: '' }, 'BAD_REQUEST'],
+    ['kv.get', { key: 'a\u0000b' }, 'BAD_REQUEST'],
+    ['kv.put', { key: 'a' }, 'BAD_REQUEST'],
+    ['kv.put', { key: 'a', value: 'x\u0000' }, 'BAD_REQUEST'],
+    ['kv.put', { key: 'a', value: 'x'.repeat(300_000) }, 'VALUE_TOO_LARGE'],
+    ['kv.list', { limit: 0 }, 'BAD_REQUEST'],
+    ['kv.gett', {}, 'NOT_PERMITTED'],
+    ['http.fetch', {}, 'NOT_PERMITTED'],
+    ['output.emit', {}, 'NOT_PERMITTED'],
+  ])('answer a bad request with an error that the agent reads: %s %#', async (method, request, code) => {
+    expect(await call(method, request)).toEqual({ error: { code, message: expect.any(String) } });
+  });
+
+  it('are recorded for the submitter, without requests and answers, and hidden from the owner', async () => {
+    const task = await run('stateful', callOf('kv.get', { key: 'canary' }));
+    const { items } = expectStatus(await get(`/tasks/${task.id}/host-calls`, user.token), 200).body;
+    expect(items).toEqual([
+      {
+        attempt: 1,
+        n: 0,
+        agent_id: stateful,
+        method: 'kv.get',
+        target: null,
+        outcome: 'OK',
+        cost: 0,
+        request_bytes: 16,
+        answer_bytes: 27,
+        duration_ms: expect.any(Number),
+        at: expect.any(String),
+      },
+    ]);
+    const mine = await eventsOf(task.id, user.token);
+    expect(mine.find(({ type }) => type === 'task.host_call')?.data).toMatchObject({
+      method: 'kv.get',
+      outcome: 'OK',
+      cost: 0,
+    });
+    expect(JSON.stringify(mine.filter(({ type }) => type === 'task.host_call'))).not.toContain('canary');
+    const theirs = expectStatus(await get('/events?limit=100', owner.token), 200).body.items as FeedEvent[];
+    expect(theirs.some(({ type }) => type === 'task.host_call' || type === 'task.output')).toBe(false);
+    expectStatus(await get(`/tasks/${task.id}/host-calls`, owner.token), 404);
+    expectStatus(await get(`/tasks/${task.id}/host-calls?cursor=x`, user.token), 400);
+    expectStatus(await get(`/tasks/${task.id}/host-calls`, admin), 200);
+  });
+
+  it('show partial results to the submitter as they come, up to a limit', async () => {
+    const task = await run('speaker', callOf('output.emit', { data: { percent: 30 } }), {});
+    expect(task.result).toEqual({});
+    const outputs = (await eventsOf(task.id, user.token)).filter(({ type }) => type === 'task.output');
+    expect(outputs.map(({ data }) => [data.n, data.data, data.final])).toEqual(
+      [0, 1, 2].map((n) => [n, { percent: 30 }, false]),
+    );
+    const full = await run('speaker', callOf('output.emit', { data: 'x'.repeat(600) }), {});
+    expect(full.result).toMatchObject({ error: { code: 'OUTPUT_FULL' } });
+  });
+
+  it('end at the limit of an attempt, and cost the server no more than that', async () => {
+    const task = await run('bomb', callOf('kv.get', { key: 'a' }));
+    expect(task.result).toMatchObject({ error: { code: 'TOO_MANY_CALLS' } });
+    const { items, next_cursor } = (await get(`/tasks/${task.id}/host-calls?limit=15`, user.token)).body;
+    expect([items.length, next_cursor]).toEqual([15, '1.14']);
+    const rest = (await get(`/tasks/${task.id}/host-calls?limit=15&cursor=${next_cursor}`, user.token)).body;
+    expect([rest.items.length, rest.next_cursor]).toEqual([5, null]);
+  });
+
+  it('reserve what the task pays for them at most, and release what they did not cost', async () => {
+    const rich = await registerUser(server.url);
+    const task = {
+      required_capabilities: ['stateful'],
+      budget: 60,
+      allow: { kv: true },
+      input: callOf('kv.get', { key: 'a' }),
+    };
+    expect(expectStatus(await post('/tasks', { ...task, max_host_cost: 41 }, rich.token), 402).body.required).toBe(101);
+    const { id } = expectStatus(await post('/tasks', { ...task, max_host_cost: 40 }, rich.token), 202).body;
+    const done = await waitForTask(server.url, rich.token, id, 'completed');
+    expect(done).toMatchObject({ allow: { kv: true }, max_host_cost: 40, host_cost: 0 });
+    const balance = (await get('/ledger/balance', rich.token)).body;
+    expect(balance).toMatchObject({ held: 0, available: 100 - done.cost });
+    const report = await verifyLedger(<R>(text: string) => ask(database.url, text) as Promise<R[]>);
+    expect(report.findings).toEqual([]);
+  });
+
+  const get = (path: string, token: string) => api(server.url).get(path, { token });
+  const post = (path: string, body: unknown, token: string) => api(server.url).post(path, body, { token });
+
+  async function run(capability: string, input: unknown, allow: object = { kv: true }) {
+    const task = { required_capabilities: [capability], budget: 1, input, allow };
+    const { id } = expectStatus(await post('/tasks', task, user.token), 202).body;
+    return waitForTask(server.url, user.token, id, 'completed');
+  }
+
+  /** The answer that the stateful agent gets. */
+  const call = async (method: string, request: unknown) => (await run('stateful', callOf(method, request))).result;
+
+  const eventsOf = async (id: string, token: string) =>
+    expectStatus(await get(`/tasks/${id}/events?limit=100`, token), 200).body.items as FeedEvent[];
+});
