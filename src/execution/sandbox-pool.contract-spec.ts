@@ -338,6 +338,42 @@ describe('a sandbox process', () => {
     await sandboxed.gone;
   });
 
+  it.each([
+    ['of a method that the run may not call', `frame({ kind: 'call', n: 0, name: 'kv.put' })`],
+    ['out of turn', `frame({ kind: 'call', n: 1, name: 'kv.get' })`],
+    ['before the answer to the one before', `for (const n of [0, 1]) frame({ kind: 'call', n, name: 'kv.get' }, '{}')`],
+    ['that is larger than agreed', `frame({ kind: 'call', n: 0, name: 'kv.get' }, 'x'.repeat(101))`],
+    ['and a report before its answer', `frame({ kind: 'call', n: 0, name: 'kv.get' }); report('1')`],
+    ['without a name', `frame({ kind: 'call', n: 0 })`],
+    ['and an answer of its own', `frame({ kind: 'answer', n: 0 })`],
+  ])('that makes a call %s is killed', async (_, act) => {
+    const sandboxed = new SandboxProcess(forger(`${REPORT}; once(() => { ${act} })`), sandbox);
+    await sandboxed.ready;
+    const hostCalls = {
+      methods: ['kv.get'],
+      maxCalls: 10,
+      maxRequestBytes: 100,
+      answer: () => new Promise<never>(() => undefined),
+    };
+    const { outcome } = await sandboxed.execute({
+      ...job('a'),
+      limits: { ...job('a').limits, maxOutputBytes: 50 },
+      hostCalls,
+    });
+    expect(outcome).toEqual({ end: 'crashed', reason: expect.stringContaining('broke the protocol') });
+    await sandboxed.gone;
+  });
+
+  it('that makes a call in a run without any is killed', async () => {
+    const sandboxed = new SandboxProcess(
+      forger(`${REPORT}; once(() => frame({ kind: 'call', n: 0, name: 'kv.get' }))`),
+      sandbox,
+    );
+    await sandboxed.ready;
+    expect((await sandboxed.execute(job('a'))).outcome).toMatchObject({ end: 'crashed' });
+    await sandboxed.gone;
+  });
+
   it('that answers with a document of bytes that is no JSON is killed', async () => {
     const sandboxed = new SandboxProcess(forger(`${REPORT}; once(() => report('{]'))`), sandbox);
     await sandboxed.ready;

@@ -86,6 +86,69 @@ describe('a well-behaved agent', () => {
   });
 });
 
+describe('the host calls of an agent', () => {
+  const CALLS = `(import "zerostate" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+    (import "zerostate" "read" (func $read (param i32 i32) (result i32)))`;
+  const declarations = '(data (i32.const 64) "kv.get{}")';
+  const call = '(call $call (i32.const 64) (i32.const 6) (i32.const 70) (i32.const 2))';
+  /** Answers the answer to its last call. */
+  const calling = (times: number) =>
+    agent(
+      `${`(drop ${call})`.repeat(times - 1)}
+       (call $write (i32.const 1) (i32.const 1000) (call $read (i32.const 1000) ${call}))`,
+      { imports: CALLS, declarations, pages: '100' },
+    );
+  const host = (answer: (n: number, name: string, request: Uint8Array) => Promise<Uint8Array>, maxCalls = 100) => ({
+    hostCalls: { methods: ['kv.get'], maxCalls, maxRequestBytes: 1000, answer },
+  });
+  const numbered = (n: number, name: string, request: Uint8Array) =>
+    Promise.resolve(Buffer.from(JSON.stringify([n, name, Buffer.from(request).toString()])));
+
+  it('wait for the answer of the server, one after the other, in every run anew', async () => {
+    const output = (n: number) => ({ end: 'completed', output: `[${n},"kv.get","{}"]` });
+    expect(await outcome(calling(3), host(numbered))).toEqual(output(2));
+    expect(await outcome(calling(3), host(numbered))).toEqual(output(2));
+    expect(await outcome(calling(1), host(numbered))).toEqual(output(0));
+  });
+
+  it('stop at their limit, and answers of megabytes come whole', async () => {
+    let served = 0;
+    const counted = (n: number, name: string, request: Uint8Array) => (served++, numbered(n, name, request));
+    const bomb = agent(
+      `(local $left i32) (local.set $left (i32.const 10000)) (loop $next (drop ${call})
+      (local.set $left (i32.sub (local.get $left) (i32.const 1))) (br_if $next (local.get $left))) (call $ok)`,
+      {
+        imports: CALLS,
+        declarations,
+      },
+    );
+    expect(await outcome(bomb, host(counted, 5))).toEqual(OK);
+    expect(served).toBe(5);
+    const large = JSON.stringify('x'.repeat(5_000_000));
+    const whole = await run(calling(1), { ...host(() => Promise.resolve(Buffer.from(large))), outputAs: 'bytes' });
+    expect(whole.outcome).toMatchObject({ end: 'completed', output: Buffer.from(large) });
+  });
+
+  it('count for the wall time, and not for the processor time, of a run', async () => {
+    const late = (n: number, name: string, request: Uint8Array) =>
+      new Promise<Uint8Array>((resolve) => setTimeout(() => void numbered(n, name, request).then(resolve), 300));
+    const { metering } = await run(calling(1), host(late));
+    expect(metering.wallMs).toBeGreaterThan(290);
+    expect(metering.cpuMs).toBeLessThan(metering.wallMs);
+    const never = () => new Promise<never>(() => undefined);
+    expect(await outcome(calling(1), { ...host(never), timeoutMs: 300 })).toEqual({ end: 'timed_out', afterMs: 300 });
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 100);
+    expect(await outcome(calling(1), { ...host(never), signal: abort.signal })).toEqual({ end: 'cancelled' });
+    expect(await outcome(calling(1), host(numbered))).toMatchObject({ end: 'completed' });
+  });
+
+  it('are refused by the sandbox itself in a run that may make none', async () => {
+    const { outcome: refused } = await run(calling(1));
+    expect((refused as { output: string }).output).toContain('NOT_PERMITTED');
+  });
+});
+
 describe('the processor time of a run', () => {
   it('covers compiling', async () => {
     const declarations = `(func ${'(drop (i64.mul (i64.const 3) (i64.const 5)))'.repeat(20_000)})`.repeat(60);
