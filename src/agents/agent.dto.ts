@@ -1,3 +1,4 @@
+import { PermissionsDto } from '../common/permissions.dto.js';
 import { ApiProperty, ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
 import { IsIn, IsInt, IsNumber, IsOptional, IsString, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
 import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
@@ -186,6 +187,8 @@ export class AgentCardDto {
    * @example "1.0.0"
    */
   version: string | null;
+  /** What that version may ask of the host; null: nothing. A task must allow it, or the agent does not bid for it. */
+  permissions: PermissionsDto | null;
   statistics: AgentStatisticsDto;
 }
 

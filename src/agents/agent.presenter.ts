@@ -58,7 +58,7 @@ export class AgentPresenter {
     const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
     const binaries = activeIds.length > 0 ? await this.versions(activeIds) : [];
     const statisticsOf = new Map(statistics.map((row) => [row.agentId, row]));
-    const versionOf = new Map(binaries.map((row) => [row.id, row.version]));
+    const versionOf = new Map(binaries.map((row) => [row.id, row]));
     return agents.map((agent) => {
       const seen = statisticsOf.get(agent.id) as AgentStatistics;
       return {
@@ -69,7 +69,8 @@ export class AgentPresenter {
         capabilities: agent.capabilities,
         price: amountToWire(agent.priceMicro),
         region: agent.region,
-        version: versionOf.get(agent.activeBinaryId ?? '') ?? null,
+        version: versionOf.get(agent.activeBinaryId ?? '')?.version ?? null,
+        permissions: versionOf.get(agent.activeBinaryId ?? '')?.permissions ?? null,
         statistics: {
           tasks_completed: seen.tasksCompleted,
           attempts_failed: seen.attemptsFailed,
@@ -88,9 +89,9 @@ export class AgentPresenter {
     });
   }
 
-  private versions(binaryIds: string[]): Promise<Pick<AgentBinary, 'id' | 'version'>[]> {
+  private versions(binaryIds: string[]): Promise<Pick<AgentBinary, 'id' | 'version' | 'permissions'>[]> {
     return this.database
       .getRepository(AgentBinary)
-      .find({ where: { id: In(binaryIds) }, select: { id: true, version: true } });
+      .find({ where: { id: In(binaryIds) }, select: { id: true, version: true, permissions: true } });
   }
 }

@@ -102,7 +102,10 @@ export class PermissionsDto {
   @IsEmptyObject()
   kv?: Record<string, never>;
 
-  /** Partial results and progress, shown to the submitter. Tasks need not allow it. */
+  /**
+   * Partial results and progress, shown to the submitter. Tasks need not allow it.
+   * @example true
+   */
   @Optional()
   @Equals(true, { message: 'output must be true or be left out' })
   output?: boolean;

@@ -3,7 +3,7 @@ import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { MaxLength, NumberFromText, Optional } from '../common/validators.js';
 import { HOST_CALL_METHODS, type HostCallMethod } from './host-call.js';
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
 class Limit {
   /** Maximum number of items, at most 100. */
@@ -58,7 +58,7 @@ export class HostCallDto {
    * What it cost, or has reserved.
    * @example 0.000125
    */
-  cost: number | string;
+  cost: number;
   /** @example 184 */
   @ApiInteger()
   request_bytes: number;
@@ -86,12 +86,14 @@ export class StateQuery extends Limit {
    * Only keys that begin with this.
    * @example "user/"
    */
+  @ApiPropertyOptional({ type: 'string', maxLength: 512 })
   @Optional()
   @IsString()
   @MaxLength(512)
   prefix: string = '';
 
   /** `next_cursor` of the previous page. */
+  @ApiPropertyOptional({ type: 'string', maxLength: 512 })
   @Optional()
   @IsString()
   @MaxLength(512)
@@ -121,7 +123,8 @@ export class StateKeyDto {
 }
 
 export class StateEntryDto extends StateKeyDto {
-  @ApiJson()
+  /** As the agent wrote it. */
+  @ApiJson({ example: { visits: 3 } })
   value: unknown;
 }
 

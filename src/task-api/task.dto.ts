@@ -443,12 +443,12 @@ export class TaskDto extends TaskSummaryDto {
    * As submitted: the most its host calls may cost.
    * @example 0.1
    */
-  max_host_cost: number | string;
+  max_host_cost: number;
   /**
    * What its host calls have cost or reserved so far. It is charged whatever the end of the task.
    * @example 0.002
    */
-  host_cost: number | string;
+  host_cost: number;
   attempts: AttemptDto[];
   /**
    * The answer of the agent, byte for byte; null unless completed, and where `result_ref` names it.

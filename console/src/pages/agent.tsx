@@ -1,6 +1,7 @@
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useCard, useVersions } from '../api/queries';
 import { count, credits, duration, memory, percent } from '../lib/format';
+import { permissionWords } from '../lib/permissions';
 import { Copy, Facts, Loading, Tag } from '../ui/basics';
 import { ProblemPanel } from '../ui/problem';
 import { Validation } from './agent/validation';
@@ -25,7 +26,7 @@ export function AgentPage() {
         <Loading lines={5} />
       </main>
     );
-  const { id, name, slug, description, capabilities, price, region, version, statistics } = card.data;
+  const { id, name, slug, description, capabilities, price, region, version, permissions, statistics } = card.data;
   const { tasks_completed, attempts_failed, rating, rating_count, success_rate } = statistics;
   const ratio = statistics.actual_to_estimate;
   const active = versions.data?.items.find((it) => it.active);
@@ -76,6 +77,7 @@ export function AgentPage() {
               />,
             ],
             ['Expected time', duration(statistics.estimated_ms)],
+            permissions ? ['May ask of the host', permissionWords(permissions).join(', ')] : null,
             ratio === null
               ? null
               : [

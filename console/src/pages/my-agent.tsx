@@ -9,6 +9,7 @@ import { Confirm } from '../ui/dialog';
 import { Glyph } from '../ui/glyph';
 import { ProblemPanel } from '../ui/problem';
 import { toast } from '../ui/toasts';
+import { StatePanel } from './agent/state';
 import { Validation } from './agent/validation';
 import { VersionsPanel } from './agent/versions';
 import { AgentState, useAgentNews } from './my-agents';
@@ -97,6 +98,7 @@ export function MyAgent() {
         </div>
         <div className="stack">
           <Settings key={agent.data.updated_at} agent={agent.data} />
+          <StatePanel agentId={id} />
         </div>
       </div>
     </main>

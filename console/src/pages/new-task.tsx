@@ -8,6 +8,7 @@ import { randomId } from '../lib/ids';
 import { Button, Field, Segments } from '../ui/basics';
 import { ProblemPanel } from '../ui/problem';
 import { AuctionPanel } from './new-task/auction-panel';
+import { AllowField } from './new-task/allow-field';
 import { type Ask, BudgetField } from './new-task/budget-field';
 import { CapabilitiesField } from './new-task/capabilities-field';
 import { bodyOf, type Draft, draftOf, EMPTY } from './new-task/draft';
@@ -104,11 +105,12 @@ function Form({ begin }: { begin: Draft }) {
               onChange={(priority) => change({ priority })}
             />
           </div>
+          <AllowField draft={draft} onChange={change} />
           <MoreFields draft={draft} onChange={change} />
           <div className="submit">
             {submission.error && <ProblemPanel error={submission.error} />}
             <Button type="submit" look="primary" disabled={!body} busy={submission.isPending}>
-              Submit for at most {credits(draft.budget)}
+              Submit for at most {credits(draft.budget + (Number(draft.maxHostCost) || 0))}
             </Button>
             <p className="hint">
               {winner

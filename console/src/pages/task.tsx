@@ -11,6 +11,7 @@ import { ProblemPanel } from '../ui/problem';
 import { Actions } from './task/actions';
 import { Details } from './task/details';
 import { Documents } from './task/documents';
+import { HostCallsPanel, OutputPanel } from './task/host-calls';
 import { Lead } from './task/lead';
 import { LogPanel } from './task/log-panel';
 import { Rounds, useAuction } from './task/rounds';
@@ -112,10 +113,12 @@ function Loaded({ task }: { task: Task }) {
           <Rounds task={task} auction={auction} />
         </div>
         <div className="stack">
+          <OutputPanel events={history.events} />
           <Documents task={task} />
           <Details task={task} events={history.events} nameOf={nameOf} />
         </div>
       </div>
+      <HostCallsPanel events={history.events} />
       <LogPanel history={history} begun={task.created_at} />
     </main>
   );

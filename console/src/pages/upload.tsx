@@ -109,6 +109,18 @@ function Form({ agent }: { agent?: Agent }) {
               placeholder={agent ? String(agent.price) : '0.10'}
             />
           </div>
+          <label className="field">
+            <span className="lab">
+              Permissions <small>JSON: what this version may ask of the host; empty: nothing</small>
+            </span>
+            <textarea
+              className="input mono"
+              name="permissions"
+              rows={2}
+              spellCheck={false}
+              placeholder='{"http":{"hosts":["api.github.com"]},"llm":{"models":["echo"]},"kv":{},"output":true}'
+            />
+          </label>
           <Field label="Expected time" hint="ms a run, your estimate" name="expected_duration_ms" inputMode="numeric" />
           <div className="row">
             <Button type="submit" look="primary" disabled={!file} busy={isBusy}>

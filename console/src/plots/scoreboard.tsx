@@ -13,6 +13,7 @@ const REASONS: Record<Exclusion['reason'], string> = {
   wrong_region: 'Wrong region',
   busy: 'Busy',
   no_seat: 'No seat',
+  not_allowed: 'Needs your consent',
 };
 
 interface ScoreboardProps {

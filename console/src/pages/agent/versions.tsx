@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { Version } from '../../api/queries';
 import { bytes, plural, shortDate } from '../../lib/format';
+import { permissionWords } from '../../lib/permissions';
 import { Id, Panel, Tag } from '../../ui/basics';
 
 interface VersionsPanelProps {
@@ -23,6 +24,7 @@ export function VersionsPanel({ versions, actions }: VersionsPanelProps) {
               <th className="num">Size</th>
               <th>SHA-256</th>
               <th className="num">Memory limit</th>
+              <th>May ask of the host</th>
               <th>What changed</th>
               <th className="num">Uploaded</th>
               {actions && (
@@ -47,6 +49,7 @@ export function VersionsPanel({ versions, actions }: VersionsPanelProps) {
                 <td className="num">
                   {version.limits?.memory_mb ? `${version.limits.memory_mb} MiB` : 'The server’s'}
                 </td>
+                <td className="mute">{permissionWords(version.permissions).join(', ') || 'Nothing'}</td>
                 <td className="mute">{changes(version, versions[index + 1])}</td>
                 <td className="num">{shortDate(version.created_at)}</td>
                 {actions && <td className="num">{actions(version)}</td>}
@@ -102,6 +105,11 @@ export function changes(version: Version, before: Version | undefined): string {
   if (functions !== 0) parts.push(`${plural(Math.abs(functions), 'function')} ${functions > 0 ? 'more' : 'fewer'}`);
   if (version.limits?.memory_mb !== before.limits?.memory_mb)
     parts.push(`memory limit was ${before.limits?.memory_mb ? `${before.limits.memory_mb} MiB` : 'the server’s'}`);
+  const [may, could] = [permissionWords(version.permissions), permissionWords(before.permissions)];
+  const more = may.filter((word) => !could.includes(word));
+  const less = could.filter((word) => !may.includes(word));
+  if (more.length > 0) parts.push(`may also use ${more.join(', ')}`);
+  if (less.length > 0) parts.push(`no longer uses ${less.join(', ')}`);
   if (parts.length === 0)
     return version.binary_hash === before.binary_hash ? 'The same bytes' : 'Same size and imports';
   return parts.join(', ');

@@ -24,6 +24,10 @@ export interface Draft {
   regionRequired: boolean;
   memoryMb: string;
   shareLogs: boolean;
+  /** What agents may do beside computing. */
+  allow: { http: boolean; llm: boolean; kv: boolean };
+  /** The most that host calls may cost. */
+  maxHostCost: string;
   asDocument: boolean;
 }
 
@@ -42,6 +46,8 @@ export const EMPTY: Draft = {
   regionRequired: false,
   memoryMb: '',
   shareLogs: false,
+  allow: { http: false, llm: false, kv: false },
+  maxHostCost: '',
   asDocument: false,
 };
 
@@ -65,6 +71,8 @@ export function draftOf(task: Task): Draft {
     region: task.region ?? '',
     regionRequired: task.region_required,
     shareLogs: task.share_logs,
+    allow: { ...EMPTY.allow, ...task.allow },
+    maxHostCost: Number(task.max_host_cost) > 0 ? String(task.max_host_cost) : '',
     asDocument: task.result_as === 'ref',
     timeoutS: String(task.timeout_ms / 1000),
   };
@@ -102,6 +110,8 @@ export function bodyOf(draft: Draft): Schemas['SubmitTaskDto'] | undefined {
     region_required: draft.region && draft.regionRequired ? true : undefined,
     limits: number(draft.memoryMb) ? { memory_mb: number(draft.memoryMb) } : undefined,
     share_logs: draft.shareLogs || undefined,
+    allow: Object.values(draft.allow).some(Boolean) ? draft.allow : undefined,
+    max_host_cost: draft.maxHostCost.trim() || undefined,
     result_as: draft.asDocument ? 'ref' : undefined,
   };
 }

@@ -31,6 +31,9 @@ export function Details({ task, events, nameOf }: DetailsProps) {
                 ] as const,
             ),
             ['Budget', credits(task.budget)],
+            Number(task.max_host_cost) > 0
+              ? ['Host calls', `${credits(Number(task.host_cost))} of ${credits(Number(task.max_host_cost))}`]
+              : null,
           ]}
         />
       </div>
@@ -67,6 +70,7 @@ export function Details({ task, events, nameOf }: DetailsProps) {
             ['Deadline', task.deadline ? shortDate(task.deadline) : 'None'],
             ['Region', task.region ? `${task.region}${task.region_required ? ' only' : ''}` : 'Anywhere'],
             ['Logs', task.share_logs ? 'Shown to agents’ owners' : 'Yours alone'],
+            ['Agents may use', allowed(task.allow)],
             ['Task', <Id key="id" id={task.id} what="the task’s id" />],
             traceparent ? ['Trace', <Id key="trace" id={traceparent.split('-')[1]} what="the trace id" />] : null,
           ]}
@@ -75,3 +79,11 @@ export function Details({ task, events, nameOf }: DetailsProps) {
     </section>
   );
 }
+
+const ALLOWED = { http: 'web requests', llm: 'language models', kv: 'state' };
+
+const allowed = (allow: Task['allow']): string =>
+  Object.entries(ALLOWED)
+    .filter(([kind]) => allow[kind as keyof typeof ALLOWED])
+    .map(([, words]) => words)
+    .join(', ') || 'Nothing but computing';

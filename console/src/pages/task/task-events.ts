@@ -17,6 +17,9 @@ export interface TaskHistory {
   log: LogLine[];
 }
 
+/** Events that change no member of the task. */
+const PASSING = ['task.log', 'task.output', 'task.host_call'];
+
 const NOTHING: TaskHistory = { events: [], log: [] };
 
 /** Follows a task: its whole past first, then what happens. The task is read again when its state changes. */
@@ -27,7 +30,7 @@ export function useTaskHistory(taskId: string): TaskHistory {
     setHistory(NOTHING);
     return onTaskEvents(taskId, (fresh) => {
       setHistory((before) => grown(before, fresh));
-      if (fresh.every(({ type }) => type === 'task.log')) return;
+      if (fresh.every(({ type }) => PASSING.includes(type))) return;
       void queries.invalidateQueries({ queryKey: ['task', taskId] });
       void queries.invalidateQueries({ queryKey: ['auction', taskId] });
     });

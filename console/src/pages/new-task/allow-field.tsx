@@ -1,0 +1,56 @@
+import { Field } from '../../ui/basics';
+import type { Draft } from './draft';
+
+type Kind = keyof Draft['allow'];
+
+/** What each kind of permission means for the submitter. */
+const KINDS: readonly (readonly [Kind, string, string])[] = [
+  ['http', 'Web requests', 'to the hosts that the agent names'],
+  ['llm', 'Language models', 'of this server, at its prices'],
+  ['kv', 'Memory', 'that the agent keeps between tasks'],
+];
+
+interface AllowFieldProps {
+  draft: Draft;
+  onChange: (change: Partial<Draft>) => void;
+}
+
+/** Consent to host calls, and the most they may cost. */
+export function AllowField({ draft, onChange }: AllowFieldProps) {
+  const { allow, maxHostCost } = draft;
+  const costs = allow.http || allow.llm;
+  return (
+    <fieldset className="field allow">
+      <legend className="lab">
+        Agents may use <small>agents that need more do not bid</small>
+      </legend>
+      <div className="consents">
+        {KINDS.map(([kind, name, detail]) => (
+          <label className="tick" key={kind}>
+            <input
+              type="checkbox"
+              checked={allow[kind]}
+              onChange={({ target }) => onChange({ allow: { ...allow, [kind]: target.checked } })}
+            />
+            <span>
+              {name} <span className="dim">{detail}</span>
+            </span>
+          </label>
+        ))}
+      </div>
+      {Object.values(allow).some(Boolean) && (
+        <p className="hint">Each of these can carry your input to the agent’s owner.</p>
+      )}
+      {costs && (
+        <Field
+          label="At most for these calls"
+          hint="credits, on top of the budget"
+          inputMode="decimal"
+          placeholder="0"
+          value={maxHostCost}
+          onChange={({ target }) => onChange({ maxHostCost: target.value })}
+        />
+      )}
+    </fieldset>
+  );
+}
