@@ -1,7 +1,9 @@
-/** Loaded into a server under test: blocks its event loop when it is told to, as code that computes would. */
+/**
+ * A server under test loads this. It blocks the event loop on demand, as code that computes would, but sleeps meanwhile: the
+ * other suites need the core.
+ */
 process.on('message', ({ type, ms }: { type?: string; ms: number }) => {
-  if (type !== 'block') return;
-  for (const end = performance.now() + ms; performance.now() < end;);
+  if (type === 'block') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 });
-// A listener of ours must not keep the server from ending.
+// This listener must not keep the server from ending.
 process.channel?.unref();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
+import { until } from './until.js';
 
 /** One answer. `body` is parsed JSON where the answer says it is JSON, otherwise text. */
 export interface Answer<Body> {
@@ -122,22 +122,20 @@ export function uploadAgent(
 const FINAL = ['completed', 'failed', 'cancelled'];
 
 /**
- * Polls a task until it has the status, and answers it.
+ * Asks for a task until it has the status, and returns it.
  * @throws Error that shows the task when it ends otherwise, or not in time
  */
 export async function waitForTask(url: string, token: string, id: string, status: string, timeoutMs = 20_000) {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const { body: task } = expectStatus(await api(url).get(`/tasks/${id}`, { token }), 200);
-    if (task.status === status) return task;
-    const hopeless = FINAL.includes(task.status as string);
-    if (hopeless || Date.now() > deadline) {
-      throw new Error(
-        `expected task ${id} to become ${status}, but ${hopeless ? 'it ended as' : 'it still is'} ${JSON.stringify(task)}`,
-      );
-    }
-    await pause(25);
-  }
+  let task: Loose;
+  const isSettled = async (): Promise<boolean> => {
+    task = expectStatus(await api(url).get(`/tasks/${id}`, { token }), 200).body;
+    return task.status === status || FINAL.includes(task.status);
+  };
+  await until(`task ${id} is ${status} or has ended`, isSettled, timeoutMs).catch((error: Error) => {
+    throw new Error(`${error.message}. It is now ${JSON.stringify(task)}`, { cause: error });
+  });
+  if (task.status === status) return task;
+  throw new Error(`expected task ${id} to become ${status}, but it ended as ${JSON.stringify(task)}`);
 }
 
 /** Hands the answer on if it has the status. @throws Error that shows it otherwise */
