@@ -470,12 +470,10 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
   });
 
   describe('shared by users and priorities', () => {
-    it('does one user’s task long before another’s two thousand', async () => {
+    it('does one user’s task long before another’s thousand', async () => {
       const many = (await registerUser(url)).token;
-      for (let batch = 0; batch < 2; batch++) {
-        const tasks = Array.from({ length: 1000 }, () => body());
-        expectStatus(await api(url).post('/tasks/batch', { tasks }, { token: many }), 202);
-      }
+      const tasks = Array.from({ length: 1000 }, () => body());
+      expectStatus(await api(url).post('/tasks/batch', { tasks }, { token: many }), 202);
       const id = await submit(url, token, 'good');
       await waitForTask(url, token, id, 'completed', 60_000);
       const left = async (): Promise<number> =>
@@ -488,9 +486,9 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
             )
           )[0].count,
         );
-      expect(await left()).toBeGreaterThan(1000);
-      await until('the two thousand are done, too', async () => (await left()) === 0, 180_000);
-    }, 240_000);
+      expect(await left()).toBeGreaterThan(500);
+      await until('the thousand are done, too', async () => (await left()) === 0, 120_000);
+    }, 180_000);
 
     it('gives an account the share of the workers that an admin grants it, and only an admin can', async () => {
       const { email, token: asUser } = await registerUser(url);
