@@ -13,7 +13,7 @@ import { until } from '../support/until.js';
 import { endless, endlessAtFirst, good, history, publish, submit, typesOf } from './agents.js';
 import { ask } from './rows.js';
 
-/** What workers do with what they hold when they are told to stop, cannot go on, or are overruled. */
+/** What workers do with their tasks when they must stop, cannot go on, or are overruled. */
 describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
   let database: TestDatabase;
   let dataDir: string;
@@ -98,27 +98,6 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
   });
 
-  it('try a task again whose binary cannot be read for the moment, and blame nobody', async () => {
-    const wasm = Buffer.concat([await good(), Buffer.from([0, 5, 4, ...Buffer.from('mark')])]);
-    await publish(url, token, 'stored', wasm, { capabilities: ['stored'] });
-    const file = await blobOf(dataDir, wasm);
-    await rename(file, `${file}.aside`);
-    await mkdir(file); // a read error that is neither a missing blob nor a corrupt one
-    await startWorker();
-    const id = await submit(url, token, 'stored');
-    await until('it was handed back twice', async () => {
-      const types = typesOf(await history(url, token, id));
-      return types.filter((type) => type === 'task.requeued').length >= 2;
-    });
-    await rm(file, { recursive: true });
-    await rename(`${file}.aside`, file);
-    const { attempts } = await waitForTask(url, token, id, 'completed', 60_000);
-    expect(attempts.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
-      ...attempts.slice(1).map(() => 'handed_back'),
-      'completed',
-    ]);
-  }, 120_000);
-
   it('blame nobody for a deadline that passes before there is a sandbox', async () => {
     for (const slug of ['twin', 'other-twin'])
       await publish(url, token, slug, await good(), { capabilities: ['twin'] });
@@ -134,47 +113,76 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     expectStatus(await api(url).post(`/tasks/${blocker}/cancel`, undefined, { token }), 200);
   });
 
-  it('kill what was cancelled by another process', async () => {
-    await startWorker();
-    const id = await running('endless');
-    expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
-    // The one place is free again.
-    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
-  });
+  describe('that go on', () => {
+    /** Cancelled before the worker starts. */
+    let cancelled: string;
+    let worker: ServerProcess;
 
-  it('leave no attempt open when a task is cancelled in the moment it is awarded', async () => {
-    await startWorker();
-    const id = await submit(url, token, 'endless', { timeout_ms: 300_000, delay_ms: 3000 });
-    // Who writes the feed waits in line for this lock: first the award, behind it the cancellation.
-    const line = new pg.Client(database.url);
-    await line.connect();
-    try {
-      await line.query('BEGIN; SELECT lock_feed()');
-      const inLine = async (): Promise<number> => (await line.query(IN_LINE)).rows.length;
-      await until('the award waits', async () => (await inLine()) === 1);
-      const cancelling = api(url).post(`/tasks/${id}/cancel`, undefined, { token });
-      await until('the cancellation waits behind it', async () => (await inLine()) === 2);
-      await line.query('COMMIT');
-      const { attempts } = expectStatus(await cancelling, 200).body;
-      expect(attempts).toMatchObject([{ ordinal: 1, outcome: 'cancelled', ended_at: expect.any(String) }]);
-    } finally {
-      await line.end();
-    }
-  }, 120_000);
+    beforeAll(async () => {
+      cancelled = await submit(url, token, 'good');
+      expectStatus(await api(url).post(`/tasks/${cancelled}/cancel`, undefined, { token }), 200);
+      worker = await startWorker();
+      workers.delete(worker);
+    });
 
-  it('kill what was cancelled also when nobody tells them', async () => {
-    await startWorker();
-    const id = await running('endless');
-    await ask(database.url, `UPDATE tasks SET status = 'cancelled' WHERE id = $1`, [id]);
-    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
-  });
+    afterAll(() => worker?.stop());
 
-  it('find a cancelled task no longer in the queue', async () => {
-    const id = await submit(url, token, 'good');
-    expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
-    await startWorker();
-    await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
-    expect(typesOf(await history(url, token, id))).toEqual(['task.queued', 'task.cancelled']);
+    it('find a cancelled task no longer in the queue', async () => {
+      await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+      expect(typesOf(await history(url, token, cancelled))).toEqual(['task.queued', 'task.cancelled']);
+    });
+
+    it('try a task again whose binary cannot be read for the moment, and blame nobody', async () => {
+      const wasm = Buffer.concat([await good(), Buffer.from([0, 5, 4, ...Buffer.from('mark')])]);
+      await publish(url, token, 'stored', wasm, { capabilities: ['stored'] });
+      const file = await blobOf(dataDir, wasm);
+      await rename(file, `${file}.aside`);
+      await mkdir(file); // a read error that is neither a missing blob nor a corrupt one
+      const id = await submit(url, token, 'stored');
+      await until('it was handed back twice', async () => {
+        const types = typesOf(await history(url, token, id));
+        return types.filter((type) => type === 'task.requeued').length >= 2;
+      });
+      await rm(file, { recursive: true });
+      await rename(`${file}.aside`, file);
+      const { attempts } = await waitForTask(url, token, id, 'completed', 60_000);
+      expect(attempts.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
+        ...attempts.slice(1).map(() => 'handed_back'),
+        'completed',
+      ]);
+    }, 120_000);
+
+    it('kill what was cancelled by another process', async () => {
+      const id = await running('endless');
+      expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
+      // The one place is free again.
+      await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+    });
+
+    it('leave no attempt open when a task is cancelled in the moment it is awarded', async () => {
+      const id = await submit(url, token, 'endless', { timeout_ms: 300_000, delay_ms: 3000 });
+      // Who writes the feed waits in line for this lock: first the award, behind it the cancellation.
+      const line = new pg.Client(database.url);
+      await line.connect();
+      try {
+        await line.query('BEGIN; SELECT lock_feed()');
+        const inLine = async (): Promise<number> => (await line.query(IN_LINE)).rows.length;
+        await until('the award waits', async () => (await inLine()) === 1);
+        const cancelling = api(url).post(`/tasks/${id}/cancel`, undefined, { token });
+        await until('the cancellation waits behind it', async () => (await inLine()) === 2);
+        await line.query('COMMIT');
+        const { attempts } = expectStatus(await cancelling, 200).body;
+        expect(attempts).toMatchObject([{ ordinal: 1, outcome: 'cancelled', ended_at: expect.any(String) }]);
+      } finally {
+        await line.end();
+      }
+    }, 120_000);
+
+    it('kill what was cancelled also when nobody tells them', async () => {
+      const id = await running('endless');
+      await ask(database.url, `UPDATE tasks SET status = 'cancelled' WHERE id = $1`, [id]);
+      await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
+    });
   });
 });
 
