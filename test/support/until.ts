@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /** The pause between two questions, ms. A question costs the server and the database CPU time that other suites need. */
 const SHORTEST_MS = 25;
-const LONGEST_MS = 500;
+const LONGEST_MS = 200;
 
 /**
  * Asks again and again until the answer is there. The pauses grow with the time that has passed, so a long wait ends at
