@@ -56,6 +56,8 @@ const VENDORS = {
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
   'proxy-addr': '^src/gateway/',
+  undici: '^src/egress/',
+  'ipaddr.js': '^src/egress/',
   '@aws-sdk/client-s3': '^src/storage/drivers/s3',
   '@aws-sdk/lib-storage': '^src/storage/drivers/s3',
   '@aws-sdk/s3-request-presigner': '^src/storage/drivers/s3',

@@ -23,6 +23,7 @@ export abstract class LedgerConfig extends slice<Installation['ledger']>() {}
 export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
 export abstract class ValidationConfig extends slice<Installation['validation']>() {}
+export abstract class EgressConfig extends slice<Installation['egress']>() {}
 export abstract class ScannerConfig extends slice<Installation['scanner']>() {}
 
 type Tokens = { [Name in keyof Installation]: abstract new () => Installation[Name] };
@@ -46,6 +47,7 @@ const TOKENS: Tokens = {
   auction: AuctionConfig,
   sandbox: SandboxConfig,
   validation: ValidationConfig,
+  egress: EgressConfig,
   scanner: ScannerConfig,
 };
 

@@ -40,5 +40,6 @@ const toSlices = (env: Variables) => ({
   auction: slices.auction(env),
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),
+  egress: slices.egress(env),
   scanner: slices.scanner(env),
 });

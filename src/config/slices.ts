@@ -279,6 +279,20 @@ export const validation = (env: Variables) => ({
   validator: env.VALIDATOR_URL === undefined ? undefined : { url: env.VALIDATOR_URL, secret: env.VALIDATOR_SECRET },
 });
 
+/** How agents reach the web. */
+export const egress = (env: Variables) => ({
+  ceiling: { hosts: env.EGRESS_HOSTS, methods: env.EGRESS_METHODS, privateHosts: env.EGRESS_PRIVATE_HOSTS },
+  dnsServers: env.EGRESS_DNS_SERVERS,
+  timeoutMs: env.EGRESS_TIMEOUT_MS,
+  maxRequestBytes: env.EGRESS_MAX_REQUEST_BYTES,
+  maxResponseBytes: env.EGRESS_MAX_RESPONSE_BYTES,
+  connections: {
+    total: env.EGRESS_CONNECTIONS,
+    perTenant: env.EGRESS_CONNECTIONS_PER_AGENT,
+    perHost: env.EGRESS_CONNECTIONS_PER_HOST,
+  },
+});
+
 export const scanner = (env: Variables) => ({
   clamdUrl: env.CLAMD_URL,
   failOpen: env.SCAN_FAIL_OPEN,

@@ -1,6 +1,8 @@
 import { isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { HTTP_METHODS, type HttpMethod } from '../common/permissions.dto.js';
 import { isDecimalAmount, MAX_AMOUNT, parseAmount } from '../common/money.js';
+import { isPublicHostName } from '../common/public-host.js';
 import { type Wall, WALLS } from '../common/walls.js';
 
 export const MB = 1024 * 1024;
@@ -68,6 +70,51 @@ export const roundTrips = () =>
     }
     return table;
   });
+
+/** Hosts that agents may reach: full names, `*.example.org`, or `*`; each with a port or for the usual ones. */
+export const hostPatterns = () =>
+  list('*').transform((entries, context) =>
+    entries.map((entry) => {
+      const [, host, port] = /^([^:]+)(?::(\d{1,5}))?$/.exec(entry) ?? [];
+      const isKnown = host === '*' || isPublicHostName(host?.replace(/^\*\./, ''));
+      if (!isKnown || Number(port ?? 1) > 65_535) {
+        const message = `"${entry}" is not like api.example.com, *.example.com, api.example.com:8443 or *`;
+        context.addIssue({ code: 'custom', message });
+      }
+      return { host, ...(port !== undefined && { port: Number(port) }) };
+    }),
+  );
+/** `host:port`, or `host:port=address:port`, as a table by `host:port`. */
+export const privateHosts = () =>
+  list('').transform((entries, context): ReadonlyMap<string, { address?: string; port: number }> => {
+    const table = new Map<string, { address?: string; port: number }>();
+    for (const entry of entries) {
+      const [, key, port, address, at] = /^([a-z0-9.-]+:(\d{1,5}))(?:=(.+):(\d{1,5}))?$/.exec(entry) ?? [];
+      const bare = address?.replace(/^\[(.+)\]$/, '$1');
+      if (key === undefined || (bare !== undefined && isIP(bare) === 0)) {
+        const message = `"${entry}" is not like search.example.com:8080 or search.example.com:80=10.0.0.5:8080`;
+        context.addIssue({ code: 'custom', message });
+      } else table.set(key, bare === undefined ? { port: Number(port) } : { address: bare, port: Number(at) });
+    }
+    return table;
+  });
+/** Methods of HTTP. */
+export const httpMethods = () =>
+  list(HTTP_METHODS.join(',')).transform((names, context): HttpMethod[] => {
+    const known = names.filter((name): name is HttpMethod => HTTP_METHODS.some((method) => method === name));
+    if (known.length < names.length)
+      context.addIssue({ code: 'custom', message: `must be of ${HTTP_METHODS.join(', ')}` });
+    return known;
+  });
+/** Name servers, `address` or `address:port`. */
+export const nameServers = () =>
+  list('').refine(
+    (entries) =>
+      entries.every(
+        (entry) => isIP(entry) !== 0 || isIP(entry.replace(/:\d{1,5}$/, '').replace(/^\[(.+)\]$/, '$1')) !== 0,
+      ),
+    { message: 'must be addresses of name servers such as 9.9.9.9 or 127.0.0.1:5353' },
+  );
 
 /** A rule between variables holds as soon as these are good by themselves, so that mistakes elsewhere do not hide it. */
 export const accepted =

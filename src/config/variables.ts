@@ -6,13 +6,17 @@ import {
   credits,
   DAY_MS,
   flag,
+  hostPatterns,
+  httpMethods,
   integer,
   isTrue,
   isTrustable,
   list,
   MB,
+  nameServers,
   number,
   origins,
+  privateHosts,
   roundTrips,
   truth,
   url,
@@ -449,6 +453,25 @@ export const variables = z
       .min(16, 'must have at least 16 characters')
       .optional()
       .describe('Shared by the validator and the API processes, needed with `tcp://`; good for nothing else'),
+
+    EGRESS_HOSTS: hostPatterns().describe(
+      'Hosts that agents may reach if their permissions name them: `api.example.com`, `*.example.com`, `api.example.com:8443` for another port; `*`: any public host on port 443 or 80',
+    ),
+    EGRESS_METHODS: httpMethods().describe('Methods of HTTP that agents may use if their permissions name them'),
+    EGRESS_PRIVATE_HOSTS: privateHosts().describe(
+      'Services of your own that agents may reach although their addresses are not public: `search.example.com:8080`, or with an address to use instead of DNS, `search.example.com:80=10.0.0.5:8080`',
+    ),
+    EGRESS_DNS_SERVERS: nameServers().describe(
+      "Name servers for hosts that agents name, `address` or `address:port`; unset: the system's",
+    ),
+    EGRESS_TIMEOUT_MS: integer(20_000, 100, MAX_TIMER_MS).describe(
+      'Time for one web request of an agent, its redirects included, ms',
+    ),
+    EGRESS_MAX_REQUEST_BYTES: integer(MB, 0, 64 * MB).describe('Largest body that an agent may send to a host'),
+    EGRESS_MAX_RESPONSE_BYTES: integer(MB, 1, 64 * MB).describe('Largest body that an agent may get from a host'),
+    EGRESS_CONNECTIONS: integer(256, 1).describe('Web requests of all agents under way at a time in one process'),
+    EGRESS_CONNECTIONS_PER_AGENT: integer(8, 1).describe('Of these, by one agent'),
+    EGRESS_CONNECTIONS_PER_HOST: integer(32, 1).describe('Of these, to one host'),
 
     CLAMD_URL: url('tcp:', 'unix:')
       .optional()
