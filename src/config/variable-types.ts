@@ -91,7 +91,7 @@ export const privateHosts = () =>
     for (const entry of entries) {
       const [, key, port, address, at] = /^([a-z0-9.-]+:(\d{1,5}))(?:=(.+):(\d{1,5}))?$/.exec(entry) ?? [];
       const bare = address?.replace(/^\[(.+)\]$/, '$1');
-      if (key === undefined || (bare !== undefined && isIP(bare) === 0)) {
+      if (key === undefined || !/[a-z]/.test(key) || (bare !== undefined && isIP(bare) === 0)) {
         const message = `"${entry}" is not like search.example.com:8080 or search.example.com:80=10.0.0.5:8080`;
         context.addIssue({ code: 'custom', message });
       } else table.set(key, bare === undefined ? { port: Number(port) } : { address: bare, port: Number(at) });

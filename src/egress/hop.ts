@@ -42,21 +42,20 @@ export const MAX_URL = 8192;
 // oxlint-disable-next-line no-control-regex
 const AMBIGUOUS = /[\u0000-\u001f\u007f\\]/;
 
+/** A request that a version has permission for. The operator may still refuse it. */
+export type Target = Pick<Hop, 'url' | 'host' | 'port' | 'isHttps'>;
+
 /**
- * Judges a request by its URL and method. Nothing is resolved or sent.
+ * Judges a request by its URL, its method and the version's permissions.
  * @param base URL that redirected here
  * @throws EgressRefusal
  */
-export function judgeHop(text: string, method: string, rules: EgressRules, ceiling: Ceiling, base?: URL): Hop {
+export function permittedTarget(text: string, method: string, rules: EgressRules, base?: URL): Target {
   const url = parse(text, base);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const isHttps = url.protocol === 'https:';
-  const usual = isHttps ? 443 : 80;
-  const port = url.port === '' ? usual : Number(url.port);
-  const privateHost = ceiling.privateHosts.get(`${host}:${port}`);
-  if (!privateHost) {
-    assertName(host);
-    assertCeiling(host, port, port === usual, ceiling);
+  if (isIP(host) !== 0) {
+    if (!isPublicAddress(host)) throw new EgressRefusal('ADDRESS_NOT_PUBLIC', `The address ${host} is not public.`);
+    throw new EgressRefusal('HOST_NOT_ALLOWED', 'The URL names an address. Use the name of a host.');
   }
   if (!rules.hosts.includes(host)) {
     throw new EgressRefusal(
@@ -64,9 +63,35 @@ export function judgeHop(text: string, method: string, rules: EgressRules, ceili
       `The version has no permission for the host ${host}. Name it in permissions.http.hosts.`,
     );
   }
-  assertMethod(method, rules, ceiling);
-  return { url, host, port, isHttps, privateHost };
+  if (!rules.methods.includes(method)) {
+    throw new EgressRefusal(
+      'METHOD_NOT_ALLOWED',
+      `The version has no permission for the method ${method}. Name it in permissions.http.methods.`,
+    );
+  }
+  const isHttps = url.protocol === 'https:';
+  return { url, host, isHttps, port: url.port === '' ? usualPort(isHttps) : Number(url.port) };
 }
+
+/** Judges a request by everything that is known before its host is resolved. Parameters and errors as above. */
+export function judgeHop(text: string, method: string, rules: EgressRules, ceiling: Ceiling, base?: URL): Hop {
+  const target = permittedTarget(text, method, rules, base);
+  const { host, port, isHttps } = target;
+  const privateHost = ceiling.privateHosts.get(`${host}:${port}`);
+  if (!privateHost) {
+    if (!isPublicHostName(host)) {
+      const message = `${host} is not the full name of a public host, such as api.example.com.`;
+      throw new EgressRefusal('HOST_NOT_ALLOWED', message);
+    }
+    assertCeiling(host, port, port === usualPort(isHttps), ceiling);
+  }
+  if (!ceiling.methods.includes(method)) {
+    throw new EgressRefusal('METHOD_NOT_ALLOWED', `The operator of this market does not allow the method ${method}.`);
+  }
+  return { ...target, privateHost };
+}
+
+const usualPort = (isHttps: boolean): number => (isHttps ? 443 : 80);
 
 function parse(text: string, base?: URL): URL {
   if (text.length > MAX_URL) throw notAllowed(`The URL has ${text.length} characters (limit ${MAX_URL}).`);
@@ -85,19 +110,6 @@ function parse(text: string, base?: URL): URL {
 
 const notAllowed = (message: string): EgressRefusal => new EgressRefusal('URL_NOT_ALLOWED', message);
 
-function assertName(host: string): void {
-  if (isIP(host) !== 0) {
-    if (!isPublicAddress(host)) throw new EgressRefusal('ADDRESS_NOT_PUBLIC', `The address ${host} is not public.`);
-    throw new EgressRefusal('HOST_NOT_ALLOWED', 'The URL names an address. Use the name of a host.');
-  }
-  if (!isPublicHostName(host)) {
-    throw new EgressRefusal(
-      'HOST_NOT_ALLOWED',
-      `${host} is not the full name of a public host, such as api.example.com.`,
-    );
-  }
-}
-
 function assertCeiling(host: string, port: number, isUsual: boolean, { hosts }: Ceiling): void {
   const named = hosts.filter((pattern) => covers(pattern.host, host));
   if (named.length === 0) {
@@ -110,15 +122,3 @@ function assertCeiling(host: string, port: number, isUsual: boolean, { hosts }: 
 
 const covers = (pattern: string, host: string): boolean =>
   pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)));
-
-function assertMethod(method: string, rules: EgressRules, ceiling: Ceiling): void {
-  if (!rules.methods.includes(method)) {
-    throw new EgressRefusal(
-      'METHOD_NOT_ALLOWED',
-      `The version has no permission for the method ${method}. Name it in permissions.http.methods.`,
-    );
-  }
-  if (!ceiling.methods.includes(method)) {
-    throw new EgressRefusal('METHOD_NOT_ALLOWED', `The operator of this market does not allow the method ${method}.`);
-  }
-}
