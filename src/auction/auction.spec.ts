@@ -139,8 +139,8 @@ describe('the seats of an auction', () => {
     expect(scoreboard.bids).toHaveLength(10);
     expect(scoreboard.bids.filter(({ discovery }) => discovery).map(({ agent_id }) => agent_id)).toEqual(['patient']);
     expect(scoreboard.excluded.map(({ agent_id, reason }) => [agent_id, reason])).toEqual([
-      ['recent', 'rating_too_low'],
       ['dear', 'rating_too_low'],
+      ['recent', 'rating_too_low'],
       ['agent-009', 'no_seat'],
     ]);
     expect(scoreboard.excluded_count).toBe(3);
@@ -154,6 +154,55 @@ describe('the seats of an auction', () => {
   it('still rotate when there is only one', () => {
     const both = [candidate('veteran', { rating: 5, lastInvitedAt: 2 }), candidate('newcomer', { lastInvitedAt: 1 })];
     expect(hold(both, {}, { maxAgents: 1 }).invited).toEqual(['newcomer']);
+  });
+
+  describe('where agents of several owners can bid', () => {
+    const clones = Array.from({ length: 100 }, (_, index) =>
+      candidate(`clone-${index}`, { ownerId: 'cloner', rating: 5 }),
+    );
+    const rivals = (count: number) => crowd(count).map((one) => ({ ...one, ownerId: one.agentId }));
+    const bidsOf = (ownerId: string, { scoreboard }: ReturnType<typeof hold>, all: readonly Candidate[]) =>
+      scoreboard.bids.filter((bid) => all.find((one) => one.agentId === bid.agent_id)?.ownerId === ownerId);
+
+    it('are limited for each owner, and the scoreboard says so', () => {
+      const all = [...clones, ...rivals(3)];
+      for (const order of [all, [...all].reverse()]) {
+        const auction = hold(order);
+        expect(bidsOf('cloner', auction, all)).toHaveLength(2);
+        expect(auction.scoreboard.bids).toHaveLength(5);
+        expect(auction.scoreboard).toMatchObject({ excluded_count: 98 });
+        expect(auction.scoreboard.excluded[0]).toMatchObject({
+          reason: 'owner_seats',
+          detail: 'Other agents of its owner have the 2 seats that one owner can have.',
+        });
+        expect(auction.scoreboard.excluded.map(({ reason }) => reason)).toEqual(Array(98).fill('owner_seats'));
+        expect(auction.invited).toEqual([]);
+      }
+      expect(bidsOf('cloner', hold(all, {}, { maxSeatsPerOwner: 1 }), all)).toHaveLength(1);
+    });
+
+    it('are not limited for an owner without a rival', () => {
+      expect(hold(clones).scoreboard.bids).toHaveLength(10);
+      const tooDear = candidate('dear', { ownerId: 'other', pricing: asking(9_000_000n) });
+      expect(hold([...clones, tooDear]).scoreboard.bids).toHaveLength(10);
+    });
+
+    it('give a hundred clones the discovery seat no more often than any other owner', () => {
+      const all = [...clones.map((one) => ({ ...one, rating: 3.5 })), ...rivals(9), ...newcomers(5)];
+      const found = new Map<string, number>();
+      for (let round = 1; round <= 60; round++) {
+        const { scoreboard, invited } = hold(all);
+        const id = scoreboard.bids.find((bid) => bid.discovery)?.agent_id;
+        for (const one of all) if (invited.includes(one.agentId)) one.lastInvitedAt = round;
+        const ownerId = all.find((one) => one.agentId === id)!.ownerId;
+        found.set(ownerId, (found.get(ownerId) ?? 0) + 1);
+      }
+      expect([...found.values()].every((count) => count === 10)).toBe(true);
+      expect(found.size).toBe(6);
+    });
+
+    const newcomers = (count: number) =>
+      Array.from({ length: count }, (_, index) => candidate(`newcomer-${index}`, { ownerId: `newcomer-${index}` }));
   });
 
   it('leave a bounded list of those who got none, and their number', () => {

@@ -5,6 +5,7 @@ import type { AuctionConfig, AuctionWeights } from '../config/index.js';
 import type { ExclusionDto, ExclusionReason, ScoreboardDto } from './scoreboard.dto.js';
 import type { TaskError } from '../tasks/index.js';
 import { Best } from './best.js';
+import { OwnerLine } from './owner-line.js';
 import { type Ask, ask, isBusy, priceOf, roundTripMs } from './bidding.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
@@ -56,7 +57,8 @@ const HALF_REPUTATION = 20;
  * Holds an auction. Pure: equal candidates and rules always give equal scoreboards.
  *
  * ① candidates that are surely below the minimum rating, over the budget, too far away or busy are excluded, with the reason;
- * ② of the rest at most `maxAgents` are invited: the best matching and best rated, and the one that waited longest;
+ * ② of the rest at most `maxAgents` are invited, at most `maxSeatsPerOwner` of one owner: the best matching and best
+ *    rated, and one of the owner that waited longest;
  * ③ their bids are scored and ranked.
  *
  * Steps ① and ② read the candidates once, and keep only those with a seat or a place in the scoreboard.
@@ -110,16 +112,24 @@ interface Excluded {
 }
 
 /**
- * Seats go by capability match, then rating, then experience, then price. One is kept for the agent that waited longest
- * for an invitation, so that a newcomer gets its chance however many incumbents there are. In some auctions an agent that
- * is rated too low gets that seat.
+ * Seats go by capability match, then rating, then experience, then price. An owner gets at most `maxSeatsPerOwner`, unless
+ * no other owner's agent can bid. One seat is kept for the owner that waited longest for an invitation, so that a newcomer
+ * gets its chance however many incumbents there are. In some auctions an agent that is rated too low gets that seat.
  */
 function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig) {
   const excluded: Exclusions = { count: 0, busy: 0, named: [], lowestPriceMicro: null };
-  const best = new Best(rules.maxAgents + MAX_EXCLUSIONS_KEPT, byMerit);
+  // One more than there are seats shows whether there are enough.
+  const best = new Best(rules.maxAgents + 1, byMerit);
+  const passedOver = new Best(MAX_EXCLUSIONS_KEPT, byMerit);
+  const line = new OwnerLine(byWaiting);
+  const lowRated = new OwnerLine(byWaiting);
+  const tooLowRated: Contender[] = [];
+  const passOver = (contender: Contender): void => {
+    passedOver.offer(contender);
+    line.add(contender);
+  };
   let eligible = 0;
-  let longest: Contender | null = null;
-  let lowRated: Contender | null = null;
+  let soleOwner: string | null = null;
   const required = new Set(request.requiredCapabilities);
   const hasSecondChance = rules.discoverySeat && request.luck >= 1 - SECOND_CHANCE;
   for (const candidate of candidates) {
@@ -137,31 +147,50 @@ function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules:
     const estimatedMs = candidate.estimatedMs + roundTripMs(rules.geo, request.region, candidate.region);
     const contender: Contender = { candidate, asked, estimatedMs, match };
     if (mayTryAgain) {
-      const [first, other] = inTurn(contender, lowRated);
-      lowRated = first;
-      if (other) exclude(excluded, excludedFor('rating_too_low', other));
+      lowRated.add(contender);
+      tooLowRated.push(contender);
       continue;
     }
     eligible++;
-    const passedOver = best.offer(contender);
-    if (passedOver && (!longest || byWaiting(passedOver, longest) < 0)) longest = passedOver;
+    if (eligible === 1) soleOwner = candidate.ownerId;
+    else if (soleOwner !== null && candidate.ownerId !== soleOwner) {
+      soleOwner = null;
+      best.limitGroups(ownerOf, rules.maxSeatsPerOwner).forEach(passOver);
+    }
+    const out = best.offer(contender);
+    if (out) passOver(out);
   }
 
-  const hasDiscovery = rules.discoverySeat && (lowRated !== null || eligible > rules.maxAgents);
-  const seats = hasDiscovery ? rules.maxAgents - 1 : rules.maxAgents;
-  const seated = best.all.slice(0, seats);
-  const unseated = eligible - seated.length - (hasDiscovery && !lowRated ? 1 : 0);
-  let discovery = lowRated;
-  if (hasDiscovery && !lowRated) {
-    const waiting = [...best.all.slice(seats), ...(longest ? [longest] : [])];
-    discovery = waiting.reduce((one, other) => (byWaiting(other, one) < 0 ? other : one));
-  }
+  const scarce = best.all.length > rules.maxAgents;
+  const most = soleOwner === null ? rules.maxSeatsPerOwner : Infinity;
+  const mostSeated = best.all.slice(0, rules.maxAgents - 1);
+  const secondChance = lowRated.first(ownersWith(most, mostSeated));
+  const isReserved = rules.discoverySeat && (scarce || secondChance !== null);
+  const seated = isReserved ? mostSeated : best.all.slice(0, rules.maxAgents);
+  const unseated = best.all.slice(seated.length);
+  unseated.forEach((contender) => line.add(contender));
+  const discovery = isReserved ? (secondChance ?? line.first(ownersWith(most, seated))) : null;
   if (discovery) seated.push(discovery);
-  for (const contender of best.all.slice(seats)) {
-    if (contender !== discovery) name(excluded, excludedFor('no_seat', contender));
+  for (const contender of tooLowRated) {
+    if (contender !== discovery) exclude(excluded, excludedFor('rating_too_low', contender));
   }
-  excluded.count += unseated;
-  return { seated, discovery, excluded, rotates: unseated > 0 || lowRated !== null };
+  const full = ownersWith(most, seated);
+  for (const contender of [...unseated, ...passedOver.all].sort(byMerit)) {
+    const reason = full.has(ownerOf(contender)) ? 'owner_seats' : 'no_seat';
+    if (contender !== discovery) name(excluded, excludedFor(reason, contender));
+  }
+  const hasLowRated = discovery !== null && discovery === secondChance;
+  excluded.count += eligible - seated.length + (hasLowRated ? 1 : 0);
+  return { seated, discovery, excluded, rotates: scarce || hasLowRated };
+}
+
+const ownerOf = ({ candidate }: Contender): string => candidate.ownerId;
+
+/** Owners that have `most` of the contenders. */
+function ownersWith(most: number, contenders: readonly Contender[]): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const owner of contenders.map(ownerOf)) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  return new Set([...counts].filter(([, count]) => count >= most).map(([owner]) => owner));
 }
 
 interface Contender {
@@ -181,10 +210,6 @@ const byMerit = (a: Contender, b: Contender): number =>
 
 const byWaiting = (a: Contender, b: Contender): number =>
   a.candidate.lastInvitedAt - b.candidate.lastInvitedAt || byMerit(a, b);
-
-/** The one that has waited longer comes first. */
-const inTurn = (one: Contender, other: Contender | null): [Contender, Contender | null] =>
-  other && byWaiting(other, one) < 0 ? [other, one] : [one, other];
 
 /** A few votes do not exclude an agent: those of distinct accounts must leave no doubt. */
 const isRatedTooLow = ({ rating, highestRating }: Candidate, { minRating }: AuctionConfig): boolean =>
@@ -289,6 +314,8 @@ const EXCLUSION_DETAILS: Record<
     `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
   busy: () => 'It has as many tasks as it takes on at once.',
   no_seat: (_excluded, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
+  owner_seats: (_excluded, _request, { maxSeatsPerOwner }) =>
+    `Other agents of its owner have the ${maxSeatsPerOwner} ${maxSeatsPerOwner === 1 ? 'seat' : 'seats'} that one owner can have.`,
 };
 
 function failureOf(

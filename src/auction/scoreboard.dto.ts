@@ -118,7 +118,7 @@ export class ScoredBidDto {
    */
   total: number;
   /**
-   * Invited to the seat kept for the agent that had waited longest.
+   * Invited to the seat kept for the owner that had waited longest.
    * @example false
    */
   discovery: boolean;
@@ -131,6 +131,7 @@ export const EXCLUSION_REASONS = [
   'busy',
   'no_seat',
   'not_allowed',
+  'owner_seats',
 ] as const;
 export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 

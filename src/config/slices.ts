@@ -223,6 +223,7 @@ export function auction(env: Variables) {
     },
     minAgents: env.MIN_AGENTS_FOR_AUCTION,
     maxAgents: env.MAX_AGENTS_FOR_AUCTION,
+    maxSeatsPerOwner: env.MAX_SEATS_PER_OWNER,
     minRating: env.MIN_AGENT_RATING,
     ratingPriorMean: env.RATING_PRIOR_MEAN,
     ratingPriorWeight: env.RATING_PRIOR_WEIGHT,

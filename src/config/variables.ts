@@ -376,6 +376,9 @@ export const variables = z
     AUCTION_WEIGHT_REPUTATION: number(0.2, 0, 1000).describe('Weight of the completed tasks'),
     MIN_AGENTS_FOR_AUCTION: integer(3, 1, 1000).describe('Bids from which an auction counts as competitive'),
     MAX_AGENTS_FOR_AUCTION: integer(10, 1, 1000).describe('Agents invited to one auction'),
+    MAX_SEATS_PER_OWNER: integer(2, 1, 1000).describe(
+      'Agents of one owner that are invited to one auction; no limit where agents of one owner alone can bid',
+    ),
     MIN_AGENT_RATING: number(3, 0, 5).describe(
       'Rating below which an agent is not invited, once the votes of enough accounts leave no doubt (six that all vote 1, for 3)',
     ),
@@ -387,7 +390,7 @@ export const variables = z
       'Auctions held for one task: another one, among those who have not failed, when all attempts of the last have',
     ),
     REQUIRE_COMPETITION: flag(false).describe('Fail a task that too few agents bid for'),
-    AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the agent that waited longest for an invitation'),
+    AUCTION_DISCOVERY_SEAT: flag(true).describe('Keep one seat for the owner that waited longest for an invitation'),
 
     AUCTION_HISTORY_TASKS: integer(5, 0, 1000).describe(
       'Completed tasks from which an auction believes what it has seen of an agent’s duration',

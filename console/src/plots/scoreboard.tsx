@@ -14,6 +14,7 @@ const REASONS: Record<Exclusion['reason'], string> = {
   busy: 'Busy',
   no_seat: 'No seat',
   not_allowed: 'Needs your consent',
+  owner_seats: 'Seats of its owner taken',
 };
 
 interface ScoreboardProps {
