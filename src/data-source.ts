@@ -10,6 +10,7 @@ import {
 import { Initial1796200000000 } from '../migrations/1796200000000-initial.js';
 import { Ledger1796300000000 } from '../migrations/1796300000000-ledger.js';
 import { HostCalls1796600000000 } from '../migrations/1796600000000-host-calls.js';
+import { Contracts1796400000000 } from '../migrations/1796400000000-contracts.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -20,7 +21,12 @@ import { AuctionRecord } from './auction/index.js';
 import { IdempotencyKey, Task, TaskAttempt, TaskDocument } from './tasks/index.js';
 
 /** In the order in which they run. */
-export const MIGRATIONS: Migrations = [Initial1796200000000, Ledger1796300000000, HostCalls1796600000000];
+export const MIGRATIONS: Migrations = [
+  Initial1796200000000,
+  Ledger1796300000000,
+  Contracts1796400000000,
+  HostCalls1796600000000,
+];
 
 type Migrations = readonly (new () => MigrationInterface)[];
 

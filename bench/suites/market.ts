@@ -173,6 +173,7 @@ function createPlayer(index: number, random: () => number, newcomer: boolean): P
       storageRef: '',
       limits: null,
       permissions: null,
+      contract: null,
     },
   };
 }

@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { DataSource } from 'typeorm';
-import { AgentCatalog } from '../../src/agents/index.js';
+import { AgentCatalog, VersionContracts } from '../../src/agents/index.js';
 import { newId } from '../../src/common/ids.js';
 import { parseEnvironment } from '../../src/config/index.js';
 import { dataSourceOptions } from '../../src/data-source.js';
@@ -40,7 +40,7 @@ export async function selection(bench: Bench): Promise<Report> {
   const { auction, hostCalls } = parseEnvironment({});
   const catalog = new AgentCatalog(database, SILENT_STREAM, auction);
   bench.onEnd(async () => catalog.onApplicationShutdown());
-  const metaAgent = new MetaAgent(catalog, auction, hostCalls);
+  const metaAgent = new MetaAgent(catalog, new VersionContracts(database), auction, hostCalls);
   const figures: Figure[] = [];
   const figure = (name: string, ours: number[], rest: Partial<Figure> = {}): void =>
     void figures.push({ suite: 'selection', backend: '', name, unit: 'ms', ours, ...rest });

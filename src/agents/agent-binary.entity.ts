@@ -73,4 +73,12 @@ export class AgentBinary {
 
   @Column({ type: 'timestamptz', nullable: true })
   retiredAt: Date | null;
+
+  /** JSON Schema of the inputs it takes, see `src/contracts`. Null: any. */
+  @Column({ type: 'json', nullable: true })
+  inputSchema: object | null;
+
+  /** JSON Schema of the outputs it gives. Null: any. */
+  @Column({ type: 'json', nullable: true })
+  outputSchema: object | null;
 }

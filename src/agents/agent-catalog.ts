@@ -242,6 +242,10 @@ export class AgentCatalog implements OnApplicationBootstrap, OnApplicationShutdo
       storageRef: row.storage_ref,
       limits: row.limits,
       permissions: row.permissions,
+      contract:
+        row.has_input_schema || row.has_output_schema
+          ? { versionId: row.version_id, input: row.has_input_schema, output: row.has_output_schema }
+          : null,
     };
   }
 

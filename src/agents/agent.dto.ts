@@ -1,7 +1,7 @@
 import { PermissionsDto } from '../common/permissions.dto.js';
 import { ApiProperty, ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
 import { IsIn, IsInt, IsNumber, IsOptional, IsString, IsUUID, Matches, Max, Min, MinLength } from 'class-validator';
-import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+import { ApiId, ApiInteger, ApiTime, JSON_SCHEMA } from '../common/api-schema.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import {
   CAPABILITY,
@@ -239,8 +239,18 @@ export class AgentStatisticsDto {
   actual_to_estimate: number | null;
 }
 
+/** A card with what the active version declares. Lists leave the schemas out. */
+export class DetailedCardDto extends AgentCardDto {
+  /** JSON Schema of the inputs that this version takes; null: any. */
+  @ApiProperty(JSON_SCHEMA)
+  input_schema: object | null;
+  /** JSON Schema of the outputs that it gives; null: any. */
+  @ApiProperty(JSON_SCHEMA)
+  output_schema: object | null;
+}
+
 /** An agent as its owner sees it. */
-export class AgentDto extends AgentCardDto {
+export class AgentDto extends DetailedCardDto {
   /** User id. */
   @ApiId()
   owner_id: string;

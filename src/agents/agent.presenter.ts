@@ -4,7 +4,7 @@ import { amountToWire } from '../common/money.js';
 import { AuctionConfig } from '../config/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
-import type { AgentCardDto, AgentDto } from './agent.dto.js';
+import type { AgentCardDto, AgentDto, DetailedCardDto } from './agent.dto.js';
 import type { Agent } from './agent.entity.js';
 import { estimateDurationMs, smoothedRating, successRate, toTwoDigits } from './statistics.js';
 
@@ -16,8 +16,8 @@ export class AgentPresenter {
     private readonly auction: AuctionConfig,
   ) {}
 
-  async card(agent: Agent): Promise<AgentCardDto> {
-    const [card] = await this.cards([agent]);
+  async card(agent: Agent): Promise<DetailedCardDto> {
+    const [card] = await this.detailedCards([agent]);
     return card;
   }
 
@@ -28,11 +28,11 @@ export class AgentPresenter {
 
   /** Presents agents as their owners see them. */
   async presentAll(agents: Agent[]): Promise<AgentDto[]> {
-    const cards = await this.cards(agents);
+    const cards = await this.detailedCards(agents);
     return agents.map((agent, index) => this.withOwnersView(cards[index], agent));
   }
 
-  private withOwnersView(card: AgentCardDto, agent: Agent): AgentDto {
+  private withOwnersView(card: DetailedCardDto, agent: Agent): AgentDto {
     return {
       ...card,
       owner_id: agent.ownerId,
@@ -86,6 +86,19 @@ export class AgentPresenter {
           memory_p80_bytes: seen.memoryP80Bytes && toTwoDigits(seen.memoryP80Bytes),
         },
       };
+    });
+  }
+
+  private async detailedCards(agents: Agent[]): Promise<DetailedCardDto[]> {
+    const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
+    const schemas = await this.database
+      .getRepository(AgentBinary)
+      .find({ where: { id: In(activeIds) }, select: { id: true, inputSchema: true, outputSchema: true } });
+    const schemasOf = new Map(schemas.map((row) => [row.id, row]));
+    const cards = await this.cards(agents);
+    return cards.map((card, index) => {
+      const active = schemasOf.get(agents[index].activeBinaryId ?? '');
+      return { ...card, input_schema: active?.inputSchema ?? null, output_schema: active?.outputSchema ?? null };
     });
   }
 

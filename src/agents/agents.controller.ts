@@ -5,7 +5,14 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { NeedsRoom } from '../common/needs-room.js';
-import { AgentCardDto, AgentCardPage, AgentDto, CreateAgentDto, ListAgentsQuery, UpdateAgentDto } from './agent.dto.js';
+import {
+  AgentCardPage,
+  AgentDto,
+  CreateAgentDto,
+  DetailedCardDto,
+  ListAgentsQuery,
+  UpdateAgentDto,
+} from './agent.dto.js';
 import { AgentPresenter } from './agent.presenter.js';
 import { AgentService } from './agent.service.js';
 
@@ -74,9 +81,9 @@ export class AgentsController {
    */
   @Get(':id/card')
   @ApiOperation({ operationId: 'getAgentCard' })
-  @ApiOkResponse({ type: AgentCardDto, description: 'The public card of the agent.' })
+  @ApiOkResponse({ type: DetailedCardDto, description: 'The public card of the agent.' })
   @ApiProblems(401, 403, 404)
-  async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentCardDto> {
+  async card(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DetailedCardDto> {
     return this.presenter.card(await this.agents.visible(caller, id));
   }
 

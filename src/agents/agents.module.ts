@@ -12,6 +12,7 @@ import { OwnerQuota } from './owner-quota.js';
 import { StatisticsProjection } from './statistics-projection.js';
 import { retireAgentsOf } from './retire-agents.js';
 import { VERSION_BYTES } from './version-bytes.js';
+import { VersionContracts } from './version-contracts.js';
 import { VersionScans } from './version-scans.js';
 import { VersionService } from './version.service.js';
 
@@ -25,10 +26,19 @@ import { VersionService } from './version.service.js';
     OwnerQuota,
     VersionService,
     VersionScans,
+    VersionContracts,
     AgentCatalog,
     StatisticsProjection,
   ],
-  exports: [AgentPresenter, AgentService, ModerationService, VersionService, VersionScans, AgentCatalog],
+  exports: [
+    AgentPresenter,
+    AgentService,
+    ModerationService,
+    VersionService,
+    VersionScans,
+    AgentCatalog,
+    VersionContracts,
+  ],
 })
 export class AgentsModule {
   constructor(ledger: BlobLedger, young: YoungAccounts, accounts: AccountsService) {

@@ -32,6 +32,15 @@ export interface Candidate {
   limits: VersionLimits | null;
   /** What the version may ask of the host; null: nothing. */
   permissions: Permissions | null;
+  /** What the version declares of its inputs and outputs; null: nothing. */
+  contract: CandidateContract | null;
+}
+
+/** Which schemas a version declares. `VersionContracts` reads them. */
+export interface CandidateContract {
+  versionId: string;
+  input: boolean;
+  output: boolean;
 }
 
 /** The price an agent asks. */

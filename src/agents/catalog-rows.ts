@@ -30,6 +30,9 @@ export interface AgentRow {
   storage_ref: string;
   limits: VersionLimits | null;
   permissions: Permissions | null;
+  version_id: string;
+  has_input_schema: boolean;
+  has_output_schema: boolean;
 }
 
 /** All transactions before this one have ended. */
@@ -43,6 +46,7 @@ const AGENT = `
          s.tasks_completed, s.duration_p80_ms, s.estimate_ratio, s.rating_sum, s.rating_count, s.raters, s.rater_mean_sum,
          s.last_invited_at,
          b.version, b.sha256, b.storage_ref, b.limits, b.permissions,
+         b.id AS version_id, b.input_schema IS NOT NULL AS has_input_schema, b.output_schema IS NOT NULL AS has_output_schema,
          a.status = 'active' AND a.moderation = 'allowed' AND b.id IS NOT NULL AND o.suspended_at IS NULL AS bids, ${HORIZON} AS horizon
     FROM agents a
     JOIN users o ON o.id = a.owner_id

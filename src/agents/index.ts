@@ -11,4 +11,5 @@ export { AgentsApiModule } from './agents-api.module.js';
 export { AgentsModule } from './agents.module.js';
 export { assertActive } from './version-rules.js';
 export { type AddedVersion, type UploadTarget, VersionService } from './version.service.js';
+export { type VersionContract, VersionContracts } from './version-contracts.js';
 export { VersionScans } from './version-scans.js';

@@ -2,12 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import semver from 'semver';
 import type { Permissions } from '../common/permissions.dto.js';
 import { AppError } from '../common/app-error.js';
+import { sameSchema } from '../contracts/index.js';
 import type { AgentBinary, ScanVerdict, VersionLimits } from './agent-binary.entity.js';
 import type { Agent } from './agent.entity.js';
 
 /** Which numbers a new version may have, when an upload equals an existing version, and how refusals are worded. */
 
-export type Numbered = Pick<AgentBinary, 'id' | 'version' | 'sha256' | 'limits' | 'permissions' | 'retiredAt' | 'scan'>;
+export type Numbered = Pick<
+  AgentBinary,
+  'id' | 'version' | 'sha256' | 'limits' | 'permissions' | 'retiredAt' | 'scan' | 'inputSchema' | 'outputSchema'
+>;
 export const NUMBERS = {
   id: true,
   version: true,
@@ -16,14 +20,18 @@ export const NUMBERS = {
   permissions: true,
   retiredAt: true,
   scan: true,
+  inputSchema: true,
+  outputSchema: true,
 } as const;
 
-/** What distinguishes an upload from an existing version. Limits and permissions that it does not name stay as they are. */
+/** What distinguishes an upload from an existing version. What it does not name stays as it is. */
 export interface Identity {
   version?: string;
   sha256: string;
   limits?: VersionLimits;
   permissions?: Permissions;
+  inputSchema?: object;
+  outputSchema?: object;
 }
 
 /**
@@ -34,13 +42,13 @@ export interface Identity {
 export function sameVersion(
   agent: Agent,
   existing: readonly Numbered[],
-  { version, sha256, limits, permissions }: Identity,
+  upload: Identity,
   replacing: boolean,
 ): Numbered | undefined {
+  const { version, sha256, limits } = upload;
   if (version === undefined) {
     const active = existing.find((it) => replacing && it.id === agent.activeBinaryId && it.sha256 === sha256);
-    const isUnchanged = active && isSame(active.limits, limits) && isSame(active.permissions, permissions);
-    return isUnchanged ? active : undefined;
+    return active && isLike(active, upload) ? active : undefined;
   }
   const same = existing.find((it) => it.version === version);
   if (same?.retiredAt) throw gone('conflict', same);
@@ -48,12 +56,22 @@ export function sameVersion(
     throw taken(version, 'bytes');
   }
   if (same && !isSame(same.limits, limits)) throw taken(version, 'limits');
-  if (same && !isSame(same.permissions, permissions)) throw taken(version, 'permissions');
+  if (same && !isSame(same.permissions, upload.permissions)) throw taken(version, 'permissions');
+  if (same && !hasSchemasOf(same, upload)) throw taken(version, 'schemas');
   return same;
 }
 
 const taken = (version: string, what: string): AppError =>
   new AppError('conflict', 'VERSION_TAKEN', `Version ${version} exists with other ${what}: choose a higher one.`);
+
+const isLike = (stored: Numbered, upload: Identity): boolean =>
+  isSame(stored.limits, upload.limits) &&
+  isSame(stored.permissions, upload.permissions) &&
+  hasSchemasOf(stored, upload);
+
+const hasSchemasOf = (stored: Numbered, { inputSchema, outputSchema }: Identity): boolean =>
+  (inputSchema === undefined || sameSchema(stored.inputSchema, inputSchema)) &&
+  (outputSchema === undefined || sameSchema(stored.outputSchema, outputSchema));
 
 /** As JSON, because a form's objects have classes. */
 const isSame = (stored: object | null, named: object | undefined): boolean =>

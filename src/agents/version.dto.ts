@@ -1,7 +1,7 @@
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 
 import { IsVersion, MaxLength, Optional } from '../common/validators.js';
-import { ApiId, ApiInteger, ApiTime } from '../common/api-schema.js';
+import { ApiId, ApiInteger, ApiTime, JSON_SCHEMA } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
 import { PermissionsDto } from '../common/permissions.dto.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
@@ -76,6 +76,12 @@ export class VersionDto {
   created_at: string;
   @ApiTime()
   retired_at: string | null;
+  /** JSON Schema of the inputs it takes; null: any. */
+  @ApiProperty(JSON_SCHEMA)
+  input_schema: object | null;
+  /** JSON Schema of the outputs it gives; null: any. */
+  @ApiProperty(JSON_SCHEMA)
+  output_schema: object | null;
 }
 
 export class VersionPage implements Page<VersionDto> {

@@ -18,6 +18,8 @@ export function presentVersion(binary: AgentBinary, activeId: string | null): Ve
     uploaded_by: binary.uploadedBy,
     created_at: binary.createdAt.toISOString(),
     retired_at: binary.retiredAt?.toISOString() ?? null,
+    input_schema: binary.inputSchema,
+    output_schema: binary.outputSchema,
   };
 }
 

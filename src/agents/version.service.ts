@@ -43,6 +43,10 @@ export interface NewVersion {
   limits?: VersionLimits;
   /** Unset: it may ask nothing of the host. */
   permissions?: Permissions;
+  /** Unset: any input. */
+  inputSchema?: object;
+  /** Unset: any output. */
+  outputSchema?: object;
   /** Whether it becomes active; unset: if it is the highest release, and its permissions are no wider. */
   activate?: boolean;
 }
@@ -243,6 +247,8 @@ export class VersionService {
       ...upload,
       limits: upload.limits ?? null,
       permissions: upload.permissions ?? null,
+      inputSchema: upload.inputSchema ?? null,
+      outputSchema: upload.outputSchema ?? null,
       id,
       agentId: agent.id,
       uploadedBy: caller.id,
@@ -256,13 +262,14 @@ export class VersionService {
 }
 
 /**
- * Limit of report bytes per page. A crafted binary can have a report of megabytes, and each megabyte blocks the process for
+ * Limit of report and schema bytes per page. A crafted binary can have a report of megabytes, and each megabyte blocks the process for
  * some 20 ms. A single larger report is a page by itself.
  */
 const MOST_REPORT_BYTES = 1_000_000;
 
 const REPORTS = `
-  SELECT id, octet_length(validation::text) AS bytes
+  SELECT id, octet_length(validation::text) + coalesce(octet_length(input_schema::text), 0)
+             + coalesce(octet_length(output_schema::text), 0) AS bytes
     FROM agent_binaries
    WHERE agent_id = $1 AND ($2::uuid IS NULL OR id < $2)
    ORDER BY id DESC

@@ -357,6 +357,7 @@ function candidate(agentId: string, changes: Partial<Candidate> = {}): Candidate
     storageRef: `local:${'0'.repeat(64)}`,
     limits: null,
     permissions: null,
+    contract: null,
     ...changes,
   };
 }

@@ -26,6 +26,8 @@ export interface AuctionRequest {
   allow: readonly string[];
   /** Time one attempt has: its timeout, or what is left until the deadline. At least 1. */
   limitMs: number;
+  /** Agents whose declared schema the input does not fit, with one sentence each. Unset: none. */
+  misfits?: ReadonlyMap<string, string>;
 }
 
 /** A candidate with its price and promised duration for this task. */
@@ -103,6 +105,8 @@ interface Exclusions {
   named: Excluded[];
   /** The lowest price over the budget; null if all were within it. */
   lowestPriceMicro: bigint | null;
+  /** The first agent whose schema the input does not fit. */
+  misfit: Candidate | null;
 }
 
 interface Excluded {
@@ -117,7 +121,7 @@ interface Excluded {
  * gets its chance however many incumbents there are. In some auctions an agent that is rated too low gets that seat.
  */
 function invite(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig) {
-  const excluded: Exclusions = { count: 0, busy: 0, named: [], lowestPriceMicro: null };
+  const excluded: Exclusions = { count: 0, busy: 0, named: [], lowestPriceMicro: null, misfit: null };
   // One more than there are seats shows whether there are enough.
   const best = new Best(rules.maxAgents + 1, byMerit);
   const passedOver = new Best(MAX_EXCLUSIONS_KEPT, byMerit);
@@ -219,6 +223,7 @@ const isRatedTooLow = ({ rating, highestRating }: Candidate, { minRating }: Auct
 function obstacleOf(candidate: Candidate, asked: Ask, request: AuctionRequest): ExclusionReason | null {
   if (request.regionRequired && candidate.region !== request.region) return 'wrong_region';
   if (candidate.permissions && lacking(candidate.permissions, request.allow).length > 0) return 'not_allowed';
+  if (request.misfits?.has(candidate.agentId)) return 'input_misfit';
   // An agent that is too expensive even without load is not worth waiting for.
   if (isBusy(candidate)) return priceOf({ ...asked, surge: 1 }) > request.budgetMicro ? 'over_budget' : 'busy';
   return asked.priceMicro > request.budgetMicro ? 'over_budget' : null;
@@ -234,6 +239,7 @@ function exclude(excluded: Exclusions, one: Excluded): void {
   excluded.count++;
   name(excluded, one);
   if (one.reason === 'busy') excluded.busy++;
+  if (one.reason === 'input_misfit') excluded.misfit ??= one.candidate;
   const { lowestPriceMicro } = excluded;
   if (one.reason === 'over_budget' && (lowestPriceMicro === null || one.priceMicro < lowestPriceMicro)) {
     excluded.lowestPriceMicro = one.priceMicro;
@@ -313,6 +319,7 @@ const EXCLUSION_DETAILS: Record<
   over_budget: ({ priceMicro }, { budgetMicro }) =>
     `It asks ${amountToDecimal(priceMicro)}, the budget is ${amountToDecimal(budgetMicro)}.`,
   busy: () => 'It has as many tasks as it takes on at once.',
+  input_misfit: ({ candidate }, { misfits }) => misfits?.get(candidate.agentId) ?? '',
   no_seat: (_excluded, _request, { maxAgents }) => `Only ${maxAgents} agents are invited.`,
   owner_seats: (_excluded, _request, { maxSeatsPerOwner }) =>
     `Other agents of its owner have the ${maxSeatsPerOwner} ${maxSeatsPerOwner === 1 ? 'seat' : 'seats'} that one owner can have.`,
@@ -344,6 +351,10 @@ function failureOf(
   if (needed.size > 0) {
     const message = `The agents that could do this need ${[...needed].join(', ')}: name it in the task's allow.`;
     return { code: 'PERMISSIONS_NEEDED', message };
+  }
+  if (excluded.misfit) {
+    const detail = request.misfits?.get(excluded.misfit.agentId);
+    return { code: 'INPUT_REFUSED', message: `No agent takes this input. ${excluded.misfit.name}: ${detail}` };
   }
   if (excluded.count > 0) {
     const reasons = request.regionRequired ? `rated too low or outside ${request.region}` : 'rated too low';

@@ -73,12 +73,9 @@ export class AuctionsController {
     const task = await this.submitter.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
-    const { scoreboard, failure } = await this.metaAgent.simulate({
-      ...task,
-      // Without the draw by which some auctions explore: nobody knows the id that the task would get.
-      luck: 1,
-      limitMs,
-    });
+    // Without the draw by which some auctions explore: nobody knows the id that the task would get.
+    const request = { ...task, luck: 1, limitMs };
+    const { scoreboard, failure } = await this.metaAgent.simulate(request, task.inputText);
     return { ...explain(scoreboard), failure };
   }
 }

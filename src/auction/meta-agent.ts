@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { luckOf } from '../common/ids.js';
 import { spending } from '../common/work-context.js';
-import { AgentCatalog, type Candidate } from '../agents/index.js';
+import { AgentCatalog, type Candidate, VersionContracts } from '../agents/index.js';
+import { MAX_CHECKED_BYTES } from '../contracts/index.js';
 import { AuctionConfig, HostCallConfig } from '../config/index.js';
 import { markEndedBy, traced } from '../observability/index.js';
 import type { UnfinishedTask } from '../tasks/index.js';
 import { type Auction, type AuctionRequest, holdAuction } from './auction.js';
+import { InputCheck } from './misfits.js';
 import { auctionBids, auctionCandidates, auctionDuration, auctions } from './metrics.js';
 
 /** Chooses who does a task: asks the catalogue for candidates and holds the auction among them. */
@@ -13,6 +15,7 @@ import { auctionBids, auctionCandidates, auctionDuration, auctions } from './met
 export class MetaAgent {
   constructor(
     private readonly catalog: AgentCatalog,
+    private readonly contracts: VersionContracts,
     private readonly rules: AuctionConfig,
     private readonly hostCalls: HostCallConfig,
   ) {}
@@ -39,10 +42,10 @@ export class MetaAgent {
   private async measure(task: UnfinishedTask, failed: readonly string[], stale: boolean): Promise<Auction> {
     const stopClock = auctionDuration.startTimer();
     let auction: Auction | null = null;
-    if (!stale) auction = this.hold(task, failed, await this.catalog.offering(task.requiredCapabilities));
+    if (!stale) auction = await this.hold(task, failed, await this.catalog.offering(task.requiredCapabilities));
     // Before a task fails for want of an agent: one that was uploaded a moment ago may just not be in the catalogue yet.
     if (!auction || auction.failure) {
-      auction = this.hold(task, failed, await this.catalog.offeringNow(task.requiredCapabilities));
+      auction = await this.hold(task, failed, await this.catalog.offeringNow(task.requiredCapabilities));
     }
     this.catalog.recordInvitations(auction.invited);
     stopClock();
@@ -51,13 +54,13 @@ export class MetaAgent {
   }
 
   /** The auction that would be held now for a task that is not submitted. Records nothing. */
-  async simulate(request: AuctionRequest): Promise<Auction> {
+  async simulate(request: AuctionRequest, input: string | null): Promise<Auction> {
     const asked = { ...request, allow: this.offered(request.allow) };
     const offering = await this.catalog.offering(request.requiredCapabilities);
-    const auction = spending(() => holdAuction(offering, asked, this.rules));
+    const auction = await this.holdAmongFitting(() => offering, asked, input);
     if (!auction.failure) return auction;
     const all = await this.catalog.offeringNow(request.requiredCapabilities);
-    return spending(() => holdAuction(all, asked, this.rules));
+    return this.holdAmongFitting(() => all, asked, input);
   }
 
   /** What a task allows, as far as the operator goes along. */
@@ -65,14 +68,45 @@ export class MetaAgent {
     return allow.filter((kind) => this.hostCalls.offered.some((offered) => offered === kind));
   }
 
-  private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Auction {
-    const candidates = failed.length > 0 ? without(new Set(failed), offering) : offering;
+  private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Promise<Auction> {
+    const excluded = new Set(failed);
+    const input = typeof task.input === 'string' ? task.input : null;
     const inputBytes = typeof task.input === 'string' ? Buffer.byteLength(task.input) : task.input.size;
-    return holdAuction(
-      candidates,
+    return this.holdAmongFitting(
+      () => (failed.length > 0 ? without(excluded, offering) : offering),
       { ...task, allow: this.offered(task.allow), inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },
-      this.rules,
+      input,
     );
+  }
+
+  /**
+   * Holds the auction, and again if agents with a seat declare a schema that the input does not fit. So schemas cost nothing
+   * where no agent has any, and little where all fit.
+   * @param input JSON text; null: a document of its own, which no schema is compared with
+   */
+  private async holdAmongFitting(
+    candidates: () => Iterable<Candidate>,
+    request: AuctionRequest,
+    input: string | null,
+  ): Promise<Auction> {
+    let auction = spending(() => holdAuction(candidates(), request, this.rules));
+    if (input === null || request.inputBytes > MAX_CHECKED_BYTES || !auction.ranking.some(declaresInput))
+      return auction;
+    const check = new InputCheck(JSON.parse(input), request.inputBytes);
+    if (!(await this.findMisfits(check, auction.ranking))) return auction;
+    for (let round = 0; round < MAX_CHECK_ROUNDS; round++) {
+      await this.findMisfits(check, [...candidates()]);
+      auction = spending(() => holdAuction(candidates(), { ...request, misfits: check.misfits }, this.rules));
+      // An agent may have come meanwhile.
+      if (auction.ranking.every((bidder) => !declaresInput(bidder) || check.isChecked(bidder))) break;
+    }
+    return auction;
+  }
+
+  private async findMisfits(check: InputCheck, candidates: readonly Candidate[]): Promise<boolean> {
+    const unchecked = candidates.filter((candidate) => declaresInput(candidate) && !check.isChecked(candidate));
+    const contracts = await this.contracts.ofAll(unchecked.flatMap(({ contract }) => contract?.versionId ?? []));
+    return check.check(unchecked, contracts);
   }
 
   /** How many agents may fail at a task before another auction is held. */
@@ -85,6 +119,10 @@ export class MetaAgent {
     return this.rules.enableFailover ? this.agentsPerRound * this.rules.maxRounds : 1;
   }
 }
+
+const MAX_CHECK_ROUNDS = 3;
+
+const declaresInput = ({ contract }: Candidate): boolean => contract?.input === true;
 
 function count({ scoreboard, failure }: Auction): void {
   const { competitive, bids, excluded_count } = scoreboard;

@@ -132,6 +132,7 @@ export const EXCLUSION_REASONS = [
   'no_seat',
   'not_allowed',
   'owner_seats',
+  'input_misfit',
 ] as const;
 export type ExclusionReason = (typeof EXCLUSION_REASONS)[number];
 

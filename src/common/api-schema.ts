@@ -34,3 +34,11 @@ export const ApiJson = ({ nullable, ...options }: ApiPropertyOptions = {}): Prop
     ],
     ...options,
   } as ApiPropertyOptions);
+
+/** A JSON Schema as a tenant declared it. */
+export const JSON_SCHEMA: ApiPropertyOptions = {
+  type: 'object',
+  additionalProperties: true,
+  nullable: true,
+  example: { type: 'object', required: ['text'], properties: { text: { type: 'string' } } },
+};

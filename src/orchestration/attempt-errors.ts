@@ -95,6 +95,12 @@ export function errorOf(outcome: FailedRun): TaskError {
   }
 }
 
+/** Of an output that does not fit the schema that its version declares. */
+export const outputMisfit = (fault: string): TaskError => ({
+  code: 'AGENT_OUTPUT_INVALID',
+  message: `The agent's output does not fit the schema that it declares: ${fault}.`,
+});
+
 /** Code of a task, and of an attempt, whose input its agents refused. */
 export const INPUT_REFUSED = 'INPUT_REFUSED';
 

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import type { Candidate } from '../agents/index.js';
+import { type Candidate, VersionContracts } from '../agents/index.js';
 import { MAX_TIMER_MS } from '../common/timers.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
@@ -18,12 +18,13 @@ import {
   type ToRunning,
   type UnfinishedTask,
 } from '../tasks/index.js';
-import { errorOf, failed, faultOf, ofDocument } from './attempt-errors.js';
+import { errorOf, failed, faultOf, ofDocument, outputMisfit } from './attempt-errors.js';
 import type { AttemptResult, TaskResult } from './attempt-result.js';
 import { AttemptLog } from './attempt-log.js';
 import type { Bidder } from '../auction/index.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
+import { outputFault } from './output-contract.js';
 import { attemptAttributes } from './presentation.js';
 import { running } from './settlement.js';
 
@@ -52,6 +53,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly intake: Intake,
     private readonly documents: TaskDocuments,
     private readonly broker: HostCallBroker,
+    private readonly contracts: VersionContracts,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -108,7 +110,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         },
       });
       await calls?.close();
-      const result = await this.resultOf(task, report, started !== undefined, abort.signal.reason as Kill);
+      const result = await this.resultOf(task, agent, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
       if ('record' in result)
         Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes + (calls?.emittedBytes ?? 0) });
@@ -147,6 +149,7 @@ export class AttemptRunner implements OnApplicationShutdown {
   /** The result by the run's report alone. @param killed why the run was killed, if it was */
   private async resultOf(
     task: UnfinishedTask,
+    agent: Candidate,
     report: RunReport,
     started: boolean,
     killed: Kill,
@@ -154,12 +157,15 @@ export class AttemptRunner implements OnApplicationShutdown {
     const { outcome } = report;
     const metering = measured(report);
     switch (outcome.end) {
-      case 'completed':
+      case 'completed': {
+        const fault = await this.outputFault(agent, outcome.output);
+        if (fault) return failed(outputMisfit(fault), 'invalid_output', metering);
         return {
           end: 'completed',
           result: await this.keep(task, outcome.output),
           record: { outcome: 'completed', error: null, metering },
         };
+      }
       case 'cancelled':
         // Without a sandbox the agent had no chance to meet the deadline.
         if (killed === 'deadline' && !started) return { end: 'unrunnable', error: DEADLINE_EXCEEDED };
@@ -168,6 +174,13 @@ export class AttemptRunner implements OnApplicationShutdown {
       default:
         return failed(errorOf(outcome), outcome.end, metering, outcome.end === 'trapped' ? outcome.trap : undefined);
     }
+  }
+
+  /** What is wrong with an output by the schema that its version declares; null for nothing. */
+  private async outputFault({ contract }: Candidate, output: string | Uint8Array): Promise<string | null> {
+    if (!contract?.output) return null;
+    const { output: schema } = await this.contracts.of(contract.versionId);
+    return schema && outputFault(schema, output);
   }
 
   private async keep({ userId, resultByRef }: UnfinishedTask, output: string | Uint8Array): Promise<TaskResult> {

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/index.js';
+import { AgentsModule } from '../agents/index.js';
 import { AuctionModule } from '../auction/index.js';
 import { DatabaseConfig } from '../config/index.js';
 import { LOCKS, Presence, SingleHolder } from '../database/index.js';
@@ -19,6 +20,7 @@ import { Worker } from './worker.js';
 /** Present in processes with the role `worker`. */
 @Module({
   imports: [
+    AgentsModule,
     AuctionModule,
     AuthModule,
     ExecutionModule,

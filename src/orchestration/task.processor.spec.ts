@@ -410,6 +410,7 @@ const bidder = (agentId: string, priceMicro: bigint): Bidder => ({
   storageRef: 'ref',
   limits: null,
   permissions: null,
+  contract: null,
   priceMicro,
 });
 

@@ -60,6 +60,16 @@ const ApiUpload = () =>
             description:
               'Limits of one run of this version, as JSON, where they are lower than those of the server. A task may lower them further.',
           },
+          input_schema: {
+            type: 'string',
+            example: '{"type":"object","required":["text"],"properties":{"text":{"type":"string"}}}',
+            description: 'JSON Schema of the inputs that this version takes. It does not bid for others.',
+          },
+          output_schema: {
+            type: 'string',
+            example: '{"type":"object","required":["summary"]}',
+            description: 'JSON Schema of the outputs that this version gives. A run with another output fails.',
+          },
         },
       },
     }),
@@ -191,6 +201,8 @@ export class UploadController {
       limits: binary.limits,
       permissions: binary.permissions,
       scan: binary.scan,
+      input_schema: binary.inputSchema,
+      output_schema: binary.outputSchema,
     };
   }
 

@@ -1,7 +1,8 @@
 import { Transform, Type } from 'class-transformer';
-import { IsObject, ValidateNested } from 'class-validator';
+import { IsObject, IsString, ValidateNested } from 'class-validator';
 import { AgentCardChangesDto } from '../agents/index.js';
-import { ApiId, ApiInteger } from '../common/api-schema.js';
+import { ApiProperty } from '@nestjs/swagger';
+import { ApiId, ApiInteger, JSON_SCHEMA } from '../common/api-schema.js';
 import { PermissionsDto } from '../common/permissions.dto.js';
 import { VersionLimitsDto } from '../common/run-limits.dto.js';
 import { IsFlag, IsVersion, MaxLength, NumberFromText, Optional } from '../common/validators.js';
@@ -57,6 +58,18 @@ export class UploadFormDto extends AgentCardChangesDto {
 
   @NumberFromText()
   override max_concurrency?: number;
+
+  /** JSON Schema of the inputs that the version takes. Tasks with other inputs exclude it. Unset: any input. */
+  @Optional()
+  @Transform(({ value }) => asText(value))
+  @IsString({ message: 'input_schema must be a JSON object' })
+  input_schema?: string;
+
+  /** JSON Schema of the outputs that the version gives. An attempt with another output fails. Unset: any output. */
+  @Optional()
+  @Transform(({ value }) => asText(value))
+  @IsString({ message: 'output_schema must be a JSON object' })
+  output_schema?: string;
 }
 
 export class UploadedDto {
@@ -99,6 +112,12 @@ export class UploadedDto {
   permissions: PermissionsDto | null;
   /** The virus scanner's report. */
   scan: ScanReport;
+  /** As uploaded; null: any input. */
+  @ApiProperty(JSON_SCHEMA)
+  input_schema: object | null;
+  /** As uploaded; null: any output. */
+  @ApiProperty(JSON_SCHEMA)
+  output_schema: object | null;
 }
 
 /** Stops after one entry more than allowed: then the list is known to be too long. */
@@ -120,6 +139,10 @@ export const withObjects = (fields: Record<string, unknown>): Record<string, unk
   );
 
 const OBJECTS = ['limits', 'permissions'];
+
+/** Example agents have objects where a form has their text. */
+const asText = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? JSON.stringify(value) : value;
 
 /** Text that is not JSON stays unchanged, and validation refuses it by name. */
 function fromJson(value: unknown): unknown {

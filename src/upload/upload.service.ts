@@ -19,6 +19,7 @@ import { kindsOf } from '../common/permissions.js';
 import { assertWithin, HostCallConfig, mostPerVersion, SandboxConfig, TaskConfig } from '../config/index.js';
 import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
+import { declaredSchema } from './declared-schema.js';
 import { uploads, uploadSize } from './metrics.js';
 import { UploadFormDto, withObjects } from './upload.dto.js';
 
@@ -107,19 +108,25 @@ export class UploadService {
     fields: Record<string, unknown>,
     staged: StagedBlob,
   ): Promise<Published> {
-    const { version, limits, permissions, activate, ...card } = checkedDto(UploadFormDto, withObjects(fields));
+    const { version, limits, permissions, activate, input_schema, output_schema, ...card } = checkedDto(
+      UploadFormDto,
+      withObjects(fields),
+    );
+    const inputSchema = declaredSchema('input_schema', input_schema);
+    const outputSchema = declaredSchema('output_schema', output_schema);
     if (destination.replacing && activate === false)
       throw malformed([{ field: 'activate', message: 'must not be false: PUT replaces the active version; use POST' }]);
     if (limits) assertWithin(this.mostPerRun, limits);
     assertOffered(permissions, this.hostCalls);
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
-    await this.versions.assertAddable(caller, target, { version, sha256, size, limits, permissions });
+    const identity = { version, sha256, size, limits, permissions, inputSchema, outputSchema };
+    await this.versions.assertAddable(caller, target, identity);
     const report = await this.validate(staged, destination.agent?.ownerId ?? caller.id);
     assertMayCall(report, permissions);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);
-    const upload = { version, sha256, size, storageRef, validation: report, scan, limits, permissions, activate };
+    const upload = { ...identity, storageRef, validation: report, scan, activate };
     return { ...(await this.versions.add(caller, target, upload)), report };
   }
 
@@ -161,7 +168,7 @@ const OURS: ReadonlySet<AppErrorKind> = new Set(['unavailable', 'internal', 'ful
 /** The uploader's to mend, not ours. */
 const isRefusal = (error: unknown): boolean => error instanceof AppError && !OURS.has(error.kind);
 
-type Card = Omit<UploadFormDto, 'version' | 'limits' | 'permissions' | 'activate'>;
+type Card = Omit<UploadFormDto, 'version' | 'limits' | 'permissions' | 'activate' | 'input_schema' | 'output_schema'>;
 
 const uploadTarget = ({ agent, slug, replacing }: Destination, card: Card): UploadTarget =>
   agent ? { agent, changes: card, replacing } : { create: newAgent(slug, card) };

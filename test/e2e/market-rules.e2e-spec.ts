@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { good, publish, submit } from './agents.js';
+import { echo, good, history, publish, submit } from './agents.js';
 
 describe('the rules of the market', () => {
   let database: TestDatabase;
@@ -45,5 +45,110 @@ describe('the rules of the market', () => {
     expect(ids).toContain(rival);
     expect(excluded.map((one: { reason: string }) => one.reason)).toEqual(['owner_seats', 'owner_seats']);
     expect(clones).toEqual(expect.arrayContaining(excluded.map((one: { agent_id: string }) => one.agent_id)));
+  });
+
+  describe('with schemas that versions declare', () => {
+    const WITH_TEXT = JSON.stringify({
+      type: 'object',
+      required: ['text'],
+      properties: { text: { type: 'string', pattern: '^[a-z ]+$' } },
+    });
+    const declare = (owner: number, slug: string, wasm: Uint8Array, fields: Record<string, string | string[]>) => {
+      const form = new FormData();
+      const all = { name: slug, version: '1.0.0', price: '0.10', ...fields };
+      for (const [name, value] of Object.entries(all)) form.set(name, String(value));
+      form.set('wasm_binary', new Blob([Uint8Array.from(wasm)], { type: 'application/wasm' }), `${slug}.wasm`);
+      return api(url).post(`/agents/${slug}/binary`, form, { token: owners[owner] });
+    };
+
+    it('exclude an agent whose schema the input does not fit, and say where', async () => {
+      const form = { capabilities: ['typed'], input_schema: WITH_TEXT };
+      const made = expectStatus(await declare(0, 'typed', await good(), form), 201).body;
+      expect(made).toMatchObject({ input_schema: JSON.parse(WITH_TEXT), output_schema: null });
+      expect((await run('typed', { input: { text: 'to be' } })).agent_id).toBe(made.agent_id);
+      const refused = await run('typed', { input: { text: 'To be' } }, 'failed');
+      const detail = "The input does not fit its schema: /text must match the schema's pattern.";
+      expect(refused).toMatchObject({
+        attempts: [],
+        error: { code: 'INPUT_REFUSED', message: `No agent takes this input. typed: ${detail}` },
+      });
+      const other = await offer(1, 'untyped', await good(), '0.90', 'typed');
+      const task = await run('typed', { input: { words: [] } });
+      expect(task.agent_id).toBe(other);
+      expect((await boardOf(task.id)).excluded).toEqual([
+        {
+          agent_id: made.agent_id,
+          agent_name: 'typed',
+          reason: 'input_misfit',
+          detail: 'The input does not fit its schema: the input must have "text".',
+        },
+      ]);
+      const wish = { required_capabilities: ['typed'], budget: 1, input: 7 };
+      const simulated = expectStatus(await api(url).post('/auctions/simulate', wish, { token }), 200).body;
+      expect(simulated.excluded).toMatchObject([{ reason: 'input_misfit' }]);
+      const card = expectStatus(await api(url).get(`/agents/${made.agent_id}/card`, { token }), 200).body;
+      expect(card).toMatchObject({ input_schema: JSON.parse(WITH_TEXT), output_schema: null });
+    });
+
+    it('end an attempt whose output does not fit, and let the next agent try', async () => {
+      const output_schema = { type: 'object', required: ['ok'], properties: { ok: { const: true } } };
+      const form = { capabilities: ['promised'], output_schema: JSON.stringify(output_schema) };
+      const liar = expectStatus(await declare(0, 'liar', await echo(), form), 201).body.agent_id;
+      const honest = expectStatus(await declare(1, 'honest', await good(), { ...form, price: '0.90' }), 201).body
+        .agent_id;
+      const task = await run('promised', { input: { ok: 'secret' } });
+      expect(task).toMatchObject({ agent_id: honest, cost: 0.9, result: { ok: true } });
+      expect(task.attempts).toMatchObject([
+        { agent_id: liar, outcome: 'invalid_output', error: { code: 'AGENT_OUTPUT_INVALID' } },
+        { agent_id: honest, outcome: 'completed' },
+      ]);
+      expect(task.attempts[0].error.message).toContain('at /ok must be one of the values that the schema lists');
+      const own = (await history(url, token, task.id)).find(({ type }) => type === 'task.failover');
+      expect(own?.data).toMatchObject({ agent_id: liar, outcome: 'invalid_output' });
+      // The same for a result that becomes a document of its own.
+      const byRef = await run('promised', { input: { ok: 1 }, result_as: 'ref' });
+      expect(byRef.attempts.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
+        'invalid_output',
+        'completed',
+      ]);
+    });
+
+    it('are part of what a version is', async () => {
+      const form = { capabilities: ['fixed'], input_schema: WITH_TEXT };
+      const wasm = await good();
+      expectStatus(await declare(0, 'fixed', wasm, form), 201);
+      const reordered = JSON.stringify({
+        properties: JSON.parse(WITH_TEXT).properties,
+        required: ['text'],
+        type: 'object',
+      });
+      expectStatus(await declare(0, 'fixed', wasm, { ...form, input_schema: reordered }), 200);
+      expectStatus(await declare(0, 'fixed', wasm, { capabilities: ['fixed'] }), 200);
+      const taken = expectStatus(await declare(0, 'fixed', wasm, { ...form, input_schema: '{}' }), 409).body;
+      expect(taken).toMatchObject({ code: 'VERSION_TAKEN', detail: expect.stringContaining('with other schemas') });
+      const next = { ...form, version: '1.1.0', input_schema: '{}' };
+      expect(expectStatus(await declare(0, 'fixed', wasm, next), 201).body.input_schema).toEqual({});
+      const { items } = expectStatus(await api(url).get('/agents/fixed/versions', { token: owners[0] }), 200).body;
+      expect(items).toMatchObject([{ input_schema: {} }, { input_schema: JSON.parse(WITH_TEXT) }]);
+    });
+
+    it.each([
+      ['{', /^input_schema is not JSON: /],
+      ['[]', /^input_schema must be a JSON object$/],
+      ['7', /^input_schema must be a JSON object$/],
+      [JSON.stringify({ pattern: '(?=a)' }), /^input_schema #\/pattern has a look-around/],
+      [JSON.stringify({ $ref: 'http://169.254.169.254/' }), /other documents are not read$/],
+      ['['.repeat(30_000) + ']'.repeat(30_000), /^input_schema (nests too deep|has more than \d+ bytes)$/],
+      [`{"const":${'['.repeat(7000)}${']'.repeat(7000)}}`, /^input_schema nests too deep$/],
+      [JSON.stringify({ description: 'x'.repeat(20_000) }), /^input_schema has \d+ bytes; the limit is 16384$/],
+    ])('are refused at the upload, case %#', async (input_schema, message) => {
+      const form = { capabilities: ['never'], input_schema };
+      const { code, errors } = expectStatus(await declare(0, 'never', await good(), form), 400).body;
+      expect([code, errors]).toEqual([
+        'VALIDATION_FAILED',
+        [{ field: 'input_schema', message: expect.stringMatching(message) }],
+      ]);
+      expectStatus(await api(url).get('/agents/never', { token: owners[0] }), 404);
+    });
   });
 });

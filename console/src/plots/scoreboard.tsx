@@ -15,6 +15,7 @@ const REASONS: Record<Exclusion['reason'], string> = {
   no_seat: 'No seat',
   not_allowed: 'Needs your consent',
   owner_seats: 'Seats of its owner taken',
+  input_misfit: 'Input does not fit',
 };
 
 interface ScoreboardProps {
