@@ -184,7 +184,7 @@ function parse(request: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(request)) as unknown;
   } catch {
-    throw new HostCallError('BAD_REQUEST', 'The request is not JSON in UTF-8.');
+    throw new HostCallError('INVALID_REQUEST', 'The request is not JSON in UTF-8.');
   }
 }
 

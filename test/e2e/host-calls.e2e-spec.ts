@@ -155,13 +155,13 @@ describe('host calls', () => {
   });
 
   it.each([
-    ['kv.get', {}, 'BAD_REQUEST'],
-    ['kv.get', { key: '' }, 'BAD_REQUEST'],
-    ['kv.get', { key: 'a\u0000b' }, 'BAD_REQUEST'],
-    ['kv.put', { key: 'a' }, 'BAD_REQUEST'],
-    ['kv.put', { key: 'a', value: 'x\u0000' }, 'BAD_REQUEST'],
+    ['kv.get', {}, 'INVALID_REQUEST'],
+    ['kv.get', { key: '' }, 'INVALID_REQUEST'],
+    ['kv.get', { key: 'a\u0000b' }, 'INVALID_REQUEST'],
+    ['kv.put', { key: 'a' }, 'INVALID_REQUEST'],
+    ['kv.put', { key: 'a', value: 'x\u0000' }, 'INVALID_REQUEST'],
     ['kv.put', { key: 'a', value: 'x'.repeat(300_000) }, 'VALUE_TOO_LARGE'],
-    ['kv.list', { limit: 0 }, 'BAD_REQUEST'],
+    ['kv.list', { limit: 0 }, 'INVALID_REQUEST'],
     ['kv.gett', {}, 'NOT_PERMITTED'],
     ['http.fetch', {}, 'NOT_PERMITTED'],
     ['output.emit', {}, 'NOT_PERMITTED'],

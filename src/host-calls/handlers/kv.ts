@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HostCallConfig } from '../../config/index.js';
 import { AgentState } from '../agent-state.js';
 import { type CallContext, HostCallError, type HostCallHandler, type PreparedCall } from '../host-call.js';
-import { readRequest } from '../request-fields.js';
+import { parseRequest } from './parse-request.js';
 
 const MAX_KEY_LENGTH = 512;
 const MAX_LISTED = 1000;
@@ -64,10 +64,10 @@ export class KvCalls {
     { key, value, if_revision, ttl_s }: z.infer<typeof schemas.put>,
   ): Promise<object> {
     const { entries, bytes, valueBytes } = this.config.state;
-    if (value === undefined) throw new HostCallError('BAD_REQUEST', 'value: any JSON value; kv.delete deletes a key');
+    if (value === undefined) throw new HostCallError('INVALID_REQUEST', 'value: any JSON value; kv.delete deletes a key');
     const text = JSON.stringify(value);
     // PostgreSQL's json type takes it, and every later read by a client would fail.
-    if (text.includes(String.raw`\u0000`)) throw new HostCallError('BAD_REQUEST', 'value: must not contain U+0000');
+    if (text.includes(String.raw`\u0000`)) throw new HostCallError('INVALID_REQUEST', 'value: must not contain U+0000');
     if (Buffer.byteLength(text) > valueBytes) {
       throw new HostCallError('VALUE_TOO_LARGE', `A value may have ${valueBytes} bytes of JSON.`);
     }
@@ -97,7 +97,7 @@ function handler<Schema extends z.ZodType>(
 ): HostCallHandler {
   return {
     prepare: (request, context): PreparedCall => {
-      const fields = readRequest(schema, request);
+      const fields = parseRequest(schema, request);
       return {
         target: null,
         maxCostMicro: 0n,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HostCallConfig } from '../../config/index.js';
 import { EventLog } from '../../feed/index.js';
 import { type CallContext, HostCallError, type HostCallHandler, type PreparedCall } from '../host-call.js';
-import { readRequest } from '../request-fields.js';
+import { parseRequest } from './parse-request.js';
 
 const schema = z.strictObject({ data: z.unknown(), final: z.boolean().default(false) });
 
@@ -16,8 +16,8 @@ export class OutputEmit implements HostCallHandler {
   ) {}
 
   prepare(request: unknown, context: CallContext): PreparedCall {
-    const { data, final } = readRequest(schema, request);
-    if (data === undefined) throw new HostCallError('BAD_REQUEST', 'data: any JSON value');
+    const { data, final } = parseRequest(schema, request);
+    if (data === undefined) throw new HostCallError('INVALID_REQUEST', 'data: any JSON value');
     const bytes = Buffer.byteLength(JSON.stringify(data));
     const { maxOutputBytes } = this.config;
     if (context.emitted.bytes + bytes > maxOutputBytes) {
