@@ -49,6 +49,7 @@ describe('the console', () => {
         DATABASE_URL: database.url,
         DATA_DIR: folder,
         PORT: port,
+        EXAMPLE_AGENTS: 'compiled',
         JWT_SECRET: 'a secret of the tests, long enough',
       },
     });

@@ -30,7 +30,7 @@ describe('an installation on the embedded database', () => {
   });
 
   const start = async (env: Record<string, string> = {}): Promise<void> => {
-    server = await startServer({ env: { DATA_DIR: dataDir, ...env } });
+    server = await startServer({ env: { DATA_DIR: dataDir, EXAMPLE_AGENTS: 'compiled', ...env } });
   };
 
   const expectEverythingToBeThere = async (): Promise<void> => {

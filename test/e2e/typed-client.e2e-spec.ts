@@ -53,7 +53,7 @@ describe('a client generated from the OpenAPI document', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    server = await startServer({ env: { DATABASE_URL: database.url } });
+    server = await startServer({ env: { DATABASE_URL: database.url, EXAMPLE_AGENTS: 'compiled' } });
     await mkdir(FOLDER, { recursive: true });
   });
 
