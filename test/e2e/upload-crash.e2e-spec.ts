@@ -20,9 +20,17 @@ interface Leftovers {
   ledger: number;
 }
 
+/** A step of an upload. */
+interface Moment {
+  when: string;
+  leftovers: Leftovers;
+  /** Uploads as an agent, and resolves when the upload has come to this step and stays there. */
+  reach(slug: string, wasm: Buffer): Promise<void>;
+}
+
 /**
- * Nothing in the server helps to stop it at a step: a client that pauses, a child process that is seen, or a statement
- * that a proxy in front of PostgreSQL holds back tell where it is.
+ * The server has no means to be stopped at a step. Instead, a client pauses, a child process is stopped, or a proxy before
+ * PostgreSQL holds a statement.
  */
 describe('an upload whose server is killed', () => {
   let database: TestDatabase;
@@ -49,53 +57,67 @@ describe('an upload whose server is killed', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it.each<[string, Leftovers, (slug: string, wasm: Buffer) => Promise<void>]>([
-    ['while the body arrives', { files: 1, ledger: 0 }, (slug, wasm) => sendHalf(slug, wasm)],
-    ['while the binary is validated', { files: 1, ledger: 0 }, (slug, wasm) => untilValidating(slug, wasm)],
+  /** Steps that one kill can hit together. The validator comes last: once it is stopped, no other upload can go on. */
+  const MOMENTS: Moment[][] = [
     [
-      'before the ledger has the blob',
-      { files: 1, ledger: 0 },
-      (slug, wasm) => untilHeld(slug, wasm, 'statement', 'INSERT INTO blobs'),
+      { when: 'while the body arrives', leftovers: { files: 1, ledger: 0 }, reach: sendHalf },
+      {
+        when: 'before the ledger has the blob',
+        leftovers: { files: 1, ledger: 0 },
+        reach: (slug, wasm) => untilHeld(slug, wasm, 'statement', 'INSERT INTO blobs'),
+      },
+      {
+        when: 'before the blob is stored',
+        leftovers: { files: 1, ledger: 1 },
+        reach: (slug, wasm) => untilHeld(slug, wasm, 'answer', 'INSERT INTO blobs'),
+      },
+      { when: 'while the binary is validated', leftovers: { files: 1, ledger: 0 }, reach: untilValidating },
     ],
-    [
-      'before the blob is stored',
-      { files: 1, ledger: 1 },
-      (slug, wasm) => untilHeld(slug, wasm, 'answer', 'INSERT INTO blobs'),
-    ],
-    [
-      'before the agent is written',
-      { files: 1, ledger: 1 },
-      (slug, wasm) => untilHeld(slug, wasm, 'statement', 'INSERT INTO "agents"'),
-    ],
-    [
-      'before the version is written',
-      { files: 1, ledger: 1 },
-      (slug, wasm) => untilHeld(slug, wasm, 'statement', 'INSERT INTO "agent_binaries"'),
-    ],
-    [
-      'before the commit',
-      { files: 1, ledger: 1 },
-      (slug, wasm) => untilHeld(slug, wasm, 'statement', 'INSERT INTO "agent_binaries"', 'COMMIT'),
-    ],
-  ])('%s leaves nothing but a temporary file, and succeeds when it is sent again', async (when, leftovers, reach) => {
-    const slug = `crash-${when.replaceAll(' ', '-')}`;
-    const wasm = padded(await good(), 20_000_000 + uploads++);
-    const before = await kept();
-    await reach(slug, wasm);
-    await server.kill('SIGKILL');
+    ...[
+      { when: 'before the agent is written', texts: ['INSERT INTO "agents"'] },
+      { when: 'before the version is written', texts: ['INSERT INTO "agent_binaries"'] },
+      { when: 'before the commit', texts: ['INSERT INTO "agent_binaries"', 'COMMIT'] },
+    ].map(({ when, texts }): Moment[] => [
+      {
+        when,
+        leftovers: { files: 1, ledger: 1 },
+        reach: (slug, wasm) => untilHeld(slug, wasm, 'statement', ...texts),
+      },
+    ]),
+  ];
 
-    server = await start();
-    const after = await kept();
-    expect({ files: after.files - before.files, ledger: after.ledger - before.ledger }).toEqual(leftovers);
-    expect((await api(server.url).get(`/agents/${slug}`, user)).status).toBe(404);
+  it.each(MOMENTS.map((moments) => ({ moments, when: moments.map(({ when }) => when).join(', or ') })))(
+    '$when, leaves nothing but a temporary file, and succeeds when it is sent again',
+    async ({ moments }) => {
+      const before = await kept();
+      const expected = { ...before };
+      const sent: { slug: string; wasm: Buffer }[] = [];
+      for (const { when, leftovers, reach } of moments) {
+        const slug = `crash-${when.replaceAll(' ', '-')}`;
+        const wasm = padded(await good(), 20_000_000 + uploads++);
+        await reach(slug, wasm);
+        sent.push({ slug, wasm });
+        expected.files += leftovers.files;
+        expected.ledger += leftovers.ledger;
+        expect({ when, kept: await kept() }).toEqual({ when, kept: expected });
+      }
+      await server.kill('SIGKILL');
 
-    await age();
-    await until('the leftovers are gone', async () => JSON.stringify(await kept()) === JSON.stringify(before));
+      server = await start();
+      expect(await kept()).toEqual(expected);
+      for (const { slug } of sent) expect((await api(server.url).get(`/agents/${slug}`, user)).status).toBe(404);
 
-    const { body } = expectStatus(await uploadAgent(server.url, user.token, slug, wasm), 201);
-    expect(body).toMatchObject({ version: '1.0.0', binary_size: wasm.length });
-    expect(await kept()).toEqual({ files: before.files + 1, ledger: before.ledger + 1 });
-  });
+      await age();
+      await until('the leftovers are gone', async () => JSON.stringify(await kept()) === JSON.stringify(before));
+
+      for (const { slug, wasm } of sent) {
+        const { body } = expectStatus(await uploadAgent(server.url, user.token, slug, wasm), 201);
+        expect(body).toMatchObject({ version: '1.0.0', binary_size: wasm.length });
+      }
+      expect(await kept()).toEqual({ files: before.files + sent.length, ledger: before.ledger + sent.length });
+    },
+    120_000,
+  );
 
   it('after the commit has been taken, whoever sends it again hears so', async () => {
     const wasm = padded(await good(), 1000);
