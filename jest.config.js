@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /**
  * All suites, over what `npm run build:all` has compiled into `dist-test/`: the JavaScript that ships, with the Swagger
  * plugin's metadata in it. Unit specs alone run faster by `jest.unit.config.js`.
@@ -13,7 +15,7 @@ export default {
   testTimeout: 60_000,
   testSequencer: '<rootDir>/../scripts/suite-order.js',
   // Half as many again as there are cores: the longest suites use the processor for four fifths of their time (measured).
-  maxWorkers: '150%',
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   collectCoverageFrom: ['src/**/*.js', '!src/main.js'],
   coverageProvider: 'v8',
 };
