@@ -18,7 +18,7 @@ const LIFE = ['task.queued', 'task.assigned', 'task.running', 'task.completed'];
 const LONGER_THAN_A_LOCK_MS = 30_000;
 
 /** A task belongs to its worker while that process lives, also when the queue takes the worker for lost. */
-describe.each(['PostgreSQL', 'Redis'])('a task that a worker holds, on %s', (backend) => {
+describe.each(['PostgreSQL', 'Redis'])('a leased task, on %s', (backend) => {
   let database: TestDatabase;
   let proxy: PostgresProxy;
   let dataDir: string;
@@ -71,7 +71,7 @@ describe.each(['PostgreSQL', 'Redis'])('a task that a worker holds, on %s', (bac
   };
 
   // Both faults at once, since each lasts longer than a lock.
-  it('stays with it while its event loop is blocked, and while its process is stopped past the timeout of the run', async () => {
+  it('stays with a worker whose event loop is blocked, and with one stopped past the timeout of the run', async () => {
     const one = { WORKER_CONCURRENCY: '1' };
     const [blocked, stopped] = await Promise.all([startWorker(one, [BLOCKER]), startWorker(one)]);
     const tasks = await Promise.all([1, 2].map(() => submit(server.url, token, 'slow', { timeout_ms: 10_000 })));
@@ -90,7 +90,7 @@ describe.each(['PostgreSQL', 'Redis'])('a task that a worker holds, on %s', (bac
     for (const id of tasks) await expectOneRun(id);
   }, 120_000);
 
-  it('is done after all when the database goes away right after the award', async () => {
+  it('is completed although the database goes away right after the award', async () => {
     const held = proxy.hold('statement', '"to_status":"running"');
     const worker = await startWorker({ DATABASE_URL: proxy.url });
     const id = await submit(server.url, token, 'good');

@@ -52,7 +52,7 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  /** Does one task at a time. */
+  /** A worker that runs one task at a time. */
   const startWorker = async (more: Record<string, string> = {}): Promise<ServerProcess> => {
     const own = { WORKER_CONCURRENCY: '1', SANDBOX_SLOTS: '1', SHUTDOWN_GRACE_MS: '300', ...more };
     const worker = await startServer({ roles: ['worker'], env: { ...env, ...own } });
@@ -66,7 +66,7 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     return id;
   };
 
-  it('hand back what they cannot finish in time when they are stopped, and another one does it', async () => {
+  it('release a task that they cannot finish in time when they stop, and another worker completes it', async () => {
     const first = await startWorker();
     const id = await running('endless-at-first');
     await Promise.all([startWorker(), first.stop()]);
@@ -98,7 +98,7 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
     expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
   });
 
-  it('blame nobody for a deadline that passes before there is a sandbox', async () => {
+  it('count a deadline that passes before a sandbox is free against no agent', async () => {
     for (const slug of ['twin', 'other-twin'])
       await publish(url, token, slug, await good(), { capabilities: ['twin'] });
     await startWorker({ WORKER_CONCURRENCY: '2' });
@@ -127,19 +127,19 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
 
     afterAll(() => worker?.stop());
 
-    it('find a cancelled task no longer in the queue', async () => {
+    it('do not run a task that was cancelled before they started', async () => {
       await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
       expect(typesOf(await history(url, token, cancelled))).toEqual(['task.queued', 'task.cancelled']);
     });
 
-    it('try a task again whose binary cannot be read for the moment, and blame nobody', async () => {
+    it('retry a task whose binary cannot be read for a moment, and count that against no agent', async () => {
       const wasm = Buffer.concat([await good(), Buffer.from([0, 5, 4, ...Buffer.from('mark')])]);
       await publish(url, token, 'stored', wasm, { capabilities: ['stored'] });
       const file = await blobOf(dataDir, wasm);
       await rename(file, `${file}.aside`);
       await mkdir(file); // a read error that is neither a missing blob nor a corrupt one
       const id = await submit(url, token, 'stored');
-      await until('it was handed back twice', async () => {
+      await until('it was released twice', async () => {
         const types = typesOf(await history(url, token, id));
         return types.filter((type) => type === 'task.requeued').length >= 2;
       });
@@ -152,16 +152,16 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
       ]);
     }, 120_000);
 
-    it('kill what was cancelled by another process', async () => {
+    it('kill the run of a task that another process cancelled', async () => {
       const id = await running('endless');
       expectStatus(await api(url).post(`/tasks/${id}/cancel`, undefined, { token }), 200);
       // The one place is free again.
       await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
     });
 
-    it('leave no attempt open when a task is cancelled in the moment it is awarded', async () => {
+    it('leave no attempt open when a task is cancelled at the moment of its award', async () => {
       const id = await submit(url, token, 'endless', { timeout_ms: 300_000, delay_ms: 3000 });
-      // Who writes the feed waits in line for this lock: first the award, behind it the cancellation.
+      // Writers of the feed wait for this lock in turn: first the award, then the cancellation.
       const line = new pg.Client(database.url);
       await line.connect();
       try {
@@ -178,7 +178,7 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
       }
     }, 120_000);
 
-    it('kill what was cancelled also when nobody tells them', async () => {
+    it('kill the run of a cancelled task without being notified', async () => {
       const id = await running('endless');
       await ask(database.url, `UPDATE tasks SET status = 'cancelled' WHERE id = $1`, [id]);
       await waitForTask(url, token, await submit(url, token, 'good'), 'completed');
@@ -186,7 +186,7 @@ describe.each(['PostgreSQL', 'Redis'])('workers on %s', (backend) => {
   });
 });
 
-/** Who waits for an advisory lock in this database. */
+/** Sessions that wait for an advisory lock in this database. */
 const IN_LINE = `
   SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
    WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`;
