@@ -6,6 +6,7 @@ import type { ExclusionDto, ExclusionReason, ScoreboardDto } from './scoreboard.
 import type { TaskError } from '../tasks/index.js';
 import { Best } from './best.js';
 import { OwnerLine } from './owner-line.js';
+import { payments } from './payment.js';
 import { type Ask, ask, isBusy, priceOf, roundTripMs } from './bidding.js';
 import { type Bid, scoreBids, type Scoring } from './scoring.js';
 
@@ -32,6 +33,7 @@ export interface AuctionRequest {
 
 /** A candidate with its price and promised duration for this task. */
 export interface Bidder extends Candidate {
+  /** What its owner is paid if it completes the task, before the market's fee. */
   priceMicro: bigint;
 }
 
@@ -70,15 +72,22 @@ const HALF_REPUTATION = 20;
 export function holdAuction(candidates: Iterable<Candidate>, request: AuctionRequest, rules: AuctionConfig): Auction {
   const { seated, discovery, excluded, rotates } = invite(candidates, request, rules);
   const weights = request.weights ? normalised(request.weights) : rules.weights;
-  const bids = seated.map((contender) => toBid(contender, contender === discovery));
+  const owners = [...new Set(seated.map(ownerOf))];
+  const bids = seated.map((one) => toBid(one, one === discovery, owners.indexOf(ownerOf(one)) + 1));
   const explored = discovery !== null && request.luck < rules.exploration;
   const scoring = scoringFor(request, rules, explored);
   const { bounds, ranking } = scoreBids(bids, weights, scoring);
+  const bidOf = new Map(bids.map((bid) => [bid.agentId, bid]));
+  const paid = payments(
+    ranking.map(({ agent_id }) => bidOf.get(agent_id) as Bid),
+    { rule: rules.payment, budgetMicro: request.budgetMicro, weights, scoring, reach: reachOf(rules) },
+  );
+  for (const [index, micro] of paid.entries()) ranking[index].paid = micro === null ? null : amountToWire(micro);
   const competitive = ranking.length >= rules.minAgents;
   const byId = new Map(seated.map((contender) => [contender.candidate.agentId, contender]));
   const failure = failureOf(request, rules, excluded, ranking.length);
   return {
-    ranking: ranking.map((bid) => toBidder(byId.get(bid.agent_id) as Contender)),
+    ranking: ranking.map((bid, index) => toBidder(byId.get(bid.agent_id) as Contender, paid[index])),
     scoreboard: {
       strategy: scoring.strategy,
       weights,
@@ -89,6 +98,7 @@ export function holdAuction(candidates: Iterable<Candidate>, request: AuctionReq
       bids: ranking,
       excluded: excluded.named.map((one) => presentExclusion(one, request, rules)),
       excluded_count: excluded.count,
+      payment: { rule: rules.payment, most: amountToWire(request.budgetMicro) },
     },
     failure,
     worthWaiting: failure !== null && excluded.busy > 0,
@@ -250,13 +260,13 @@ function name({ named }: Exclusions, one: Excluded): void {
   if (named.length < MAX_EXCLUSIONS_KEPT) named.push(one);
 }
 
-const toBidder = ({ candidate, asked, estimatedMs }: Contender): Bidder => ({
+const toBidder = ({ candidate, asked, estimatedMs }: Contender, paidMicro: bigint | null): Bidder => ({
   ...candidate,
-  priceMicro: asked.priceMicro,
+  priceMicro: paidMicro ?? asked.priceMicro,
   estimatedMs,
 });
 
-const toBid = ({ candidate, asked, estimatedMs, match }: Contender, discovery: boolean): Bid => ({
+const toBid = ({ candidate, asked, estimatedMs, match }: Contender, discovery: boolean, owner: number): Bid => ({
   agentId: candidate.agentId,
   agentName: candidate.name,
   version: candidate.version,
@@ -266,7 +276,12 @@ const toBid = ({ candidate, asked, estimatedMs, match }: Contender, discovery: b
   tasksCompleted: candidate.tasksCompleted,
   capabilityMatch: match,
   discovery,
+  owner,
 });
+
+/** Agents of one auction that may try a task. */
+const reachOf = ({ enableFailover, maxFailoverAgents }: AuctionConfig): number =>
+  enableFailover ? 1 + maxFailoverAgents : 1;
 
 const scoringFor = (request: AuctionRequest, rules: AuctionConfig, explore: boolean): Scoring =>
   rules.scoring === 'minmax'

@@ -8,6 +8,11 @@ import { TaskErrorDto } from '../task-api/index.js';
 export class ExplainedBidDto extends OmitType(ScoredBidDto, ['base_price', 'input_price', 'surge']) {
   /** Each term times its weight and the capability match; they sum up to the total. */
   weighted: ScoreWeightsDto;
+  /**
+   * Why it would be paid that; null if failover cannot reach it.
+   * @example "It asks 0.5. Up to 0.62 it would still have come before Another agent."
+   */
+  paid_because: string | null;
 }
 
 /** What the runner-up would have had to do. */

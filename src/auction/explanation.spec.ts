@@ -90,7 +90,7 @@ describe('the counterfactual', () => {
 function board(bids: Bid[], scoring: Scoring): ScoreboardDto {
   const { bounds, ranking } = scoreBids(bids, WEIGHTS, scoring);
   const scale = scoring.strategy === 'absolute' ? scoring.scale : null;
-  const rest = { competitive: true, excluded: [], excluded_count: 0 };
+  const rest = { competitive: true, excluded: [], excluded_count: 0, payment: null };
   return { strategy: scoring.strategy, explored: false, weights: WEIGHTS, bounds, scale, bids: ranking, ...rest };
 }
 
@@ -107,6 +107,7 @@ function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
     tasksCompleted: 0,
     capabilityMatch: 1,
     discovery: false,
+    owner: 0,
     ...changes,
     baseMicro: changes.priceMicro ?? 500_000n,
   };

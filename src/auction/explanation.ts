@@ -3,14 +3,19 @@ import { amountFromWire, amountToDecimal, amountToWire } from '../common/money.j
 import type { ScoreboardDto, ScoredBidDto } from './scoreboard.dto.js';
 import type { CounterfactualDto, ExplainedAuctionDto, VerificationDto } from './explanation.dto.js';
 import { priceOf } from './bidding.js';
+import { payments } from './payment.js';
 import { type Bid, scoreBids, type Scoring, weightedTerms } from './scoring.js';
 
 /** A stored scoreboard with its explanation: the weighted terms, and what the runner-up needed to win. Pure. */
 export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
   ...board,
-  bids: board.bids.map(({ base_price: _base, input_price: _input, surge: _surge, ...bid }) => ({
+  payment: board.payment ?? null,
+  bids: board.bids.map(({ base_price: _base, input_price: _input, surge: _surge, ...bid }, index) => ({
     ...bid,
+    owner: bid.owner ?? index + 1,
+    paid: bid.paid === undefined ? bid.price : bid.paid,
     weighted: weightedTerms(bid.terms, board.weights, bid.capability_match),
+    paid_because: reasonOfPayment(board, index),
   })),
   counterfactual: counterfactual(board),
 });
@@ -21,7 +26,7 @@ export const explain = (board: ScoreboardDto): ExplainedAuctionDto => ({
  */
 export function verify(board: ScoreboardDto): VerificationDto {
   const { bounds, ranking } = scoreBids(board.bids.map(toBid), board.weights, scoringOf(board));
-  const differences: string[] = [];
+  const differences: string[] = paymentDifferences(board);
   if (!isDeepStrictEqual(bounds, board.bounds)) {
     differences.push(
       `The bounds are stored as ${JSON.stringify(board.bounds)}, but follow as ${JSON.stringify(bounds)}.`,
@@ -43,6 +48,31 @@ export function verify(board: ScoreboardDto): VerificationDto {
     }
   }
   return { matches: differences.length === 0, differences };
+}
+
+/** What is paid, computed again from the stored bids in their stored order. */
+function paymentDifferences(board: ScoreboardDto): string[] {
+  if (!board.payment) return [];
+  const { rule, most } = board.payment;
+  const reach = board.bids.filter(({ paid }) => paid !== null).length;
+  const terms = { rule, budgetMicro: amountFromWire(most), weights: board.weights, scoring: scoringOf(board), reach };
+  const again = payments(board.bids.map(toBid), terms);
+  return board.bids.flatMap(({ paid, agent_name }, index) => {
+    const follows = again[index] === null ? null : amountToWire(again[index]);
+    if (follows === paid) return [];
+    return `The payment of bid ${index + 1}, of ${agent_name}, is stored as ${paid}, but follows as ${follows}.`;
+  });
+}
+
+function reasonOfPayment({ payment, bids, explored }: ScoreboardDto, index: number): string | null {
+  const { price, paid, owner, discovery } = bids[index];
+  if (paid === null) return null;
+  if (payment?.rule !== 'second_score') return 'It is paid what it asks.';
+  const rival = bids.slice(index + 1).find((bid) => bid.owner !== owner);
+  if (explored && discovery) return 'It was chosen by exploration, whatever its price, so it is paid what it asks.';
+  if (!rival) return 'No other owner bids behind it, so it is paid what it asks.';
+  if (paid >= payment.most) return `It would have come before ${rival.agent_name} at any price within the budget.`;
+  return `It asks ${price}. Up to ${paid} it would still have come before the bids of other owners, first ${rival.agent_name}.`;
 }
 
 /**
@@ -94,4 +124,6 @@ const toBid = (bid: ScoredBidDto): Bid => ({
   tasksCompleted: bid.tasks_completed,
   capabilityMatch: bid.capability_match,
   discovery: bid.discovery,
+  // Scoreboards from before payment rules name no owners.
+  owner: bid.owner ?? 0,
 });

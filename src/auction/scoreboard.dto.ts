@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ApiId, ApiInteger } from '../common/api-schema.js';
-import { SCORING_STRATEGIES, type ScoringStrategy } from '../config/index.js';
+import { PAYMENT_RULES, type PaymentRule, SCORING_STRATEGIES, type ScoringStrategy } from '../config/index.js';
 
 export class ScoreWeightsDto {
   /** @example 0.3 */
@@ -122,6 +122,29 @@ export class ScoredBidDto {
    * @example false
    */
   discovery: boolean;
+  /**
+   * Bids with the same number are of one owner.
+   * @example 1
+   */
+  @ApiInteger()
+  owner: number;
+  /**
+   * Credits that the agent is paid if it completes the task; null if failover cannot reach it.
+   * @example 0.62
+   */
+  paid: number | null;
+}
+
+/** How the payment follows from the bids. */
+export class PaymentDto {
+  /** `ask`: a winner is paid what it asks. `second_score`: the highest price at which it would still have won. */
+  @ApiProperty({ enum: PAYMENT_RULES })
+  rule: PaymentRule;
+  /**
+   * The budget: the most that is paid, credits.
+   * @example 1.5
+   */
+  most: number;
 }
 
 export const EXCLUSION_REASONS = [
@@ -181,4 +204,6 @@ export class ScoreboardDto {
    */
   @ApiInteger()
   excluded_count: number;
+  /** Null on scoreboards of releases that paid what was asked. */
+  payment: PaymentDto | null;
 }

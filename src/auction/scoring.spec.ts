@@ -243,6 +243,7 @@ function bid(agentId: string, changes: Partial<Bid> = {}): Bid {
     tasksCompleted: 0,
     capabilityMatch: 1,
     discovery: false,
+    owner: 0,
     ...changes,
   };
 }

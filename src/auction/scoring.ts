@@ -15,6 +15,8 @@ export interface Bid extends Ask {
   /** |required ∩ offered| / |required|, 1 when nothing is required. */
   capabilityMatch: number;
   discovery: boolean;
+  /** Bids with the same number are of one owner. */
+  owner: number;
 }
 
 /** Turns a bid into the four terms of its score, and scores into an order. */
@@ -127,6 +129,8 @@ function score(bid: Bid, terms: Terms, weights: AuctionWeights): ScoredBidDto {
     terms,
     total: weighted * bid.capabilityMatch,
     discovery: bid.discovery,
+    owner: bid.owner,
+    paid: null,
   };
 }
 

@@ -7,9 +7,10 @@ export type {
   GeoConfig,
   LogLevel,
   OtlpProtocol,
+  PaymentRule,
   Role,
   S3Config,
   ScoringStrategy,
   StorageDriver,
 } from './slices.js';
-export { LOG_LEVELS, SCORING_STRATEGIES } from './variables.js';
+export { LOG_LEVELS, PAYMENT_RULES, SCORING_STRATEGIES } from './variables.js';

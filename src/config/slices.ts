@@ -214,6 +214,7 @@ export function auction(env: Variables) {
   const weight = sumOfWeights(env);
   return {
     scoring: env.AUCTION_SCORING,
+    payment: env.AUCTION_PAYMENT,
     /** Not negative; their sum is 1. */
     weights: {
       price: env.AUCTION_WEIGHT_PRICE / weight,
@@ -305,4 +306,5 @@ export const scanner = (env: Variables) => ({
 export type Role = Variables['ROLES'][number];
 export type LogLevel = Variables['LOG_LEVEL'];
 export type ScoringStrategy = Variables['AUCTION_SCORING'];
+export type PaymentRule = Variables['AUCTION_PAYMENT'];
 export type OtlpProtocol = Variables['OTEL_EXPORTER_OTLP_PROTOCOL'];

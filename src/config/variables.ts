@@ -29,6 +29,9 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] 
 /** How the terms of a score are scaled: against the other bids, or against what the task allows. */
 export const SCORING_STRATEGIES = ['minmax', 'absolute'] as const;
 
+/** What a winner is paid: what it asks, or the highest price at which it would still have won. */
+export const PAYMENT_RULES = ['ask', 'second_score'] as const;
+
 const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const;
 const otlpProtocol = z.enum(OTLP_PROTOCOLS, `must be ${OTLP_PROTOCOLS.join(' or ')}`);
 const SAMPLERS = [
@@ -369,6 +372,12 @@ export const variables = z
       .default('minmax')
       .describe(
         'Bids are scored against each other (`minmax`) or against the budget and time of the task (`absolute`)',
+      ),
+    AUCTION_PAYMENT: z
+      .enum(PAYMENT_RULES, `must be ${PAYMENT_RULES.join(' or ')}`)
+      .default('ask')
+      .describe(
+        'What a winner is paid: what it asks, or (second_score) the highest price at which it would still have won against the bids of other owners',
       ),
     AUCTION_WEIGHT_PRICE: number(0.3, 0, 1000).describe('Weight of the price in an auction'),
     AUCTION_WEIGHT_QUALITY: number(0.3, 0, 1000).describe('Weight of the rating'),

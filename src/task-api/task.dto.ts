@@ -330,7 +330,7 @@ export class AttemptDto {
   /** @example "1.0.0" */
   version: string;
   /**
-   * The winning bid, credits.
+   * What the agent is paid if this attempt completes the task, credits.
    * @example 0.5
    */
   price: number;

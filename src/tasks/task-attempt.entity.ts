@@ -19,7 +19,7 @@ export class TaskAttempt {
   @Column({ type: 'varchar', length: 64 })
   version: string;
 
-  /** The winning bid. */
+  /** What its owner is paid if it completes the task, before the fee. */
   @Column(bigintColumn)
   priceMicro: bigint;
 

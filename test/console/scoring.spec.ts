@@ -19,6 +19,9 @@ const percents = fc
   .map((cuts) => [0, ...cuts.sort((a, b) => a - b), 100].map((cut) => cut / 100))
   .map(([a, b, c, d, e]): Weights => ({ price: b - a, quality: c - b, speed: d - c, reputation: e - d }));
 
+/** The page does not show payments yet. */
+const UNPAID = { paid_because: null };
+
 describe('the weights of a simulated auction', () => {
   it('rank bids in the page as the server would', () => {
     fc.assert(
@@ -33,11 +36,13 @@ describe('the weights of a simulated auction', () => {
           inputMicro: 0n,
           surge: 1,
           discovery: false,
+          owner: index,
         }));
         const ranked = (by: Weights) => scoreBids(asked, by, { strategy: 'minmax', explore: false }).ranking;
         const shown = ranked(EQUAL).map((row): Page => ({
           ...row,
           weighted: weightedTerms(row.terms, EQUAL, row.capability_match),
+          ...UNPAID,
         }));
         const expected = ranked(weights);
         const found = reweigh(shown, weights, false);

@@ -13,7 +13,14 @@ describe('the rules of the market', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    server = await startServer({ env: { DATABASE_URL: database.url, SIGNUP_CREDITS: '1000' } });
+    server = await startServer({
+      env: {
+        DATABASE_URL: database.url,
+        SIGNUP_CREDITS: '1000',
+        AUCTION_PAYMENT: 'second_score',
+        MARKET_FEE_PERCENT: '10',
+      },
+    });
     url = server.url;
     [token, ...owners] = (await Promise.all([1, 2, 3].map(() => registerUser(url)))).map((user) => user.token);
   });
@@ -149,6 +156,39 @@ describe('the rules of the market', () => {
         [{ field: 'input_schema', message: expect.stringMatching(message) }],
       ]);
       expectStatus(await api(url).get('/agents/never', { token: owners[0] }), 404);
+    });
+  });
+
+  it('pay the winner the highest price at which it would still have won, and the ledger moves that', async () => {
+    const winner = await offer(0, 'pay-a', await good(), '1', 'pay');
+    await offer(0, 'pay-own', await good(), '1.5', 'pay');
+    await offer(1, 'pay-b', await good(), '3', 'pay');
+    const task = await run('pay', { budget: 10 });
+    expect(task.agent_id).toBe(winner);
+    const board = await boardOf(task.id);
+    const { price, paid, paid_because } = board.bids[0];
+    expect([price, paid]).toEqual([1, 3]);
+    expect(paid_because).toBe(
+      'It asks 1. Up to 3 it would still have come before the bids of other owners, first pay-b.',
+    );
+    expect(board).toMatchObject({ payment: { rule: 'second_score', most: 10 }, verification: { matches: true } });
+    expect(task).toMatchObject({ cost: paid, attempts: [{ price: paid }] });
+    const { items } = expectStatus(await api(url).get(`/ledger/transfers?task_id=${task.id}`, { token }), 200).body;
+    expect(items.map((item: { kind: string; amount: number }) => [item.kind, item.amount])).toEqual([
+      ['release', 7],
+      ['fee', 0.3],
+      ['post', 2.7],
+      ['hold', 10],
+    ]);
+    const simulated = await api(url).post(
+      '/auctions/simulate',
+      { required_capabilities: ['pay'], budget: 2, input: {} },
+      { token },
+    );
+    // The dearer agent of the other owner is over this budget.
+    expect(expectStatus(simulated, 200).body.bids[0]).toMatchObject({
+      paid: 1,
+      paid_because: 'No other owner bids behind it, so it is paid what it asks.',
     });
   });
 });
