@@ -135,6 +135,7 @@ const REQUEST: AuctionRequest = {
   luck: 0.5,
   region: null,
   regionRequired: false,
+  allow: [],
   limitMs: 5000,
 };
 
@@ -162,4 +163,5 @@ const candidate = (
   storageRef: `local:${'0'.repeat(64)}`,
   limits: null,
   contract: null,
+  permissions: null,
 });

@@ -60,13 +60,13 @@ export class AgentStateController {
     @Param('key') key: string,
   ): Promise<StateEntryDto> {
     const agent = await this.agents.owned(caller, id);
-    const entry = key.isWellFormed() && !key.includes('\0') ? await this.state.get(agent.id, key) : null;
+    const entry = isStorable(key) ? await this.state.get(agent.id, key) : null;
     if (!entry) throw notFound('key');
     return { ...present(entry), value: new RawJson(entry.value) };
   }
 
   /**
-   * Deletes one entry of that state. Deleting a key that does not exist changes nothing.
+   * Deletes one entry of that state.
    * @param id UUID of the agent, or your slug for it
    * @param key of the entry, percent-encoded
    */
@@ -74,11 +74,16 @@ export class AgentStateController {
   @Delete(':key')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deleteAgentState' })
-  @ApiNoContentResponse({ description: 'The key does not exist any more.' })
-  @ApiProblems(400, 401, 403, 404)
+  @ApiNoContentResponse({ description: 'The key is gone.' })
+  @ApiProblems(400, 401, 403)
+  @ApiProblem(404, {
+    meaning: 'The agent is not yours, or has no such key.',
+    code: 'NOT_FOUND',
+    detail: 'No such key.',
+  })
   async delete(@CurrentCaller() caller: Caller, @Param('id') id: string, @Param('key') key: string): Promise<void> {
     const agent = await this.agents.owned(caller, id);
-    if (key.isWellFormed() && !key.includes('\0')) await this.state.delete(agent.id, key);
+    if (!isStorable(key) || !(await this.state.delete(agent.id, key))) throw notFound('key');
   }
 }
 
@@ -89,3 +94,6 @@ const present = ({ key, revision, bytes, updatedAt, expiresAt }: StateKey): Stat
   updated_at: updatedAt.toISOString(),
   expires_at: expiresAt?.toISOString() ?? null,
 });
+
+/** Whether the database takes it as text. */
+const isStorable = (key: string): boolean => key.isWellFormed() && !key.includes('\0');

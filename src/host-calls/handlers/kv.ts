@@ -64,7 +64,8 @@ export class KvCalls {
     { key, value, if_revision, ttl_s }: z.infer<typeof schemas.put>,
   ): Promise<object> {
     const { entries, bytes, valueBytes } = this.config.state;
-    if (value === undefined) throw new HostCallError('INVALID_REQUEST', 'value: any JSON value; kv.delete deletes a key');
+    if (value === undefined)
+      throw new HostCallError('INVALID_REQUEST', 'value: any JSON value; kv.delete deletes a key');
     const text = JSON.stringify(value);
     // PostgreSQL's json type takes it, and every later read by a client would fail.
     if (text.includes(String.raw`\u0000`)) throw new HostCallError('INVALID_REQUEST', 'value: must not contain U+0000');
