@@ -1,7 +1,7 @@
 import { Column, Entity, ForeignKey, PrimaryColumn } from 'typeorm';
 import { Agent } from './agent.entity.js';
 
-/** All votes of one account on one agent. The projection of statistics writes them. */
+/** The vote of one account on one agent. The projection of statistics writes it. */
 @Entity('agent_ratings')
 export class AgentRating {
   @ForeignKey(() => Agent, { name: 'agent_ratings_agent_fkey' })
@@ -12,9 +12,11 @@ export class AgentRating {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_ratings_pkey' })
   raterId: string;
 
+  /** 1; more in rows of releases that counted each vote. */
   @Column('integer')
   votes: number;
 
+  /** The newest vote, or the sum of `votes` votes. */
   @Column('integer')
   ratingSum: number;
 }

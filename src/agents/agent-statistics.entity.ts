@@ -33,9 +33,11 @@ export class AgentStatistics {
   @Column({ type: 'double precision', nullable: true })
   estimateRatio: number | null;
 
+  /** Sum of the newest votes of all accounts. */
   @Column({ type: 'integer', default: 0 })
   ratingSum: number;
 
+  /** Their number. */
   @Column({ type: 'integer', default: 0 })
   ratingCount: number;
 
@@ -43,7 +45,7 @@ export class AgentStatistics {
   @Column({ type: 'integer', default: 0 })
   raters: number;
 
-  /** Sum over these accounts of the mean of their votes. */
+  /** Sum of their newest votes; of votes before release 0.2, the mean of each account. */
   @Column({ type: 'double precision', default: 0 })
   raterMeanSum: number;
 

@@ -193,7 +193,10 @@ export class AgentCardDto {
 }
 
 export class AgentStatisticsDto {
-  /** @example 49 */
+  /**
+   * Tasks of other accounts than its owner's, without those that an upheld dispute took back.
+   * @example 49
+   */
   @ApiInteger()
   tasks_completed: number;
   /**
@@ -207,7 +210,10 @@ export class AgentStatisticsDto {
    * @example 3.5
    */
   rating: number;
-  /** @example 12 */
+  /**
+   * Accounts that have voted; each counts by its newest vote.
+   * @example 12
+   */
   @ApiInteger()
   rating_count: number;
   /**

@@ -59,7 +59,7 @@ export class StatisticsProjection implements OnApplicationBootstrap, BeforeAppli
 }
 
 async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Promise<void> {
-  const relevant = events.filter((event) => event.type in CHANGES && event.data.agent_id);
+  const relevant = events.filter((event) => event.type in CHANGES && event.data.agent_id && !isOwnTask(event));
   if (relevant.length === 0) return;
   const repository = transaction.getRepository(AgentStatistics);
   const ids = [...new Set(relevant.flatMap(({ data }) => [data.agent_id as string, ...contradictedBy(data)]))];
@@ -78,7 +78,13 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
   await repository.save(rows);
 }
 
-/** An account counts once among the raters, by the mean of its votes. */
+/** The owner of the agent submitted the task itself. Otherwise an owner could buy its agents a reputation from itself. */
+const isOwnTask = ({ user_id, agent_owner_id }: FeedEvent): boolean => user_id !== null && user_id === agent_owner_id;
+
+/**
+ * An account counts once, by its newest vote, however many tasks it pays for. Rows of earlier releases hold the sum of
+ * several votes, until the account votes again.
+ */
 async function countRater(
   transaction: EntityManager,
   statistics: AgentStatistics,
@@ -86,20 +92,19 @@ async function countRater(
 ): Promise<void> {
   if (user_id === null) return;
   const rating = Number(data.rating);
-  const [{ votes, rating_sum }] = await transaction.query<{ votes: number; rating_sum: number }[]>(VOTE, [
-    statistics.agentId,
-    user_id,
-    rating,
-  ]);
-  if (votes === 1) statistics.raters += 1;
-  else statistics.raterMeanSum -= (rating_sum - rating) / (votes - 1);
-  statistics.raterMeanSum += rating_sum / votes;
+  const key = [statistics.agentId, user_id];
+  const [before] = await transaction.query<{ votes: number; rating_sum: number }[]>(EARLIER_VOTES, key);
+  await transaction.query(VOTE, [...key, rating]);
+  statistics.ratingSum += rating - (before?.rating_sum ?? 0);
+  statistics.ratingCount += 1 - (before?.votes ?? 0);
+  statistics.raterMeanSum += rating - (before ? before.rating_sum / before.votes : 0);
+  if (!before) statistics.raters += 1;
 }
 
+const EARLIER_VOTES = 'SELECT votes, rating_sum FROM agent_ratings WHERE agent_id = $1 AND rater_id = $2';
 const VOTE = `
-  INSERT INTO agent_ratings AS r (agent_id, rater_id, votes, rating_sum) VALUES ($1, $2, 1, $3)
-  ON CONFLICT (agent_id, rater_id) DO UPDATE SET votes = r.votes + 1, rating_sum = r.rating_sum + excluded.rating_sum
-  RETURNING votes, rating_sum`;
+  INSERT INTO agent_ratings (agent_id, rater_id, votes, rating_sum) VALUES ($1, $2, 1, $3)
+  ON CONFLICT (agent_id, rater_id) DO UPDATE SET votes = 1, rating_sum = excluded.rating_sum`;
 
 /**
  * A run stopped later than its bid promised counts with that time. Otherwise only its fast runs would represent a slow
@@ -139,8 +144,10 @@ const CHANGES: Partial<Record<FeedEvent['type'], (statistics: AgentStatistics, d
     // Only after a failed attempt, if the remaining agents are busy.
     if (data.error) countFailure(statistics, data);
   },
-  'task.rated': (statistics, data) => {
-    statistics.ratingSum += Number(data.rating);
-    statistics.ratingCount += 1;
+  // `countRater` does the rest.
+  'task.rated': () => undefined,
+  // Only the owner's event of the two names the agent.
+  'ledger.dispute_upheld': (statistics) => {
+    statistics.tasksCompleted = Math.max(0, statistics.tasksCompleted - 1);
   },
 };

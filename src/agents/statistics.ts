@@ -84,13 +84,13 @@ const VOTE_RANGE = 4;
 const DOUBT = 0.05;
 
 /**
- * The highest rating that the votes leave possible, with a confidence of 95 %. Each account counts once, by the mean of its
- * votes. Six accounts that all vote 1 bring it below 3; five do not.
+ * The highest rating that the votes leave possible, with a confidence of 95 %. Each account counts once, by its newest
+ * vote. Six accounts that all vote 1 bring it below 3; five do not.
  *
  * Source: Hoeffding, "Probability inequalities for sums of bounded random variables", JASA 58 (1963): no assumption is made
  * about how votes are distributed.
  *
- * @param meanSum sum over the accounts of the mean of their votes
+ * @param meanSum sum of the votes that count
  */
 export const highestRating = (raters: number, meanSum: number): number =>
   raters === 0 ? 5 : Math.min(5, meanSum / raters + VOTE_RANGE * Math.sqrt(Math.log(1 / DOUBT) / (2 * raters)));

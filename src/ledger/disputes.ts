@@ -121,7 +121,10 @@ export class Disputes {
       await act(transaction, dispute);
       const details = { dispute_id: id, task_id: dispute.task_id, decision };
       await this.audit.record({ type: `dispute.${status}`, by, subjectId: dispute.owner_id, details }, transaction);
-      notifyBoth(notify, `ledger.dispute_${status}`, dispute, details);
+      const type = `ledger.dispute_${status}` as const;
+      notify({ type, userId: dispute.submitter_id, data: details });
+      // By the agent's id in the owner's event, statistics take the completion back.
+      notify({ type, userId: dispute.owner_id, data: { ...details, agent_id: dispute.agent_id } });
     });
   }
 

@@ -173,6 +173,13 @@ export class TaskService {
   async rate(caller: Caller, id: string, rating: number): Promise<TaskDto> {
     const task = await this.owned(caller, id);
     const notice = await this.database.transaction(async (transaction) => {
+      const agent_owner_id = await ownerOf(transaction, task.agentId);
+      if (agent_owner_id !== null && agent_owner_id === task.userId)
+        throw new AppError(
+          'conflict',
+          'NOT_RATEABLE',
+          'Your own agent did this task: only tasks of others can rate it.',
+        );
       const { affected } = await transaction
         .createQueryBuilder()
         .update(Task)
@@ -188,7 +195,6 @@ export class TaskService {
         transaction,
       );
       const data = { rating, agent_id: task.agentId, share_logs: task.shareLogs };
-      const agent_owner_id = await ownerOf(transaction, task.agentId);
       return this.events.append(transaction, [
         { type: 'task.rated', task_id: id, user_id: task.userId, agent_owner_id, data },
       ]);

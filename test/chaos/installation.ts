@@ -102,7 +102,8 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     ]);
     const { url } = front.server;
     const { token } = await registerUser(url);
-    await publishAgents(url, token);
+    // Tasks of an owner for its own agents would not count in their statistics.
+    await publishAgents(url, (await registerUser(url)).token);
     const feed = followFeed(url, token);
     removals.push(feed.stop);
     const userId = (await api(url).get('/auth/me', { token })).body.id as string;

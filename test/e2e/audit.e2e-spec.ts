@@ -68,7 +68,8 @@ describe('the audit trail', () => {
     await waitForTask(server.url, owner.token, running, 'running');
     const failed = await submit(server.url, owner.token, 'missing');
     await waitForTask(server.url, owner.token, failed, 'failed');
-    await publish(server.url, owner.token, 'rated', await good(), { capabilities: ['rated'] });
+    const other = await registerUser(server.url);
+    await publish(server.url, other.token, 'rated', await good(), { capabilities: ['rated'] });
     const done = await submit(server.url, owner.token, 'rated');
     await waitForTask(server.url, owner.token, done, 'completed');
 

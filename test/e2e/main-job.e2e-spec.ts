@@ -192,17 +192,17 @@ describe('a server on PostgreSQL alone', () => {
       expect(statistics).toMatchObject({ rating: 3.75, rating_count: 1, tasks_completed: 1, attempts_failed: 0 });
     });
 
-    it('counts an account once among the raters of an agent, by the mean of its votes', async () => {
+    it('counts an account once among the raters of an agent, by its newest vote', async () => {
       const again = await run('machine-learning');
       expectStatus(await api(url).post(`/tasks/${again.id}/rating`, { rating: 3 }, { token }), 200);
       const raters = () =>
-        ask<{ rating_count: number }>(
+        ask<{ rater_mean_sum: number }>(
           database.url,
-          'SELECT rating_count, raters, rater_mean_sum FROM agent_statistics WHERE agent_id = $1',
+          'SELECT rating_count, rating_sum, raters, rater_mean_sum FROM agent_statistics WHERE agent_id = $1',
           [agentId],
         );
-      await until('the second vote counts', async () => (await raters())[0].rating_count === 2);
-      expect(await raters()).toEqual([{ rating_count: 2, raters: 1, rater_mean_sum: 4 }]);
+      await until('the second vote counts', async () => (await raters())[0].rater_mean_sum === 3);
+      expect(await raters()).toEqual([{ rating_count: 1, rating_sum: 3, raters: 1, rater_mean_sum: 3 }]);
     });
 
     it('passes on what the agent says on standard error while it runs', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { api, expectStatus, registerUser, waitForTask } from '../support/client.js';
+import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
+import { until } from '../support/until.js';
 import { echo, good, history, publish, submit } from './agents.js';
 
 describe('the rules of the market', () => {
@@ -103,7 +104,8 @@ describe('the rules of the market', () => {
       const liar = expectStatus(await declare(0, 'liar', await echo(), form), 201).body.agent_id;
       const honest = expectStatus(await declare(1, 'honest', await good(), { ...form, price: '0.90' }), 201).body
         .agent_id;
-      const task = await run('promised', { input: { ok: 'secret' } });
+      const weights = { price: 1, quality: 0, speed: 0, reputation: 0 };
+      const task = await run('promised', { input: { ok: 'secret' }, weights });
       expect(task).toMatchObject({ agent_id: honest, cost: 0.9, result: { ok: true } });
       expect(task.attempts).toMatchObject([
         { agent_id: liar, outcome: 'invalid_output', error: { code: 'AGENT_OUTPUT_INVALID' } },
@@ -113,7 +115,7 @@ describe('the rules of the market', () => {
       const own = (await history(url, token, task.id)).find(({ type }) => type === 'task.failover');
       expect(own?.data).toMatchObject({ agent_id: liar, outcome: 'invalid_output' });
       // The same for a result that becomes a document of its own.
-      const byRef = await run('promised', { input: { ok: 1 }, result_as: 'ref' });
+      const byRef = await run('promised', { input: { ok: 1 }, result_as: 'ref', weights });
       expect(byRef.attempts.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
         'invalid_output',
         'completed',
@@ -190,5 +192,30 @@ describe('the rules of the market', () => {
       paid: 1,
       paid_because: 'No other owner bids behind it, so it is paid what it asks.',
     });
+  });
+
+  it("give no reputation for an owner's own tasks, and take back a completion that a dispute undid", async () => {
+    const agentId = await offer(0, 'self-dealer', await good(), '0.10', 'self');
+    const card = async () =>
+      expectStatus(await api(url).get(`/agents/${agentId}/card`, { token }), 200).body.statistics;
+    const completed = (count: number) =>
+      until(`${count} tasks count`, async () => (await card()).tasks_completed === count);
+    const own = await submit(url, owners[0], 'self');
+    await waitForTask(url, owners[0], own, 'completed');
+    const refused = expectStatus(await api(url).post(`/tasks/${own}/rating`, { rating: 5 }, { token: owners[0] }), 409);
+    expect(refused.body).toMatchObject({ code: 'NOT_RATEABLE', detail: expect.stringContaining('Your own agent') });
+    const bought = await run('self');
+    // Statistics follow the feed in order, so the own task has been seen by then.
+    await completed(1);
+    expect(await card()).toMatchObject({ rating_count: 0, attempts_failed: 0 });
+    const admin = await loginAdmin(url);
+    const dispute = expectStatus(
+      await api(url).post('/ledger/disputes', { task_id: bought.id, reason: 'It is wrong.' }, { token }),
+      201,
+    ).body;
+    const uphold = `/ledger/disputes/${dispute.id}/uphold`;
+    expectStatus(await api(url).post(uphold, { text: 'It was wrong.' }, { token: admin }), 200);
+    await completed(0);
+    expect((await card()).success_rate).toBeNull();
   });
 });

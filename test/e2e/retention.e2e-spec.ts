@@ -23,7 +23,8 @@ describe('retention', () => {
     database = await createTestDatabase();
     server = await startServer({ env: { DATABASE_URL: database.url } });
     user = await registerUser(server.url);
-    agentId = await publish(server.url, user.token, 'good', await good(), { capabilities: ['good'] });
+    const owner = await registerUser(server.url);
+    agentId = await publish(server.url, owner.token, 'good', await good(), { capabilities: ['good'] });
     await publish(server.url, user.token, 'endless', await endless(), { capabilities: ['endless'] });
     for (const key of ['old', 'current', 'another']) {
       const task = { required_capabilities: ['good'], budget: 10, input: {} };
@@ -42,7 +43,7 @@ describe('retention', () => {
   });
 
   const get = (path: string) => api(server.url).get(path, { token: user.token });
-  const statistics = async () => expectStatus(await get(`/agents/${agentId}`), 200).body.statistics;
+  const statistics = async () => expectStatus(await get(`/agents/${agentId}/card`), 200).body.statistics;
   const one = async (query: string): Promise<number> =>
     Number((await ask<{ value: string }>(database.url, query, []))[0].value);
 
