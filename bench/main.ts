@@ -17,6 +17,7 @@ import { ledger } from './suites/ledger.js';
 import { login } from './suites/login.js';
 import { sandbox } from './suites/sandbox.js';
 import { market } from './suites/market.js';
+import { strategies } from './suites/strategies.js';
 import { reading } from './suites/reading.js';
 import { onlooker } from './suites/onlooker.js';
 import { scale } from './suites/scale.js';
@@ -46,6 +47,7 @@ const SUITES: Suite[] = [
   // No queue has a part in these.
   { name: 'selection', run: selection, backends: ['postgres'] },
   { name: 'market', run: market, backends: ['postgres'] },
+  { name: 'strategies', run: strategies, backends: ['postgres'] },
   { name: 'upload', run: upload, backends: ['postgres'] },
   { name: 'validation', backends: ['postgres'], run: validation },
   // One of its peers needs Redis; it needs no queue.

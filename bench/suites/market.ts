@@ -3,6 +3,7 @@ import { highestRating, nextP80, smoothedRating } from '../../src/agents/statist
 import { type AuctionConfig, parseEnvironment } from '../../src/config/index.js';
 import { type AuctionRequest, holdAuction } from '../../src/auction/auction.js';
 import type { Bench, Report } from '../bench.js';
+import { gaussian, mulberry32 } from '../support/luck.js';
 import type { Figure } from '../support/statistics.js';
 
 const ROUNDS = 1000;
@@ -209,18 +210,3 @@ function run(player: Player, luck: Record<'succeeds' | 'duration' | 'rates' | 'r
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Box and Muller. */
-const gaussian = (random: () => number): number =>
-  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-
-/** Tommy Ettinger's generator of 32 bits: small, and the same numbers for the same seed everywhere. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -18,7 +18,7 @@ export interface Figure {
   backend: string;
   /** What was measured, e.g. `one process`. */
   name: string;
-  unit: '/s' | 'ms' | 'MB' | 'bytes' | '%' | 'rounds' | 'agents' | 'connections';
+  unit: '/s' | 'ms' | 'MB' | 'bytes' | '%' | 'rounds' | 'agents' | 'connections' | 'credits';
   /** One value a round. */
   ours: number[];
   /** One value a round, measured between ours. */
