@@ -324,7 +324,7 @@ describe('the limit of running tasks of a user', () => {
     const last = await submitTask(server.url, other, 'chatty');
     let most = 0;
     let endedBefore = -1;
-    await until('all of them have ended', async () => {
+    const sample = async (): Promise<boolean> => {
       const [row] = await ask<{ held: number; ended: number }>(
         database.url,
         `SELECT count(*) FILTER (WHERE status IN ('assigned', 'running'))::int AS held,
@@ -336,7 +336,8 @@ describe('the limit of running tasks of a user', () => {
       const { status } = (await api(server.url).get(`/tasks/${last}`, { token: other })).body;
       if (status === 'completed' && endedBefore < 0) endedBefore = row.ended;
       return row.ended === ids.length && endedBefore >= 0;
-    });
+    };
+    await until('all of them have ended', sample, 30_000, 25);
     expect(most).toBe(2);
     expect(endedBefore).toBeLessThan(ids.length);
 

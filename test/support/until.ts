@@ -6,12 +6,14 @@ const LONGEST_MS = 200;
 
 /**
  * Asks again and again until the answer is there. The pauses grow with the time that has passed, so a long wait ends at
- * most a tenth later than it could. @throws Error that names what did not come in time
+ * most a tenth later than it could. A test that samples a state sets `longestPauseMs`.
+ * @throws Error that names what did not come in time
  */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | false | undefined> | T | false | undefined,
   timeoutMs = 30_000,
+  longestPauseMs = LONGEST_MS,
 ): Promise<T> {
   const begun = Date.now();
   for (;;) {
@@ -19,6 +21,6 @@ export async function until<T>(
     if (answer !== false && answer !== undefined) return answer;
     const passed = Date.now() - begun;
     if (passed > timeoutMs) throw new Error(`waited in vain until ${what}`);
-    await pause(Math.min(Math.max(SHORTEST_MS, passed / 10), LONGEST_MS));
+    await pause(Math.min(Math.max(SHORTEST_MS, passed / 10), longestPauseMs));
   }
 }
