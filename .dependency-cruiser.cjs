@@ -41,7 +41,7 @@ const MAY_IMPORT = {
     'feed',
     'contracts',
   ],
-  'agent-cli': ['execution', 'validation'],
+  'agent-cli': ['execution', 'host-calls', 'validation'],
   gateway: ['auth', 'agents', 'tasks', 'task-api', 'feed', 'protection'],
 };
 

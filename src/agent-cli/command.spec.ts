@@ -9,6 +9,7 @@ describe('the command line of npm run agent', () => {
       input: '{}',
       timeoutMs: undefined,
       limits: undefined,
+      calls: {},
       json: false,
     });
   });
@@ -22,7 +23,18 @@ describe('the command line of npm run agent', () => {
     expect(parseCommand(args)).toBe('help');
   });
 
+  it('takes what a version may call, what its task allows, and the files of host calls', () => {
+    const files = ['--permissions', '{"kv":{}}', '--state', 's.json', '--mock', 'm.json', '--record', 'r.json'];
+    expect(parseCommand(['run', 'a.wasm', ...files, '--allow', 'kv, llm'])).toMatchObject({
+      calls: { permissions: '{"kv":{}}', state: 's.json', mock: 'm.json', record: 'r.json', allow: ['kv', 'llm'] },
+    });
+    expect(parseCommand(['run', 'a.wasm', ...files, '--allow', 'none'])).toMatchObject({ calls: { allow: [] } });
+  });
+
   it.each([
+    [['run', 'a.wasm', '--permissions', '{}', '--allow', 'files'], 'some of http,llm,kv; not "files"'],
+    [['run', 'a.wasm', '--mock', 'm.json'], '--mock needs --permissions'],
+    [['validate', 'a.wasm', '--permissions', '{}'], 'validate takes no --permissions.'],
     [['build', 'a.wasm'], 'Unknown command "build".'],
     [['run'], 'npm run agent -- run FILE.wasm'],
     [['run', 'a.wasm', 'b.wasm'], '"b.wasm" is unexpected'],

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { CONSENT_KINDS, type ConsentKind } from '../common/permissions.js';
 
 /** A parsed command line. */
 export interface Command {
@@ -10,7 +11,22 @@ export interface Command {
   timeoutMs?: number;
   /** JSON text, as in an upload form; undefined: the server's limits. */
   limits?: string;
+  calls: CallOptions;
   json: boolean;
+}
+
+/** How the host calls of a run are served. */
+export interface CallOptions {
+  /** What the version may call: a path, or JSON text as in an upload form; undefined: nothing. */
+  permissions?: string;
+  /** Kinds of permission that the task allows; undefined: all that the permissions name. */
+  allow?: ConsentKind[];
+  /** File that keeps the agent's state between runs; undefined: the state is empty and not kept. */
+  state?: string;
+  /** File of canned answers. */
+  mock?: string;
+  /** File to write the calls to, with requests and answers. */
+  record?: string;
 }
 
 /** Builds an agent from a script. */
@@ -29,13 +45,20 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
   validate   checks the binary as an upload does
   run        checks it, then runs it once in the sandbox
 
-  --input FILE|-|JSON   what the agent reads on standard input, for run (default {})
-  --timeout MS          wall time of the run (default: TASK_TIMEOUT_MS)
-  --limits JSON         limits of the version, as an upload takes them, for run
-  --json                answer in JSON, for programs
-  --whole-library       keep all of Python's library, for bundle
-  --help                this text
+  --input FILE|-|JSON       what the agent reads on standard input, for run (default {})
+  --timeout MS              wall time of the run (default: TASK_TIMEOUT_MS)
+  --limits JSON             limits of the version, as an upload takes them, for run
+  --permissions FILE|JSON   what the agent may ask of the host, as an upload takes it, for run
+  --allow http,llm,kv|none  what the task allows (default: all that the permissions name)
+  --mock FILE               answers to host calls: [{"method", "request"?, "answer"}, …]
+  --record FILE             writes the host calls with their answers; --mock can read that file
+  --state FILE              keeps the agent's state (kv) from run to run
+  --json                    answer in JSON, for programs
+  --whole-library           keep all of Python's library, for bundle
+  --help                    this text
 
+Host calls are served on this machine: kv in memory, output.emit on standard error, llm.chat by an echo that is no
+model, and http.fetch only from --mock.
 The limits are the server's: set SANDBOX_*, VALIDATION_*, MAX_* and TASK_TIMEOUT_MS to try others.
 Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
 
@@ -47,7 +70,7 @@ export class AgentRefused extends Error {}
 
 /** The options of each command, beside `--help`. */
 const OPTIONS: Record<string, string[]> = {
-  run: ['input', 'timeout', 'limits', 'json'],
+  run: ['input', 'timeout', 'limits', 'json', 'permissions', 'allow', 'state', 'mock', 'record'],
   validate: ['json'],
   bundle: ['whole-library'],
 };
@@ -71,7 +94,26 @@ export function parseCommand(args: string[]): Command | BundleCommand | 'help' {
   if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0)) {
     throw new UsageError('--timeout takes a whole number of milliseconds above 0.');
   }
-  return { name, file, input: values.input ?? '{}', timeoutMs, limits: values.limits, json: values.json ?? false };
+  const { input = '{}', limits, json = false } = values;
+  return { name, file, input, timeoutMs, limits, calls: callOptions(values), json };
+}
+
+const CALL_OPTIONS = ['allow', 'state', 'mock', 'record'] as const;
+
+function callOptions(values: ReturnType<typeof parsed>['values']): CallOptions {
+  const { permissions, state, mock, record } = values;
+  const useless = CALL_OPTIONS.find((name) => values[name] !== undefined && permissions === undefined);
+  if (useless) throw new UsageError(`--${useless} needs --permissions: without permissions an agent calls nothing.`);
+  return { permissions, allow: values.allow === undefined ? undefined : kinds(values.allow), state, mock, record };
+}
+
+function kinds(list: string): ConsentKind[] {
+  if (list === 'none') return [];
+  return list.split(',').map((name) => {
+    const kind = CONSENT_KINDS.find((known) => known === name.trim());
+    if (!kind) throw new UsageError(`--allow takes none, or some of ${CONSENT_KINDS.join(',')}; not "${name}".`);
+    return kind;
+  });
 }
 
 function parsed(args: string[]) {
@@ -83,6 +125,11 @@ function parsed(args: string[]) {
         input: { type: 'string' },
         timeout: { type: 'string' },
         limits: { type: 'string' },
+        permissions: { type: 'string' },
+        allow: { type: 'string' },
+        state: { type: 'string' },
+        mock: { type: 'string' },
+        record: { type: 'string' },
         json: { type: 'boolean' },
         'whole-library': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { AppError } from '../common/app-error.js';
 import { checkedDto } from '../common/dto.pipe.js';
@@ -9,6 +9,8 @@ import { assertWithin, type Environment, mostPerVersion } from '../config/index.
 import { lowestOf, type RunLimits, type RunReport, SandboxService, toRunLimits } from '../execution/index.js';
 import { WasmValidator, type ValidationReport } from '../validation/index.js';
 import { AgentRefused, type Command, UsageError } from './command.js';
+import type { LocalHost } from './local-calls.js';
+import { readFile } from './option-file.js';
 
 export interface LocalValidation {
   report: ValidationReport;
@@ -19,6 +21,8 @@ export interface LocalRun extends RunReport {
   /** Lines of standard error that were kept. */
   log: string[];
   limits: Omit<RunLimits, 'clockResolutionUs'> & { timeoutMs: number };
+  /** The host's side of it; undefined: the agent could call nothing. */
+  host?: LocalHost;
   /** Walls that are missing on this machine, one line each. */
   sandbox_notes: string[];
 }
@@ -46,9 +50,15 @@ export async function validateAgent(file: string, config: Environment, name = fi
 /**
  * Runs a binary that has been found valid, with the variables a worker would give it.
  * @param standardInput called if the command takes its input from there
+ * @param host serves its calls; undefined: it may call nothing
  * @throws UsageError, AgentRefused
  */
-export async function runAgent(command: Command, config: Environment, standardInput: () => Buffer): Promise<LocalRun> {
+export async function runAgent(
+  command: Command,
+  config: Environment,
+  standardInput: () => Buffer,
+  host?: LocalHost,
+): Promise<LocalRun> {
   const input = readInput(command.input, config.sandbox.maxInputBytes, standardInput);
   const { defaultTimeoutMs, maxTimeoutMs } = config.tasks;
   const limits = readLimits(command.limits, config);
@@ -68,11 +78,13 @@ export async function runAgent(command: Command, config: Environment, standardIn
       timeoutMs,
       limits: runLimits,
       environment: VARIABLES,
+      hostCalls: host?.hostCalls,
       onLog: (line) => log.push(line),
     });
     const { clockResolutionUs: _, ...effective } = lowestOf(config.sandbox, runLimits);
-    return { ...report, log, limits: { timeoutMs, ...effective }, sandbox_notes: sandbox.describe() };
+    return { ...report, log, limits: { timeoutMs, ...effective }, host, sandbox_notes: sandbox.describe() };
   } finally {
+    await host?.close();
     await sandbox.onApplicationShutdown();
   }
 }
@@ -116,14 +128,6 @@ function readLimits(text: string | undefined, config: Environment): VersionLimit
     const { errors = [] } = error instanceof AppError ? error : {};
     const reasons = errors.map(({ field, message }) => `${field} ${message}`.trim());
     throw new UsageError(`--limits: ${reasons.join('; ') || (error as Error).message}`);
-  }
-}
-
-function readFile(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
   }
 }
 

@@ -1,4 +1,6 @@
+import { HOST_CALL_MODULE, importsHostCalls } from '../common/permission-rules.js';
 import type { RunReport } from '../execution/index.js';
+import type { LocalHost } from './local-calls.js';
 import type { LocalRun, LocalValidation } from './local-agent.js';
 
 const PAGE_BYTES = 64 * 1024;
@@ -23,11 +25,16 @@ export function validationText(file: string, { report, limits }: LocalValidation
     '',
     imports.length > 0 ? 'Imports' : 'It imports nothing.',
     ...imports,
+    ...(importsHostCalls(report.imports) ? ['', NEEDS_PERMISSIONS] : []),
   ].join('\n');
 }
 
+const NEEDS_PERMISSIONS =
+  `It imports "${HOST_CALL_MODULE}", so an upload must name its permissions, in the field permissions. ` +
+  'Here, run takes them by --permissions.';
+
 /** A run's report for a person. */
-export function runText({ outcome, metering, log, limits, sandbox_notes }: LocalRun): string {
+export function runText({ outcome, metering, log, limits, host, sandbox_notes }: LocalRun): string {
   const rows: [string, string, string][] = [
     ['wall time', ms(metering.wallMs), ms(limits.timeoutMs)],
     ['CPU time', ms(metering.cpuMs), ms(limits.maxCpuMs)],
@@ -36,7 +43,7 @@ export function runText({ outcome, metering, log, limits, sandbox_notes }: Local
     ['stack', '', bytes(1024 * limits.stackKb)],
     ['input', bytes(metering.bytesIn), ''],
     ['output', bytes(metering.bytesOut), bytes(limits.maxOutputBytes)],
-    ['host calls', String(metering.hostCalls), ''],
+    ['system calls', String(metering.hostCalls), ''],
     ['log', bytes(Buffer.byteLength(log.join('\n'))), bytes(limits.maxStderrBytes)],
     ['log lines', String(log.length), String(limits.maxStderrLines)],
   ];
@@ -44,10 +51,28 @@ export function runText({ outcome, metering, log, limits, sandbox_notes }: Local
     outcomeText(outcome),
     ...(outcome.end === 'completed' ? ['', 'Result', indented(pretty(outcome.output as string))] : []),
     ...(log.length > 0 ? ['', 'Log (standard error)', ...log.map((line) => `  ${line}`)] : []),
+    ...(host ? ['', ...callLines(host)] : []),
     '',
     ...table(['', 'used', 'limit'], rows),
     ...sandbox_notes.map((note) => `\nNote: ${note}`),
   ].join('\n');
+}
+
+/** Calls that a person sees at most. */
+const MAX_LISTED = 50;
+
+function callLines({ granted, calls }: LocalHost): string[] {
+  const title = `Host calls (granted: ${granted.join(', ')}; --allow narrows that)`;
+  if (calls.length === 0) return [title, '  none'];
+  const rows = calls
+    .slice(0, MAX_LISTED)
+    .map((call) => [
+      ...[call.method, call.target ?? '', call.outcome],
+      ...[bytes(call.request_bytes), bytes(call.answer_bytes), ms(call.duration_ms)],
+    ]);
+  const left = calls.length - rows.length;
+  const more = left > 0 ? [`  and ${left} more: --json and --record FILE list them all`] : [];
+  return [title, ...table(['', 'target', 'outcome', 'request', 'answer', 'time'], rows), ...more];
 }
 
 /** What happened, and what to do about it. */

@@ -2,6 +2,8 @@ import { type Environment, parseEnvironment } from '../config/index.js';
 import { bundle } from './bundle.js';
 import { AgentRefused, type Command, parseCommand, USAGE, UsageError } from './command.js';
 import { runAgent, validateAgent } from './local-agent.js';
+import { openLocalHost } from './local-calls.js';
+import { assertGranted, readPermissions } from './local-permissions.js';
 import { runJson, validationJson } from './report-json.js';
 import { runText, validationText } from './report-text.js';
 import type { Terminal } from './terminal.js';
@@ -38,6 +40,7 @@ function commandOf(args: string[]) {
 
 /** Validates a binary; runs it if that is asked for and nothing is wrong with it. @returns the exit code */
 async function tryOut(command: Command, config: Environment, terminal: Terminal): Promise<number> {
+  const permissions = readPermissions(command.calls.permissions, config.hostCalls.offered);
   const validation = await validateAgent(command.file, config);
   if (command.name === 'validate' || !validation.report.is_valid) {
     terminal.print(
@@ -45,11 +48,16 @@ async function tryOut(command: Command, config: Environment, terminal: Terminal)
     );
     return validation.report.is_valid ? 0 : 1;
   }
-  const run = await runAgent(command, config, () => terminal.readInput());
+  assertGranted(command, validation.report, permissions);
+  const onOutput = (data: unknown, final: boolean) =>
+    terminal.complain(`output.emit${final ? ' (final)' : ''}: ${JSON.stringify(data)}`);
+  const host = permissions && (await openLocalHost(command.calls, permissions, config.hostCalls, onOutput));
+  const run = await runAgent(command, config, () => terminal.readInput(), host);
   terminal.print(
     command.json
       ? JSON.stringify(runJson(run, validation), null, 2)
       : `${validationText(command.file, validation)}\n\n${runText(run)}`,
   );
+  host?.keep();
   return run.outcome.end === 'completed' ? 0 : 1;
 }

@@ -1,5 +1,15 @@
-export { AgentState } from './agent-state.js';
+export { AgentState, type PutOutcome, type StateEntry, type StateKey } from './agent-state.js';
 export { AttemptCalls, type CallingAttempt } from './attempt-calls.js';
-export { HostCallBroker } from './broker.js';
+export { type Handlers, HostCallBroker } from './broker.js';
+export { KvCalls } from './handlers/kv.js';
+export {
+  type CallContext,
+  HOST_CALL_METHODS,
+  HostCallError,
+  type HostCallHandler,
+  type HostCallMethod,
+  type PreparedCall,
+} from './host-call.js';
 export { HostCallsApiModule } from './host-calls-api.module.js';
 export { HostCallsModule } from './host-calls.module.js';
+export { readRequest } from './request-fields.js';

@@ -14,8 +14,7 @@ import { type Caller, owns } from '../auth/index.js';
 import { AppError, type AppErrorKind } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
-import type { Permissions } from '../common/permissions.dto.js';
-import { kindsOf } from '../common/permissions.js';
+import { assertMayCall, assertOffered } from '../common/permission-rules.js';
 import { assertWithin, HostCallConfig, mostPerVersion, SandboxConfig, TaskConfig } from '../config/index.js';
 import { BlobLedger, type StagedBlob, Staging } from '../storage/index.js';
 import { MalwareScan, type ValidationReport, WasmValidator } from '../validation/index.js';
@@ -117,13 +116,13 @@ export class UploadService {
     if (destination.replacing && activate === false)
       throw malformed([{ field: 'activate', message: 'must not be false: PUT replaces the active version; use POST' }]);
     if (limits) assertWithin(this.mostPerRun, limits);
-    assertOffered(permissions, this.hostCalls);
+    assertOffered(permissions, this.hostCalls.offered);
     const target = uploadTarget(destination, card);
     const { sha256, size } = staged;
     const identity = { version, sha256, size, limits, permissions, inputSchema, outputSchema };
     await this.versions.assertAddable(caller, target, identity);
     const report = await this.validate(staged, destination.agent?.ownerId ?? caller.id);
-    assertMayCall(report, permissions);
+    assertMayCall(report.imports, permissions);
     const scan = await this.malware.admit(staged.path);
     const storageRef = await this.ledger.keep(staged);
     const upload = { ...identity, storageRef, validation: report, scan, activate };
@@ -140,28 +139,6 @@ export class UploadService {
 }
 
 type Published = AddedVersion & { report: ValidationReport };
-
-/** @throws AppError `invalid` for a permission that the operator does not offer */
-function assertOffered(permissions: Permissions | undefined, { offered }: HostCallConfig): void {
-  const refused = kindsOf(permissions ?? null).filter((kind) => !offered.includes(kind));
-  if (refused.length === 0) return;
-  const offers = offered.length > 0 ? `it offers ${offered.join(', ')}` : 'it offers none';
-  throw malformed(
-    refused.map((kind) => ({ field: `permissions.${kind}`, message: `is not offered by this server: ${offers}` })),
-  );
-}
-
-/** @throws AppError `unprocessable` `PERMISSIONS_MISSING` for a module that imports host calls and may make none */
-function assertMayCall({ imports }: ValidationReport, permissions: Permissions | undefined): void {
-  if (kindsOf(permissions ?? null).length > 0 || !imports.some(({ module }) => module === HOST_CALL_MODULE)) return;
-  const message =
-    `The module imports "${HOST_CALL_MODULE}", but the upload names no permissions: ` +
-    'name what it may call in the field permissions, or remove the import.';
-  throw new AppError('unprocessable', 'PERMISSIONS_MISSING', message);
-}
-
-/** The module of the import face of host calls. */
-const HOST_CALL_MODULE = 'zerostate';
 
 const OURS: ReadonlySet<AppErrorKind> = new Set(['unavailable', 'internal', 'full']);
 

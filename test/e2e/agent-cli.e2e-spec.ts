@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { runCommand } from '../../src/agent-cli/run-command.js';
 import { agent, echo, endless, good, trapping } from './agents.js';
+import { caller, callOf } from './host-call-agents.js';
 
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
@@ -28,6 +29,8 @@ describe('npm run agent', () => {
       echo: echo(),
       endless: endless(),
       trapping: trapping(),
+      caller: caller(),
+      twice: caller(2),
       odd: agent('(call $write (i32.const 1) (i32.const 17) (i32.const 2))'),
     };
     for (const [name, wasm] of Object.entries(binaries)) await writeFile(path(`${name}.wasm`), await wasm);
@@ -230,7 +233,7 @@ describe('npm run agent', () => {
       'peak memory',
       'table elements',
       'stack',
-      'host calls',
+      'system calls',
       'log lines',
       '64.0 KiB',
     ];
@@ -279,6 +282,153 @@ describe('npm run agent', () => {
     expect(error).toContain(reason);
     // Only a command that cannot be read is followed by the usage, which would hide what is wrong with a file.
     expect(error.includes('Usage:')).toBe(reason.startsWith('Unknown command'));
+  });
+
+  describe('serving host calls', () => {
+    /** Runs the agent that makes one call and answers the host's answer. */
+    async function call(method: string, request: unknown, permissions: object, options: string[] = []) {
+      const input = JSON.stringify(callOf(method, request));
+      const args = ['run', 'caller.wasm', '--json', '--input', '-', '--permissions', JSON.stringify(permissions)];
+      const { code, out, error } = await run([...args, ...options], { input });
+      const report = code === 2 ? undefined : JSON.parse(out);
+      return { code, error, report, answer: report && JSON.parse(report.outcome.output) };
+    }
+
+    it('keeps state in memory for a run, or in a file between runs', async () => {
+      const put = await call('kv.put', { key: 'n', value: [1] }, { kv: {} }, ['--state', 'state.json']);
+      expect([put.answer, put.error]).toEqual([{ revision: 1 }, '']);
+      const kept = { revision: 1, entries: [{ key: 'n', value: [1], revision: 1, expires_at: null }] };
+      expect(JSON.parse(await readFile(path('state.json'), 'utf8'))).toEqual(kept);
+      const get = (options: string[]) => call('kv.get', { key: 'n' }, { kv: {} }, options);
+      expect((await get(['--state', 'state.json'])).answer).toEqual({ value: [1], revision: 1 });
+      expect((await get([])).answer).toEqual({ value: null, revision: 0 });
+    });
+
+    it('lists the calls with method, target, outcome, bytes and time', async () => {
+      const llm = { llm: { models: ['small'] } };
+      const request = { model: 'small', messages: [{ role: 'user', content: 'Hi' }] };
+      const { report, answer } = await call('llm.chat', request, llm);
+      expect(answer).toEqual({
+        content: '[echo, not a model] Hi',
+        model: 'small',
+        usage: { input_tokens: 1, output_tokens: 6 },
+      });
+      const listed = { n: 0, method: 'llm.chat', target: 'small (echo, no model)', outcome: 'OK' };
+      const measured = { request_bytes: 61, answer_bytes: 97, duration_ms: expect.any(Number) };
+      expect(report).toMatchObject({ granted: ['llm'], host_calls: [{ ...listed, ...measured }] });
+      const text = await run(['run', 'caller.wasm', '--input', '-', '--permissions', JSON.stringify(llm)], {
+        input: JSON.stringify(callOf('llm.chat', request)),
+      });
+      expect(text.out).toMatch(
+        /Host calls \(granted: llm;.*\n.*\n {2}llm\.chat +small \(echo, no model\) +OK +61 B +97 B/,
+      );
+    });
+
+    it('answers a schema with the simplest document that fits', async () => {
+      const properties = { team: { enum: ['billing', 'tech'] }, urgent: { type: 'boolean' }, tags: { type: 'array' } };
+      const { answer } = await call(
+        'llm.chat',
+        { model: 'm', messages: [{ role: 'user', content: 'x' }], response_schema: { type: 'object', properties } },
+        { llm: { models: ['m'] } },
+      );
+      expect(JSON.parse(answer.content)).toEqual({ team: 'billing', urgent: false, tags: [] });
+    });
+
+    it('shows partial results as they come, on standard error', async () => {
+      const { answer, error, report } = await call('output.emit', { data: { percent: 30 } }, { output: true });
+      expect([answer, error]).toEqual([{}, 'output.emit: {"percent":30}\n']);
+      expect(report.host_calls).toMatchObject([{ method: 'output.emit', target: null, outcome: 'OK' }]);
+    });
+
+    it('takes canned answers from a file, and repeats a run from its record', async () => {
+      const web = { http: { hosts: ['example.com'] } };
+      const page = {
+        method: 'http.fetch',
+        request: { url: 'https://example.com/' },
+        answer: { status: 200, body: 'A' },
+      };
+      await writeFile(path('mocks.json'), JSON.stringify([page]));
+      const fetch = (url: string, options: string[]) => call('http.fetch', { url, headers: {} }, web, options);
+      const first = await fetch('https://example.com/', ['--mock', 'mocks.json', '--record', 'record.json']);
+      expect([first.answer, first.report.host_calls[0].target]).toEqual([page.answer, 'example.com (mock)']);
+      const recorded = JSON.parse(await readFile(path('record.json'), 'utf8'));
+      expect(recorded).toMatchObject([{ ...page, n: 0, outcome: 'OK' }]);
+      expect((await fetch('https://example.com/', ['--mock', 'record.json'])).answer).toEqual(page.answer);
+      const other = await fetch('https://example.com/other', ['--mock', 'record.json']);
+      expect(other.answer.error).toEqual({
+        code: 'NO_MOCK',
+        message: expect.stringContaining('http.fetch GET https://example.com/other'),
+      });
+      await writeFile(
+        path('failing.json'),
+        JSON.stringify([{ ...page, answer: { error: { code: 'X', message: 'y' } } }]),
+      );
+      const failed = await fetch('https://example.com/', ['--mock', 'failing.json']);
+      expect([failed.answer.error.code, failed.report.host_calls[0].outcome]).toEqual(['X', 'X']);
+    });
+
+    it.each([
+      ['http.fetch', { url: 'https://example.com/' }, { http: { hosts: ['example.com'] } }, 'NO_MOCK'],
+      ['http.fetch', { url: 'https://example.org/' }, { http: { hosts: ['example.com'] } }, 'HOST_NOT_ALLOWED'],
+      [
+        'http.fetch',
+        { url: 'https://example.com/', method: 'post' },
+        { http: { hosts: ['example.com'] } },
+        'METHOD_NOT_ALLOWED',
+      ],
+      ['llm.embed', { model: 'large', input: ['a'] }, { llm: { models: ['small'] } }, 'MODEL_NOT_ALLOWED'],
+      ['kv.get', { key: 'a' }, { output: true }, 'NOT_PERMITTED'],
+    ])('answers with an error that the agent reads: %s %j', async (method, request, permissions, code) => {
+      const { answer, code: exitCode } = await call(method, request, permissions);
+      expect([exitCode, answer]).toEqual([0, { error: { code, message: expect.any(String) } }]);
+    });
+
+    it.each([
+      [['--permissions', '{"http":{"hosts":["*"]}}'], '--permissions: permissions.http.hosts each of hosts must be'],
+      [['--permissions', '{"files":{}}'], '--permissions: permissions.files'],
+      [['--permissions', '[]'], '--permissions: permissions a JSON object is expected'],
+      [['--permissions', '{'], '--permissions: it is not JSON'],
+      [['--permissions', 'none.json'], 'none.json cannot be read: ENOENT'],
+      [['--permissions', '{"kv":{}}', '--mock', 'input.json'], '--mock: the file: '],
+      [['--permissions', '{"kv":{}}', '--record', 'no/r.json'], '--record: there is no folder no'],
+    ])('exits with 2 and says why for %j', async (options, reason) => {
+      const { code, out, error } = await run(['run', 'caller.wasm', ...options]);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(error).toContain(reason);
+    });
+
+    it('exits with 1 where an upload would be refused, or the agent would not bid', async () => {
+      const missing = await run(['run', 'caller.wasm']);
+      expect([missing.code, missing.error]).toEqual([1, expect.stringContaining('refused: PERMISSIONS_MISSING')]);
+      const narrow = await run(['run', 'caller.wasm', '--permissions', '{"kv":{}}', '--allow', 'http']);
+      expect([narrow.code, narrow.error]).toEqual([
+        1,
+        expect.stringContaining('would not bid: its permissions name kv'),
+      ]);
+      const unoffered = await run(['run', 'caller.wasm', '--permissions', '{"kv":{}}'], {
+        env: { HOST_CALLS: 'http' },
+      });
+      expect([unoffered.code, unoffered.error]).toEqual([
+        2,
+        expect.stringContaining('permissions.kv is not offered by this server: it offers http'),
+      ]);
+    });
+
+    it('says at validation that an import of host calls needs permissions', async () => {
+      const { code, out } = await run(['validate', 'caller.wasm']);
+      expect([code, out]).toEqual([0, expect.stringContaining('It imports "zerostate", so an upload must name')]);
+      expect(JSON.parse((await run(['validate', 'caller.wasm', '--json'])).out).needs_permissions).toBe(true);
+      expect((await run(['validate', 'good.wasm'])).out).not.toContain('It imports "zerostate"');
+    });
+
+    it('holds to the limit of calls of an attempt', async () => {
+      const { out } = await run(['run', 'twice.wasm', '--json', '--input', '-', '--permissions', '{"kv":{}}'], {
+        input: JSON.stringify(callOf('kv.get', { key: 'a' })),
+        env: { HOST_CALLS_PER_ATTEMPT: '1' },
+      });
+      const { outcome, host_calls } = JSON.parse(out);
+      expect([JSON.parse(outcome.output).error.code, host_calls.length]).toEqual(['TOO_MANY_CALLS', 1]);
+    });
   });
 
   it('holds to the limits of the configuration, and names the variable that is wrong', async () => {

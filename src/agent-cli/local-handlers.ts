@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { methodsOf } from '../common/permissions.js';
+import type { HostCallConfig } from '../config/index.js';
+import {
+  type AgentState,
+  type CallContext,
+  HostCallError,
+  type HostCallHandler,
+  type HostCallMethod,
+  KvCalls,
+  type PreparedCall,
+  readRequest,
+} from '../host-calls/index.js';
+import { echoed } from './echo-model.js';
+import type { LocalState } from './local-state.js';
+import type { Mocks } from './mocks.js';
+
+export interface LocalServices {
+  config: HostCallConfig;
+  state: LocalState;
+  mocks: Mocks;
+  /** Called for each partial result. */
+  onOutput: (data: unknown, final: boolean) => void;
+}
+
+/**
+ * A handler for each method, without a server: state in memory, partial results to the terminal, an echo in the place of
+ * models, and nothing from the web. A method that has canned answers takes them, and only them.
+ */
+export function localHandlers({ config, state, mocks, onOutput }: LocalServices) {
+  // It has the methods that the calls need; the class has private members beside.
+  const kv = new KvCalls(state as unknown as AgentState, config);
+  const handlers: Record<HostCallMethod, HostCallHandler> = {
+    'http.fetch': { prepare: (request, context) => withoutAnswer(fetchTarget(request, context)) },
+    'llm.chat': { prepare: (request, context) => echo(request, context) },
+    'llm.embed': { prepare: (request, context) => withoutAnswer(modelTarget(request, context)) },
+    'kv.get': kv.get,
+    'kv.put': kv.put,
+    'kv.delete': kv.delete,
+    'kv.list': kv.list,
+    'output.emit': { prepare: (request, context) => emit(request, context) },
+  };
+  for (const method of Object.keys(handlers) as HostCallMethod[]) {
+    if (method !== 'output.emit' && mocks.names(method)) handlers[method] = mocked(method, mocks);
+  }
+  return handlers;
+
+  function emit(request: unknown, context: CallContext): PreparedCall {
+    const { data, final } = readRequest(schemas.emit, request);
+    if (data === undefined) throw new HostCallError('BAD_REQUEST', 'data: any JSON value');
+    context.emitted.bytes += Buffer.byteLength(JSON.stringify(data));
+    if (context.emitted.bytes > config.maxOutputBytes) {
+      const message = `Partial results of one attempt may have ${config.maxOutputBytes} bytes together.`;
+      throw new HostCallError('OUTPUT_FULL', message);
+    }
+    onOutput(data, final);
+    return free(null, {});
+  }
+}
+
+const schemas = {
+  fetch: z.looseObject({ url: z.url({ protocol: /^https?$/ }), method: z.string().toUpperCase().default('GET') }),
+  model: z.looseObject({ model: z.string() }),
+  chat: z.looseObject({
+    model: z.string(),
+    messages: z.array(z.strictObject({ role: z.enum(['system', 'user', 'assistant']), content: z.string() })).min(1),
+    response_schema: z.record(z.string(), z.unknown()).optional(),
+  }),
+  emit: z.strictObject({ data: z.unknown(), final: z.boolean().default(false) }),
+};
+
+/** What a call is for, once the permissions allow it. */
+interface Target {
+  /** The host or the model, for the report. */
+  name: string | null;
+  /** For messages. */
+  text: string;
+}
+
+/** The permissions hold for canned answers as well, so that a missing one shows before an upload. */
+function targetOf(method: HostCallMethod, request: unknown, context: CallContext): Target {
+  if (method === 'http.fetch') return fetchTarget(request, context);
+  if (method === 'llm.chat' || method === 'llm.embed') return modelTarget(request, context);
+  return { name: null, text: method };
+}
+
+function fetchTarget(request: unknown, { permissions }: CallContext): Target {
+  const { url, method } = readRequest(schemas.fetch, request);
+  const { hostname } = new URL(url);
+  const { hosts = [], ...http } = permissions.http ?? {};
+  if (!hosts.includes(hostname)) {
+    throw new HostCallError('HOST_NOT_ALLOWED', `${hostname} is not among permissions.http.hosts.`);
+  }
+  if (!methodsOf(http).some((allowed) => allowed === method)) {
+    throw new HostCallError('METHOD_NOT_ALLOWED', `${method} is not among permissions.http.methods.`);
+  }
+  return { name: hostname, text: `http.fetch ${method} ${url}` };
+}
+
+function modelTarget(request: unknown, { permissions }: CallContext): Target {
+  const { model } = readRequest(schemas.model, request);
+  if (!permissions.llm?.models.includes(model)) {
+    throw new HostCallError('MODEL_NOT_ALLOWED', `The model "${model}" is not among permissions.llm.models.`);
+  }
+  return { name: model, text: `a call of the model ${model}` };
+}
+
+function echo(request: unknown, context: CallContext): PreparedCall {
+  const { model, messages, response_schema } = readRequest(schemas.chat, request);
+  const { name } = modelTarget(request, context);
+  return free(`${name} (echo, no model)`, echoed(model, messages, response_schema));
+}
+
+function mocked(method: HostCallMethod, mocks: Mocks): HostCallHandler {
+  return {
+    prepare: (request, context) => {
+      const target = targetOf(method, request, context);
+      const answer = mocks.take(method, request);
+      if (!answer) withoutAnswer(target);
+      const { error } = answer as { error?: { code: string; message: string } };
+      if (error) throw new HostCallError(error.code, error.message);
+      return free(target.name && `${target.name} (mock)`, answer!);
+    },
+  };
+}
+
+/** @throws HostCallError always: nothing here reaches the web or a model */
+function withoutAnswer({ text }: Target): never {
+  const message = `No answer to ${text}. Here, it comes from a file: --mock FILE with {"method", "request", "answer"}.`;
+  throw new HostCallError('NO_MOCK', message);
+}
+
+const free = (target: string | null, answer: object): PreparedCall => ({
+  target,
+  maxCostMicro: 0n,
+  carryOut: async () => ({ answer, costMicro: 0n }),
+});
