@@ -9,11 +9,22 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { runCommand } from '../../src/agent-cli/run-command.js';
+import { ensureInstalled } from '../support/apt.js';
 import { agent, echo, endless, good, trapping } from './agents.js';
 import { caller, callOf } from './host-call-agents.js';
 
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
+
+const LIB = fileURLToPath(new URL('../../../examples/agents/lib/', import.meta.url));
+
+/** Debian's packages that an agent in C needs, and a file that is there once they are. */
+const C_PACKAGES = {
+  clang: '/usr/bin/clang',
+  lld: '/usr/bin/wasm-ld',
+  'wasi-libc': '/usr/lib/wasm32-wasi/libc.a',
+  'libclang-rt-14-dev-wasm32': '/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a',
+};
 
 /** A line of a stack trace. */
 const STACK = /^\s+at /m;
@@ -411,6 +422,86 @@ describe('npm run agent', () => {
       expect([unoffered.code, unoffered.error]).toEqual([
         2,
         expect.stringContaining('permissions.kv is not offered by this server: it offers http'),
+      ]);
+    });
+
+    it.each([
+      [
+        'js',
+        `function agent() {
+          zerostate.emit({ percent: 50 });
+          zerostate.kv.put('größe', 1, { if_revision: 0 });
+          const failed = (work) => {
+            try { work(); } catch (error) { if (error instanceof zerostate.CallError) return [error.code, error.message.length > 0]; }
+          };
+          return [
+            zerostate.kv.get('größe'), zerostate.kv.list({ prefix: 'g' }).items.length, zerostate.kv.delete('größe'),
+            zerostate.fetch('https://example.com/', { method: 'POST', body: 'x' }).body.length,
+            zerostate.llm.chat({ model: 'm', messages: [{ role: 'user', content: 'Hi' }] }).content,
+            failed(() => zerostate.kv.put('größe', 1, { if_revision: 7 })), failed(() => zerostate.call('http.fetchh')),
+          ];
+        }`,
+      ],
+      [
+        'py',
+        `import zerostate
+def failed(method, request):
+    try:
+        zerostate.call(method, request)
+    except zerostate.CallError as error:
+        return [error.code, len(error.message) > 0]
+def agent(input):
+    zerostate.emit({'percent': 50})
+    zerostate.kv.put('größe', 1, if_revision=0)
+    return [
+        zerostate.kv.get('größe'), len(zerostate.kv.list(prefix='g')['items']), zerostate.kv.delete('größe'),
+        len(zerostate.fetch('https://example.com/', method='POST', body='x')['body']),
+        zerostate.llm.chat('m', [{'role': 'user', 'content': 'Hi'}])['content'],
+        failed('kv.put', {'key': 'größe', 'value': 1, 'if_revision': 7}), failed('http.fetchh', {}),
+    ]
+`,
+      ],
+    ])('reach a script by its functions, and a failed call by an exception: .%s', async (ending, script) => {
+      await writeFile(path(`calling.${ending}`), script);
+      expect((await run(['bundle', `calling.${ending}`])).code).toBe(0);
+      const page = { method: 'http.fetch', request: { body: 'x' }, answer: { status: 200, body: 'x'.repeat(200_000) } };
+      await writeFile(path('page.json'), JSON.stringify([page]));
+      const http = { hosts: ['example.com'], methods: ['POST'] };
+      const permissions = JSON.stringify({ http, llm: { models: ['m'] }, kv: {}, output: true });
+      const args = ['run', 'calling.wasm', '--json', '--mock', 'page.json', '--permissions', permissions];
+      const { out, error } = await run(args);
+      expect([JSON.parse(JSON.parse(out).outcome.output), error]).toEqual([
+        [
+          ...[{ value: 1, revision: 1 }, 1, {}, 200_000, '[echo, not a model] Hi'],
+          ...[
+            ['REVISION_CONFLICT', true],
+            ['NOT_PERMITTED', true],
+          ],
+        ],
+        expect.stringMatching(/^output\.emit: \{"percent": ?50\}\n$/),
+      ]);
+    });
+
+    it('reach a program in C by its header', async () => {
+      for (const [name, file] of Object.entries(C_PACKAGES)) ensureInstalled(name, () => existsSync(file));
+      const source = `#include <stdio.h>
+#include "zerostate.h"
+int main(void) {
+  struct zerostate_answer put = zerostate_call("kv.put", "{\\"key\\":\\"n\\",\\"value\\":[1]}");
+  struct zerostate_answer got = zerostate_call("kv.get", "{\\"key\\":\\"n\\"}");
+  struct zerostate_answer bad = zerostate_call("kv.gett", "{}");
+  printf("[%s,%s,%s,%d,%d]", put.text, got.text, bad.text, zerostate_failed(got), zerostate_failed(bad));
+}
+`;
+      await writeFile(path('calling.c'), source);
+      const options = ['--target=wasm32-wasi', '-std=c11', '-Wall', '-Wextra', '-Werror', '-Os', '-Wl,--strip-all'];
+      const clang = spawn('/usr/bin/clang', [...options, `-I${LIB}`, 'calling.c', '-o', 'c.wasm'], { cwd: dir });
+      const [said, [code]] = await Promise.all([text(clang.stderr), once(clang, 'close')]);
+      expect([said, code]).toEqual(['', 0]);
+      const { out } = await run(['run', 'c.wasm', '--json', '--permissions', '{"kv":{}}']);
+      const refused = { error: { code: 'NOT_PERMITTED', message: expect.any(String) } };
+      expect(JSON.parse(JSON.parse(out).outcome.output)).toEqual([
+        ...[{ revision: 1 }, { value: [1], revision: 1 }, refused, 0, 1],
       ]);
     });
 

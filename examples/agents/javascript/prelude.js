@@ -1,6 +1,7 @@
-/** What scripts find beside the language itself. Evaluated before the script; `__log`, `__random` and `__now` are native. */
-(({ __log: log, __random: random, __now: now }) => {
+/** What scripts find beside the language itself. Evaluated before the script; what begins with `__` is native. */
+(({ __log: log, __random: random, __now: now, __call: hostCall }) => {
   delete globalThis.__log;
+  delete globalThis.__call;
   delete globalThis.__random;
   delete globalThis.__now;
 
@@ -20,6 +21,45 @@
     get name() {
       return 'InputRefused';
     }
+  };
+
+  /** Thrown when the host refuses a call or the call fails. `code` is stable, such as HOST_NOT_ALLOWED. */
+  class CallError extends Error {
+    constructor(code, message) {
+      super(message);
+      this.code = code;
+    }
+    get name() {
+      return 'CallError';
+    }
+  }
+
+  const call = (method, request = {}) => {
+    const text = hostCall(`/zerostate/${method}`, JSON.stringify(request));
+    if (text === null) {
+      throw new CallError('NOT_PERMITTED', `This run may not call ${method}: its permissions do not name it.`);
+    }
+    const answer = JSON.parse(text);
+    if (answer.error) throw new CallError(answer.error.code, answer.error.message);
+    return answer;
+  };
+
+  /** Calls of the host. Each waits for its answer and returns it, or throws a CallError. */
+  globalThis.zerostate = {
+    CallError,
+    call,
+    fetch: (url, options = {}) => call('http.fetch', { url, ...options }),
+    llm: {
+      chat: (request) => call('llm.chat', request),
+      embed: (request) => call('llm.embed', request),
+    },
+    kv: {
+      get: (key) => call('kv.get', { key }),
+      put: (key, value, options = {}) => call('kv.put', { key, value, ...options }),
+      delete: (key) => call('kv.delete', { key }),
+      list: (options = {}) => call('kv.list', options),
+    },
+    emit: (data, options = {}) => call('output.emit', { data, ...options }),
   };
 
   globalThis.queueMicrotask = (work) => void Promise.resolve().then(work);

@@ -8,6 +8,8 @@
  *
  * With the argument `--check` it only evaluates the script: bundle.mjs asks so whether it can be an agent.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +61,47 @@ static JSValue js_now(JSContext *context, JSValueConst self, int count, JSValueC
   return JS_NewFloat64(context, now.tv_sec * 1e3 + now.tv_nsec / 1e6);
 }
 
+/* Reads from `file` to its end. Ends with a zero that does not count. Returns NULL where memory or the file fails. */
+static char *read_to_end(int file, size_t *length) {
+  size_t capacity = 64 << 10;
+  char *text = malloc(capacity);
+  *length = 0;
+  ssize_t got = 1;
+  while (text && (got = read(file, text + *length, capacity - *length - 1)) > 0) {
+    *length += (size_t)got;
+    /* In few steps: what it was before stays unused. */
+    if (*length == capacity - 1) text = realloc(text, capacity *= 4);
+  }
+  if (text == NULL || got < 0) return NULL;
+  text[*length] = 0;
+  return text;
+}
+
+/* (path, request): one host call by its file. The answer, or null where the host has no such file. */
+static JSValue js_call(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  (void)self;
+  size_t length;
+  const char *path = count == 2 ? JS_ToCString(context, values[0]) : NULL;
+  const char *request = path ? JS_ToCStringLen(context, &length, values[1]) : NULL;
+  if (request == NULL) return JS_EXCEPTION;
+  int file = open(path, O_RDWR);
+  JS_FreeCString(context, path);
+  int failed = 0;
+  for (size_t done = 0; file >= 0 && done < length && !failed;) {
+    ssize_t written = write(file, request + done, length - done);
+    failed = written < 0;
+    done += failed ? 0 : (size_t)written;
+  }
+  JS_FreeCString(context, request);
+  if (file < 0) return JS_NULL;
+  char *answer = failed ? NULL : read_to_end(file, &length);
+  close(file);
+  if (answer == NULL) return JS_ThrowInternalError(context, "the host call failed: %s", strerror(errno));
+  JSValue text = JS_NewStringLen(context, answer, length);
+  free(answer);
+  return text;
+}
+
 static void fail(JSContext *context, int code) {
   JSValue error = JS_GetException(context);
   const char *text = JS_ToCString(context, error);
@@ -72,21 +115,12 @@ static void run(JSContext *context, const char *code, size_t length, const char 
   if (JS_IsException(JS_Eval(context, code, length, name, JS_EVAL_TYPE_GLOBAL))) fail(context, 1);
 }
 
-/* Ends with a zero that does not count. */
 static char *read_input(size_t *length) {
-  size_t capacity = 64 << 10;
-  char *input = malloc(capacity);
-  *length = 0;
-  for (size_t got; input && (got = fread(input + *length, 1, capacity - *length - 1, stdin)) > 0;) {
-    *length += got;
-    /* In few steps: what it was before stays unused. */
-    if (*length == capacity - 1) input = realloc(input, capacity *= 4);
-  }
+  char *input = read_to_end(STDIN_FILENO, length);
   if (input == NULL) {
     fputs("The input needs more memory than there is.\n", stderr);
     exit(1);
   }
-  input[*length] = 0;
   return input;
 }
 
@@ -121,6 +155,7 @@ int main(int count, char **arguments) {
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "__log", JS_NewCFunction(context, js_log, "__log", 1));
   JS_SetPropertyStr(context, global, "__random", JS_NewCFunction(context, js_random, "__random", 3));
+  JS_SetPropertyStr(context, global, "__call", JS_NewCFunction(context, js_call, "__call", 2));
   JS_SetPropertyStr(context, global, "__now", JS_NewCFunction(context, js_now, "now", 0));
   const char *script = agent_script + strlen(agent_script) + 1;
   run(context, agent_script, strlen(agent_script), "prelude.js");

@@ -26,6 +26,11 @@ function main(args) {
   checkTarget(target);
   const modules = Object.fromEntries(others.flatMap((path) => modulesAt(path, basename(path, '.py'))));
   const script = { name: basename(source), source: readText(source), modules, keep_all: wholeLibrary };
+  const sources = [script.source, ...Object.values(modules).map((module) => module.source)];
+  if (sources.some((text) => /\bzerostate\b/.test(text))) {
+    const path = join(import.meta.dirname, 'zerostate.py');
+    modules.zerostate ??= { name: 'zerostate.py', source: readText(path), package: false };
+  }
   const runtime = readFileSync(join(import.meta.dirname, 'python.wasm'));
   writeFileSync(target, agentOf(runtime, source, Buffer.from(JSON.stringify(script))));
 }

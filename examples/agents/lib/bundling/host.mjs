@@ -1,14 +1,19 @@
 /**
  * What an interpreter asks of a system while an agent is bundled: output, clocks, randomness. Everything else is refused:
- * it gets no files, no environment and no network of the machine that bundles.
+ * it gets no files, no environment and no network of the machine that bundles. The C library looks for directories at
+ * its start, which is here: it finds that of host calls, which is there in a task that may call the host.
  */
 import { createHash, randomFillSync } from 'node:crypto';
 import { writeSync } from 'node:fs';
 
+const DIRECTORY = 3;
 const SOCKET_STREAM = 6;
 const EBADF = 8;
 const ENOSYS = 52;
 const ESPIPE = 70;
+/** Where the methods of host calls are, as files, and its descriptor in a task. */
+const CALLS = Buffer.from('/zerostate');
+const CALLS_FD = 3;
 const EPOCH = process.env.SOURCE_DATE_EPOCH;
 
 /** The interpreter ended the process. */
@@ -39,9 +44,9 @@ export function bundlingHost(module, memory, seed) {
       return 0;
     },
     fd_fdstat_get(fd, address) {
-      if (fd > 2) return EBADF;
+      if (fd > CALLS_FD) return EBADF;
       new Uint8Array(memory().buffer, address, 24).fill(0);
-      view().setUint8(address, SOCKET_STREAM); // no terminal: output is buffered
+      view().setUint8(address, fd === CALLS_FD ? DIRECTORY : SOCKET_STREAM); // no terminal: output is buffered
       view().setBigUint64(address + 8, 0x42n, true);
       return 0;
     },
@@ -54,7 +59,17 @@ export function bundlingHost(module, memory, seed) {
     fd_seek: () => ESPIPE,
     fd_tell: () => ESPIPE,
     fd_close: () => EBADF,
-    fd_prestat_get: () => EBADF,
+    fd_prestat_get(fd, address) {
+      if (fd !== CALLS_FD) return EBADF;
+      view().setUint32(address, 0, true);
+      view().setUint32(address + 4, CALLS.length, true);
+      return 0;
+    },
+    fd_prestat_dir_name(fd, address, length) {
+      if (fd !== CALLS_FD || length < CALLS.length) return EBADF;
+      new Uint8Array(memory().buffer, address, CALLS.length).set(CALLS);
+      return 0;
+    },
     environ_sizes_get: none,
     environ_get: () => 0,
     args_sizes_get: none,
