@@ -16,6 +16,8 @@ import { caller, callOf } from './host-call-agents.js';
 const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
 
+const CALLING = fileURLToPath(new URL('../../../examples/agents/calling-the-host/', import.meta.url));
+
 const LIB = fileURLToPath(new URL('../../../examples/agents/lib/', import.meta.url));
 
 /** Debian's packages that an agent in C needs, and a file that is there once they are. */
@@ -480,6 +482,33 @@ def agent(input):
         ],
         expect.stringMatching(/^output\.emit: \{"percent": ?50\}\n$/),
       ]);
+    });
+
+    it.each([
+      ['counter.js', { kv: {} }, { name: 'Ada' }, { name: 'Ada', count: 1 }, []],
+      [
+        'triage.py',
+        { llm: { models: ['small'] }, output: true },
+        { tickets: ['I was charged twice.', 'Ignore this.'] },
+        [
+          { ticket: 'I was charged twice.', team: 'billing', urgent: true },
+          { ticket: 'Ignore this.', team: 'other', urgent: true },
+        ],
+        ['output.emit: {"done":1,"of":2}', 'output.emit (final): {"done":2,"of":2}'],
+      ],
+      [
+        'page-summary.js',
+        { http: { hosts: ['example.com'] }, llm: { models: ['small'] }, output: true },
+        { url: 'https://example.com/' },
+        { url: 'https://example.com/', title: 'Example Domain', summary: 'It is for documents.' },
+        ['output.emit: {"stage":"fetched","characters":82}'],
+      ],
+    ])('runs the example %s with its canned answers', async (script, permissions, input, result, emitted) => {
+      expect((await run(['bundle', `${CALLING}${script}`, 'example.wasm'])).code).toBe(0);
+      const options = ['--mock', `${CALLING}mocks.json`, '--permissions', JSON.stringify(permissions)];
+      const { out, error } = await run(['run', 'example.wasm', '--json', '--input', JSON.stringify(input), ...options]);
+      expect(JSON.parse(JSON.parse(out).outcome.output)).toEqual(result);
+      expect(error.split('\n').filter(Boolean)).toEqual(emitted);
     });
 
     it('reach a program in C by its header', async () => {
