@@ -26,7 +26,8 @@ const MAY_IMPORT = {
   execution: ['storage', 'confinement'],
   egress: [],
   models: [],
-  'host-calls': ['auth', 'agents', 'database', 'egress', 'feed', 'models', 'task-api'],
+  secrets: ['auth', 'agents', 'database'],
+  'host-calls': ['auth', 'agents', 'database', 'egress', 'feed', 'models', 'secrets', 'task-api'],
   orchestration: [
     'auth',
     'ledger',

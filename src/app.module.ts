@@ -14,7 +14,9 @@ import { GatewayModule } from './gateway/index.js';
 import { HostCallsApiModule } from './host-calls/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionApiModule } from './auction/index.js';
+import { ModelsApiModule } from './models/index.js';
 import { OrchestrationModule } from './orchestration/index.js';
+import { SecretsApiModule } from './secrets/index.js';
 import { TaskApiModule } from './task-api/index.js';
 import { UploadModule } from './upload/index.js';
 
@@ -47,6 +49,8 @@ export class AppModule {
               GatewayModule,
               HostCallsApiModule,
               LedgerApiModule,
+              ModelsApiModule,
+              SecretsApiModule,
             ]
           : []),
         ...(roles.includes('worker') ? [OrchestrationModule] : []),

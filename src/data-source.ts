@@ -9,8 +9,9 @@ import {
 } from 'typeorm';
 import { Initial1796200000000 } from '../migrations/1796200000000-initial.js';
 import { Ledger1796300000000 } from '../migrations/1796300000000-ledger.js';
-import { HostCalls1796600000000 } from '../migrations/1796600000000-host-calls.js';
 import { Contracts1796400000000 } from '../migrations/1796400000000-contracts.js';
+import { Secrets1796500000000 } from '../migrations/1796500000000-secrets.js';
+import { HostCalls1796600000000 } from '../migrations/1796600000000-host-calls.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -25,6 +26,7 @@ export const MIGRATIONS: Migrations = [
   Initial1796200000000,
   Ledger1796300000000,
   Contracts1796400000000,
+  Secrets1796500000000,
   HostCalls1796600000000,
 ];
 

@@ -28,6 +28,8 @@ export const AUDIT_TYPES = [
   'agent.version_uploaded',
   'agent.version_activated',
   'agent.version_retired',
+  'secret.set',
+  'secret.deleted',
   'task.read',
   'task.cancelled',
   'task.retried',

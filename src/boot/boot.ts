@@ -20,7 +20,7 @@ import { showMainJob } from './demo.js';
 import { provision } from './first-run.js';
 import { answerTheRest, configureHttp } from './http.js';
 import { endOfLife } from './node-release.js';
-import { jwtSecret } from './secrets.js';
+import { jwtSecret, secretsKey } from './secrets.js';
 import { createValidator } from './validator.js';
 import { assertWalls } from './walls.js';
 
@@ -126,13 +126,16 @@ async function withDatabaseAndSecrets(
   const explain = (error: Error): Promise<never> => Promise.reject(explained(error, environment));
   const { url } = await opening.catch(explain);
   await bringUpToDate(url).catch(explain);
+  const { dataDir, production } = environment.server;
+  const { key } = environment.secrets;
   return {
     ...environment,
     database: { ...environment.database, url },
     auth: {
       ...environment.auth,
-      jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(environment.server.dataDir)),
+      jwtSecret: environment.auth.jwtSecret ?? (await jwtSecret(dataDir)),
     },
+    secrets: { ...environment.secrets, key: key ?? (production ? undefined : await secretsKey(dataDir)) },
   };
 }
 

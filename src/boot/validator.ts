@@ -18,4 +18,5 @@ const withoutSecrets = (environment: Environment): Installation => ({
   server: { ...environment.server, dataDir: tmpdir() },
   database: { ...environment.database, url: '' },
   auth: { ...environment.auth, jwtSecret: '' },
+  secrets: { key: undefined, previousKeys: [] },
 });

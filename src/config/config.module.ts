@@ -24,6 +24,8 @@ export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
 export abstract class ValidationConfig extends slice<Installation['validation']>() {}
 export abstract class EgressConfig extends slice<Installation['egress']>() {}
+export abstract class ModelConfig extends slice<Installation['llm']>() {}
+export abstract class SecretsConfig extends slice<Installation['secrets']>() {}
 export abstract class ScannerConfig extends slice<Installation['scanner']>() {}
 
 type Tokens = { [Name in keyof Installation]: abstract new () => Installation[Name] };
@@ -48,6 +50,8 @@ const TOKENS: Tokens = {
   sandbox: SandboxConfig,
   validation: ValidationConfig,
   egress: EgressConfig,
+  llm: ModelConfig,
+  secrets: SecretsConfig,
   scanner: ScannerConfig,
 };
 

@@ -41,5 +41,7 @@ const toSlices = (env: Variables) => ({
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),
   egress: slices.egress(env),
+  llm: slices.llm(env),
+  secrets: slices.secrets(env),
   scanner: slices.scanner(env),
 });

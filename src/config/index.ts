@@ -1,6 +1,7 @@
 export * from './config.module.js';
 export { type Environment, parseEnvironment } from './environment.js';
 export type { Installation } from './installation.js';
+export type { ModelKind, OfferedModel } from './price-list.js';
 export * from './run-limits.js';
 export type {
   AuctionWeights,

@@ -295,6 +295,22 @@ export const egress = (env: Variables) => ({
   },
 });
 
+/** The models that agents can call. */
+export const llm = (env: Variables) => ({
+  /** Unset: this server makes up answers. */
+  endpoint: env.LLM_BASE_URL
+    ? { baseUrl: env.LLM_BASE_URL, apiKey: env.LLM_API_KEY, timeoutMs: env.LLM_TIMEOUT_MS }
+    : undefined,
+  models: env.LLM_MODELS ?? [],
+});
+
+/** Keys that secrets of agents are encrypted with. */
+export const secrets = (env: Variables) => ({
+  /** Unset outside production: made once and kept in the data folder. */
+  key: env.SECRETS_KEY,
+  previousKeys: env.SECRETS_KEY_PREVIOUS,
+});
+
 export const scanner = (env: Variables) => ({
   clamdUrl: env.CLAMD_URL,
   failOpen: env.SCAN_FAIL_OPEN,

@@ -1,6 +1,7 @@
 import { hostCallVariables } from './host-call-variables.js';
 import { z } from 'zod';
 import { MAX_TIMER_MS } from '../common/timers.js';
+import { priceList } from './price-list.js';
 import {
   accepted,
   credits,
@@ -55,6 +56,8 @@ const SECRETS = [
   'SMTP_URL',
   'IPFS_API_URL',
   'OTEL_EXPORTER_OTLP_HEADERS',
+  'LLM_API_KEY',
+  'SECRETS_KEY',
 ] as const;
 
 /**
@@ -485,6 +488,34 @@ export const variables = z
     EGRESS_CONNECTIONS_PER_AGENT: integer(8, 1).describe('Of these, by one agent'),
     EGRESS_CONNECTIONS_PER_HOST: integer(32, 1).describe('Of these, to one host'),
 
+    LLM_BASE_URL: url('http:', 'https:')
+      .optional()
+      .describe(
+        'Endpoint of the models that agents call, compatible with OpenAI’s, such as `https://api.openai.com/v1`; unset: `echo`, which is no model and repeats what it is asked',
+      ),
+    LLM_API_KEY: z.string().min(1).optional().describe('Key of that endpoint; agents never see it'),
+    LLM_MODELS: priceList()
+      .optional()
+      .describe(
+        'The models that agents can call, as JSON: `{"small":{"model":"gpt-4o-mini","input_price":"0.15","output_price":"0.6","max_tokens":4096}}`; prices are credits per million tokens; `"kind":"embed"` for embeddings',
+      ),
+    LLM_TIMEOUT_MS: integer(60_000, 100, MAX_TIMER_MS).describe(
+      'Time for one call of a model, its repetitions included, ms',
+    ),
+
+    SECRETS_KEY: z
+      .string()
+      .min(32, 'must have at least 32 characters')
+      .optional()
+      .describe(
+        'Encrypts the secrets that owners keep for their agents, the same for all processes; unset: generated into DATA_DIR, and with NODE_ENV=production no secrets are taken',
+      ),
+    SECRETS_KEY_PREVIOUS: list('')
+      .refine((keys) => keys.every((key) => key.length >= 32), 'must be keys of at least 32 characters')
+      .describe(
+        'Other keys that secrets may still be encrypted with, separated by commas; each start encrypts theirs with SECRETS_KEY',
+      ),
+
     CLAMD_URL: url('tcp:', 'unix:')
       .optional()
       .describe('clamd, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`; unset: uploads are not scanned'),
@@ -515,6 +546,11 @@ export const variables = z
     path: ['VALIDATOR_SECRET'],
     message: 'must be set when VALIDATOR_URL is tcp:// (at least 16 random characters)',
     when: accepted('VALIDATOR_URL', 'VALIDATOR_SECRET'),
+  })
+  .refine((env) => !env.LLM_BASE_URL === !env.LLM_MODELS?.length, {
+    path: ['LLM_MODELS'],
+    message: 'LLM_BASE_URL and LLM_MODELS are set together or not at all, and at least one model is offered',
+    when: accepted('LLM_BASE_URL', 'LLM_MODELS'),
   })
   .refine((env) => env.STORAGE_DRIVER !== 's3' || env.S3_BUCKET, {
     path: ['S3_BUCKET'],

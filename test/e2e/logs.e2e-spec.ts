@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/data-source.js';
+import { AgentSecrets } from '../../src/secrets/agent-secrets.js';
 import { ADMIN, api, expectStatus, loginAdmin, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -15,7 +18,7 @@ describe('the log', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET: SECRET } });
+    server = await startServer({ env: { DATABASE_URL: database.url, JWT_SECRET: SECRET, SECRETS_KEY: OLD_KEY } });
     user = await registerUser(server.url);
   });
 
@@ -156,6 +159,71 @@ describe('the log', () => {
     }
   });
 
+  it('holds no secret of an agent, and neither do answers, events and the audit trail', async () => {
+    const { url } = server;
+    const options = { token: user.token };
+    const agentId = await publish(url, user.token, 'keeper', await good(), { capabilities: ['keep'] });
+    const path = '/agents/keeper/secrets';
+    const body = { value: CANARY, host: 'api.example.com' };
+    const answers: unknown[] = [];
+    const call = async (
+      status: number,
+      method: 'get' | 'put' | 'delete',
+      where: string,
+      token: string,
+      sent?: object,
+    ) => {
+      const answer = await (method === 'put'
+        ? api(url).put(where, sent, { token })
+        : api(url)[method](where, { token }));
+      answers.push(expectStatus(answer, status).body);
+      return answer.body;
+    };
+    const set = await call(200, 'put', `${path}/KEY`, user.token, body);
+    expect(set).toEqual({ name: 'KEY', host: 'api.example.com', set_at: expect.any(String) });
+    for (const wrong of [
+      { host: '127.0.0.1' },
+      { host: 'db.internal' },
+      { value: `${CANARY}\r\nx: y` },
+      { value: 'short' },
+    ]) {
+      await call(400, 'put', `${path}/KEY`, user.token, { ...body, ...wrong });
+    }
+    await call(400, 'put', `${path}/not-a-name`, user.token, body);
+    for (let n = 1; n < 32; n++) await call(200, 'put', `${path}/KEY_${n}`, user.token, body);
+    await call(403, 'put', `${path}/KEY_32`, user.token, body);
+    expect((await call(200, 'get', path, user.token)).items).toHaveLength(32);
+    for (const token of [(await registerUser(url)).token, await loginAdmin(url)]) {
+      await call(404, 'get', `/agents/${agentId}/secrets`, token);
+      await call(404, 'put', `/agents/${agentId}/secrets/KEY`, token, body);
+      await call(404, 'delete', `/agents/${agentId}/secrets/KEY`, token);
+    }
+    await call(204, 'delete', `${path}/KEY_31`, user.token);
+    await call(404, 'delete', `${path}/KEY_31`, user.token);
+    await find({ method: 'DELETE', status: 404, route: '/api/v1/agents/:id/secrets/:name' });
+
+    const [{ rows }] = await ask<{ rows: string }>(
+      database.url,
+      `SELECT concat((SELECT string_agg(a::text, ' ') FROM audit_log a), (SELECT string_agg(e::text, ' ') FROM task_events e),
+                     (SELECT string_agg(concat(s::text, encode(sealed, 'escape')), ' ') FROM agent_secrets s)) AS rows`,
+    );
+    expect(rows).toContain('secret.set');
+    expect(rows).toContain('secret.deleted');
+    expect([server.stdout(), rows, JSON.stringify(answers)].filter((text) => text.includes(CANARY))).toEqual([]);
+
+    // After a change of keys it is there for egress alone; once the agent is retired, it is gone.
+    const dataSource = await new DataSource(dataSourceOptions(database.url)).initialize();
+    const withKeys = (key: string, previousKeys: string[]) =>
+      new AgentSecrets(dataSource, null as never, null as never, { key, previousKeys });
+    await expect(withKeys(NEW_KEY, []).reveal(agentId, ['KEY'])).rejects.toMatchObject({ code: 'SECRETS_UNAVAILABLE' });
+    await withKeys(NEW_KEY, [OLD_KEY]).onApplicationBootstrap();
+    const revealed = await withKeys(NEW_KEY, []).reveal(agentId, ['KEY', 'NONE']);
+    expect(revealed).toEqual([{ name: 'KEY', host: 'api.example.com', value: CANARY }]);
+    expectStatus(await api(url).delete('/agents/keeper', options), 204);
+    expect(await withKeys(NEW_KEY, []).reveal(agentId, ['KEY'])).toEqual([]);
+    await dataSource.destroy();
+  });
+
   it('tells no secret', async () => {
     const options = { token: user.token };
     const key = expectStatus(
@@ -190,3 +258,6 @@ describe('the log', () => {
 });
 
 const SECRET = 'a signing secret for the suite about logs';
+const OLD_KEY = 'the key that the server of this suite has';
+const NEW_KEY = 'the key that the operator changes it for';
+const CANARY = 'canary-0b7e44d19a';

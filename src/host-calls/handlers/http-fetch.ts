@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AppError } from '../../common/app-error.js';
 import { HTTP_METHODS } from '../../common/permissions.dto.js';
 import {
   type Egress,
@@ -32,7 +33,7 @@ const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /** Where an agent's secrets come from. */
 export interface SecretReader {
-  /** @returns those of `names` that the agent has @throws HostCallError when they cannot be read */
+  /** @returns those of `names` that the agent has @throws AppError when one cannot be read */
   reveal(agentId: string, names: readonly string[]): Promise<EgressSecret[]>;
 }
 
@@ -53,7 +54,7 @@ export class HttpFetch implements HostCallHandler {
       maxCostMicro: 0n,
       carryOut: async () => {
         // Read when they are needed, so that a change by the owner counts at once.
-        const secrets = names.length > 0 ? await this.secrets.reveal(agentId, names) : [];
+        const secrets = names.length > 0 ? await this.secrets.reveal(agentId, names).catch(asAnswer) : [];
         const outcome = await this.egress.fetch(
           {
             ...{ tenant: agentId, method, url, secrets },
@@ -77,6 +78,12 @@ function answerOf(outcome: EgressOutcome): object {
   if (outcome.end === 'refused') throw new HostCallError(outcome.code, outcome.message);
   const { status, headers, body, encoding } = outcome;
   return { status, headers, ...(encoding === 'utf8' ? { body } : { body_base64: body }) };
+}
+
+/** Errors of the domain have a text that is safe to show. */
+function asAnswer(error: unknown): never {
+  if (error instanceof AppError) throw new HostCallError(error.code, error.message);
+  throw error;
 }
 
 function permitted<T>(judge: () => T): T {

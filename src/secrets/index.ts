@@ -1,0 +1,3 @@
+export { AgentSecrets, type RevealedSecret } from './agent-secrets.js';
+export { SecretsApiModule } from './secrets-api.module.js';
+export { SecretsModule } from './secrets.module.js';
