@@ -92,6 +92,7 @@ const REQUEST: AuctionRequest = {
   luck: 0.5,
   region: null,
   regionRequired: false,
+  allow: [],
   limitMs: 5000,
 };
 

@@ -9,7 +9,7 @@ import {
   type HostCallMethod,
   KvCalls,
   type PreparedCall,
-  readRequest,
+  parseRequest,
 } from '../host-calls/index.js';
 import { echoed } from './echo-model.js';
 import type { LocalState } from './local-state.js';
@@ -46,8 +46,8 @@ export function localHandlers({ config, state, mocks, onOutput }: LocalServices)
   return handlers;
 
   function emit(request: unknown, context: CallContext): PreparedCall {
-    const { data, final } = readRequest(schemas.emit, request);
-    if (data === undefined) throw new HostCallError('BAD_REQUEST', 'data: any JSON value');
+    const { data, final } = parseRequest(schemas.emit, request);
+    if (data === undefined) throw new HostCallError('INVALID_REQUEST', 'data: any JSON value');
     context.emitted.bytes += Buffer.byteLength(JSON.stringify(data));
     if (context.emitted.bytes > config.maxOutputBytes) {
       const message = `Partial results of one attempt may have ${config.maxOutputBytes} bytes together.`;
@@ -85,7 +85,7 @@ function targetOf(method: HostCallMethod, request: unknown, context: CallContext
 }
 
 function fetchTarget(request: unknown, { permissions }: CallContext): Target {
-  const { url, method } = readRequest(schemas.fetch, request);
+  const { url, method } = parseRequest(schemas.fetch, request);
   const { hostname } = new URL(url);
   const { hosts = [], ...http } = permissions.http ?? {};
   if (!hosts.includes(hostname)) {
@@ -98,7 +98,7 @@ function fetchTarget(request: unknown, { permissions }: CallContext): Target {
 }
 
 function modelTarget(request: unknown, { permissions }: CallContext): Target {
-  const { model } = readRequest(schemas.model, request);
+  const { model } = parseRequest(schemas.model, request);
   if (!permissions.llm?.models.includes(model)) {
     throw new HostCallError('MODEL_NOT_ALLOWED', `The model "${model}" is not among permissions.llm.models.`);
   }
@@ -106,7 +106,7 @@ function modelTarget(request: unknown, { permissions }: CallContext): Target {
 }
 
 function echo(request: unknown, context: CallContext): PreparedCall {
-  const { model, messages, response_schema } = readRequest(schemas.chat, request);
+  const { model, messages, response_schema } = parseRequest(schemas.chat, request);
   const { name } = modelTarget(request, context);
   return free(`${name} (echo, no model)`, echoed(model, messages, response_schema));
 }

@@ -12,4 +12,4 @@ export {
 } from './host-call.js';
 export { HostCallsApiModule } from './host-calls-api.module.js';
 export { HostCallsModule } from './host-calls.module.js';
-export { readRequest } from './request-fields.js';
+export { parseRequest } from './handlers/parse-request.js';
