@@ -42,7 +42,10 @@ export class SecretDto {
    */
   host: string;
 
-  /** When it was set last. */
+  /**
+   * When it was set last.
+   * @example "2026-11-26T18:00:00Z"
+   */
   set_at: string;
 }
 
