@@ -154,7 +154,7 @@ function createPlayer(
       pricing: { baseMicro: BigInt(Math.ceil(asked)), perKbMicro: 0n, surge: 1, maxConcurrency: null },
       ...{ rating: 3.5, highestRating: 5, raters: 0, tasksCompleted: 0, lastInvitedAt: 0 },
       estimatedMs: Math.max(declaredMs, 1000),
-      ...{ version: '1.0.0', sha256: '', storageRef: '', limits: null, contract: null },
+      ...{ version: '1.0.0', sha256: '', storageRef: '', limits: null, contract: null, permissions: null },
     },
   };
 }
