@@ -9,8 +9,9 @@ export const callOf = (method: string, request: unknown): [string, unknown] => [
 /**
  * Makes the host call that its input names (`callOf`) and answers the host's answer.
  * @param times how often it makes the call; the last answer counts
+ * @param ending what it does after it has answered
  */
-export const caller = (times = 1): Promise<Buffer> =>
+export const caller = (times = 1, ending = ''): Promise<Buffer> =>
   wat(`(module
     (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -34,4 +35,5 @@ export const caller = (times = 1): Promise<Buffer> =>
         (br_if $again (local.get $left)))
       (i32.store (i32.const 0) (i32.const 2100000))
       (i32.store (i32.const 4) (call $read (i32.const 2100000) (local.get $length)))
-      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`);
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      ${ending}))`);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyLedger } from '../../src/ledger/verification.js';
 import {
@@ -22,9 +25,22 @@ describe('host calls', () => {
   let owner: TestUser;
   let user: TestUser;
   let stateful: string;
+  let service: Server;
+  /** What the service was asked: path and authorization. */
+  const asked: string[] = [];
 
   beforeAll(async () => {
     database = await createTestDatabase();
+    // A model's endpoint, and a host on the web that answers what it was sent.
+    service = createServer((request, response) => {
+      asked.push(`${request.url} ${request.headers.authorization}`);
+      response.setHeader('content-type', 'application/json');
+      if (request.url !== '/v1/chat/completions') return response.end(JSON.stringify(request.headers));
+      const usage = { prompt_tokens: 1000, completion_tokens: 100 };
+      return response.end(JSON.stringify({ choices: [{ message: { content: 'hi' } }], usage }));
+    }).listen(0, '127.0.0.1');
+    await once(service, 'listening');
+    const { port } = service.address() as AddressInfo;
     const env = {
       DATABASE_URL: database.url,
       SIGNUP_CREDITS: '100',
@@ -32,6 +48,12 @@ describe('host calls', () => {
       HOST_CALLS_PER_ATTEMPT: '20',
       AGENT_STATE_ENTRIES: '3',
       HOST_CALL_OUTPUT_BYTES: '1024',
+      EGRESS_PRIVATE_HOSTS: `service.example.com:80=127.0.0.1:${port}`,
+      LLM_BASE_URL: `http://127.0.0.1:${port}/v1/`,
+      LLM_API_KEY: 'key-of-the-operator',
+      LLM_MODELS: JSON.stringify({
+        small: { model: 'upstream', input_price: '1.5', output_price: 6, max_tokens: 1000 },
+      }),
     };
     server = await startServer({ env });
     admin = await loginAdmin(server.url);
@@ -49,10 +71,23 @@ describe('host calls', () => {
       capabilities: ['bomb'],
       permissions: '{"kv":{}}',
     });
+    await publish(server.url, owner.token, 'fetcher', await caller(), {
+      capabilities: ['fetcher'],
+      permissions: '{"http":{"hosts":["service.example.com"]}}',
+    });
+    await publish(server.url, owner.token, 'writer', await caller(), {
+      capabilities: ['writer'],
+      permissions: '{"llm":{"models":["small"]}}',
+    });
+    await publish(server.url, owner.token, 'burner', await caller(1, 'unreachable'), {
+      capabilities: ['burner'],
+      permissions: '{"llm":{"models":["small"]}}',
+    });
   });
 
   afterAll(async () => {
     await server?.stop();
+    service?.close();
     await database?.drop();
   });
 
@@ -239,13 +274,88 @@ describe('host calls', () => {
     expect(report.findings).toEqual([]);
   });
 
+  it('reach the hosts that the version names, with secrets that the agent never sees', async () => {
+    const canary = 'canary-secret-9d2f';
+    const secret = { value: canary, host: 'service.example.com' };
+    const path = '/agents/fetcher/secrets/TOKEN';
+    expectStatus(await api(server.url).put(path, secret, { token: user.token }), 404);
+    expectStatus(await api(server.url).put(path, secret, { token: owner.token }), 200);
+    const headers = { authorization: 'Bearer {{secret:TOKEN}}' };
+    const task = await run('fetcher', callOf('http.fetch', { url: 'http://service.example.com/who', headers }), {
+      http: true,
+    });
+    expect(asked).toContain(`/who Bearer ${canary}`);
+    expect(task.result).toMatchObject({ status: 200, body: expect.stringContaining('Bearer [secret:TOKEN]') });
+    const { items } = (await get(`/tasks/${task.id}/host-calls`, user.token)).body;
+    expect(items).toMatchObject([{ method: 'http.fetch', target: 'service.example.com', outcome: 'OK' }]);
+    const seen = [
+      task,
+      items,
+      await eventsOf(task.id, user.token),
+      (await get('/agents/fetcher/secrets', owner.token)).body,
+    ];
+    expect(JSON.stringify(seen)).not.toContain(canary);
+  });
+
+  it.each([
+    [{ url: 'http://other.example.com/' }, 'HOST_NOT_ALLOWED'],
+    [{ url: 'http://127.0.0.1/' }, 'HOST_NOT_ALLOWED'],
+    [{ url: 'http://service.example.com/', method: 'POST', body: 'x' }, 'METHOD_NOT_ALLOWED'],
+  ])('do not reach others: %j', async (request, code) => {
+    const task = await run('fetcher', callOf('http.fetch', request), { http: true });
+    expect(task.result).toMatchObject({ error: { code } });
+  });
+
+  const chat = callOf('llm.chat', { model: 'small', messages: [{ role: 'user', content: 'hello' }] });
+  /** 1,000 tokens at 1.5 and 100 at 6 credits a million. */
+  const COST = 0.0021;
+
+  it('cost what the model reports, at the price list of the operator', async () => {
+    const before = (await get('/ledger/balance', user.token)).body.available as number;
+    const task = await run('writer', chat, { llm: true }, { max_host_cost: 1 });
+    expect(task).toMatchObject({ status: 'completed', result: { content: 'hi' }, host_cost: COST });
+    expect(JSON.stringify(task)).not.toContain('key-of-the-operator');
+    const after = (await get('/ledger/balance', user.token)).body;
+    expect(after).toMatchObject({ held: 0, available: expect.closeTo(before - task.cost - COST, 6) });
+    const kinds = (await get(`/ledger/transfers?task_id=${task.id}`, user.token)).body.items;
+    expect(kinds).toContainEqual(expect.objectContaining({ kind: 'host_calls', amount: COST }));
+    const statement = (await get(`/ledger/statement?month=${new Date().toISOString().slice(0, 7)}`, user.token)).body;
+    expect(statement.items).toContainEqual(
+      expect.objectContaining({ task_id: task.id, side: 'bought', kind: 'host_calls', amount: -COST }),
+    );
+  });
+
+  it('are refused beyond what the task pays for them, before anybody is asked', async () => {
+    const calls = asked.length;
+    const task = await run('writer', chat, { llm: true }, { max_host_cost: 0.001 });
+    expect(task).toMatchObject({ result: { error: { code: 'HOST_COST_EXCEEDED' } }, host_cost: 0 });
+    expect(asked.length).toBe(calls);
+  });
+
+  it('are paid by a task that fails, too, because the market has paid for them', async () => {
+    const before = (await get('/ledger/balance', user.token)).body.available as number;
+    const task = await run('burner', chat, { llm: true }, { max_host_cost: 1, status: 'failed' });
+    expect(task).toMatchObject({ cost: null, host_cost: COST });
+    expect((await get('/ledger/balance', user.token)).body).toMatchObject({
+      held: 0,
+      available: expect.closeTo(before - COST, 6),
+    });
+    const report = await verifyLedger(<R>(text: string) => ask(database.url, text) as Promise<R[]>);
+    expect(report.findings).toEqual([]);
+  });
+
   const get = (path: string, token: string) => api(server.url).get(path, { token });
   const post = (path: string, body: unknown, token: string) => api(server.url).post(path, body, { token });
 
-  async function run(capability: string, input: unknown, allow: object = { kv: true }) {
-    const task = { required_capabilities: [capability], budget: 1, input, allow };
+  async function run(
+    capability: string,
+    input: unknown,
+    allow: object = { kv: true },
+    { max_host_cost = 0, status = 'completed' } = {},
+  ) {
+    const task = { required_capabilities: [capability], budget: 1, input, allow, max_host_cost };
     const { id } = expectStatus(await post('/tasks', task, user.token), 202).body;
-    return waitForTask(server.url, user.token, id, 'completed');
+    return waitForTask(server.url, user.token, id, status);
   }
 
   /** The answer that the stateful agent gets. */

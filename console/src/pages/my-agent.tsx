@@ -9,6 +9,7 @@ import { Confirm } from '../ui/dialog';
 import { Glyph } from '../ui/glyph';
 import { ProblemPanel } from '../ui/problem';
 import { toast } from '../ui/toasts';
+import { SecretsPanel } from './agent/secrets';
 import { StatePanel } from './agent/state';
 import { Validation } from './agent/validation';
 import { VersionsPanel } from './agent/versions';
@@ -99,6 +100,7 @@ export function MyAgent() {
         <div className="stack">
           <Settings key={agent.data.updated_at} agent={agent.data} />
           <StatePanel agentId={id} />
+          {versions.data?.items.some(({ permissions }) => permissions?.http) && <SecretsPanel agentId={id} />}
         </div>
       </div>
     </main>
