@@ -56,9 +56,9 @@ export class AttemptCalls {
     this.maxRequestBytes = host.config.maxRequestBytes;
   }
 
-  /** Bytes of partial results in the feed. */
-  get emittedBytes(): number {
-    return this.emitted.bytes;
+  /** What partial results and records of calls take, bytes: it counts for the submitter's quota. */
+  get storedBytes(): number {
+    return this.emitted.bytes + this.recorded.length * RECORD_BYTES;
   }
 
   /** Serves a call. Never rejects. @returns the answer, a JSON object */
@@ -178,6 +178,9 @@ export class AttemptCalls {
     return new HostCallError('INTERNAL_ERROR', 'The server failed to carry out this call. Try again later.');
   }
 }
+
+/** A row and an event, roughly. */
+const RECORD_BYTES = 500;
 
 /** @throws HostCallError for what is not JSON */
 function parse(request: Uint8Array): unknown {

@@ -113,7 +113,7 @@ export class AttemptRunner implements OnApplicationShutdown {
       const result = await this.resultOf(task, agent, report, started !== undefined, abort.signal.reason as Kill);
       if (!started) return result;
       if ('record' in result)
-        Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes + (calls?.emittedBytes ?? 0) });
+        Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes + (calls?.storedBytes ?? 0) });
       if (result.end === 'completed' && this.store.withdraw(started.change)) {
         return { ...result, through: started.change.event };
       }
