@@ -62,8 +62,9 @@ export async function register(email: string, password: string): Promise<void> {
 
 export async function signOut(): Promise<void> {
   const token = await accessToken().catch(() => undefined);
-  if (token) await post('logout', undefined, token).catch(() => undefined);
+  // First, so that no page asks with a login that has ended.
   end();
+  if (token) await post('logout', undefined, token).catch(() => undefined);
 }
 
 /** Forgets the login. @param reason a sentence for the sign-in page */

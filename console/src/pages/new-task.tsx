@@ -116,6 +116,7 @@ function Form({ begin }: { begin: Draft }) {
               {winner
                 ? `You pay what the winner asks: ${credits(winner.price)} as it stands. Other agents may bid by then.`
                 : 'Nothing is charged until an agent completes the task.'}
+              {Number(draft.maxHostCost) > 0 && ' Host calls are charged whatever the end.'}
             </p>
           </div>
         </form>

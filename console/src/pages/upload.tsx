@@ -111,7 +111,7 @@ function Form({ agent }: { agent?: Agent }) {
           </div>
           <label className="field">
             <span className="lab">
-              Permissions <small>JSON: what this version may ask of the host; empty: nothing</small>
+              Permissions <small>JSON: what it may ask of the host; empty: nothing</small>
             </span>
             <textarea
               className="input mono"

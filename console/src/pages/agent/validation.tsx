@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import type { Version } from '../../api/queries';
 import { bytes, count, plural } from '../../lib/format';
+import { permissionWords } from '../../lib/permissions';
 import { Button, Panel, Tag } from '../../ui/basics';
 import { JsonTree } from '../../ui/json-tree';
 import { Glyph } from '../../ui/glyph';
@@ -11,6 +12,7 @@ const PAGE_MIB = 1 / 16;
 export function Validation({ version }: { version: Version }) {
   const [isOpen, setOpen] = useState(false);
   const { validation: report, scan } = version;
+  const may = permissionWords(version.permissions);
   const { imports, memory, functions_count, custom_sections, details } = report;
   const producers = custom_sections.flatMap(({ producers: made }) => made ?? []);
   const language = producers.find(({ field }) => field === 'language');
@@ -40,7 +42,10 @@ export function Validation({ version }: { version: Version }) {
             </>
           )}
         </Line>
-        <Line>It has no files and no network: the sandbox offers none</Line>
+        <Line>
+          It has no files and no network: the sandbox offers none
+          {may.length > 0 && `. It may ask the host for: ${may.join(', ')}`}
+        </Line>
         {memory && (
           <Line>
             It starts with {plural(memory.min_pages, 'page')} of memory ({(memory.min_pages * PAGE_MIB).toFixed(1)} MiB)

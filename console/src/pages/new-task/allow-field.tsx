@@ -5,9 +5,9 @@ type Kind = keyof Draft['allow'];
 
 /** What each kind of permission means for the submitter. */
 const KINDS: readonly (readonly [Kind, string, string])[] = [
-  ['http', 'Web requests', 'to the hosts that the agent names'],
-  ['llm', 'Language models', 'of this server, at its prices'],
-  ['kv', 'Memory', 'that the agent keeps between tasks'],
+  ['http', 'Web requests (http)', 'to the hosts that the agent names'],
+  ['llm', 'Language models (llm)', 'of this server, at its prices'],
+  ['kv', 'Memory (kv)', 'that the agent keeps between tasks'],
 ];
 
 interface AllowFieldProps {

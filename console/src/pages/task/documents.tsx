@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { rawFetch } from '../../api/client';
-import type { Task } from '../../api/queries';
+import { type Task, useMyAgents } from '../../api/queries';
 import { isEnded } from '../../lib/events';
 import { bytes } from '../../lib/format';
 import { Button, Copy, Empty, Loading, Segments } from '../../ui/basics';
@@ -18,6 +18,9 @@ type Which = 'result' | 'input';
 
 /** The result and the input: as a tree, as text, or as a file. */
 export function Documents({ task }: { task: Task }) {
+  const mine = useMyAgents();
+  /** Nobody rates what their own agent did. */
+  const isOwn = mine.data?.items.some(({ id }) => id === task.agent_id) ?? true;
   const [chosen, setChosen] = useState<Which>();
   const [view, setView] = useState<'tree' | 'text'>('tree');
   const [isWanted, setWanted] = useState(false);
@@ -107,7 +110,7 @@ export function Documents({ task }: { task: Task }) {
           {text}
         </pre>
       )}
-      {which === 'result' && task.status === 'completed' && <Rating task={task} />}
+      {which === 'result' && task.status === 'completed' && !isOwn && <Rating task={task} />}
     </section>
   );
 }
