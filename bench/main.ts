@@ -10,6 +10,7 @@ import { backlog } from './suites/backlog.js';
 import { cancellation } from './suites/cancellation.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
+import { hostCalls } from './suites/host-calls.js';
 import { gateway } from './suites/gateway.js';
 import { languages } from './suites/languages.js';
 import { latency } from './suites/latency.js';
@@ -53,6 +54,7 @@ const SUITES: Suite[] = [
   // One of its peers needs Redis; it needs no queue.
   { name: 'sandbox', run: sandbox, backends: ['redis'] },
   { name: 'languages', run: languages, backends: ['postgres'] },
+  { name: 'host-calls', run: hostCalls, backends: ['postgres'] },
   { name: 'soak', run: soak, backends: ['postgres'], onRequest: true },
 ];
 const BACKENDS: Backend[] = ['redis', 'postgres'];
