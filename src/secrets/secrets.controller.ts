@@ -3,6 +3,7 @@ import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nes
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
+import { notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { NeedsRoom } from '../common/needs-room.js';
 import { AgentSecrets } from './agent-secrets.js';
@@ -73,6 +74,7 @@ export class SecretsController {
   @ApiNoContentResponse({ description: 'The secret is gone.' })
   @ApiProblems(401, 403, 404)
   async remove(@CurrentCaller() caller: Caller, @Param('id') id: string, @Param('name') name: string): Promise<void> {
+    if (!SECRET_NAME.test(name)) throw notFound('secret');
     await this.secrets.remove(caller, id, name);
   }
 }
