@@ -91,9 +91,9 @@ export class AgentPresenter {
 
   private async detailedCards(agents: Agent[]): Promise<DetailedCardDto[]> {
     const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
-    const schemas = await this.database
-      .getRepository(AgentBinary)
-      .find({ where: { id: In(activeIds) }, select: { id: true, inputSchema: true, outputSchema: true } });
+    const select = { id: true, inputSchema: true, outputSchema: true } as const;
+    const binaries = this.database.getRepository(AgentBinary);
+    const schemas = activeIds.length > 0 ? await binaries.find({ where: { id: In(activeIds) }, select }) : [];
     const schemasOf = new Map(schemas.map((row) => [row.id, row]));
     const cards = await this.cards(agents);
     return cards.map((card, index) => {

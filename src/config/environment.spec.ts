@@ -13,6 +13,8 @@ describe('the environment', () => {
       weights: { price: 0.3, quality: 0.3, speed: 0.2, reputation: 0.2 },
       minAgents: 3,
       maxAgents: 10,
+      maxSeatsPerOwner: 2,
+      payment: 'ask',
       minRating: 3,
       ratingPriorMean: 3.5,
       ratingPriorWeight: 5,

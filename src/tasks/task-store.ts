@@ -79,8 +79,12 @@ export class TaskStore {
    * A retry of a failed task: its budget is held again, and it waits for its turn. Unless the answer is `changed`,
    * nothing was written.
    */
-  retry(change: ToQueued): Promise<AwardOutcome> {
-    return this.hand({ ...change, forgive: true, throttle: true });
+  async retry(change: ToQueued): Promise<AwardOutcome> {
+    const outcome = await this.hand({ ...change, forgive: true, throttle: true });
+    if (outcome !== 'unpaid') return outcome;
+    // Another retry may have taken the money for this very task while this one waited for the feed's lock.
+    const [task] = await this.sql.query<{ status: string }>('task-status', STATUS, [change.taskId]);
+    return task?.status === 'failed' ? 'unpaid' : 'moved_on';
   }
 
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
@@ -138,6 +142,8 @@ interface TracedChange {
  */
 export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
 type Refusal = 'agent_changed' | 'agent_busy' | 'unpaid';
+
+const STATUS = 'SELECT status FROM tasks WHERE id = $1';
 
 const METER_LATE = `
   WITH metered AS (

@@ -121,6 +121,7 @@ const DETAIL = [
   'zerostate_build_info',
   'zerostate_feed_last_seq',
   'zerostate_gateway_subscriptions',
+  'zerostate_host_call_duration_seconds',
   'zerostate_sandbox_wall_up',
   'zerostate_upload_size_bytes',
   'zerostate_validation_duration_seconds',
