@@ -1,7 +1,7 @@
-import { IsInt, IsString, Matches, Max, Min } from 'class-validator';
+import { IsInt, Matches, Max, Min } from 'class-validator';
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
 import type { Page } from '../common/pagination.js';
-import { MaxLength, NumberFromText, Optional } from '../common/validators.js';
+import { IsPlainText, MaxLength, NumberFromText, Optional } from '../common/validators.js';
 import { HOST_CALL_METHODS, type HostCallMethod } from './host-call.js';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
@@ -88,14 +88,14 @@ export class StateQuery extends Limit {
    */
   @ApiPropertyOptional({ type: 'string', maxLength: 512 })
   @Optional()
-  @IsString()
+  @IsPlainText()
   @MaxLength(512)
   prefix: string = '';
 
   /** `next_cursor` of the previous page. */
   @ApiPropertyOptional({ type: 'string', maxLength: 512 })
   @Optional()
-  @IsString()
+  @IsPlainText()
   @MaxLength(512)
   cursor: string = '';
 }

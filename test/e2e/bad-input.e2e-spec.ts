@@ -89,10 +89,10 @@ interface Attack {
   expected: number[];
 }
 
-/** Everything below is refused on every route it applies to, by the rule the OpenAPI document gives for that route. */
 /** Whether it cannot be the name of a new secret. */
 const isNoName = (name: string): boolean => !/^[A-Za-z]\w{0,63}$/.test(name);
 
+/** Everything below is refused on every route it applies to, by the rule the OpenAPI document gives for that route. */
 describe('bad input', () => {
   let database: TestDatabase;
   let server: ServerProcess;
@@ -112,7 +112,12 @@ describe('bad input', () => {
     database = await createTestDatabase();
     server = await startServer({
       // A body that is too large for one route is so for each.
-      env: { DATABASE_URL: database.url, JWT_SECRET, MAX_INPUT_BLOB_BYTES: String(1024 * 1024) },
+      env: {
+        DATABASE_URL: database.url,
+        JWT_SECRET,
+        MAX_INPUT_BLOB_BYTES: String(1024 * 1024),
+        EXAMPLE_AGENTS: 'compiled',
+      },
     });
     user = await registerUser(server.url);
     adminToken = await loginAdmin(server.url);
@@ -573,6 +578,9 @@ describe('bad input', () => {
         task_id: ['nope', '', `'`],
         from: ['nope', '', '2026-02-30T00:00:00Z', '%00'],
         to: ['nope', '', '2026-02-30T00:00:00Z', '%00'],
+        prefix: ['%00', 'a'.repeat(600)],
+        // Any key is a place in the list.
+        'listAgentState cursor': ['%00', 'a'.repeat(600)],
         month: ['nope', '', '2026-13', '2026', '%00'],
         all: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
@@ -581,7 +589,7 @@ describe('bad input', () => {
       await refused(
         asked.flatMap((operation) => [
           ...operation.query.flatMap((name) => [
-            ...wrong[name].map((value) => query(operation, `${name}=${value}`)),
+            ...(wrong[`${operation.id} ${name}`] ?? wrong[name]).map((value) => query(operation, `${name}=${value}`)),
             query(operation, `${name}[a]=1`),
             query(operation, `${name}=x&${name}=y`),
           ]),
@@ -876,6 +884,7 @@ describe('bad input', () => {
   /** Something that exists, for a parameter of a path. */
   function existing(path: string, parameter: string): string {
     if (parameter === 'version') return '1.0.0';
+    if (parameter === 'name') return 'TOKEN';
     if (parameter === 'ref') return link.split(/[/?]/).at(-2)!;
     if (parameter === 'cid') return `b${'a'.repeat(58)}`;
     if (path.includes('/agents/')) return agentId;

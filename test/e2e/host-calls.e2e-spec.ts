@@ -299,7 +299,7 @@ describe('host calls', () => {
 
   it.each([
     [{ url: 'http://other.example.com/' }, 'HOST_NOT_ALLOWED'],
-    [{ url: 'http://127.0.0.1/' }, 'HOST_NOT_ALLOWED'],
+    [{ url: 'http://127.0.0.1/' }, 'ADDRESS_NOT_PUBLIC'],
     [{ url: 'http://service.example.com/', method: 'POST', body: 'x' }, 'METHOD_NOT_ALLOWED'],
   ])('do not reach others: %j', async (request, code) => {
     const task = await run('fetcher', callOf('http.fetch', request), { http: true });
