@@ -42,7 +42,7 @@ const MAY_IMPORT = {
     'feed',
     'contracts',
   ],
-  'agent-cli': ['execution', 'host-calls', 'validation'],
+  'agent-cli': ['execution', 'host-calls', 'models', 'validation'],
   gateway: ['auth', 'agents', 'tasks', 'task-api', 'feed', 'protection'],
 };
 

@@ -4,6 +4,7 @@ import type { HostCalls } from '../../src/execution/run.js';
 import type { RunRequest } from '../../src/execution/index.js';
 import { AgentState } from '../../src/host-calls/agent-state.js';
 import { AttemptCalls } from '../../src/host-calls/attempt-calls.js';
+import type { Handlers } from '../../src/host-calls/host-call.js';
 import { KvCalls } from '../../src/host-calls/handlers/kv.js';
 import { Sql } from '../../src/database/index.js';
 import { newId } from '../../src/common/ids.js';
@@ -18,7 +19,7 @@ const WARM_UP_RUNS = 50;
 /** Runs of a round, for each of the scale. */
 const SHARE = 0.1;
 
-/** What a call of an agent to the host adds to its run, and what permissions cost that nobody uses. */
+/** What a host call adds to a run, and what unused permissions cost. */
 export async function hostCalls(bench: Bench, backend: Backend): Promise<Report> {
   const sandbox = await Sandbox.open();
   bench.onEnd(() => sandbox.close());
@@ -91,7 +92,8 @@ function brokered(sql: Sql): () => AttemptCalls {
       },
       permissions: { kv: {} },
       methods: ['kv.get'],
-      handlers: { 'kv.get': get },
+      // The only method that it may call.
+      handlers: { 'kv.get': get } as Handlers,
       records: { reserve: () => Promise.resolve(true), end: () => Promise.resolve() },
       config,
       logger: new Logger('bench'),

@@ -2,16 +2,17 @@ import { z } from 'zod';
 import { methodsOf } from '../common/permissions.js';
 import type { HostCallConfig } from '../config/index.js';
 import {
-  type AgentState,
   type CallContext,
   HostCallError,
   type HostCallHandler,
   type HostCallMethod,
+  type Handlers,
   KvCalls,
+  OutputEmit,
   type PreparedCall,
   parseRequest,
 } from '../host-calls/index.js';
-import { echoed } from './echo-model.js';
+import { echoOf, usageOf } from '../models/index.js';
 import type { LocalState } from './local-state.js';
 import type { Mocks } from './mocks.js';
 
@@ -28,9 +29,14 @@ export interface LocalServices {
  * models, and nothing from the web. A method that has canned answers takes them, and only them.
  */
 export function localHandlers({ config, state, mocks, onOutput }: LocalServices) {
-  // It has the methods that the calls need; the class has private members beside.
-  const kv = new KvCalls(state as unknown as AgentState, config);
-  const handlers: Record<HostCallMethod, HostCallHandler> = {
+  const kv = new KvCalls(state, config);
+  const feed: ConstructorParameters<typeof OutputEmit>[0] = {
+    post: async ({ data: { data, final } }) => {
+      onOutput(data, final === true);
+      return 0;
+    },
+  };
+  const handlers: Handlers = {
     'http.fetch': { prepare: (request, context) => withoutAnswer(fetchTarget(request, context)) },
     'llm.chat': { prepare: (request, context) => echo(request, context) },
     'llm.embed': { prepare: (request, context) => withoutAnswer(modelTarget(request, context)) },
@@ -38,24 +44,12 @@ export function localHandlers({ config, state, mocks, onOutput }: LocalServices)
     'kv.put': kv.put,
     'kv.delete': kv.delete,
     'kv.list': kv.list,
-    'output.emit': { prepare: (request, context) => emit(request, context) },
+    'output.emit': new OutputEmit(feed, config),
   };
   for (const method of Object.keys(handlers) as HostCallMethod[]) {
     if (method !== 'output.emit' && mocks.names(method)) handlers[method] = mocked(method, mocks);
   }
   return handlers;
-
-  function emit(request: unknown, context: CallContext): PreparedCall {
-    const { data, final } = parseRequest(schemas.emit, request);
-    if (data === undefined) throw new HostCallError('INVALID_REQUEST', 'data: any JSON value');
-    context.emitted.bytes += Buffer.byteLength(JSON.stringify(data));
-    if (context.emitted.bytes > config.maxOutputBytes) {
-      const message = `Partial results of one attempt may have ${config.maxOutputBytes} bytes together.`;
-      throw new HostCallError('OUTPUT_FULL', message);
-    }
-    onOutput(data, final);
-    return free(null, {});
-  }
 }
 
 const schemas = {
@@ -66,7 +60,6 @@ const schemas = {
     messages: z.array(z.strictObject({ role: z.enum(['system', 'user', 'assistant']), content: z.string() })).min(1),
     response_schema: z.record(z.string(), z.unknown()).optional(),
   }),
-  emit: z.strictObject({ data: z.unknown(), final: z.boolean().default(false) }),
 };
 
 /** What a call is for, once the permissions allow it. */
@@ -108,7 +101,10 @@ function modelTarget(request: unknown, { permissions }: CallContext): Target {
 function echo(request: unknown, context: CallContext): PreparedCall {
   const { model, messages, response_schema } = parseRequest(schemas.chat, request);
   const { name } = modelTarget(request, context);
-  return free(`${name} (echo, no model)`, echoed(model, messages, response_schema));
+  const content = echoOf(messages, response_schema);
+  const usage = usageOf(messages.map((message) => message.content).join(''), content);
+  const { inputTokens: input_tokens, outputTokens: output_tokens } = usage;
+  return free(`${name} (echo, no model)`, { content, model, usage: { input_tokens, output_tokens } });
 }
 
 function mocked(method: HostCallMethod, mocks: Mocks): HostCallHandler {

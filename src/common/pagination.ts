@@ -2,11 +2,8 @@ import { IsInt, IsUUID, Max, Min } from 'class-validator';
 import { NumberFromText, Optional } from './validators.js';
 import { ApiId, ApiInteger } from './api-schema.js';
 
-/**
- * Keyset pagination over UUIDv7 ids, newest first. It is stable under inserts, and every page costs the same. The
- * cursor is the id of the last item seen.
- */
-export class PageQuery {
+/** The size of a page. */
+export class PageLimit {
   /** Maximum number of items, at most 100. */
   @ApiInteger({ required: false })
   @Optional()
@@ -15,7 +12,13 @@ export class PageQuery {
   @Min(1)
   @Max(100)
   limit: number = 20;
+}
 
+/**
+ * Keyset pagination over UUIDv7 ids, newest first. It is stable under inserts, and every page costs the same. The
+ * cursor is the id of the last item seen.
+ */
+export class PageQuery extends PageLimit {
   /** `next_cursor` of the previous page. */
   @ApiId({ required: false })
   @Optional()

@@ -3,13 +3,7 @@ import type { Permissions } from '../common/permissions.dto.js';
 import type { HostCallConfig } from '../config/index.js';
 import { traced } from '../observability/index.js';
 import type { CallRecords, EndedCall } from './call-records.js';
-import {
-  type CallContext,
-  HostCallError,
-  type HostCallHandler,
-  type HostCallMethod,
-  type PreparedCall,
-} from './host-call.js';
+import { type CallContext, type Handlers, HostCallError, type HostCallMethod, type PreparedCall } from './host-call.js';
 import { callDuration } from './metrics.js';
 
 /** The attempt that calls. */
@@ -29,7 +23,7 @@ interface Host {
   attempt: CallingAttempt;
   permissions: Permissions;
   methods: readonly HostCallMethod[];
-  handlers: Partial<Record<HostCallMethod, HostCallHandler>>;
+  handlers: Handlers;
   records: Pick<CallRecords, 'reserve' | 'end'>;
   config: HostCallConfig;
   logger: Logger;
@@ -108,7 +102,7 @@ export class AttemptCalls {
     } catch (error) {
       const refusal = this.toRefusal(error, method, signal);
       ended.outcome = refusal.code;
-      // Nobody knows how far a paid call got that was given up, so it counts as a whole.
+      // How far a paid call got that was given up is unknown, so it is charged in full.
       ended.costMicro = refusal.code === 'CALL_ENDED' ? ended.reservedMicro : refusal.costMicro;
       answer = { error: { code: refusal.code, message: refusal.message } };
     }
@@ -122,8 +116,7 @@ export class AttemptCalls {
   }
 
   private async perform(context: CallContext, request: Uint8Array, ended: EndedCall): Promise<object> {
-    const handler = this.host.handlers[ended.method] as HostCallHandler;
-    const call = await handler.prepare(parse(request), context);
+    const call = await this.host.handlers[ended.method].prepare(parse(request), context);
     ended.target = call.target;
     await this.reserve(call, ended);
     const { answer, costMicro } = await untilAborted(call.carryOut(), context.signal);

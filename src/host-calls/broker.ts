@@ -4,11 +4,10 @@ import type { Permissions } from '../common/permissions.dto.js';
 import { HostCallConfig } from '../config/index.js';
 import { AttemptCalls, type CallingAttempt } from './attempt-calls.js';
 import { CallRecords } from './call-records.js';
-import { HOST_CALL_METHODS, type HostCallHandler, type HostCallMethod } from './host-call.js';
+import { HOST_CALL_METHODS, type Handlers, type HostCallMethod } from './host-call.js';
 
-/** Handlers by method. */
+/** Token of the `Handlers`. */
 export const HANDLERS = Symbol('HANDLERS');
-export type Handlers = Partial<Record<HostCallMethod, HostCallHandler>>;
 
 /** Decides what an attempt may ask of the host, and serves its calls. */
 @Injectable()
@@ -33,7 +32,7 @@ export class HostCallBroker {
     allow: readonly PermissionKind[],
   ): AttemptCalls | null {
     const granted = grantedOf(permissions, [...allow, 'output'], this.config.offered);
-    const methods = METHODS.filter((name) => granted[HOST_CALL_METHODS[name]] !== undefined && this.handlers[name]);
+    const methods = METHODS.filter((name) => granted[HOST_CALL_METHODS[name]] !== undefined);
     if (methods.length === 0) return null;
     const { handlers, records, config, logger } = this;
     return new AttemptCalls({ attempt, permissions: granted, methods, handlers, records, config, logger });

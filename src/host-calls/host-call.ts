@@ -45,6 +45,9 @@ export interface HostCallHandler {
   prepare(request: unknown, context: CallContext): PreparedCall | Promise<PreparedCall>;
 }
 
+/** The handler of each method. */
+export type Handlers = Record<HostCallMethod, HostCallHandler>;
+
 /** A call that is allowed and can be carried out. */
 export interface PreparedCall {
   /** For the record: the host or the model. Never a path, a query or a body. */

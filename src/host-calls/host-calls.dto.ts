@@ -1,22 +1,11 @@
-import { IsInt, Matches, Max, Min } from 'class-validator';
+import { Matches } from 'class-validator';
 import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
-import type { Page } from '../common/pagination.js';
-import { IsPlainText, MaxLength, NumberFromText, Optional } from '../common/validators.js';
+import { type Page, PageLimit } from '../common/pagination.js';
+import { IsPlainText, MaxLength, Optional } from '../common/validators.js';
 import { HOST_CALL_METHODS, type HostCallMethod } from './host-call.js';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
-class Limit {
-  /** Maximum number of items, at most 100. */
-  @ApiInteger({ required: false })
-  @Optional()
-  @NumberFromText()
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  limit: number = 20;
-}
-
-export class HostCallsQuery extends Limit {
+export class HostCallsQuery extends PageLimit {
   /**
    * `next_cursor` of the previous page.
    * @example "1.19"
@@ -81,7 +70,7 @@ export class HostCallPage implements Page<HostCallDto> {
   next_cursor: string | null;
 }
 
-export class StateQuery extends Limit {
+export class StateQuery extends PageLimit {
   /**
    * Only keys that begin with this.
    * @example "user/"

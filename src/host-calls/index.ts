@@ -1,9 +1,11 @@
 export { AgentState, type PutOutcome, type StateEntry, type StateKey } from './agent-state.js';
 export { AttemptCalls, type CallingAttempt } from './attempt-calls.js';
-export { type Handlers, HostCallBroker } from './broker.js';
+export { HostCallBroker } from './broker.js';
 export { KvCalls } from './handlers/kv.js';
+export { OutputEmit } from './handlers/output-emit.js';
 export {
   type CallContext,
+  type Handlers,
   HOST_CALL_METHODS,
   HostCallError,
   type HostCallHandler,

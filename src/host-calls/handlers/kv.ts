@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { HostCallConfig } from '../../config/index.js';
 import { AgentState } from '../agent-state.js';
@@ -40,7 +40,7 @@ export class KvCalls {
   readonly list: HostCallHandler;
 
   constructor(
-    private readonly state: AgentState,
+    @Inject(AgentState) private readonly state: Pick<AgentState, 'get' | 'put' | 'delete' | 'list'>,
     private readonly config: HostCallConfig,
   ) {
     this.get = handler(schemas.get, async ({ agentId }, { key }) => {

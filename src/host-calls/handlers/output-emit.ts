@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { HostCallConfig } from '../../config/index.js';
 import { EventLog } from '../../feed/index.js';
@@ -11,7 +11,7 @@ const schema = z.strictObject({ data: z.unknown(), final: z.boolean().default(fa
 @Injectable()
 export class OutputEmit implements HostCallHandler {
   constructor(
-    private readonly events: EventLog,
+    @Inject(EventLog) private readonly events: Pick<EventLog, 'post'>,
     private readonly config: HostCallConfig,
   ) {}
 
