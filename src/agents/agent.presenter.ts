@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource, In } from 'typeorm';
+import { DataSource, type FindOptionsSelect, In } from 'typeorm';
 import { amountToWire } from '../common/money.js';
 import { AuctionConfig } from '../config/index.js';
 import { AgentBinary } from './agent-binary.entity.js';
@@ -51,16 +51,18 @@ export class AgentPresenter {
 
   /** Agents as everyone sees them, in the order given. */
   async cards(agents: Agent[]): Promise<AgentCardDto[]> {
+    return this.toCards(agents, await this.activeVersions(agents, SHOWN));
+  }
+
+  private async toCards(agents: Agent[], versionOf: ReadonlyMap<string, ShownVersion>): Promise<AgentCardDto[]> {
     if (agents.length === 0) return [];
     const statistics = await this.database
       .getRepository(AgentStatistics)
       .findBy(agents.map((agent) => ({ agentId: agent.id })));
-    const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
-    const binaries = activeIds.length > 0 ? await this.versions(activeIds) : [];
     const statisticsOf = new Map(statistics.map((row) => [row.agentId, row]));
-    const versionOf = new Map(binaries.map((row) => [row.id, row]));
     return agents.map((agent) => {
       const seen = statisticsOf.get(agent.id) as AgentStatistics;
+      const active = versionOf.get(agent.activeBinaryId ?? '');
       return {
         id: agent.id,
         slug: agent.slug,
@@ -69,8 +71,8 @@ export class AgentPresenter {
         capabilities: agent.capabilities,
         price: amountToWire(agent.priceMicro),
         region: agent.region,
-        version: versionOf.get(agent.activeBinaryId ?? '')?.version ?? null,
-        permissions: versionOf.get(agent.activeBinaryId ?? '')?.permissions ?? null,
+        version: active?.version ?? null,
+        permissions: active?.permissions ?? null,
         statistics: {
           tasks_completed: seen.tasksCompleted,
           attempts_failed: seen.attemptsFailed,
@@ -90,21 +92,25 @@ export class AgentPresenter {
   }
 
   private async detailedCards(agents: Agent[]): Promise<DetailedCardDto[]> {
-    const activeIds = agents.flatMap((agent) => agent.activeBinaryId ?? []);
-    const select = { id: true, inputSchema: true, outputSchema: true } as const;
-    const binaries = this.database.getRepository(AgentBinary);
-    const schemas = activeIds.length > 0 ? await binaries.find({ where: { id: In(activeIds) }, select }) : [];
-    const schemasOf = new Map(schemas.map((row) => [row.id, row]));
-    const cards = await this.cards(agents);
+    const versionOf = await this.activeVersions(agents, { ...SHOWN, inputSchema: true, outputSchema: true });
+    const cards = await this.toCards(agents, versionOf);
     return cards.map((card, index) => {
-      const active = schemasOf.get(agents[index].activeBinaryId ?? '');
+      const active = versionOf.get(agents[index].activeBinaryId ?? '');
       return { ...card, input_schema: active?.inputSchema ?? null, output_schema: active?.outputSchema ?? null };
     });
   }
 
-  private versions(binaryIds: string[]): Promise<Pick<AgentBinary, 'id' | 'version' | 'permissions'>[]> {
-    return this.database
-      .getRepository(AgentBinary)
-      .find({ where: { id: In(binaryIds) }, select: { id: true, version: true, permissions: true } });
+  /** The active versions of agents by id, with these columns alone: schemas can be large. */
+  private async activeVersions(
+    agents: Agent[],
+    select: FindOptionsSelect<AgentBinary>,
+  ): Promise<ReadonlyMap<string, AgentBinary>> {
+    const ids = agents.flatMap((agent) => agent.activeBinaryId ?? []);
+    if (ids.length === 0) return new Map();
+    const rows = await this.database.getRepository(AgentBinary).find({ where: { id: In(ids) }, select });
+    return new Map(rows.map((row) => [row.id, row]));
   }
 }
+
+const SHOWN = { id: true, version: true, permissions: true } as const;
+type ShownVersion = Pick<AgentBinary, keyof typeof SHOWN>;

@@ -1,3 +1,4 @@
+import type { WasiFunctionName } from '../../common/host-functions.js';
 import { ERRNO, HostError } from './errno.js';
 import { RIGHT } from './descriptors.js';
 import type { GuestMemory } from './guest-memory.js';
@@ -38,12 +39,29 @@ export class CallFiles {
     private readonly calls: HostCalls,
   ) {}
 
-  /** @param streams the functions for all other descriptors */
+  /** Functions that serve the directory and the calls themselves. @param streams the functions for all other descriptors */
   functions(streams: WasiFunctions): WasiFunctions {
-    const on = (descriptor: number, file: () => ReturnType<HostFunction>, other: () => ReturnType<HostFunction>) =>
-      descriptor >= DIRECTORY_FD && this.isOpen(descriptor) ? file() : other();
+    const own: Partial<WasiFunctions> = {
+      fd_fdstat_get: (fd, result) => this.putDescriptorStatus(fd, result),
+      fd_filestat_get: (fd, result) =>
+        this.putStatus(result, fd === DIRECTORY_FD ? FILE_TYPE.directory : FILE_TYPE.characterDevice),
+      fd_fdstat_set_flags: (_fd, flags) => (flags === 0 ? ERRNO.success : ERRNO.notsup),
+      fd_write: (fd, buffers, count, result) =>
+        this.memory.setU32(result, this.write(this.callOf(fd), this.memory.buffers(buffers, count))),
+      fd_read: (fd, buffers, count, result) =>
+        this.memory.setU32(result, this.read(this.callOf(fd), this.memory.buffers(buffers, count))),
+      fd_seek: () => ERRNO.spipe,
+      fd_tell: () => ERRNO.spipe,
+      fd_close: (fd) => this.close(fd),
+    };
+    const routed = Object.entries(own).map(([name, call]) => {
+      const other = streams[name as WasiFunctionName];
+      const route: HostFunction = (fd, ...rest) => (this.isOpen(fd) ? call(fd, ...rest) : other(fd, ...rest));
+      return [name, route] as const;
+    });
     return {
       ...streams,
+      ...Object.fromEntries(routed),
       fd_prestat_get: (fd, result) => {
         if (fd !== DIRECTORY_FD) return ERRNO.badf;
         this.memory.setU32(result, 0);
@@ -54,64 +72,18 @@ export class CallFiles {
         if (length >>> 0 < DIRECTORY.length) return ERRNO.inval;
         this.memory.bytes(pointer, DIRECTORY.length).set(new TextEncoder().encode(DIRECTORY));
       },
-      path_open: (fd, _flags, path, length, _open, _base: bigint, _inheriting: bigint, _fdflags, result) =>
-        fd === DIRECTORY_FD
-          ? this.memory.setU32(result, this.openCall(this.nameAt(path, length)))
-          : streams.path_open(fd, _flags, path, length, _open, _base, _inheriting, _fdflags, result),
-      path_filestat_get: (fd, flags, path, length, result) => {
-        if (fd !== DIRECTORY_FD) return streams.path_filestat_get(fd, flags, path, length, result);
+      path_open: (...args) => {
+        const [fd, , path, length] = args;
+        if (fd !== DIRECTORY_FD) return streams.path_open(...args);
+        this.memory.setU32(args[8], this.openCall(this.nameAt(path, length)));
+      },
+      path_filestat_get: (...args) => {
+        const [fd, , path, length, result] = args;
+        if (fd !== DIRECTORY_FD) return streams.path_filestat_get(...args);
         const name = this.nameAt(path, length);
         if (name !== '.' && !this.calls.methods.includes(name)) return ERRNO.noent;
         this.putStatus(result, name === '.' ? FILE_TYPE.directory : FILE_TYPE.characterDevice);
       },
-      fd_fdstat_get: (fd, result) =>
-        on(
-          fd,
-          () => this.putDescriptorStatus(fd, result),
-          () => streams.fd_fdstat_get(fd, result),
-        ),
-      fd_filestat_get: (fd, result) =>
-        on(
-          fd,
-          () => this.putStatus(result, fd === DIRECTORY_FD ? FILE_TYPE.directory : FILE_TYPE.characterDevice),
-          () => streams.fd_filestat_get(fd, result),
-        ),
-      fd_fdstat_set_flags: (fd, flags) =>
-        on(
-          fd,
-          () => (flags === 0 ? ERRNO.success : ERRNO.notsup),
-          () => streams.fd_fdstat_set_flags(fd, flags),
-        ),
-      fd_write: (fd, buffers, count, result) =>
-        on(
-          fd,
-          () => this.memory.setU32(result, this.write(this.callOf(fd), this.memory.buffers(buffers, count))),
-          () => streams.fd_write(fd, buffers, count, result),
-        ),
-      fd_read: (fd, buffers, count, result) =>
-        on(
-          fd,
-          () => this.memory.setU32(result, this.read(this.callOf(fd), this.memory.buffers(buffers, count))),
-          () => streams.fd_read(fd, buffers, count, result),
-        ),
-      fd_seek: (fd, offset: bigint, whence, result) =>
-        on(
-          fd,
-          () => ERRNO.spipe,
-          () => streams.fd_seek(fd, offset, whence, result),
-        ),
-      fd_tell: (fd, result) =>
-        on(
-          fd,
-          () => ERRNO.spipe,
-          () => streams.fd_tell(fd, result),
-        ),
-      fd_close: (fd) =>
-        on(
-          fd,
-          () => this.close(fd),
-          () => streams.fd_close(fd),
-        ),
     };
   }
 
