@@ -13,7 +13,7 @@ describe('the state of an agent that runs without a server', () => {
     expect(await state.put('', 'a', '2', 0)).toEqual({ outcome: 'written', revision: 3 });
   });
 
-  it('is bounded in entries and bytes, of which expired ones are none', async () => {
+  it('is bounded in entries and bytes, and expired entries do not count', async () => {
     const state = new LocalState(LIMITS);
     await state.put('', 'a', '1', undefined, -1);
     await state.put('', 'b', '1');

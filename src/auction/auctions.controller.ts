@@ -73,7 +73,7 @@ export class AuctionsController {
     const task = await this.submitter.draft(caller, dto);
     const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
     const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
-    // Without the draw by which some auctions explore: nobody knows the id that the task would get.
+    // The draw for exploration depends on the task's id, which does not exist yet: 1 means no exploration.
     const request = { ...task, luck: 1, limitMs };
     const { scoreboard, failure } = await this.metaAgent.simulate(request, task.inputText);
     return { ...explain(scoreboard), failure };

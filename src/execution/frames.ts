@@ -80,8 +80,8 @@ export interface Frame {
 export const PREFIX_BYTES = 8;
 
 /**
- * All headers of one run together: its report, a `log` for each kept line at most, each kept byte of which JSON may write
- * as six, and its calls.
+ * The most bytes that all headers of one run can have: its report, one `log` for each kept line, and its calls. JSON writes a
+ * kept byte as six at most.
  */
 export const maxHeaderBytes = (
   { maxStderrBytes, maxStderrLines }: RunLimits,
@@ -93,7 +93,7 @@ export const maxHeaderBytes = (
 export const REPORT_HEADER_BYTES = 64 * 1024;
 /** Of a `log` with one line, without that line. */
 const LOG_HEADER_BYTES = 32;
-/** Of a `call`, with the longest name of a method. */
+/** The longest header of a `call`. */
 const CALL_HEADER_BYTES = 96;
 
 /** The frame as pieces to be written in order. */

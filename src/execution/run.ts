@@ -39,7 +39,7 @@ export interface HostCallLimits {
   methods: readonly string[];
   /** Calls of one run. */
   maxCalls: number;
-  /** Of one request. */
+  /** The largest request of one call. */
   maxRequestBytes: number;
 }
 

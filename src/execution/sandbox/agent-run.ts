@@ -9,7 +9,10 @@ import { withLessStack } from './stack.js';
 import { trapOf, type Trap } from './traps.js';
 import { WasiHost, type WasiRun } from './wasi-host.js';
 
-/** Of the limits, the engine must have been told those of memory and tables, and the server keeps that of CPU time. */
+/**
+ * Before a run, the engine must know the limits of memory and tables (`limitMemory`, `limitTables`). The server enforces the
+ * limit of CPU time.
+ */
 export interface AgentRun extends WasiRun {
   observation: Observation;
   /** Of the stack the process has. */

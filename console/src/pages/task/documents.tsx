@@ -19,7 +19,7 @@ type Which = 'result' | 'input';
 /** The result and the input: as a tree, as text, or as a file. */
 export function Documents({ task }: { task: Task }) {
   const mine = useMyAgents();
-  /** Nobody rates what their own agent did. */
+  /** Owners cannot rate the work of their own agents. */
   const isOwn = mine.data?.items.some(({ id }) => id === task.agent_id) ?? true;
   const [chosen, setChosen] = useState<Which>();
   const [view, setView] = useState<'tree' | 'text'>('tree');
