@@ -58,6 +58,12 @@ describe('the giver of turns', () => {
     expect(world.calls).toEqual(['a1', 'a1']);
   });
 
+  it('takes the entry away of a task that was cancelled while it was being added', async () => {
+    const world = await runFor(60, { waiting: tasks('a1'), cancelledInAdd: ['a1'] });
+    await passes(300);
+    expect([world.calls, world.line]).toEqual([['a1'], []]);
+  });
+
   it('does nothing in a process that does not hold the lock', async () => {
     const { calls } = await runFor(60, { waiting: tasks('a1'), isHolder: false });
     expect(calls).toEqual([]);
@@ -71,11 +77,17 @@ describe('the giver of turns', () => {
     fairness?: boolean;
     userWindow?: number;
     isHolder?: boolean;
+    /** Tasks that are cancelled when their entries are added. */
+    cancelledInAdd?: string[];
   }
 
   /** Gives turns for some time over a queue and tables in memory. */
-  async function runFor(ms: number, { waiting, working = [], takes, isHolder = true, ...config }: Scenario) {
+  async function runFor(
+    ms: number,
+    { waiting, working = [], takes, isHolder = true, cancelledInAdd = [], ...config }: Scenario,
+  ) {
     const world = { waiting, working, calls: [] as string[], line: [] as string[], lost: [] as string[] };
+    const cancelled: (Task & { status: 'cancelled' })[] = [];
     const reader: Pick<TurnReader, 'waiting' | 'progress'> = {
       waiting: async (except) => world.waiting.filter(({ id }) => !except.includes(id)),
       progress: async (known) => [
@@ -83,11 +95,15 @@ describe('the giver of turns', () => {
         ...world.waiting
           .filter(({ id }) => known.includes(id))
           .map((task) => ({ ...task, status: 'queued' as const, used_ms: 0 })),
+        ...cancelled.filter(({ id }) => known.includes(id)).map((task) => ({ ...task, used_ms: 0 })),
       ],
     };
     const queue: Partial<TaskQueue> = {
       async add(entries: readonly QueueEntry[]) {
         world.calls.push(...entries.map(({ taskId }) => taskId));
+        const lost = world.waiting.filter(({ id }) => cancelledInAdd.includes(id));
+        cancelled.push(...lost.map((task) => ({ ...task, status: 'cancelled' as const })));
+        world.waiting = world.waiting.filter((task) => !lost.includes(task));
         if (!takes) return void world.line.push(...entries.map(({ taskId }) => taskId));
         const taken = world.waiting.filter(({ id }) => entries.some(({ taskId }) => taskId === id));
         world.waiting = world.waiting.filter((task) => !taken.includes(task));

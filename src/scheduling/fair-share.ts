@@ -4,6 +4,7 @@ import { QueueConfig } from '../config/index.js';
 import { outageLog } from '../observability/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { FairQueue } from './fair-queue.js';
+import { isTerminal } from '../tasks/index.js';
 import { LineLength } from './line-length.js';
 import { type ProgressRow, TurnReader, type WaitingRow } from './turn-reader.js';
 
@@ -75,6 +76,7 @@ export class FairShare {
       this.queue.counts(),
     ]);
     this.account(progress, waiting);
+    await this.recall(this.endedInLine(progress));
     await this.checkEntries();
     if (!(await this.giveTurns(waiting, entries.waiting))) return this.longerPause();
     this.pauseMs = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, 2 * (performance.now() - startedAt)));
@@ -131,7 +133,16 @@ export class FairShare {
     this.fair.charge(this.userOf(row).user, used_ms - (this.working.get(id)?.usedMs ?? 0));
     this.fair.learn(used_ms);
     this.working.delete(id);
-    this.called.delete(id);
+    if (used_ms > 0) this.called.delete(id);
+  }
+
+  /**
+   * Tasks that had their turn and ended before a sandbox took them. One that was cancelled while its entry was being
+   * added still has that entry.
+   */
+  private endedInLine(progress: ProgressRow[]): Called[] {
+    const ended = progress.filter(({ status }) => isTerminal(status));
+    return ended.flatMap(({ id }) => this.called.get(id) ?? []);
   }
 
   /** @param inLine entries that no worker has taken @returns whether the next round should follow soon */

@@ -80,6 +80,14 @@ export class Sweeper {
     this.logger.log(`queueing ${lost.length} lost tasks again`);
     for (const entry of lost) this.enqueuer.add(entry);
     sweeperFinds.inc({ kind: 'lost' }, lost.length);
+    await this.removeEnded(lost.map(({ taskId }) => taskId));
+  }
+
+  /** Removes the entries of tasks that were cancelled while their entries were being added. */
+  private async removeEnded(added: string[]): Promise<void> {
+    await this.enqueuer.drain();
+    const idle = new Set((await this.lookup.entriesOfIdle(added, true)).map(({ taskId }) => taskId));
+    await Promise.all(added.filter((id) => !idle.has(id)).map((id) => this.enqueuer.remove(id)));
   }
 
   /** Looks on as long as it finds some: a queue that was lost has lost them all. */
