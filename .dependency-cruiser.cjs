@@ -51,10 +51,9 @@ const FOUNDATION = { common: [], config: ['common'], observability: ['common', '
 
 /** The only folders that may import a vendor's package, so that it can be replaced there. */
 const VENDORS = {
-  bullmq: '^src/queue/',
-  '@bull-board/api': '^src/queue/drivers/',
-  '@bull-board/express': '^src/queue/drivers/',
-  '@nestjs/bullmq': '^src/queue/',
+  bullmq: '^src/queue/drivers/redis/',
+  '@bull-board/api': '^src/queue/drivers/redis/',
+  '@bull-board/express': '^src/queue/drivers/redis/',
   ioredis: '^src/(queue|feed|protection)/drivers/',
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',

@@ -1,5 +1,5 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { NextFunction, Request, Response } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import {
   AccessTokens,
   bearerToken,
@@ -10,7 +10,7 @@ import {
   roleRequired,
 } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import { DASHBOARD_PATH, QueueDashboard } from '../queue/index.js';
+import { QUEUE_PAGE, QUEUE_PAGE_PATH } from '../queue/index.js';
 
 const COOKIE = 'zerostate_dashboard';
 
@@ -22,7 +22,7 @@ const COOKIE = 'zerostate_dashboard';
 export function serveQueueDashboard(app: NestExpressApplication): void {
   const tokens = app.get(AccessTokens);
   const oneTime = app.get(OneTimeTokens);
-  const page = app.get(QueueDashboard, { strict: false }).page();
+  const page = app.get<RequestHandler>(QUEUE_PAGE, { strict: false });
 
   const enter = async (pass: string, request: Request, response: Response): Promise<void> => {
     const { jwtid, ...caller } = tokens.verifyPass(pass, DASHBOARD_LINK);
@@ -32,16 +32,16 @@ export function serveQueueDashboard(app: NestExpressApplication): void {
       if (!jwtid || !(await oneTime.spend('queue_dashboard', jwtid))) throw noPass();
       // Good no longer than the access token or key that requested the link; then the admin asks for another.
       response.cookie(COOKIE, tokens.issuePass(caller, DASHBOARD_COOKIE), {
-        path: DASHBOARD_PATH,
+        path: QUEUE_PAGE_PATH,
         httpOnly: true,
         sameSite: 'strict',
         secure: request.secure,
       });
     }
-    response.redirect(303, DASHBOARD_PATH);
+    response.redirect(303, QUEUE_PAGE_PATH);
   };
 
-  app.use(DASHBOARD_PATH, async (request: Request, response: Response, next: NextFunction) => {
+  app.use(QUEUE_PAGE_PATH, async (request: Request, response: Response, next: NextFunction) => {
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw readOnly();
       const { pass } = request.query;

@@ -6,32 +6,26 @@ import { DatabaseClient } from './client.js';
 /** Tables that the application may only add to. A stolen login of the application cannot rewrite these records. */
 const APPEND_ONLY = ['audit_log', 'ledger_transfers'];
 /** What only the owner writes. */
-const READ_ONLY = ['migrations', 'migration'];
-
-export interface ApplicationRole {
-  /** The address with which the application logs in; its role is made if it does not exist. */
-  url: string;
-  /** Schemas that the application uses beside its own. */
-  schemas: string[];
-}
+const READ_ONLY = ['migrations'];
 
 /**
  * Gives the application's role what a running server needs: it reads and writes rows, but changes no table, no entry
  * of the audit trail and no transfer of the ledger. To be repeated after migrations, which may have made tables.
  * @param ownerUrl the address of the role that owns the tables
+ * @param url the address with which the application logs in; its role is made if it does not exist
  * @returns what was done, and what the role may do beyond that; one line each
  * @throws Refusal when the role does not exist and the owner may not make it
  */
-export async function grantToApplication(ownerUrl: string, { url, schemas }: ApplicationRole): Promise<string[]> {
+export async function grantToApplication(ownerUrl: string, url: string): Promise<string[]> {
   const { username, password } = new URL(url);
   const role = decodeURIComponent(username);
   const owner = new DatabaseClient(ownerUrl);
   await owner.connect();
   try {
     const made = await makeRole(owner, role, decodeURIComponent(password));
-    const { rows } = await owner.query<{ statement: string }>(GRANTS, [role, schemas, APPEND_ONLY, READ_ONLY]);
+    const { rows } = await owner.query<{ statement: string }>(GRANTS, [role, APPEND_ONLY, READ_ONLY]);
     await owner.query(['BEGIN', ...rows.map(({ statement }) => statement), 'COMMIT'].join(';\n'));
-    const beyond = await owner.query<{ warning: string }>(BEYOND, [role, schemas]);
+    const beyond = await owner.query<{ warning: string }>(BEYOND, [role]);
     return [
       ...(made ? [`made the role ${role}`] : []),
       `the role ${role} may read and write rows, and only add to the audit trail and to the ledger`,
@@ -72,8 +66,7 @@ export function scramVerifier(password: string, salt = randomBytes(16)): string 
   return `SCRAM-SHA-256$${rounds}:${salt.toString('base64')}$${stored}:${keyed('Server Key').toString('base64')}`;
 }
 
-/** The schemas: that of our tables, and those that are named. */
-const SCHEMAS = `SELECT oid, nspname FROM pg_namespace WHERE nspname = current_schema() OR nspname = ANY ($2)`;
+const SCHEMAS = `SELECT oid, nspname FROM pg_namespace WHERE nspname = current_schema()`;
 
 /** Statements, in order. Objects of other owners are left alone. */
 const GRANTS = `
@@ -87,9 +80,9 @@ const GRANTS = `
     UNION ALL SELECT 1, format(CASE relkind WHEN 'S' THEN 'GRANT USAGE, SELECT ON SEQUENCE %s TO %I'
         ELSE 'GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I' END, object, $1::text) FROM objects
     UNION ALL SELECT 2, format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM %I', object, $1::text) FROM objects
-        WHERE relname = ANY ($3)
+        WHERE relname = ANY ($2)
     UNION ALL SELECT 2, format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %I', object, $1::text) FROM objects
-        WHERE relname = ANY ($4)
+        WHERE relname = ANY ($3)
   ) AS statements ORDER BY step`;
 
 /** What the role may do although this command did not grant it. */

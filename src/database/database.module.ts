@@ -1,6 +1,7 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DatabaseConfig } from '../config/index.js';
 import { DependencyFault, Health } from '../observability/index.js';
+import { Presence } from './presence.js';
 import { isReadOnly } from './read-only.js';
 import { Sql } from './sql.js';
 
@@ -15,8 +16,14 @@ import { Sql } from './sql.js';
       inject: [DatabaseConfig],
       useFactory: ({ url }: DatabaseConfig) => new Sql(url),
     },
+    {
+      // Only workers enter it.
+      provide: Presence,
+      inject: [DatabaseConfig],
+      useFactory: ({ url }: DatabaseConfig) => new Presence(url),
+    },
   ],
-  exports: [Sql],
+  exports: [Presence, Sql],
 })
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(

@@ -197,10 +197,11 @@ function dependencies(environment: Environment, databaseUrl?: string): Promise<F
 /** Modules that own a dependency check it themselves, as for `/health/ready`. */
 async function ask(installation: Installation, databaseServes: boolean): Promise<Finding[]> {
   const { redisUrl } = installation.queue;
-  const queueServes = databaseServes || redisUrl !== undefined;
-  const lookedAt = queueServes ? await prepareQueue(installation).catch((error: unknown) => error as Error) : [];
+  const lookedAt = await prepareQueue(installation).catch((error: unknown) => error as Error);
   const refused = lookedAt instanceof Refusal;
-  const app = await NestFactory.createApplicationContext(dependencyModule(installation, queueServes && !refused), {
+  // A queue on the database is asked only where the database answers.
+  const asksQueue = redisUrl ? !refused : databaseServes;
+  const app = await NestFactory.createApplicationContext(dependencyModule(installation, asksQueue), {
     logger: false,
     abortOnError: false,
   });
@@ -211,7 +212,8 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
   const asked = stores.configured.filter((name) => used.includes(name));
   for (const name of asked) health.register(`storage ${name}`, async () => (await stores.at(name)).health());
   const checks = await health.ask(ANSWERED_WITHIN_MS);
-  // Reported separately: the stores, and below the sandbox by a run and each wall.
+  // Reported separately: the database, the stores, and below the sandbox by a run and each wall.
+  delete checks.database;
   delete checks.storage;
   delete checks.sandbox;
   const findings = Object.entries(checks).map(([what, { status, ms, fault, required }]): Finding => {
@@ -224,7 +226,9 @@ async function ask(installation: Installation, databaseServes: boolean): Promise
     };
   });
   findings.push(...stored.filter((name) => !asked.some((other) => other === name)).map(notConfigured));
-  if (!queueServes) findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not checked' });
+  if (!asksQueue && !refused) {
+    findings.push({ mark: '!', what: 'queue', found: 'runs on the database, and was not checked' });
+  }
   if (refused) findings.push({ mark: '✗', what: 'queue', found: lookedAt.reason, advice: lookedAt.advice });
   if (redisUrl && Array.isArray(lookedAt)) findings.push(...queueMemory(lookedAt));
   if (checks['storage s3']?.status === 'up') findings.push(await bucket(stores, app.get(Staging)));

@@ -1,7 +1,6 @@
-import type { Environment, Installation } from '../config/index.js';
+import type { Environment } from '../config/index.js';
 import { migrate, revert } from '../data-source.js';
 import { grantToApplication } from '../database/index.js';
-import { prepareQueue, queueSchemas } from '../queue/index.js';
 import { withInstallation } from './installation.js';
 
 /**
@@ -15,7 +14,7 @@ export const migrateSchema = (environment: Environment): Promise<string> =>
     const lines = migrations.map((name) => `migrated: ${name}`);
     if (migrations.length === 0) lines.push('The schema is up to date.');
     const { url, ownerUrl } = environment.database;
-    if (url && ownerUrl) lines.push(...(await share(installation, url)));
+    if (url && ownerUrl) lines.push(...(await grantToApplication(installation.database.url, url)));
     return lines.join('\n');
   });
 
@@ -31,10 +30,3 @@ const asOwner = ({ database, ...rest }: Environment): Environment => ({
   ...rest,
   database: { ...database, url: database.ownerUrl ?? database.url },
 });
-
-/** @param owner an installation whose database is open to its owner @param url how the application logs in */
-async function share(owner: Installation, url: string): Promise<string[]> {
-  const schemas = queueSchemas(owner);
-  if (schemas.length > 0) await prepareQueue(owner);
-  return grantToApplication(owner.database.url, { url, schemas });
-}

@@ -3,7 +3,7 @@ import { AuthModule } from '../auth/index.js';
 import { AgentsModule } from '../agents/index.js';
 import { AuctionModule } from '../auction/index.js';
 import { DatabaseConfig } from '../config/index.js';
-import { LOCKS, Presence, SingleHolder } from '../database/index.js';
+import { DatabaseModule, LOCKS, SingleHolder } from '../database/index.js';
 import { ExecutionModule } from '../execution/index.js';
 import { FeedModule } from '../feed/index.js';
 import { HostCallsModule } from '../host-calls/index.js';
@@ -23,6 +23,7 @@ import { Worker } from './worker.js';
     AgentsModule,
     AuctionModule,
     AuthModule,
+    DatabaseModule,
     ExecutionModule,
     FeedModule,
     HostCallsModule,
@@ -34,11 +35,6 @@ import { Worker } from './worker.js';
   providers: [
     AttemptRunner,
     Intake,
-    {
-      provide: Presence,
-      inject: [DatabaseConfig],
-      useFactory: ({ url }: DatabaseConfig) => new Presence(url),
-    },
     {
       provide: SingleHolder,
       inject: [DatabaseConfig],

@@ -1,76 +1,73 @@
-import { BullModule } from '@nestjs/bullmq';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { setDefaultBackendFactory } from 'bullmq';
 import { DatabaseConfig, type Installation, QueueConfig, ServerConfig } from '../config/index.js';
+import { DatabaseModule, Presence, Sql } from '../database/index.js';
 import { Health } from '../observability/index.js';
-import { QueueDashboard } from './dashboard.js';
-import { BullmqConsumer, TASKS } from './drivers/bullmq-consumer.js';
-import { BullmqDashboard } from './drivers/bullmq-dashboard.js';
-import { BullmqTaskQueue } from './drivers/bullmq-task-queue.js';
-import { PostgresQueueServer, schemaOf } from './drivers/postgres/queue-server.js';
-import { RedisQueueServer } from './drivers/redis/queue-server.js';
-import { QUEUE_SERVER, type QueueServer } from './queue-server.js';
+import { EntryTable } from './drivers/postgres/entry-table.js';
+import { PostgresTaskQueue } from './drivers/postgres/postgres-task-queue.js';
+import { queuePage } from './drivers/postgres/queue-page.js';
+import { type Caution, type OpenQueue, QUEUE_PAGE_PATH } from './open-queue.js';
 import { TASK_QUEUE, type TaskQueue } from './task-queue.js';
 
-/** Redis where there is one, else the database. */
-export function queueServerOf({ queue, database }: Pick<Installation, 'queue' | 'database'>) {
-  return queue.redisUrl
-    ? new RedisQueueServer(queue.redisUrl, queue.prefix)
-    : new PostgresQueueServer(database.url, queue.prefix);
-}
+const OPEN_QUEUE = Symbol('OpenQueue');
 
-/** Schemas of PostgreSQL that hold the queue: none where it runs on Redis. */
-export const queueSchemas = ({ queue }: Pick<Installation, 'queue'>): string[] =>
-  queue.redisUrl ? [] : [schemaOf(queue.prefix)];
-
-/**
- * The Nest integration builds queues and workers without naming a backend, so it is set as the process's default: a
- * process has one queue backend.
- */
-@Module({
-  providers: [
-    {
-      provide: QUEUE_SERVER,
-      inject: [QueueConfig, DatabaseConfig],
-      useFactory: (queue: QueueConfig, database: DatabaseConfig) => {
-        const server = queueServerOf({ queue, database });
-        setDefaultBackendFactory(server.createBackend);
-        return server;
-      },
-    },
-  ],
-  exports: [QUEUE_SERVER],
-})
-class QueueServerModule implements OnApplicationShutdown {
-  constructor(@Inject(QUEUE_SERVER) private readonly server: QueueServer) {}
-
-  onApplicationShutdown(): Promise<void> {
-    return this.server.close();
-  }
-}
+/** Serves the entries of the queue as a page: an Express handler. */
+export const QUEUE_PAGE = Symbol('QueuePage');
 
 @Module({
-  imports: [
-    QueueServerModule,
-    BullModule.forRootAsync({
-      imports: [QueueServerModule],
-      inject: [QueueConfig, QUEUE_SERVER],
-      // The backend knows its connection, but the integration requires one.
-      useFactory: ({ prefix }: QueueConfig) => ({ connection: {}, prefix }),
-    }),
-    BullModule.registerQueue({ name: TASKS }),
-  ],
+  imports: [DatabaseModule],
   providers: [
-    BullmqConsumer,
-    { provide: QueueDashboard, useClass: BullmqDashboard },
-    { provide: TASK_QUEUE, useClass: BullmqTaskQueue },
+    { provide: OPEN_QUEUE, inject: [QueueConfig, DatabaseConfig, Sql, Presence], useFactory: openQueue },
+    { provide: TASK_QUEUE, inject: [OPEN_QUEUE], useFactory: ({ queue }: OpenQueue) => queue },
+    { provide: QUEUE_PAGE, inject: [OPEN_QUEUE], useFactory: ({ page }: OpenQueue) => page },
   ],
-  exports: [TASK_QUEUE, QueueDashboard],
+  exports: [TASK_QUEUE, QUEUE_PAGE],
 })
-export class QueueModule {
-  constructor(@Inject(TASK_QUEUE) queue: TaskQueue, health: Health, { roles }: ServerConfig) {
+export class QueueModule implements OnApplicationShutdown {
+  constructor(
+    @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
+    health: Health,
+    { roles }: ServerConfig,
+  ) {
     // What an API takes meanwhile is stored, and queued by the sweeper later.
     const required = roles.includes('worker');
     health.register('queue', () => queue.check(), { required });
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.queue.close();
+  }
+}
+
+/**
+ * Opens the queue on Redis where `REDIS_URL` is set, else on the database. Only processes that use Redis load BullMQ and
+ * Bull Board.
+ */
+async function openQueue(
+  { redisUrl, prefix }: QueueConfig,
+  { url }: DatabaseConfig,
+  sql: Sql,
+  presence: Presence,
+): Promise<OpenQueue> {
+  if (redisUrl) {
+    const { openRedisQueue } = await import('./drivers/redis/open.js');
+    return openRedisQueue(redisUrl, prefix, QUEUE_PAGE_PATH);
+  }
+  const table = new EntryTable(sql);
+  return { queue: new PostgresTaskQueue(url, table, presence), page: queuePage(table) };
+}
+
+/**
+ * The first look at what the queue runs on, before anything uses it. A queue on the database needs none.
+ * @returns what works and should be mended all the same
+ * @throws Refusal when only an operator can help; any other error is an outage, which passes by itself
+ */
+export async function prepareQueue({ queue }: Pick<Installation, 'queue'>): Promise<Caution[]> {
+  if (!queue.redisUrl) return [];
+  const { RedisQueueServer } = await import('./drivers/redis/queue-server.js');
+  const server = new RedisQueueServer(queue.redisUrl, queue.prefix);
+  try {
+    return await server.prepare();
+  } finally {
+    await server.close();
   }
 }

@@ -41,6 +41,9 @@ export interface TaskQueue {
 
   /** @throws Error that says why entries can be neither added nor handed out now */
   check(): Promise<void>;
+
+  /** Ends its connections, after `stopConsuming`. */
+  close(): Promise<void>;
 }
 
 export type EntryHandler = (taskId: string) => Promise<Handled>;

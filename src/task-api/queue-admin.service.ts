@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AccessTokens, AuditTrail, type Caller, DASHBOARD_LINK, OneTimeTokens } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
-import { DASHBOARD_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
+import { QUEUE_PAGE_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
 import { Enqueuer } from '../scheduling/index.js';
 import { type FailedFilter, TaskBacklog, TaskStore } from '../tasks/index.js';
@@ -68,7 +68,7 @@ export class QueueAdmin {
     await this.audit.record({ type: 'queue.dashboard_opened', by });
     const jwtid = await this.oneTime.issue('queue_dashboard', by.id, LINK_TTL);
     const pass = this.tokens.issuePass(by, DASHBOARD_LINK, { seconds: LINK_TTL, jwtid });
-    return { url: `${DASHBOARD_PATH}?pass=${pass}`, expires_in: LINK_TTL };
+    return { url: `${QUEUE_PAGE_PATH}?pass=${pass}`, expires_in: LINK_TTL };
   }
 
   /** @returns false where the task may not be retried, or not now */

@@ -211,9 +211,7 @@ const END_SESSIONS = `
 /** Takes all entries that workers hold out of their hands, as the queue does with those it takes for stalled. */
 async function handOutAgain({ redis, postgres, queue }: Installation): Promise<void> {
   if (!redis) {
-    await postgres.ask(
-      `UPDATE ${queue}.job SET state = 'waiting', lock_token = NULL, locked_until_ms = NULL WHERE state = 'active'`,
-    );
+    await postgres.ask('UPDATE queue_entries SET consumer = NULL WHERE consumer IS NOT NULL');
     return;
   }
   await redis.with(async (client) => {

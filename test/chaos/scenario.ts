@@ -197,7 +197,7 @@ async function projectedOf({ postgres }: Installation): Promise<Evidence['projec
 /** Entries of the queue in any state, by the backend's own books. */
 async function entriesOf({ redis, postgres, queue }: Installation): Promise<number> {
   if (!redis) {
-    const [{ count }] = await postgres.ask<{ count: number }>(`SELECT count(*)::int AS count FROM ${queue}.job`);
+    const [{ count }] = await postgres.ask<{ count: number }>('SELECT count(*)::int AS count FROM queue_entries');
     return count;
   }
   return redis.with(async (client) => {

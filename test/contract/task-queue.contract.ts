@@ -1,26 +1,29 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type INestApplicationContext, Logger } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../src/common/ids.js';
-import { ConfigurationModule, type Installation, parseEnvironment } from '../../src/config/index.js';
-import { ObservabilityModule } from '../../src/observability/index.js';
-import { QueueModule, TASK_QUEUE, type TaskQueue } from '../../src/queue/index.js';
+import type { TaskQueue } from '../../src/queue/index.js';
 import { until } from '../support/until.js';
 
 /** Where an empty queue of a test's own lives. */
 export interface QueueBackend {
-  /** Environment variables of every process that is to share this queue. */
-  variables: Record<string, string>;
+  /** Opens the queue as one more process of the installation does. */
+  open(): Promise<QueueOfProcess>;
   /** Removes it. */
   drop(): Promise<void>;
+}
+
+export interface QueueOfProcess {
+  queue: TaskQueue;
+  /** Ends all that the process has, after `stopConsuming`. */
+  exit(): Promise<void>;
 }
 
 /** The contract of the port `TaskQueue`, for one backend. `start` is called before each test. */
 export function describeTaskQueue(name: string, start: () => Promise<QueueBackend>): void {
   describe(`a task queue on ${name}`, () => {
     let backend: QueueBackend;
-    let processes: INestApplicationContext[];
+    let processes: QueueOfProcess[];
 
     beforeAll(() => Logger.overrideLogger(false));
     afterAll(() => Logger.overrideLogger(['error', 'warn', 'log']));
@@ -31,19 +34,22 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
     });
 
     afterEach(async () => {
-      for (const process of processes) await process.close();
+      for (const { queue, exit } of processes) {
+        await queue.stopConsuming();
+        await exit();
+      }
       await backend.drop();
     });
 
     /** The queue as one more process of the installation has it. */
     async function open(): Promise<TaskQueue & { exit(): Promise<void> }> {
-      const process = await startProcess(backend.variables);
+      const process = await backend.open();
       processes.push(process);
-      const queue: TaskQueue = process.get(TASK_QUEUE);
+      const { queue } = process;
       const exit = async (): Promise<void> => {
         processes = processes.filter((other) => other !== process);
         await queue.stopConsuming();
-        await process.close();
+        await process.exit();
       };
       return Object.assign(queue, { exit });
     }
@@ -321,13 +327,6 @@ export function describeTaskQueue(name: string, start: () => Promise<QueueBacken
       expect(after.begun).toEqual([kept, last]);
     });
   });
-}
-
-/** A process that has the queue; nothing else is in it. */
-export function startProcess(variables: QueueBackend['variables']): Promise<INestApplicationContext> {
-  const environment = parseEnvironment(variables);
-  const imports = [ConfigurationModule.of(environment as Installation), ObservabilityModule, QueueModule];
-  return NestFactory.createApplicationContext({ module: class OnlyTheQueue {}, imports }, { abortOnError: false });
 }
 
 export const entry = (taskId: string) => ({ taskId });

@@ -107,7 +107,6 @@ describe('an installation that is backed up and restored as the guide says', () 
       'ALTER TABLE audit_log DISABLE TRIGGER ALL',
       'DROP TABLE tasks',
       'CREATE TABLE more (id int)',
-      'CREATE TABLE zerostate_queue.more (id int)',
       'CREATE SCHEMA more',
       'UPDATE migrations SET name = name',
     ]) {

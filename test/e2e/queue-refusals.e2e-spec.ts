@@ -2,25 +2,18 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { PostgresQueueServer } from '../../src/queue/drivers/postgres/queue-server.js';
 import { RedisQueueServer } from '../../src/queue/drivers/redis/queue-server.js';
-import type { QueueServer } from '../../src/queue/queue-server.js';
 import { api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { good, publish, submit } from './agents.js';
-import { ask } from './rows.js';
 
 /** The first look at a queue, as a start and the doctor take it. @returns cautions, or the error's name and message */
-const firstLook = (server: QueueServer): Promise<unknown> =>
-  server.prepare().catch((error: Error) => `${error.name}: ${error.message}`);
+const lookAtRedis = (url: string): Promise<unknown> =>
+  new RedisQueueServer(url, 'z').prepare().catch((error: Error) => `${error.name}: ${error.message}`);
 
-const lookAtRedis = (url: string): Promise<unknown> => firstLook(new RedisQueueServer(url, 'z'));
-const lookAtPostgres = (url: string): Promise<unknown> => firstLook(new PostgresQueueServer(url, 'z'));
-
-const partsOf = (url: string) => ({ name: new URL(url).pathname.slice(1), user: new URL(url).username });
 const withUser = (url: string, user: string): string => url.replace('redis://', `redis://${user}:pw@`);
 
 describe('the first look at a queue on Redis', () => {
@@ -93,26 +86,7 @@ describe('the first look at a queue on Redis', () => {
   });
 });
 
-describe('the first look at a queue on PostgreSQL', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database?.drop());
-
-  it('refuses a schema of a newer release', async () => {
-    expect(await lookAtPostgres(database.url)).toEqual([]);
-    await ask(database.url, 'UPDATE z_queue.migration SET min_client_version = 99');
-    expect(await lookAtPostgres(database.url)).toMatch("Refusal: The queue's schema z_queue belongs to a newer");
-  });
-});
-
 describe('a server whose queue refuses it', () => {
-  let strict: TestDatabase;
-  /** Of a start on a PostgreSQL that lets nobody make a schema. */
-  let failedStart: Promise<string>;
   let database: TestDatabase;
   let redis: RedisServer;
   let admin: Redis;
@@ -120,13 +94,7 @@ describe('a server whose queue refuses it', () => {
   let token: string;
 
   beforeAll(async () => {
-    [strict, database] = [await createTestDatabase(), await createTestDatabase()];
-    const { name, user } = partsOf(strict.url);
-    await ask(strict.url, `REVOKE CREATE ON DATABASE ${name} FROM PUBLIC, ${user}`);
-    failedStart = startServer({ env: { DATABASE_URL: strict.url } }).then(
-      () => 'It started.',
-      (error: Error) => error.message,
-    );
+    database = await createTestDatabase();
     redis = await startRedis({ 'maxmemory-policy': 'allkeys-lru' });
     admin = new Redis(redis.url);
     await admin.call('ACL', 'SETUSER', 'svc', 'on', '>pw', '~z:*', '&z:*', '+@all');
@@ -143,18 +111,9 @@ describe('a server whose queue refuses it', () => {
 
   afterAll(async () => {
     await server?.stop();
-    await failedStart;
     admin?.disconnect();
     await redis?.stop();
     await database?.drop();
-    await strict?.drop();
-  });
-
-  it('ends its start with what to grant, on PostgreSQL', async () => {
-    const { name, user } = partsOf(strict.url);
-    const failure = await failedStart;
-    expect(failure).toMatch(/^The server ended \(exit code 1\) before it was ready/);
-    expect(failure).toMatch(`GRANT CREATE ON DATABASE "${name}" TO ${user}`);
   });
 
   const queue = async () => {

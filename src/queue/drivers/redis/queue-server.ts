@@ -4,12 +4,13 @@ import {
   createIORedisClient,
   createRedisBackend,
   RedisConnection,
+  type RedisQueueBackend,
 } from 'bullmq';
 import { Redis, type RedisOptions } from 'ioredis';
 import { outageOf } from '../../../common/outage.js';
 import { Refusal } from '../../../common/refusal.js';
 import { DependencyFault } from '../../../observability/index.js';
-import type { Caution, QueueServer } from '../../queue-server.js';
+import type { Caution } from '../../open-queue.js';
 import { isNotPermitted, OLDEST_REDIS, QueueRedis } from './queue-redis.js';
 
 /** How long the first look may wait for a connection, and then for each answer, ms. */
@@ -18,14 +19,19 @@ const LOOK_MS = 3000;
 const CHECK_KEY_MS = 60_000;
 
 /** BullMQ on Redis or Valkey. */
-export class RedisQueueServer implements QueueServer {
+export class RedisQueueServer {
   private client?: Redis;
 
   constructor(
     private readonly url: string,
-    private readonly prefix: string,
+    readonly prefix: string,
   ) {}
 
+  /**
+   * Checks that BullMQ may do all that it does here.
+   * @returns what works and should be mended all the same
+   * @throws Refusal when only an operator can help; any other error passes by itself
+   */
   async prepare(): Promise<Caution[]> {
     const redis = new QueueLook(this.url);
     try {
@@ -38,6 +44,7 @@ export class RedisQueueServer implements QueueServer {
     }
   }
 
+  /** @throws Error that says why entries cannot be written now */
   async check(): Promise<void> {
     if (!this.client) {
       this.client = new QueueRedis(this.url, { maxRetriesPerRequest: null });
@@ -54,7 +61,7 @@ export class RedisQueueServer implements QueueServer {
   }
 
   /** BullMQ's workers wait for Redis to come back for as long as it takes; ioredis reconnects by itself. */
-  readonly createBackend: BackendFactory = (name, opts, blocking) => {
+  readonly createBackend: BackendFactory<RedisQueueBackend> = (name, opts, blocking) => {
     RedisConnection.clientFactory = ({ url, ...options }: RedisOptions & { url?: string }) =>
       createIORedisClient(new QueueRedis(url ?? this.url, options));
     const connection = { url: this.url, maxRetriesPerRequest: null } as ConnectionOptions;

@@ -1,12 +1,11 @@
-import { InjectQueue } from '@nestjs/bullmq';
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import type { JobsOptions, Queue } from 'bullmq';
-import { AppError } from '../../common/app-error.js';
-import { inTime } from '../../common/timers.js';
-import { outageLog } from '../../observability/index.js';
-import { QUEUE_SERVER, type QueueServer } from '../queue-server.js';
-import { BullmqConsumer, TASKS } from './bullmq-consumer.js';
-import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../task-queue.js';
+import { Logger } from '@nestjs/common';
+import { type JobsOptions, Queue } from 'bullmq';
+import { AppError } from '../../../common/app-error.js';
+import { inTime } from '../../../common/timers.js';
+import { outageLog } from '../../../observability/index.js';
+import { type BullmqConsumer, TASKS } from './bullmq-consumer.js';
+import type { RedisQueueServer } from './queue-server.js';
+import type { EntryHandler, QueueCounts, QueueEntry, TaskQueue } from '../../task-queue.js';
 
 /** Few enough that what workers ask meanwhile need not wait for long. */
 const ASKED_AT_ONCE = 50;
@@ -22,15 +21,18 @@ const JOB: JobsOptions = {
   removeOnFail: true,
 };
 
-/** The port over BullMQ. Which backend BullMQ stands on, Redis or PostgreSQL, is the module's choice and not seen here. */
-@Injectable()
+/** The port over BullMQ. */
 export class BullmqTaskQueue implements TaskQueue {
+  readonly bullmq: Queue;
+
   constructor(
-    @InjectQueue(TASKS) private readonly queue: Queue,
+    private readonly server: RedisQueueServer,
     private readonly consumer: BullmqConsumer,
-    @Inject(QUEUE_SERVER) private readonly server: QueueServer,
   ) {
-    queue.on('error', outageLog(new Logger('Queue'), 'the queue is away'));
+    const { prefix, createBackend } = server;
+    // The backend knows its connection, but the type requires one.
+    this.bullmq = new Queue(TASKS, { connection: {}, prefix }, createBackend);
+    this.bullmq.on('error', outageLog(new Logger('Queue'), 'the queue is away'));
   }
 
   async add(entries: readonly QueueEntry[]): Promise<void> {
@@ -39,20 +41,18 @@ export class BullmqTaskQueue implements TaskQueue {
       data: null,
       opts: { ...JOB, jobId: taskId, delay: Math.ceil(delayMs) },
     }));
-    // On PostgreSQL a bulk of one costs four times a single entry.
-    if (jobs.length === 1) await answered(this.queue.add(jobs[0].name, jobs[0].data, jobs[0].opts));
-    else await answered(this.queue.addBulk(jobs));
+    await answered(this.bullmq.addBulk(jobs));
   }
 
   async remove(taskId: string): Promise<void> {
-    await answered(this.queue.remove(taskId));
+    await answered(this.bullmq.remove(taskId));
   }
 
   async missing(taskIds: readonly string[]): Promise<string[]> {
     const missing: string[] = [];
     for (let first = 0; first < taskIds.length; first += ASKED_AT_ONCE) {
       const asked = taskIds.slice(first, first + ASKED_AT_ONCE);
-      const states = await answered(Promise.all(asked.map((taskId) => this.queue.getJobState(taskId))));
+      const states = await answered(Promise.all(asked.map((taskId) => this.bullmq.getJobState(taskId))));
       const lost = asked.filter((_, index) => !LEADS_TO_A_WORKER.has(states[index]));
       await Promise.all(lost.map((taskId) => this.removeRemains(taskId)));
       missing.push(...lost);
@@ -62,7 +62,7 @@ export class BullmqTaskQueue implements TaskQueue {
 
   /** What is left of an entry that no list names would keep another of its id out. */
   private async removeRemains(taskId: string): Promise<void> {
-    if (await answered(this.queue.getJob(taskId))) await this.remove(taskId);
+    if (await answered(this.bullmq.getJob(taskId))) await this.remove(taskId);
   }
 
   consume(handler: EntryHandler, concurrency: number): void {
@@ -78,15 +78,15 @@ export class BullmqTaskQueue implements TaskQueue {
   }
 
   async pause(): Promise<void> {
-    await answered(this.queue.pause());
+    await answered(this.bullmq.pause());
   }
 
   async resume(): Promise<void> {
-    await answered(this.queue.resume());
+    await answered(this.bullmq.resume());
   }
 
   isPaused(): Promise<boolean> {
-    return answered(this.queue.isPaused());
+    return answered(this.bullmq.isPaused());
   }
 
   async check(): Promise<void> {
@@ -94,10 +94,15 @@ export class BullmqTaskQueue implements TaskQueue {
     this.consumer.check();
   }
 
+  async close(): Promise<void> {
+    await this.bullmq.close();
+    await this.server.close();
+  }
+
   async counts(): Promise<QueueCounts> {
-    // On PostgreSQL they are `paused` while the queue is, which the type leaves out. Earlier releases gave them priorities.
+    // The type leaves `paused` out. Earlier releases gave entries priorities.
     const types = ['waiting', 'paused' as 'waiting', 'prioritized', 'active', 'delayed'] as const;
-    const counts = await answered(this.queue.getJobCounts(...types));
+    const counts = await answered(this.bullmq.getJobCounts(...types));
     return {
       waiting: counts.waiting + counts.paused + counts.prioritized,
       active: counts.active,
