@@ -158,7 +158,7 @@ export const variables = z
       .string()
       .regex(/^[a-zA-Z_][\w-]{0,39}$/, 'must be a letter, then letters, digits, - or _')
       .default('zerostate')
-      .describe('Namespace of the queue and of its events'),
+      .describe('Begins the names of the keys and channels of this installation in Redis and PostgreSQL'),
     QUEUE_MAX_SIZE: integer(10_000, 1).describe(
       'Tasks of all users that may wait; past it submissions are answered 503. One user may have half of what the others leave; past that its submissions are answered 429',
     ),

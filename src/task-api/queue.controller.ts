@@ -95,7 +95,7 @@ export class QueueController {
   }
 
   /**
-   * A link to the queue's dashboard (Bull Board, read only) for your browser.
+   * A link to the queue's page for your browser. The page only reads: Bull Board on Redis, a list of entries on PostgreSQL.
    * @remarks The link is good for a minute and for one use; the browser then stays let in until the access token that you ask
    * with expires; with an API key, as long as an access token lives.
    */

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { newId } from '../../src/common/ids.js';
 import { Sql } from '../../src/database/index.js';
 import { EventLog, type EventStream } from '../../src/feed/index.js';
+import { EntryTable } from '../../src/queue/drivers/postgres/entry-table.js';
 import { TurnReader } from '../../src/scheduling/turn-reader.js';
 import { TaskLookup } from '../../src/tasks/task-lookup.js';
 import { TaskStore } from '../../src/tasks/task-store.js';
@@ -33,7 +34,8 @@ describe('a hot statement, planned while nothing waited', () => {
       `INSERT INTO agents (id, owner_id, slug, name, capabilities, price_micro) VALUES ($1, $2, 'a', 'A', '{x}', 5)`,
       [agentId, users[0]],
     );
-    await client.query('ALTER TABLE tasks SET (autovacuum_enabled = false)');
+    for (const table of ['tasks', 'queue_entries'])
+      await client.query(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     const insert = `INSERT INTO tasks (id, user_id, status, required_capabilities, budget_micro, timeout_ms, input, priority, throttled)
                     SELECT gen_random_uuid(), $1, $2, '{x}', 1, 1000, '{}', 'normal', $3 FROM generate_series(1, $4::int)`;
     await client.query(insert, [users[0], 'completed', false, 200]);
@@ -44,6 +46,10 @@ describe('a hot statement, planned while nothing waited', () => {
        VALUES ($1, $2, 'queued', '{x}', 1, 1000, '{}', 'normal')`,
       [taskId, users[0]],
     );
+    await client.query(
+      `INSERT INTO queue_entries (task_id, due_at) SELECT gen_random_uuid(), now() FROM generate_series(1, $1::int)`,
+      [WAITING],
+    );
     statements = await record();
   });
 
@@ -53,13 +59,23 @@ describe('a hot statement, planned while nothing waited', () => {
     await database?.drop();
   });
 
-  it.each(['task-unfinished', 'task-superseded', 'task-transition', 'task-idle-entries', 'turn-progress'])(
-    '%s reads the rows of its task and no others',
-    async (name) => {
-      for (const mode of ['force_custom_plan', 'force_generic_plan'])
-        expect([mode, await rowsRead(name, mode)]).toEqual([mode, expect.any(Number)]);
-    },
-  );
+  it.each([
+    'task-unfinished',
+    'task-superseded',
+    'task-transition',
+    'task-idle-entries',
+    'turn-progress',
+    'queue-add',
+    'queue-missing',
+    'queue-take',
+    'queue-done',
+    'queue-again',
+    'queue-remove',
+    'queue-end-lost-leases',
+  ])('%s reads the rows of its task and no others', async (name) => {
+    for (const mode of ['force_custom_plan', 'force_generic_plan'])
+      expect([mode, await rowsRead(name, mode)]).toEqual([mode, expect.any(Number)]);
+  });
 
   it('turn-waiting reads the first tasks of each user, and not the whole line', async () => {
     for (const mode of ['force_custom_plan', 'force_generic_plan']) await rowsRead('turn-waiting', mode);
@@ -69,6 +85,16 @@ describe('a hot statement, planned while nothing waited', () => {
   async function record(): Promise<RecordedSql> {
     const sql = new RecordedSql(database.url, 1);
     const [lookup, turns] = [new TaskLookup(sql), new TurnReader(sql)];
+    const entries = new EntryTable(sql);
+    await entries.add([{ taskId }], { from: 1, inMs: 0 });
+    await entries.missing([taskId]);
+    const [one, other] = await entries.take(worker, 4);
+    await entries.finish(worker, [
+      { ...one, againInMs: null },
+      { ...other, againInMs: 0 },
+    ]);
+    await entries.remove(taskId);
+    await entries.endLostLeases(worker, [taskId], true);
     const stream = { publish: async () => undefined } as unknown as EventStream;
     const store = new TaskStore(sql, new EventLog(sql, stream));
     await lookup.unfinished(taskId, true);

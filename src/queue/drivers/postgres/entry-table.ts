@@ -172,7 +172,8 @@ const END_LOST_LEASES = `
   )
   UPDATE queue_entries
      SET consumer = NULL
-   WHERE consumer IN (SELECT consumer FROM gone) OR (consumer = $1 AND NOT task_id = ANY ($2::uuid[]))`;
+   WHERE consumer IS NOT NULL
+     AND (consumer IN (SELECT consumer FROM gone) OR (consumer = $1 AND NOT task_id = ANY ($2::uuid[])))`;
 
 const COUNTS = `
   SELECT (count(*) FILTER (WHERE consumer IS NULL AND due_at <= now()))::int AS waiting,
