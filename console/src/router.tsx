@@ -68,6 +68,10 @@ const myAgent = createRoute({
   ...at('/agents/$agentId'),
   component: lazyRouteComponent(() => import('./pages/my-agent'), 'MyAgent'),
 });
+const wallet = createRoute({
+  ...at('/wallet'),
+  component: lazyRouteComponent(() => import('./pages/wallet'), 'Wallet'),
+});
 const account = createRoute({
   ...at('/account'),
   component: lazyRouteComponent(() => import('./pages/account'), 'Account'),
@@ -92,6 +96,10 @@ const adminAgents = createRoute({
   ...at('/admin/agents'),
   component: lazyRouteComponent(() => import('./pages/admin/agents'), 'Agents'),
 });
+const adminMoney = createRoute({
+  ...at('/admin/money'),
+  component: lazyRouteComponent(() => import('./pages/admin/money'), 'Money'),
+});
 const adminAudit = createRoute({
   ...at('/admin/audit'),
   component: lazyRouteComponent(() => import('./pages/admin/audit'), 'Audit'),
@@ -101,8 +109,8 @@ const adminSystem = createRoute({
   component: lazyRouteComponent(() => import('./pages/admin/health'), 'Health'),
 });
 
-const routes = [home, market, agent, newTask, tasks, task, agents, upload, myAgent, account, firstTask];
-const adminRoutes = [admin, adminQueue, adminUsers, adminAgents, adminAudit, adminSystem];
+const routes = [home, market, agent, newTask, tasks, task, agents, upload, myAgent, wallet, account, firstTask];
+const adminRoutes = [admin, adminQueue, adminUsers, adminAgents, adminMoney, adminAudit, adminSystem];
 
 function PageError({ error }: ErrorComponentProps) {
   return (

@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { inaccessible, launchBrowser, openPage, type WatchedPage } from '../support/browser.js';
-import { ADMIN, api, expectStatus, loginAdmin } from '../support/client.js';
+import { ADMIN, api, expectStatus, loginAdmin, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
@@ -19,11 +19,13 @@ const PAGES = {
   '/tasks': '[data-task]',
   '/agents': 'tbody tr',
   '/agents/upload': 'form',
+  '/wallet': 'tbody tr',
   '/account': 'form',
   '/admin': '.sheet svg',
   '/admin/queue': 'form',
   '/admin/users': 'tbody tr',
   '/admin/agents': 'tbody tr',
+  '/admin/money': 'form',
   '/admin/audit': 'tbody tr',
   '/admin/health': 'tbody tr',
 };
@@ -201,6 +203,59 @@ describe('the console', () => {
     expectNoFaults();
   });
 
+  it('shows both sides of a dispute and of a payout, and an admin decides them', async () => {
+    const token = await loginAdmin(server.url);
+    const task = { required_capabilities: ['counting'], budget: 1, input: { text: 'to be' } };
+    const { id } = expectStatus(await api(server.url).post('/tasks', task, { token }), 202).body;
+    await waitForTask(server.url, token, id, 'completed');
+
+    const buyer = await open(`/tasks/${id}`);
+    await signIn(buyer, ADMIN);
+    await buyer.getByText('My <b>Counter</b> is paid 0.20').waitFor();
+    await buyer.getByRole('button', { name: 'Dispute the task' }).click();
+    await buyer.getByLabel('What is wrong').fill('It counted <i>another</i> text.');
+    await buyer.getByRole('button', { name: 'Open the dispute' }).click();
+    await buyer.getByText('Waits for an admin').waitFor();
+    expectNoFaults();
+    await buyer.context().close();
+
+    const owner = await open('/wallet');
+    await signIn(owner, NEWCOMER);
+    await owner.getByText('Submitter: “It counted <i>another</i> text.”').waitFor();
+    await owner.getByRole('button', { name: 'Answer' }).click();
+    await owner.getByLabel('Your answer').fill('It was this one.');
+    await owner.getByRole('button', { name: 'Send the answer' }).click();
+    await owner.getByText('Agent’s owner: “It was this one.”').waitFor();
+    await owner.getByLabel('Kind of transfer').selectOption('post');
+    await owner.getByRole('cell', { name: 'Earned by an agent' }).waitFor();
+    const download = owner.waitForEvent('download');
+    await owner.getByRole('button', { name: 'Download all lines as CSV' }).click();
+    const file = await (await download).path();
+    expect(await readFile(file, 'utf8')).toMatch(/My <b>Counter<\/b>/);
+    await owner.getByRole('button', { name: 'Request a payout' }).click();
+    await owner.getByLabel('Amount').fill('7');
+    await owner.getByRole('button', { name: 'Request it' }).click();
+    await owner.getByRole('cell', { name: 'Waits for an admin' }).waitFor();
+    expect(await inaccessible(owner)).toEqual([]);
+    expectNoFaults();
+    await owner.context().close();
+
+    const admin = await open('/admin/money');
+    await signIn(admin, ADMIN);
+    const payout = admin.getByRole('article', { name: 'Payout of 7.00 credits' });
+    await payout.getByLabel(/Reference of the payment/).fill('transfer 17');
+    await payout.getByRole('button', { name: 'Confirm the payment' }).click();
+    await payout.waitFor({ state: 'detached' });
+    await admin.getByLabel('Why you decide so').fill('The count is wrong.');
+    await admin.getByRole('button', { name: 'Return the credits' }).click();
+    await admin.getByText('No dispute is open').waitFor();
+    expectNoFaults();
+    await admin.goto(`${server.url}/wallet`);
+    await admin.getByRole('cell', { name: 'Returned by a dispute', exact: true }).waitFor();
+    await admin.getByText('Admin: “The count is wrong.”').waitFor();
+    expectNoFaults();
+  });
+
   it('resumes after the server restarts, with every task once', async () => {
     const token = await loginAdmin(server.url);
     const submit = async (description: string): Promise<void> => {
@@ -209,7 +264,7 @@ describe('the console', () => {
     };
     const page = await open('/tasks');
     await signIn(page, ADMIN);
-    await page.getByText('No tasks yet').waitFor();
+    await page.locator('[data-task]').first().waitFor();
     await submit('before the restart');
     const done = (title: string) => page.getByRole('row', { name: new RegExp(`Completed.*${title}`) });
     await done('before the restart').waitFor();
@@ -222,7 +277,7 @@ describe('the console', () => {
     await submit('after the restart');
     await page.getByText('Live', { exact: true }).waitFor();
     await done('after the restart').waitFor();
-    expect(await page.locator('[data-task]').count()).toBe(2);
+    expect(await page.locator('[data-task]').count()).toBe(3);
     await page.getByText(/Not connected since/).waitFor({ state: 'detached' });
     // Connections refused during the restart are the only faults.
     expect(watched?.faults.filter((fault) => !/ERR_CONNECTION|WebSocket/.test(fault))).toEqual([]);

@@ -39,6 +39,11 @@ export function Account() {
             </Link>
           </p>
         )}
+        <p className="small-only">
+          <Link className="btn" to="/wallet">
+            Wallet
+          </Link>
+        </p>
         <Panel title="Profile">
           <div className="in">
             <KeyValues

@@ -9,6 +9,7 @@ import { Waterfall } from '../plots/waterfall';
 import { Facts, Id, Loading, Segments, State, Time, useNow } from '../ui/basics';
 import { ProblemPanel } from '../ui/problem';
 import { Actions } from './task/actions';
+import { DisputePanel } from './task/dispute';
 import { Details } from './task/details';
 import { Documents } from './task/documents';
 import { HostCallsPanel, OutputPanel } from './task/host-calls';
@@ -115,6 +116,7 @@ function Loaded({ task }: { task: Task }) {
         <div className="stack">
           <OutputPanel events={history.events} />
           <Documents task={task} />
+          <DisputePanel task={task} />
           <Details task={task} events={history.events} nameOf={nameOf} />
         </div>
       </div>

@@ -118,6 +118,7 @@ function useCommands(query: string, onClose: () => void): Command[] {
     { key: 'failed', glyph: 'failed', text: 'My failed tasks', run: go('/tasks', { status: 'failed' }) },
     { key: 'agents', glyph: 'box', text: 'My agents', run: go('/agents') },
     { key: 'upload', glyph: 'put', text: 'Upload an agent', run: go('/agents/upload') },
+    { key: 'wallet', glyph: 'swap', text: 'Wallet', run: go('/wallet') },
     { key: 'account', glyph: 'person', text: 'Account and API keys', run: go('/account') },
     ...(role === 'admin'
       ? [
@@ -125,6 +126,7 @@ function useCommands(query: string, onClose: () => void): Command[] {
           { key: 'queue', glyph: 'clock', text: 'Admin: queue', run: go('/admin/queue') } as const,
           { key: 'users', glyph: 'person', text: 'Admin: users', run: go('/admin/users') } as const,
           { key: 'moderation', glyph: 'box', text: 'Admin: agents', run: go('/admin/agents') } as const,
+          { key: 'money', glyph: 'swap', text: 'Admin: money', run: go('/admin/money') } as const,
           { key: 'audit', glyph: 'list', text: 'Admin: audit trail', run: go('/admin/audit') } as const,
           { key: 'health', glyph: 'check', text: 'Admin: health', run: go('/admin/health') } as const,
         ]

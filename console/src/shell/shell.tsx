@@ -14,6 +14,7 @@ const LINKS = [
   ['/market', 'Market'],
   ['/tasks', 'My tasks'],
   ['/agents', 'My agents'],
+  ['/wallet', 'Wallet'],
 ] as const;
 
 const TABS = [

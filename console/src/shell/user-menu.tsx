@@ -35,6 +35,9 @@ export function UserMenu() {
             onChange={setTheme}
           />
         </div>
+        <Link to="/wallet" onClick={close}>
+          Wallet
+        </Link>
         <Link to="/account" onClick={close}>
           Account and API keys
         </Link>

@@ -8,6 +8,7 @@ const TABS = [
   ['/admin/queue', 'Queue'],
   ['/admin/users', 'Users'],
   ['/admin/agents', 'Agents'],
+  ['/admin/money', 'Money'],
   ['/admin/audit', 'Audit trail'],
   ['/admin/health', 'Health'],
 ] as const;

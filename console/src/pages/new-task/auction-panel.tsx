@@ -1,6 +1,8 @@
 import { useState } from 'react';
+import type { Schemas } from '../../api/client';
 import { credits, duration } from '../../lib/format';
 import { type Bid, leadingTerm, reweigh, type Weights } from '../../lib/scoring';
+import { Paid } from '../../plots/paid';
 import { PriceLine } from '../../plots/price-line';
 import { Scoreboard } from '../../plots/scoreboard';
 import { Button, Empty, Loading, Segments } from '../../ui/basics';
@@ -81,6 +83,9 @@ export function AuctionPanel(props: AuctionPanelProps) {
               <h3>What would change the winner</h3>
               <PriceLine bids={bids} counterfactual={simulation.counterfactual} budget={budget} />
               <p className="mute">{simulation.counterfactual?.detail}</p>
+              {!weights && (
+                <Paid bid={simulation.bids[0]} payment={simulation.payment as Schemas['PaymentDto'] | null} />
+              )}
             </div>
           )}
         </>

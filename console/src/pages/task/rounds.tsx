@@ -5,6 +5,7 @@ import { api, type Schemas, unwrap } from '../../api/client';
 import type { Task } from '../../api/queries';
 import { isEnded } from '../../lib/events';
 import { clock } from '../../lib/format';
+import { Paid } from '../../plots/paid';
 import { PriceLine } from '../../plots/price-line';
 import { Scoreboard } from '../../plots/scoreboard';
 import { Button, Empty, Loading, Segments, Tag } from '../../ui/basics';
@@ -130,11 +131,17 @@ function RoundBoard({ round, task, aligned }: { round: Round; task: Task; aligne
         doer={task.agent_id}
         aligned={aligned}
       />
-      {round.bids.length > 1 && (
+      {round.bids.length > 0 && (
         <div className="pricebox">
           <h3>How close it was</h3>
-          <PriceLine bids={round.bids} counterfactual={round.counterfactual as never} budget={task.budget} />
+          {round.bids.length > 1 && (
+            <PriceLine bids={round.bids} counterfactual={round.counterfactual as never} budget={task.budget} />
+          )}
           <p className="mute">{(round.counterfactual as Schemas['CounterfactualDto'] | null)?.detail}</p>
+          <Paid
+            bid={round.bids.find(({ agent_id }) => agent_id === task.agent_id) ?? round.bids[0]}
+            payment={round.payment as Schemas['PaymentDto'] | null}
+          />
         </div>
       )}
     </>
