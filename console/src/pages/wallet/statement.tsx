@@ -43,7 +43,7 @@ export function StatementPanel() {
         <div className="row">
           <Button
             small
-            glyph="put"
+            glyph="get"
             disabled={!statement.data}
             busy={download.isPending}
             onClick={() => download.mutate()}
