@@ -9,14 +9,21 @@ const BATCH = 1000;
 /** How long an event may stay unseen if its notification was lost, ms. */
 const POLL_MS = 1000;
 
+/** Is handed events in order. */
+export interface FeedListener {
+  deliver(events: FeedEvent[]): void;
+  /** Whether anybody waits for events. While no listener wants any, the tail passes them by unread. */
+  wants(): boolean;
+}
+
 /**
- * Follows the end of the feed for this process. Every listener gets each event once, in order. Reads the table on
- * notification, and polls it once a second. Idle until the first listener.
+ * Follows the end of the feed for this process. Every listener gets each event once, in order, from the moment on that it
+ * wants some. Reads the table on notification, and polls it once a second. Idle until the first listener.
  */
 @Injectable()
 export class FeedTail implements OnApplicationShutdown {
   private readonly warnOfOutage = outageLog(new Logger('Feed'), 'the feed cannot be read');
-  private readonly listeners = new Set<(events: FeedEvent[]) => void>();
+  private readonly listeners = new Set<FeedListener>();
   private cursor = 0;
   private started: Promise<void> | null = null;
   private reading = false;
@@ -28,8 +35,8 @@ export class FeedTail implements OnApplicationShutdown {
     @Inject(EVENT_STREAM) private readonly stream: EventStream,
   ) {}
 
-  /** Resolves once every later event will reach the listener. */
-  async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
+  /** Resolves once every later event will reach the listener, if it wants events by then. */
+  async follow(listener: FeedListener): Promise<void> {
     this.listeners.add(listener);
     this.started ??= this.start();
     try {
@@ -47,7 +54,7 @@ export class FeedTail implements OnApplicationShutdown {
     return this.listeners.size > 0;
   }
 
-  /** Every event up to here has been passed to the listeners. */
+  /** Every event up to here has been passed to the listeners that wanted it. */
   get position(): number {
     return this.cursor;
   }
@@ -59,14 +66,31 @@ export class FeedTail implements OnApplicationShutdown {
   private async start(): Promise<void> {
     this.cursor = await this.log.lastSeq();
     const unsubscribe = this.stream.subscribe((notice) => {
-      if (notice.seq > this.cursor) this.ring();
+      if (notice.seq <= this.cursor) return;
+      if (this.isWanted) this.ring();
+      else this.cursor = notice.seq;
     });
-    const clock = setInterval(() => this.ring(), POLL_MS);
+    const clock = setInterval(() => (this.isWanted ? this.ring() : void this.passBy()), POLL_MS);
     this.stop = () => {
       clearInterval(clock);
       unsubscribe();
       this.listeners.clear();
     };
+  }
+
+  private get isWanted(): boolean {
+    return [...this.listeners].some((listener) => listener.wants());
+  }
+
+  /** Moves to the end of the feed, for notifications that were lost. */
+  private async passBy(): Promise<void> {
+    try {
+      const last = await this.log.lastSeq();
+      // A listener that wants events since then must not miss those that came meanwhile.
+      if (!this.isWanted) this.cursor = Math.max(this.cursor, last);
+    } catch (error) {
+      this.warnOfOutage(error as Error);
+    }
   }
 
   private ring(): void {
@@ -81,8 +105,8 @@ export class FeedTail implements OnApplicationShutdown {
         this.rung = false;
         const events = await this.log.readAfter(this.cursor, BATCH);
         if (events.length === 0) continue;
-        this.cursor = events[events.length - 1].seq;
-        for (const listener of this.listeners) listener(events);
+        this.cursor = Math.max(this.cursor, events[events.length - 1].seq);
+        for (const listener of this.listeners) listener.deliver(events);
         countDelivery(events);
         if (events.length === BATCH) this.rung = true;
       }

@@ -4,7 +4,7 @@ export { LOCK_FEED, underFeedLock } from './feed-lock.js';
 export { FeedModule } from './feed.module.js';
 export { EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';
 export { FeedEventRow } from './feed-event.entity.js';
-export { FeedTail } from './feed-tail.js';
+export { type FeedListener, FeedTail } from './feed-tail.js';
 export { FeedCursor } from './feed-cursor.entity.js';
 export { Projector } from './projector.js';
 export { SharedLogLevel } from './shared-log-level.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { EventLog, FeedEvent, FeedTail } from '../feed/index.js';
+import type { EventLog, FeedEvent, FeedListener, FeedTail } from '../feed/index.js';
 import { Hub, type Replay, type Subscriber } from './hub.js';
 import type { Topic } from './topic.js';
 
@@ -285,8 +285,8 @@ class Feed {
   private stall: Promise<void> | null = null;
   private beforeAnswer: () => void = () => undefined;
 
-  async follow(listener: (events: FeedEvent[]) => void): Promise<void> {
-    this.listener = listener;
+  async follow({ deliver }: FeedListener): Promise<void> {
+    this.listener = deliver;
   }
 
   append(...drafts: Draft[]): void {

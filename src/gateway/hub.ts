@@ -49,7 +49,10 @@ export class Hub implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.tail.follow((events) => this.dispatch(events));
+    await this.tail.follow({
+      deliver: (events) => this.dispatch(events),
+      wants: () => this.topics.size > 0,
+    });
   }
 
   /**

@@ -4,8 +4,8 @@ import { FeedTail } from '../feed/index.js';
 const ENDS = new Set(['task.completed', 'task.failed', 'task.cancelled']);
 
 /**
- * Lets requests wait for the end of tasks. The feed, which this process reads anyway, tells of it: a waiter costs an entry in a
- * map and no question to the database.
+ * Lets requests wait for the end of tasks. The feed tells of it: a waiter costs an entry in a map, and no
+ * query of its own.
  */
 @Injectable()
 export class TaskWaiter implements BeforeApplicationShutdown {
@@ -16,8 +16,11 @@ export class TaskWaiter implements BeforeApplicationShutdown {
 
   /** Resolves once no end of a task that is watched from now on can be missed. */
   async ready(): Promise<void> {
-    this.following ??= this.tail.follow((events) => {
-      for (const { type, task_id } of events) if (task_id && ENDS.has(type)) this.release(task_id);
+    this.following ??= this.tail.follow({
+      deliver: (events) => {
+        for (const { type, task_id } of events) if (task_id && ENDS.has(type)) this.release(task_id);
+      },
+      wants: () => this.waiting.size > 0,
     });
     await this.following.catch((error: Error) => {
       this.following = null;

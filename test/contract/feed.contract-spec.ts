@@ -100,7 +100,11 @@ describe('the feed', () => {
     const tail = new FeedTail(other.log, SILENT);
     const heard: [FeedEvent[], FeedEvent[]] = [[], []];
     try {
-      await Promise.all(heard.map((events) => tail.follow((more) => void events.push(...more))));
+      const listenerOf = (events: FeedEvent[]) => ({
+        deliver: (more: FeedEvent[]) => void events.push(...more),
+        wants: () => true,
+      });
+      await Promise.all(heard.map((events) => tail.follow(listenerOf(events))));
       await Promise.all(Array.from({ length: 50 }, (_, n) => one.log.post(event(taskId, { n }))));
       await until('the slow clock has brought all', () => heard.every((events) => events.length >= 50));
     } finally {
@@ -109,6 +113,26 @@ describe('the feed', () => {
     for (const events of heard)
       expect(events.map(({ data }) => data.n)).toEqual(Array.from({ length: 50 }, (_, n) => n));
     expect(tail.position).toBe(await one.log.lastSeq());
+  });
+
+  it('passes events by, unread, while no listener wants any', async () => {
+    const [one, other] = processes;
+    const taskId = newId();
+    const tail = new FeedTail(other.log, SILENT);
+    const heard: FeedEvent[] = [];
+    let wants = false;
+    try {
+      await tail.follow({ deliver: (more) => void heard.push(...more), wants: () => wants });
+      await one.log.post(event(taskId, { n: 'unwanted' }));
+      const last = await one.log.lastSeq();
+      await until('it was passed by', () => tail.position === last);
+      wants = true;
+      await one.log.post(event(taskId, { n: 'wanted' }));
+      await until('the slow clock has brought it', () => heard.length > 0);
+    } finally {
+      tail.onApplicationShutdown();
+    }
+    expect(heard.map(({ data }) => data.n)).toEqual(['wanted']);
   });
 
   it('is projected once, although two projectors compete and one fails half-way', async () => {
