@@ -95,6 +95,7 @@ function brokered(sql: Sql): () => AttemptCalls {
       // The only method that it may call.
       handlers: { 'kv.get': get } as Handlers,
       records: { reserve: () => Promise.resolve(true), end: () => Promise.resolve() },
+      parkingOf: () => ({ whileParked: (_question, wait) => wait() }),
       config,
       logger: new Logger('bench'),
     });

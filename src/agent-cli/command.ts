@@ -25,6 +25,8 @@ export interface CallOptions {
   state?: string;
   /** File of canned answers. */
   mock?: string;
+  /** Answers to the questions of `input.ask`, in their order: JSON, or else text. */
+  answers?: string[];
   /** File to write the calls to, with requests and answers. */
   record?: string;
 }
@@ -49,7 +51,8 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
   --timeout MS              wall time of the run (default: TASK_TIMEOUT_MS)
   --limits JSON             limits of the version, as an upload takes them, for run
   --permissions FILE|JSON   what the agent may ask of the host, as an upload takes it, for run
-  --allow http,llm,kv|none  what the task allows (default: all that the permissions name)
+  --allow KIND,…|none       what the task allows, of http, llm, kv, ask (default: all that the permissions name)
+  --answer JSON|TEXT        answer to a question of input.ask; once for each question, in their order
   --mock FILE               answers to host calls: [{"method", "request"?, "answer"}, …]
   --record FILE             writes the host calls with their answers; --mock can read that file
   --state FILE              keeps the agent's state (kv) from run to run
@@ -58,7 +61,7 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
   --help                    this text
 
 Host calls are served on this machine: kv in memory, output.emit on standard error, llm.chat by an echo that is no
-model, and http.fetch only from --mock.
+model, http.fetch only from --mock, and input.ask from --answer, --mock or the terminal.
 The limits are the server's: set SANDBOX_*, VALIDATION_*, MAX_* and TASK_TIMEOUT_MS to try others.
 Exit code: 0 accepted or completed, 1 refused or failed, 2 wrong usage.`;
 
@@ -70,7 +73,7 @@ export class AgentRefused extends Error {}
 
 /** The options of each command, beside `--help`. */
 const OPTIONS: Record<string, string[]> = {
-  run: ['input', 'timeout', 'limits', 'json', 'permissions', 'allow', 'state', 'mock', 'record'],
+  run: ['input', 'timeout', 'limits', 'json', 'permissions', 'allow', 'answer', 'state', 'mock', 'record'],
   validate: ['json'],
   bundle: ['whole-library'],
 };
@@ -98,13 +101,14 @@ export function parseCommand(args: string[]): Command | BundleCommand | 'help' {
   return { name, file, input, timeoutMs, limits, calls: callOptions(values), json };
 }
 
-const CALL_OPTIONS = ['allow', 'state', 'mock', 'record'] as const;
+const CALL_OPTIONS = ['allow', 'answer', 'state', 'mock', 'record'] as const;
 
 function callOptions(values: ReturnType<typeof parsed>['values']): CallOptions {
   const { permissions, state, mock, record } = values;
   const useless = CALL_OPTIONS.find((name) => values[name] !== undefined && permissions === undefined);
   if (useless) throw new UsageError(`--${useless} needs --permissions: without permissions an agent calls nothing.`);
-  return { permissions, allow: values.allow === undefined ? undefined : kinds(values.allow), state, mock, record };
+  const allow = values.allow === undefined ? undefined : kinds(values.allow);
+  return { permissions, allow, answers: values.answer, state, mock, record };
 }
 
 function kinds(list: string): ConsentKind[] {
@@ -127,6 +131,7 @@ function parsed(args: string[]) {
         limits: { type: 'string' },
         permissions: { type: 'string' },
         allow: { type: 'string' },
+        answer: { type: 'string', multiple: true },
         state: { type: 'string' },
         mock: { type: 'string' },
         record: { type: 'string' },

@@ -6,7 +6,8 @@ import type { Environment } from '../config/index.js';
 import type { RunRequest } from '../execution/index.js';
 import type { AttemptCalls } from '../host-calls/index.js';
 import type { CallOptions } from './command.js';
-import { assertWritable, readJsonFile, writeJsonFile } from './option-file.js';
+import type { LocalServices } from './local-handlers.js';
+import { assertWritable, jsonOrText, readJsonFile, writeJsonFile } from './option-file.js';
 
 /** A host call of a run: what a server would record, and what it never keeps: request and answer. */
 export interface LocalCall {
@@ -40,14 +41,13 @@ export interface LocalHost {
 
 /**
  * Serves the calls of one run here, by the server's own broker and limits.
- * @param onOutput called for each partial result
  * @throws UsageError for files that cannot be used
  */
 export async function openLocalHost(
   options: CallOptions,
   permissions: Permissions,
   config: Environment['hostCalls'],
-  onOutput: (data: unknown, final: boolean) => void,
+  people: Pick<LocalServices, 'onOutput' | 'ask'>,
 ): Promise<LocalHost> {
   for (const name of ['state', 'record'] as const) {
     const file = options[name];
@@ -69,11 +69,18 @@ export async function openLocalHost(
     attempt: LOCAL_ATTEMPT,
     permissions,
     methods: known.filter((method) => permissions[host.HOST_CALL_METHODS[method]] !== undefined),
-    handlers: localHandlers({ config, state, mocks, onOutput }),
+    handlers: localHandlers({ config, state, mocks, answers: [...(options.answers ?? [])], ...people }),
     records: {
       reserve: async () => true,
       end: async ({ context, target }) => void targets.set(context.n, target),
     },
+    // The time limit stands still while a person types.
+    parkingOf: (place) => ({
+      whileParked: async (_question, wait) => {
+        place.park();
+        return wait().finally(() => place.unpark());
+      },
+    }),
     config,
     logger: new Logger('HostCalls'),
   });
@@ -108,9 +115,9 @@ function recording(
     methods,
     maxCalls,
     maxRequestBytes,
-    answer: async (n, method, request) => {
+    answer: async (n, method, request, place) => {
       const startedAt = performance.now();
-      const bytes = await served.answer(n, method, request);
+      const bytes = await served.answer(n, method, request, place);
       const answer = JSON.parse(Buffer.from(bytes).toString()) as { error?: { code: string } };
       calls.push({
         n,
@@ -126,12 +133,4 @@ function recording(
       return bytes;
     },
   };
-}
-
-function jsonOrText(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
 }

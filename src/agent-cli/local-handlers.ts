@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { MAX_TIMER_MS } from '../common/timers.js';
 import { methodsOf } from '../common/permissions.js';
 import type { HostCallConfig } from '../config/index.js';
+import { Schema, stepsFor } from '../contracts/index.js';
 import {
   type CallContext,
   HostCallError,
@@ -10,25 +12,32 @@ import {
   KvCalls,
   OutputEmit,
   type PreparedCall,
+  parseQuestion,
   parseRequest,
 } from '../host-calls/index.js';
 import { echoOf, usageOf } from '../models/index.js';
 import type { LocalState } from './local-state.js';
+import { jsonOrText } from './option-file.js';
 import type { Mocks } from './mocks.js';
 
 export interface LocalServices {
   config: HostCallConfig;
   state: LocalState;
   mocks: Mocks;
+  /** Answers to questions, the next one first. */
+  answers: string[];
+  /** Asks the person at the terminal. @returns null when no person is there */
+  ask: (question: string) => Promise<string | null>;
   /** Called for each partial result. */
   onOutput: (data: unknown, final: boolean) => void;
 }
 
 /**
- * A handler for each method, without a server: state in memory, partial results to the terminal, an echo in the place of
- * models, and nothing from the web. A method that has canned answers takes them, and only them.
+ * A handler for each method, without a server: state in memory, partial results and questions to the terminal, an echo in
+ * the place of models, and nothing from the web. A method that has canned answers takes them, and only them.
  */
-export function localHandlers({ config, state, mocks, onOutput }: LocalServices) {
+export function localHandlers(services: LocalServices) {
+  const { config, state, mocks, onOutput } = services;
   const kv = new KvCalls(state, config);
   const feed: ConstructorParameters<typeof OutputEmit>[0] = {
     post: async ({ data: { data, final } }) => {
@@ -45,6 +54,7 @@ export function localHandlers({ config, state, mocks, onOutput }: LocalServices)
     'kv.delete': kv.delete,
     'kv.list': kv.list,
     'output.emit': new OutputEmit(feed, config),
+    'input.ask': { prepare: (request, context) => question(request, context, services) },
   };
   for (const method of Object.keys(handlers) as HostCallMethod[]) {
     if (method !== 'output.emit' && mocks.names(method)) handlers[method] = mocked(method, mocks);
@@ -105,6 +115,30 @@ function echo(request: unknown, context: CallContext): PreparedCall {
   const usage = usageOf(messages.map((message) => message.content).join(''), content);
   const { inputTokens: input_tokens, outputTokens: output_tokens } = usage;
   return free(`${name} (echo, no model)`, { content, model, usage: { input_tokens, output_tokens } });
+}
+
+function question(request: unknown, { parking }: CallContext, { answers, ask }: LocalServices): PreparedCall {
+  const { question, schema, timeoutMs = MAX_TIMER_MS } = parseQuestion(request);
+  const asked = { id: 'local', question, schema, askedAt: new Date(), expiresAt: new Date(Date.now() + timeoutMs) };
+  const wait = async (): Promise<string> => {
+    const text = answers.shift() ?? (await ask(`The agent asks: ${question}\nAnswer (JSON or text): `));
+    if (text === null) throw new HostCallError('INPUT_TIMED_OUT', 'No answer here: give one with --answer.');
+    return text;
+  };
+  const answer = async (): Promise<unknown> => {
+    const value = jsonOrText(
+      await parking.whileParked({ ...asked, leftMs: timeoutMs, answer: null, isOpen: true }, wait),
+    );
+    const verdict = schema && Schema.read(schema).check(value, stepsFor(Buffer.byteLength(JSON.stringify(value))));
+    if (!verdict || verdict.end === 'fits') return value;
+    const why = verdict.end === 'fault' ? `${verdict.at || 'it'} ${verdict.reason}` : 'it takes too long to check';
+    throw new HostCallError('INPUT_TIMED_OUT', `A server would refuse the answer, because ${why}. So none came.`);
+  };
+  return {
+    target: null,
+    maxCostMicro: 0n,
+    carryOut: async () => ({ answer: { answer: await answer() }, costMicro: 0n }),
+  };
 }
 
 function mocked(method: HostCallMethod, mocks: Mocks): HostCallHandler {

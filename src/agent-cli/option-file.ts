@@ -47,3 +47,12 @@ export function writeJsonFile(option: string, file: string, value: unknown): voi
     throw new UsageError(`${option}: ${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
   }
 }
+
+/** The value of JSON text; other text is its own value. */
+export function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

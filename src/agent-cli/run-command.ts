@@ -51,7 +51,12 @@ async function tryOut(command: Command, config: Environment, terminal: Terminal)
   assertGranted(command, validation.report, permissions);
   const onOutput = (data: unknown, final: boolean) =>
     terminal.complain(`output.emit${final ? ' (final)' : ''}: ${JSON.stringify(data)}`);
-  const host = permissions && (await openLocalHost(command.calls, permissions, config.hostCalls, onOutput));
+  const host =
+    permissions &&
+    (await openLocalHost(command.calls, permissions, config.hostCalls, {
+      onOutput,
+      ask: (question) => terminal.ask(question),
+    }));
   const run = await runAgent(command, config, () => terminal.readInput(), host);
   terminal.print(
     command.json

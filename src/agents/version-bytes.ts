@@ -13,7 +13,7 @@ export const VERSION_BYTES: BlobHolder = {
               -- A worker may hold the ranking of an auction that was before.
               OR coalesce(b.retired_at, a.updated_at) > now() - $1 * interval '1 millisecond'
               OR EXISTS (SELECT FROM tasks t
-                          WHERE t.status IN ('queued', 'assigned', 'running')
+                          WHERE t.status IN ('queued', 'assigned', 'running', 'input_required')
                             AND t.agent_id = b.agent_id AND t.version = b.version)))`,
   bytesOf: `
     SELECT coalesce(sum(b.size), 0)

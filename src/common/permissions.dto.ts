@@ -103,6 +103,14 @@ export class PermissionsDto {
   kv?: Record<string, never>;
 
   /**
+   * Questions to the submitter, who may answer while the task waits.
+   * @example true
+   */
+  @Optional()
+  @Equals(true, { message: 'ask must be true or be left out' })
+  ask?: boolean;
+
+  /**
    * Partial results and progress, shown to the submitter. Tasks need not allow it.
    * @example true
    */

@@ -1,7 +1,7 @@
 import { HTTP_METHODS, type HttpMethod, type Permissions } from './permissions.dto.js';
 
-/** Kinds of permission that a task has to allow, because they can cost money or carry its input to the agent's owner. */
-export const CONSENT_KINDS = ['http', 'llm', 'kv'] as const;
+/** Kinds of permission that a task has to allow, because they can cost money, carry its input to the agent's owner, or wait for its submitter. */
+export const CONSENT_KINDS = ['http', 'llm', 'kv', 'ask'] as const;
 export type ConsentKind = (typeof CONSENT_KINDS)[number];
 
 /** Every kind of permission. `output` reaches the submitter alone, so tasks need not allow it. */

@@ -81,6 +81,12 @@ export const hostCalls = (env: Variables) => ({
   maxAttemptBytes: env.HOST_CALL_ATTEMPT_BYTES,
   timeoutMs: env.HOST_CALL_TIMEOUT_MS,
   maxOutputBytes: env.HOST_CALL_OUTPUT_BYTES,
+  questions: {
+    perAttempt: env.QUESTIONS_PER_ATTEMPT,
+    maxWaitMs: env.QUESTION_WAIT_MS,
+    maxAnswerBytes: env.QUESTION_ANSWER_BYTES,
+  },
+  parked: { most: env.PARKED_AGENTS, perAccount: env.PARKED_AGENTS_PER_ACCOUNT },
   state: { entries: env.AGENT_STATE_ENTRIES, bytes: env.AGENT_STATE_BYTES, valueBytes: env.AGENT_STATE_VALUE_BYTES },
 });
 

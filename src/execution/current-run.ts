@@ -1,7 +1,7 @@
 import { printable } from '../common/printable.js';
 import type { Usage } from './frames.js';
 import { MS_PER_TICK } from './process-figures.js';
-import type { HostCalls, RunLimits, RunOutcome, RunReport } from './run.js';
+import type { HostCalls, RunLimits, RunOutcome, RunPlace, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 
 /** One run, ready for a process. */
@@ -19,6 +19,8 @@ export interface Job {
   hostCalls?: HostCalls;
   onLog?: (line: string) => void;
   signal?: AbortSignal;
+  /** Its slot in the pool. Unset: it runs without one. */
+  slot?: RunPlace;
 }
 
 /** A job in a sandbox process. */
@@ -28,6 +30,10 @@ export interface CurrentRun {
   /** CPU time of the process before it. */
   cpuBefore?: number;
   deadline: NodeJS.Timeout;
+  /** Since when it has been parked, on the clock of `performance.now()`; undefined: it is not. */
+  parkedAt?: number;
+  /** How long it was parked before that, ms. */
+  parkedMs: number;
   cpuLook?: NodeJS.Timeout;
   cancel: () => void;
   resolve: (report: RunReport) => void;

@@ -1,4 +1,4 @@
 export { ExecutionModule } from './execution.module.js';
-export type { RunLimits, RunOutcome, RunReport, RunRequest } from './run.js';
+export type { RunLimits, RunOutcome, RunPlace, RunReport, RunRequest } from './run.js';
 export { lowestOf, RUN_ENDS, toRunLimits } from './run.js';
 export { SandboxService } from './sandbox.service.js';

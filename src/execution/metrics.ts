@@ -38,6 +38,7 @@ export function watchPool(pool: { figures(): PoolFigures }, slots: number): void
   gauge('sandbox_slots', 'Runs this process may do at the same time.', [], () => slots);
   gauge('sandbox_slots_busy', 'Runs going on.', [], () => pool.figures().running);
   gauge('sandbox_runs_waiting', 'Runs that wait for a slot.', [], () => pool.figures().waiting);
+  gauge('sandbox_runs_parked', 'Runs that wait for an answer without a slot.', [], () => pool.figures().parked);
   gauge('sandbox_processes', 'Sandbox processes alive.', [], () => pool.figures().living);
 }
 
@@ -46,6 +47,8 @@ export interface PoolFigures {
   running: number;
   /** Runs that wait for a slot. */
   waiting: number;
+  /** Runs that have given their slots to others. */
+  parked: number;
   /** Sandbox processes alive. */
   living: number;
 }

@@ -48,9 +48,21 @@ export interface HostCalls extends HostCallLimits {
   /**
    * Carries out one call; the agent waits meanwhile. Never called for a method that is not among `methods`.
    * @param request bytes as the agent wrote them
+   * @param place for calls that take long
    * @returns the answer, a JSON object. Must not reject.
    */
-  answer(n: number, name: string, request: Uint8Array): Promise<Uint8Array>;
+  answer(n: number, name: string, request: Uint8Array, place: RunPlace): Promise<Uint8Array>;
+}
+
+/**
+ * The sandbox slot of a run that waits for the answer to a call. A *parked* run has given its slot to others: its process
+ * keeps its memory and uses no processor time, and the run's time limit stands still.
+ */
+export interface RunPlace {
+  /** Parks the run. */
+  park(): void;
+  /** Waits for a slot, ahead of runs that have not begun. Also resolves when the run ends meanwhile. */
+  unpark(): Promise<void>;
 }
 
 /** What one run may use. The server's configuration sets the most, a task may ask for less. */

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import type { Confinement } from '../confinement/index.js';
 import { parseEnvironment } from '../config/index.js';
 import { confineSandbox } from './sandbox-confinement.js';
 import { SandboxPool, type PoolSizes } from './sandbox-pool.js';
+import type { RunPlace } from './run.js';
 import type { Job } from './current-run.js';
 import { SandboxProcess } from './sandbox-process.js';
 
@@ -39,12 +40,15 @@ function open(sizes: Partial<PoolSizes> = {}): SandboxPool {
 function job(
   name: string,
   body = '(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))',
+  { imports = '', data = '' } = {},
 ): Job {
   const text = `(module
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    ${imports}
     (memory (export "memory") 1)
     (data (i32.const 0) "\\10\\00\\00\\00\\01\\00\\00\\00")
     (data (i32.const 16) "1")
+    ${data}
     (func (export "_start") ${body}))`;
   const module = new Uint8Array(wabt.parseWat(name, text).toBinary({}).buffer);
   return {
@@ -57,6 +61,26 @@ function job(
     limits: sandbox,
   };
 }
+
+/** What a parked run waits for. */
+let answers: { first: Promise<void>; give: () => void };
+beforeEach(() => {
+  let give = (): void => undefined;
+  answers = { first: new Promise((resolve) => (give = resolve)), give: () => give() };
+});
+
+/** A job that makes one call of the host, then prints `1`. */
+const calling = (serve: (place: RunPlace) => Promise<void>): Job => {
+  const imports = '(import "zerostate" "call" (func $call (param i32 i32 i32 i32) (result i32)))';
+  const print = '(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))';
+  const made = job('calling', `(drop (call $call (i32.const 32) (i32.const 6) (i32.const 0) (i32.const 0))) ${print}`, {
+    imports,
+    data: '(data (i32.const 32) "kv.get")',
+  });
+  const answer = (_n: number, _name: string, _request: Uint8Array, place: RunPlace) =>
+    serve(place).then(() => Buffer.from('{}'));
+  return { ...made, hostCalls: { methods: ['kv.get'], maxCalls: 1, maxRequestBytes: 10, answer } };
+};
 
 const looping = (name: string): Job => job(name, '(loop (br 0))');
 const servedBy = (name: string): SandboxProcess[] => started.filter(({ boundTo }) => boundTo === name);
@@ -96,6 +120,71 @@ describe('the pool', () => {
     const ends = (await Promise.all(runs)).map(({ outcome }) => outcome.end);
     expect(ends).toEqual(['cancelled', 'cancelled', 'completed', 'completed']);
     expect(order).toEqual(['first', 'second', 'third', 'fourth']);
+  });
+
+  it('gives the slot of a parked run to others, and the next free one back to it first', async () => {
+    open({ slots: 1 });
+    const order: string[] = [];
+    const parked = calling(async ({ park, unpark }) => {
+      park();
+      await answers.first;
+      order.push('answered');
+      await unpark();
+      order.push('goes on');
+    });
+    const first = pool.run({ ...parked, timeoutMs: 300 });
+    await until(() => pool.figures().parked === 1);
+    // Longer than the time limit of the parked run.
+    const blocker = pool.run({ ...looping('loop'), timeoutMs: 500 }, () => void order.push('other'));
+    const last = pool.run(job('a'), () => void order.push('last'));
+    await until(() => order.includes('other'));
+    answers.give();
+    expect((await blocker).outcome.end).toBe('timed_out');
+    const { outcome, metering } = await first;
+    expect([outcome.end, metering.wallMs < 300]).toEqual(['completed', true]);
+    expect(await last).toMatchObject(DONE);
+    expect(order).toEqual(['other', 'answered', 'goes on', 'last']);
+    expect(pool.figures()).toMatchObject({ running: 0, parked: 0, waiting: 0 });
+  });
+
+  it('ends a parked run that is cancelled or whose process dies, and no slot is lost', async () => {
+    open({ slots: 1 });
+    const cancel = new AbortController();
+    const forever = calling(async ({ park }) => {
+      park();
+      await new Promise(() => undefined);
+    });
+    const cancelled = pool.run({ ...forever, signal: cancel.signal });
+    await until(() => pool.figures().parked === 1);
+    cancel.abort();
+    expect((await cancelled).outcome.end).toBe('cancelled');
+    const dead = pool.run(forever);
+    await until(() => pool.figures().parked === 1);
+    process.kill(servedBy('calling').at(-1)!.pid!, 'SIGKILL');
+    expect((await dead).outcome.end).toBe('crashed');
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(pool.figures()).toMatchObject({ running: 0, parked: 0, waiting: 0 });
+  });
+
+  it('ends a parked run that is cancelled while it waits for a slot', async () => {
+    open({ slots: 1 });
+    const cancel = new AbortController();
+    const work = calling(async ({ park, unpark }) => {
+      park();
+      await answers.first;
+      await unpark();
+    });
+    const waits = pool.run({ ...work, signal: cancel.signal });
+    await until(() => pool.figures().parked === 1);
+    const blocker = pool.run({ ...looping('loop'), timeoutMs: 500 });
+    await until(() => pool.figures().running === 1);
+    answers.give();
+    await until(() => pool.figures().waiting === 1);
+    cancel.abort();
+    expect((await waits).outcome.end).toBe('cancelled');
+    expect((await blocker).outcome.end).toBe('timed_out');
+    expect(await pool.run(job('a'))).toMatchObject(DONE);
+    expect(pool.figures()).toMatchObject({ running: 0, parked: 0, waiting: 0 });
   });
 
   it('survives the death of a process in the middle of a run, and that of an idle one', async () => {

@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { DependencyFault } from '../observability/index.js';
-import { CANCELLED, type RunReport } from './run.js';
+import { CANCELLED, type RunPlace, type RunReport } from './run.js';
 import type { Job } from './current-run.js';
 import type { SandboxProcess } from './sandbox-process.js';
+import type { PoolFigures } from './metrics.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /**
@@ -16,6 +17,9 @@ import { unlessAborted } from './unless-aborted.js';
  * No process serves two versions, so that an agent that breaks out of the engine meets no runs of other agents. Starting one
  * takes some 60 ms, so it happens in the background: a few fresh ones are kept as spares, a killed one is replaced
  * before anyone asks, and warm ones beyond the running are kept, least recently used ones going first.
+ *
+ * - *parked*: in the middle of a run that waits for the answer to a host call, without a slot. The run gets the next free
+ *   slot once it can go on. What it may wait for, and how many may be parked, is the caller's to limit.
  *
  * A run that has to wait for a fresh process lets later ones pass whose version is warm, but no later one gets a slot
  * that it could use itself.
@@ -44,6 +48,8 @@ export class SandboxPool {
   private waiting: Waiting[] = [];
   private starting = 0;
   private running = 0;
+  /** Processes whose runs have given their slots to others. */
+  private readonly parked = new Set<SandboxProcess>();
   private closed = false;
   /** Starts that have failed since the last that succeeded. */
   private failedStarts = 0;
@@ -77,7 +83,7 @@ export class SandboxPool {
         if (!process) return CANCELLED;
       }
       if (job.signal?.aborted) return CANCELLED;
-      const report = await process.execute(job);
+      const report = await process.execute({ ...job, slot: this.slotOf(process, job) });
       if (this.closed && report.outcome.end === 'crashed') throw unavailable(SHUTTING_DOWN);
       return report;
     } finally {
@@ -90,8 +96,13 @@ export class SandboxPool {
     if (this.failedStarts >= STARTS_BEFORE_GIVING_UP) throw new DependencyFault('no sandbox process can be started');
   }
 
-  figures(): { running: number; waiting: number; living: number } {
-    return { running: this.running, waiting: this.waiting.length, living: this.living.size };
+  figures(): PoolFigures {
+    return {
+      running: this.running,
+      waiting: this.waiting.length,
+      parked: this.parked.size,
+      living: this.living.size,
+    };
   }
 
   /** Kills every process, whatever it does, and waits until all are reaped. Waiting runs are rejected. */
@@ -137,8 +148,29 @@ export class SandboxPool {
     });
   }
 
+  private slotOf(process: SandboxProcess, { sha256 }: Job): RunPlace {
+    return {
+      park: () => {
+        if (this.parked.has(process) || !process.usable) return;
+        this.parked.add(process);
+        this.running--;
+        this.dispatch();
+      },
+      unpark: () =>
+        new Promise((resolve) => {
+          if (!this.parked.has(process) || this.closed) return resolve();
+          this.waiting.unshift({ sha256, own: process, grant: () => resolve(), reject: () => resolve() });
+          this.dispatch();
+        }),
+    };
+  }
+
   private release(process: SandboxProcess): void {
-    this.running--;
+    // A parked run that was killed has no slot to release, and waits for none any more.
+    const wait = this.waiting.find(({ own }) => own === process);
+    this.waiting = this.waiting.filter((entry) => entry !== wait);
+    wait?.grant(process);
+    if (!this.parked.delete(process)) this.running--;
     const { recycleAfterRuns, recycleAboveBytes } = this.sizes;
     if (process.runs >= recycleAfterRuns || process.measureMemory() > recycleAboveBytes) process.kill();
     if (process.usable) this.idle.push(process);
@@ -150,8 +182,12 @@ export class SandboxPool {
     if (this.closed) return;
     for (const entry of [...this.waiting]) {
       if (this.running >= this.sizes.slots) break;
-      const process = this.pick(entry.sha256);
+      const process = entry.own ?? this.pick(entry.sha256);
       if (!process) continue;
+      if (entry.own) {
+        this.parked.delete(entry.own);
+        this.waiting = this.waiting.filter((other) => other !== entry);
+      }
       this.idle = this.idle.filter((other) => other !== process);
       this.running++;
       entry.grant(process);
@@ -194,7 +230,7 @@ export class SandboxPool {
   private startMissing(): void {
     if (this.closed || this.pause) return;
     const { slots, spares } = this.sizes;
-    const next = this.waiting.slice(0, slots).filter(({ sha256 }) => !this.isWarm(sha256));
+    const next = this.waiting.slice(0, slots).filter(({ sha256, own }) => !own && !this.isWarm(sha256));
     const fresh = this.idle.filter((process) => process.boundTo === undefined).length + this.starting;
     for (let missing = spares + next.length - fresh; missing > 0 && !this.pause; missing--) this.startProcess();
   }
@@ -243,12 +279,15 @@ export class SandboxPool {
   }
 
   private rejectWaiting(message: string, cause?: Error): void {
-    for (const entry of this.waiting) entry.reject(unavailable(message, cause));
+    // A parked run has its process, and needs no new one.
+    for (const entry of this.waiting) if (!entry.own || this.closed) entry.reject(unavailable(message, cause));
   }
 }
 
 interface Waiting {
   sha256: string;
+  /** Process of a parked run, which needs a slot and no process. */
+  own?: SandboxProcess;
   grant: (process: SandboxProcess) => void;
   reject: (error: AppError) => void;
 }

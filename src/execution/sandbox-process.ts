@@ -18,7 +18,7 @@ import type { FromSandbox, ToSandbox, Usage } from './frames.js';
 import { parseFromSandbox } from './from-sandbox.js';
 import { kills } from './metrics.js';
 import { cpuMsOf, residentBytesOf } from './process-figures.js';
-import type { HostCallLimits, HostCalls, RunOutcome, RunReport } from './run.js';
+import type { HostCallLimits, HostCalls, RunOutcome, RunPlace, RunReport } from './run.js';
 import { PAGE_BYTES } from './sandbox/engine.js';
 import { verifyOutput } from './verify-output.js';
 
@@ -122,12 +122,7 @@ export class SandboxProcess {
   private handOver(job: Job): Promise<RunReport> {
     return new Promise((resolve) => {
       const cancel = (): void => this.endByKill({ end: 'cancelled' });
-      // If this process has hung, the report that came in time is read first.
-      const expire = () =>
-        setImmediate(() => {
-          if (this.current?.job === job) this.endByKill({ end: 'timed_out', afterMs: job.timeoutMs });
-        });
-      const deadline = setTimeout(expire, Math.min(job.timeoutMs, MAX_TIMER_MS));
+      const deadline = this.expireIn(job.timeoutMs, job);
       job.signal?.addEventListener('abort', cancel, { once: true });
       const startedAt = performance.now();
       const cpuBefore = cpuMsOf(this.pid);
@@ -142,6 +137,7 @@ export class SandboxProcess {
         logBytes: 0,
         calls: 0,
         calling: false,
+        parkedMs: 0,
       };
       this.lookAtCpuIn(job.limits.maxCpuMs);
       this.runs++;
@@ -234,13 +230,42 @@ export class SandboxProcess {
   /** Hands a call to the run's host, and its answer to the process, which waits for it. */
   private serveCall({ n, name }: Extract<FromSandbox, { kind: 'call' }>, request: Uint8Array, run: CurrentRun): void {
     const hostCalls = assertMayCall(n, name, request.length, run);
-    void hostCalls.answer(n, name, request).then((answer) => {
+    void hostCalls.answer(n, name, request, this.placeOf(run)).then((answer) => {
       if (this.current !== run || !this.alive) return;
       run.calling = false;
       this.child.stdin?.cork();
       this.send({ kind: 'answer', n }, answer);
       this.child.stdin?.uncork();
     });
+  }
+
+  private placeOf(run: CurrentRun): RunPlace {
+    const { job } = run;
+    return {
+      park: () => {
+        if (this.current !== run || run.parkedAt !== undefined) return;
+        clearTimeout(run.deadline);
+        run.parkedAt = performance.now();
+        job.slot?.park();
+      },
+      unpark: async () => {
+        await job.slot?.unpark();
+        if (this.current !== run || run.parkedAt === undefined) return;
+        run.parkedMs = parkedMsOf(run);
+        run.parkedAt = undefined;
+        run.deadline = this.expireIn(job.timeoutMs - ranMsOf(run), job);
+      },
+    };
+  }
+
+  /** Kills the run at its time limit. If this process has hung, the report that came in time is read first. */
+  private expireIn(leftMs: number, job: Job): NodeJS.Timeout {
+    const expire = () =>
+      setImmediate(() => {
+        const isRunning = this.current?.job === job && this.current.parkedAt === undefined;
+        if (isRunning) this.endByKill({ end: 'timed_out', afterMs: job.timeoutMs });
+      });
+    return setTimeout(expire, Math.min(Math.max(0, leftMs), MAX_TIMER_MS));
   }
 
   /**
@@ -279,12 +304,12 @@ export class SandboxProcess {
 
   private finish(outcome: RunOutcome, usage: Partial<Usage> = {}): void {
     if (!this.current) return;
-    const { job, startedAt, deadline, cpuLook, cancel, resolve } = this.current;
+    const { job, deadline, cpuLook, cancel, resolve } = this.current;
+    const wallMs = ranMsOf(this.current);
     this.current = undefined;
     clearTimeout(deadline);
     clearTimeout(cpuLook);
     job.signal?.removeEventListener('abort', cancel);
-    const wallMs = performance.now() - startedAt;
     const { cpuMs = wallMs, peakMemoryBytes = 0, bytesOut = 0, hostCalls = 0 } = usage;
     const bytesIn = job.input.length;
     resolve({ outcome, metering: { wallMs, cpuMs, peakMemoryBytes, bytesIn, bytesOut, hostCalls } });
@@ -310,6 +335,12 @@ export class SandboxProcess {
     };
   }
 }
+
+const parkedMsOf = ({ parkedAt, parkedMs }: CurrentRun): number =>
+  parkedMs + (parkedAt === undefined ? 0 : performance.now() - parkedAt);
+
+/** Time since the run began without the time for which it was parked, ms. */
+const ranMsOf = (run: CurrentRun): number => performance.now() - run.startedAt - parkedMsOf(run);
 
 /** The part of a run's host calls that its process is told. */
 const callLimits = (hostCalls: HostCalls | undefined): { hostCalls?: HostCallLimits } => {

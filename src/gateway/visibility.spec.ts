@@ -19,6 +19,7 @@ const DATA = {
   competitive: true,
   next: { agent_name: 'secret', price: 0.7 },
   lines: ['secret'],
+  question: 'secret',
   error: { code: 'ALL_AGENTS_FAILED', message: 'secret' },
   agent_error: { code: 'AGENT_TRAPPED', message: 'its own' },
   outcome: 'trapped',
@@ -53,6 +54,9 @@ const OWNER_SEES: Record<EventType, { always: object | null; shared?: object }> 
   'task.log': { always: null, shared: { agent_id: 'agent', lines: ['secret'] } },
   'task.output': { always: null },
   'task.host_call': { always: null, shared: { agent_id: 'agent', method: 'secret' } },
+  'task.input_required': { always: null, shared: { status: 'assigned', agent_id: 'agent', question: 'secret' } },
+  'task.input_received': { always: null },
+  'task.resumed': { always: null, shared: { status: 'assigned', agent_id: 'agent' } },
   'task.failover': { always: FAILURE, shared: { error: DATA.agent_error } },
   'task.requeued': { always: { status: 'assigned', ...FAILURE }, shared: { error: DATA.agent_error } },
   'task.completed': {

@@ -58,6 +58,9 @@ const OF_OTHERS: Partial<Record<EventType, Allowed>> = {
   'task.log': { members: ['agent_id'], shared: 'lines', onlyShared: true },
   // The number, the times and the sizes of calls can carry an input as log lines can.
   'task.host_call': { members: ['agent_id'], shared: 'method', onlyShared: true },
+  // Questions quote the input, and the times of questions and answers can carry it.
+  'task.input_required': { members: ['status', 'agent_id'], shared: 'question', onlyShared: true },
+  'task.resumed': { members: ['status', 'agent_id'], onlyShared: true },
   'task.failover': { members: FAILURE, ...AGENT_ERROR },
   'task.requeued': { members: ['status', 'reason', ...FAILURE], ...AGENT_ERROR },
   'task.completed': { members: ['status', 'agent_id', 'version', 'cost', 'fee', 'estimated_ms', ...METERING] },

@@ -1,9 +1,18 @@
 import type { Logger } from '@nestjs/common';
 import type { Permissions } from '../common/permissions.dto.js';
 import type { HostCallConfig } from '../config/index.js';
+import { stringify } from '../common/raw-json.js';
+import type { RunPlace } from '../execution/index.js';
 import { traced } from '../observability/index.js';
 import type { CallRecords, EndedCall } from './call-records.js';
-import { type CallContext, type Handlers, HostCallError, type HostCallMethod, type PreparedCall } from './host-call.js';
+import {
+  type CallContext,
+  type Handlers,
+  HostCallError,
+  type HostCallMethod,
+  type Parking,
+  type PreparedCall,
+} from './host-call.js';
 import { callDuration } from './metrics.js';
 
 /** The attempt that calls. */
@@ -25,6 +34,8 @@ interface Host {
   methods: readonly HostCallMethod[];
   handlers: Handlers;
   records: Pick<CallRecords, 'reserve' | 'end'>;
+  /** @param place the run's slot */
+  parkingOf: (place: RunPlace) => Parking;
   config: HostCallConfig;
   logger: Logger;
 }
@@ -38,6 +49,7 @@ export class AttemptCalls {
   readonly maxCalls: number;
   readonly maxRequestBytes: number;
   private readonly emitted = { bytes: 0 };
+  private readonly asked = { count: 0, bytes: 0 };
   private readonly abort = new AbortController();
   private readonly recorded: Promise<void>[] = [];
   private current: Promise<unknown> = Promise.resolve();
@@ -50,16 +62,16 @@ export class AttemptCalls {
     this.maxRequestBytes = host.config.maxRequestBytes;
   }
 
-  /** What partial results and records of calls take, bytes: it counts for the submitter's quota. */
+  /** What partial results, questions and records of calls take, bytes: it counts for the submitter's quota. */
   get storedBytes(): number {
-    return this.emitted.bytes + this.recorded.length * RECORD_BYTES;
+    return this.emitted.bytes + this.asked.bytes + this.recorded.length * RECORD_BYTES;
   }
 
   /** Serves a call. Never rejects. @returns the answer, a JSON object */
-  answer(n: number, name: string, request: Uint8Array): Promise<Uint8Array> {
+  answer(n: number, name: string, request: Uint8Array, place: RunPlace): Promise<Uint8Array> {
     const method = name as HostCallMethod;
     const answered = traced('host.call', { attributes: { 'zerostate.call.method': method } }, () =>
-      this.serve(n, method, request),
+      this.serve(n, method, request, place),
     );
     this.current = answered;
     return answered;
@@ -72,15 +84,17 @@ export class AttemptCalls {
     await Promise.all(this.recorded);
   }
 
-  private async serve(n: number, method: HostCallMethod, request: Uint8Array): Promise<Uint8Array> {
+  private async serve(n: number, method: HostCallMethod, request: Uint8Array, place: RunPlace): Promise<Uint8Array> {
     const startedAt = performance.now();
-    const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(this.host.config.timeoutMs)]);
+    const signal = this.signalFor(method);
     const context: CallContext = {
       ...this.host.attempt,
       n,
       permissions: this.host.permissions,
       idempotencyKey: `${this.host.attempt.taskId}-${this.host.attempt.attempt}-${n}`,
       emitted: this.emitted,
+      asked: this.asked,
+      parking: this.host.parkingOf(place),
       signal,
     };
     const ended: EndedCall = {
@@ -115,6 +129,12 @@ export class AttemptCalls {
     return bytes;
   }
 
+  /** A person may take longer to answer than a service: questions end by their own time. */
+  private signalFor(method: HostCallMethod): AbortSignal {
+    if (method === 'input.ask') return this.abort.signal;
+    return AbortSignal.any([this.abort.signal, AbortSignal.timeout(this.host.config.timeoutMs)]);
+  }
+
   private async perform(context: CallContext, request: Uint8Array, ended: EndedCall): Promise<object> {
     const call = await this.host.handlers[ended.method].prepare(parse(request), context);
     ended.target = call.target;
@@ -145,7 +165,7 @@ export class AttemptCalls {
   }
 
   private encode(answer: object, ended: EndedCall): Uint8Array {
-    const bytes = Buffer.from(JSON.stringify(answer));
+    const bytes = Buffer.from(stringify(answer));
     this.bytes += bytes.length;
     const { maxAnswerBytes } = this.host.config;
     if (bytes.length <= maxAnswerBytes) return bytes;

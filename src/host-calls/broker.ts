@@ -2,9 +2,10 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { kindsOf, type PermissionKind } from '../common/permissions.js';
 import type { Permissions } from '../common/permissions.dto.js';
 import { HostCallConfig } from '../config/index.js';
+import type { RunPlace } from '../execution/index.js';
 import { AttemptCalls, type CallingAttempt } from './attempt-calls.js';
 import { CallRecords } from './call-records.js';
-import { HOST_CALL_METHODS, type Handlers, type HostCallMethod } from './host-call.js';
+import { HOST_CALL_METHODS, type Handlers, type HostCallMethod, type Parking } from './host-call.js';
 
 /** Token of the `Handlers`. */
 export const HANDLERS = Symbol('HANDLERS');
@@ -24,18 +25,20 @@ export class HostCallBroker {
    * Opens the host's side of an attempt. Close it when the attempt's run is over.
    * @param permissions of the version at work
    * @param allow kinds of permission that the task allows
+   * @param parkingOf how the attempt waits for its submitter, by the slot of its run
    * @returns null when the attempt may call nothing
    */
   open(
     attempt: CallingAttempt,
     permissions: Permissions | null,
     allow: readonly PermissionKind[],
+    parkingOf: (place: RunPlace) => Parking,
   ): AttemptCalls | null {
     const granted = grantedOf(permissions, [...allow, 'output'], this.config.offered);
     const methods = METHODS.filter((name) => granted[HOST_CALL_METHODS[name]] !== undefined);
     if (methods.length === 0) return null;
     const { handlers, records, config, logger } = this;
-    return new AttemptCalls({ attempt, permissions: granted, methods, handlers, records, config, logger });
+    return new AttemptCalls({ attempt, permissions: granted, methods, handlers, records, parkingOf, config, logger });
   }
 }
 

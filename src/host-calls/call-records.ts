@@ -3,6 +3,7 @@ import { amountToWire } from '../common/money.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { EventLog, LOCK_FEED } from '../feed/index.js';
+import { LEASED_STATES } from '../tasks/index.js';
 import type { CallContext, HostCallMethod } from './host-call.js';
 
 /** A call that has ended, for its row and its event. */
@@ -124,7 +125,7 @@ const RESERVE = `
   WITH paying AS (
     UPDATE tasks
        SET host_cost_micro = host_cost_micro + $8::bigint
-     WHERE id = $1 AND attempt = $2 AND status IN ('assigned', 'running')
+     WHERE id = $1 AND attempt = $2 AND status IN ${LEASED_STATES}
        AND host_cost_micro + $8::bigint <= max_host_cost_micro
     RETURNING id
   )
@@ -156,7 +157,7 @@ const END = `
        SET host_cost_micro = host_cost_micro - freed.amount
       FROM (SELECT task_id, attempt, sum(freed_micro) AS amount FROM ended GROUP BY task_id, attempt) AS freed
      WHERE tasks.id = freed.task_id AND tasks.attempt = freed.attempt AND freed.amount > 0
-       AND tasks.status IN ('assigned', 'running')
+       AND tasks.status IN ${LEASED_STATES}
   ),
   event AS (
     INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)

@@ -1,4 +1,5 @@
 import type { Permissions } from '../common/permissions.dto.js';
+import type { AskedQuestion } from '../tasks/index.js';
 
 /** Every method that an agent can call, and the permission that it needs. */
 export const HOST_CALL_METHODS = {
@@ -10,6 +11,7 @@ export const HOST_CALL_METHODS = {
   'kv.delete': 'kv',
   'kv.list': 'kv',
   'output.emit': 'output',
+  'input.ask': 'ask',
 } as const satisfies Record<string, keyof Permissions>;
 
 export type HostCallMethod = keyof typeof HOST_CALL_METHODS;
@@ -31,8 +33,23 @@ export interface CallContext {
   idempotencyKey: string;
   /** Partial results of the attempt so far. */
   emitted: { bytes: number };
-  /** Aborted when the attempt ends: at its deadline, or when the task is cancelled. */
+  /** Questions of the attempt so far. */
+  asked: { count: number; bytes: number };
+  /** For calls that wait for the submitter. */
+  parking: Parking;
+  /** Aborted when the attempt ends: at its deadline, or when the task is cancelled. Most calls end after a time, too. */
   signal: AbortSignal;
+}
+
+/** How an attempt waits for an answer without a sandbox slot. */
+export interface Parking {
+  /**
+   * Shows the task as `input_required` while `wait` goes on.
+   * @returns what `wait` resolves to, once the attempt has a slot again
+   * @throws HostCallError `TOO_MANY_PARKED` when as many agents wait as may, `CALL_ENDED` when the attempt no longer counts,
+   *   and whatever `wait` throws
+   */
+  whileParked<T>(question: AskedQuestion, wait: () => Promise<T>): Promise<T>;
 }
 
 /** One method's implementation. */

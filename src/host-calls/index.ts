@@ -2,6 +2,7 @@ export { AgentState, type PutOutcome, type StateEntry, type StateKey } from './a
 export { AttemptCalls, type CallingAttempt } from './attempt-calls.js';
 export { HostCallBroker } from './broker.js';
 export { KvCalls } from './handlers/kv.js';
+export { type AgentQuestion, parseQuestion, TOO_MANY_PARKED } from './handlers/input-ask.js';
 export { OutputEmit } from './handlers/output-emit.js';
 export {
   type CallContext,
@@ -10,6 +11,7 @@ export {
   HostCallError,
   type HostCallHandler,
   type HostCallMethod,
+  type Parking,
   type PreparedCall,
 } from './host-call.js';
 export { HostCallsApiModule } from './host-calls-api.module.js';

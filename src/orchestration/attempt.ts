@@ -20,10 +20,12 @@ import {
 } from '../tasks/index.js';
 import { errorOf, failed, faultOf, ofDocument, outputMisfit } from './attempt-errors.js';
 import type { AttemptResult, TaskResult } from './attempt-result.js';
+import { AttemptParking } from './attempt-parking.js';
 import { AttemptLog } from './attempt-log.js';
 import type { Bidder } from '../auction/index.js';
 import { Intake } from './intake.js';
 import { attemptDuration, attempts } from './metrics.js';
+import { ParkingLot } from './parking-lot.js';
 import { outputFault } from './output-contract.js';
 import { attemptAttributes } from './presentation.js';
 import { running } from './settlement.js';
@@ -40,9 +42,10 @@ export class AttemptRunner implements OnApplicationShutdown {
   private readonly logger = new Logger('Attempts');
   private readonly warnOfOutage = outageLog(this.logger, 'a cancellation may go unnoticed');
   private readonly warnOfUnmetered = outageLog(this.logger, 'the metering of a cancelled attempt is lost');
-  private readonly running = new Map<string, { abort: AbortController; ordinal: number }>();
+  private readonly running = new Map<string, { abort: AbortController; ordinal: number; parking: AttemptParking }>();
   private readonly clock: NodeJS.Timeout;
   private stopping = false;
+  private draining = false;
   private readonly unsubscribe: () => void;
 
   constructor(
@@ -54,6 +57,7 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly documents: TaskDocuments,
     private readonly broker: HostCallBroker,
     private readonly contracts: VersionContracts,
+    private readonly lot: ParkingLot,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -84,12 +88,19 @@ export class AttemptRunner implements OnApplicationShutdown {
   private async tryOut(task: UnfinishedTask, agent: Candidate, ordinal: number): Promise<AttemptResult> {
     const abort = new AbortController();
     const log = new AttemptLog(this.events, task, agent, ordinal);
-    const calls = this.broker.open(callingAttempt(task, agent, ordinal), agent.permissions, task.allow);
     const place = this.intake.enter(() => kill(abort, 'crowded'));
     let started: { at: number; change: ToRunning; entered: Promise<boolean> } | undefined;
+    const parking = new AttemptParking({
+      ...{ task, agent, ordinal, intake: place, store: this.store, lot: this.lot, signal: abort.signal },
+      entered: async () => (await started?.entered) ?? false,
+      onParked: () => this.draining && kill(abort, 'stopped'),
+    });
+    const calls = this.broker.open(callingAttempt(task, agent, ordinal), agent.permissions, task.allow, (slot) =>
+      parking.of(slot),
+    );
     const deadline = atDeadline(task, () => kill(abort, 'deadline'));
     if (this.stopping) kill(abort, 'stopped');
-    this.running.set(task.id, { abort, ordinal });
+    this.running.set(task.id, { abort, ordinal, parking });
     try {
       const report = await this.sandbox.run({
         ...this.requestFor(task, agent, ordinal),
@@ -110,7 +121,8 @@ export class AttemptRunner implements OnApplicationShutdown {
         },
       });
       await calls?.close();
-      const result = await this.resultOf(task, agent, report, started !== undefined, abort.signal.reason as Kill);
+      const isBlameless = started === undefined || parking.isParked;
+      const result = await this.resultOf(task, agent, report, isBlameless, abort.signal.reason as Kill);
       if (!started) return result;
       if ('record' in result)
         Object.assign(result.record, { runningSince: started.at, logBytes: log.bytes + (calls?.storedBytes ?? 0) });
@@ -146,12 +158,16 @@ export class AttemptRunner implements OnApplicationShutdown {
     };
   }
 
-  /** The result by the run's report alone. @param killed why the run was killed, if it was */
+  /**
+   * The result by the run's report alone.
+   * @param isBlameless the agent had no sandbox, or waited for an answer, so it could not meet the deadline
+   * @param killed why the run was killed, if it was
+   */
   private async resultOf(
     task: UnfinishedTask,
     agent: Candidate,
     report: RunReport,
-    started: boolean,
+    isBlameless: boolean,
     killed: Kill,
   ): Promise<AttemptResult> {
     const { outcome } = report;
@@ -167,8 +183,7 @@ export class AttemptRunner implements OnApplicationShutdown {
         };
       }
       case 'cancelled':
-        // Without a sandbox the agent had no chance to meet the deadline.
-        if (killed === 'deadline' && !started) return { end: 'unrunnable', error: DEADLINE_EXCEEDED };
+        if (killed === 'deadline' && isBlameless) return { end: 'unrunnable', error: DEADLINE_EXCEEDED };
         if (killed === 'deadline') return failed(DEADLINE_EXCEEDED, 'timed_out', metering);
         return { end: killed === 'stopped' || killed === 'crowded' ? killed : 'superseded' };
       default:
@@ -188,6 +203,12 @@ export class AttemptRunner implements OnApplicationShutdown {
     const bytes = typeof output === 'string' ? Buffer.from(output) : output;
     const stream = (): Readable => Readable.from([bytes], { objectMode: false });
     return { document: await ofDocument(this.documents.keep(userId, stream, bytes.length)), named: resultByRef };
+  }
+
+  /** Kills the runs that wait for answers, now and later: another worker may wait as well. The questions stay open. */
+  releaseParked(): void {
+    this.draining = true;
+    for (const { abort, parking } of this.running.values()) if (parking.isParked) kill(abort, 'stopped');
   }
 
   /** Kills what runs and begins nothing more. */

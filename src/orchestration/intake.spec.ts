@@ -28,6 +28,20 @@ describe('the intake of a worker with two sandboxes', () => {
     expect(limitAfter([1, 1, 1], 1)).toBe(1);
   });
 
+  it('takes another task for each that waits for an answer without a sandbox', () => {
+    const intake = intakeOf(64);
+    const limits: number[] = [];
+    intake.onChange((limit) => limits.push(limit));
+    const place = intake.enter(() => undefined);
+    place.setParked(true);
+    place.setParked(true);
+    expect(intake.limit).toBe(5);
+    place.setParked(false);
+    place.setParked(true);
+    place.leave();
+    expect([intake.limit, limits]).toEqual([4, [5, 4, 5, 4]]);
+  });
+
   it('returns the newest tasks that wait too long, and keeps what its sandboxes need next', () => {
     const intake = intakeOf(64);
     const returned: number[] = [];

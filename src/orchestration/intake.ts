@@ -20,7 +20,10 @@ export class Intake {
   private readonly least: number;
   private readonly most: number;
   private current: number;
+  /** Tasks in this worker's hands that have a sandbox or wait for one. */
   private taken = 0;
+  /** Tasks whose agents wait for an answer without a sandbox. The worker takes as many others meanwhile. */
+  private parked = 0;
   /** Tasks without a sandbox, oldest first. */
   private readonly waiting = new Set<Waiting>();
   private announce: (limit: number) => void = () => undefined;
@@ -32,7 +35,7 @@ export class Intake {
   }
 
   get limit(): number {
-    return this.current;
+    return this.current + this.parked;
   }
 
   onChange(listener: (limit: number) => void): void {
@@ -49,6 +52,14 @@ export class Intake {
     const tooLong = setTimeout(() => this.returnExcess(), TOO_LONG_MS);
     this.taken++;
     this.waiting.add(task);
+    let isParked = false;
+    const setParked = (parked: boolean): void => {
+      if (parked === isParked) return;
+      isParked = parked;
+      this.taken += parked ? -1 : 1;
+      this.parked += parked ? 1 : -1;
+      this.announce(this.limit);
+    };
     const stopWaiting = (): void => {
       clearTimeout(tooLong);
       this.waiting.delete(task);
@@ -58,8 +69,10 @@ export class Intake {
         stopWaiting();
         this.adjust(performance.now() - since);
       },
+      setParked,
       leave: () => {
         stopWaiting();
+        setParked(false);
         this.taken--;
       },
     };
@@ -84,7 +97,7 @@ export class Intake {
     const next = Math.min(this.most, Math.max(this.least, limit));
     if (next === this.current) return;
     this.current = next;
-    this.announce(next);
+    this.announce(this.limit);
   }
 }
 
@@ -92,6 +105,8 @@ export class Intake {
 export interface Place {
   /** The task has its sandbox. */
   start(): void;
+  /** The task gives its sandbox's slot to others, or has it again. */
+  setParked(parked: boolean): void;
   /** The task's attempt is over, with or without a sandbox. */
   leave(): void;
 }

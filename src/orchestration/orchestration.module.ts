@@ -13,6 +13,7 @@ import { SchedulingModule, Sweeper } from '../scheduling/index.js';
 import { TasksModule } from '../tasks/index.js';
 import { AttemptRunner } from './attempt.js';
 import { Intake } from './intake.js';
+import { ParkingLot } from './parking-lot.js';
 import { Retention } from './retention.js';
 import { TaskProcessor } from './task.processor.js';
 import { Worker } from './worker.js';
@@ -35,6 +36,7 @@ import { Worker } from './worker.js';
   providers: [
     AttemptRunner,
     Intake,
+    ParkingLot,
     {
       provide: SingleHolder,
       inject: [DatabaseConfig],

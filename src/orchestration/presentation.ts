@@ -1,7 +1,7 @@
 import { amountToWire } from '../common/money.js';
 import type { EventType } from '../feed/index.js';
 import type { Charge } from '../ledger/index.js';
-import type { AttemptMetering, TaskEvent, UnfinishedTask } from '../tasks/index.js';
+import type { AskedQuestion, AttemptMetering, TaskEvent, UnfinishedTask } from '../tasks/index.js';
 import type { TaskResult } from './attempt-result.js';
 import type { Bidder } from '../auction/index.js';
 import { refusedInput } from './failure-reason.js';
@@ -43,6 +43,15 @@ export const presentFailure = ({ agent, error, trap, record }: Failure, ordinal:
   ...(trap && { trap }),
   ...(record.metering && presentMetering(record.metering)),
   estimated_ms: agent.estimatedMs,
+});
+
+/** As `GET /tasks/:id` shows it. */
+export const presentQuestion = ({ id, question, schema, askedAt, expiresAt }: AskedQuestion) => ({
+  id,
+  question,
+  schema,
+  asked_at: askedAt.toISOString(),
+  expires_at: expiresAt.toISOString(),
 });
 
 const presentMetering = ({ wall_ms, cpu_ms, peak_memory_bytes }: AttemptMetering) => ({

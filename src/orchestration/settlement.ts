@@ -1,9 +1,12 @@
 import {
+  type AskedQuestion,
+  LEASED,
   RELEASED,
   type TaskError,
   type ToAssigned,
   type ToCompleted,
   type ToFailed,
+  type ToInputRequired,
   type ToQueued,
   type ToRunning,
   type UnfinishedTask,
@@ -12,7 +15,7 @@ import {
 import type { Auction, Bidder } from '../auction/index.js';
 import { chargeOf } from '../ledger/index.js';
 import type { Completed } from './attempt-result.js';
-import { presentAward, presentCompletion, presentFailure, taskEvent } from './presentation.js';
+import { presentAward, presentCompletion, presentFailure, presentQuestion, taskEvent } from './presentation.js';
 import type { TaskRun } from './task-run.js';
 
 /**
@@ -69,19 +72,54 @@ const assignment = (run: TaskRun, agent: Bidder, worker: number) => ({
   ended: run.unwrittenEnd,
 });
 
+/** What changes of a running attempt need to know of its agent. */
+export type RunningAgent = Pick<Bidder, 'agentId' | 'ownerId'>;
+
 /** The attempt has its sandbox. @param runningSince when the sandbox began, on the clock of `performance.now()` */
 export const running = (
   task: UnfinishedTask,
-  agent: Pick<Bidder, 'agentId' | 'ownerId'>,
+  agent: RunningAgent,
   ordinal: number,
   runningSince: number,
 ): ToRunning => ({
   taskId: task.id,
   to: 'running',
+  from: ['assigned'],
   runningSince,
   attempt: ordinal,
   leaseMs: leaseOf(task),
   event: taskEvent(task, 'task.running', { status: 'running', attempt: ordinal, agent_id: agent.agentId }),
+  agentOwnerId: agent.ownerId,
+});
+
+/** The agent asks a question: its sandbox slot is free for others until it goes on. */
+export const inputRequired = (
+  task: UnfinishedTask,
+  agent: RunningAgent,
+  ordinal: number,
+  question: AskedQuestion,
+): ToInputRequired => ({
+  taskId: task.id,
+  to: 'input_required',
+  attempt: ordinal,
+  leaseMs: Math.ceil(question.leftMs) + leaseOf(task),
+  event: taskEvent(task, 'task.input_required', {
+    status: 'input_required',
+    attempt: ordinal,
+    agent_id: agent.agentId,
+    question: presentQuestion(question),
+  }),
+  agentOwnerId: agent.ownerId,
+});
+
+/** The agent has its answer, or has waited long enough. */
+export const resumed = (task: UnfinishedTask, agent: RunningAgent, ordinal: number): ToRunning => ({
+  taskId: task.id,
+  to: 'running',
+  from: ['input_required'],
+  attempt: ordinal,
+  leaseMs: leaseOf(task),
+  event: taskEvent(task, 'task.resumed', { status: 'running', attempt: ordinal, agent_id: agent.agentId }),
   agentOwnerId: agent.ownerId,
 });
 
@@ -177,9 +215,6 @@ export function requeued(run: TaskRun, reason: 'stop' | 'fault' | 'busy'): ToQue
     agentOwnerId: lastFailure?.agent.ownerId,
   };
 }
-
-/** The states in which a worker leases the task. */
-const LEASED = ['assigned', 'running'] as const;
 
 const RELEASE_ERRORS = {
   fault: {

@@ -1,4 +1,11 @@
-import { type AttemptEnd, DEADLINE_EXCEEDED, LOST, type TaskError, type UnfinishedTask } from '../tasks/index.js';
+import {
+  type AttemptEnd,
+  DEADLINE_EXCEEDED,
+  LOST,
+  RELEASED,
+  type TaskError,
+  type UnfinishedTask,
+} from '../tasks/index.js';
 import type { Failed } from './attempt-result.js';
 import type { Bidder } from '../auction/index.js';
 
@@ -40,7 +47,15 @@ export class TaskRun {
    * lost with the worker that leased the task before.
    */
   get unwrittenEnd(): AttemptEnd | undefined {
-    return this.lastFailure?.record ?? (this.task.status === 'queued' ? undefined : LOST_ATTEMPT);
+    if (this.lastFailure) return this.lastFailure.record;
+    switch (this.task.status) {
+      case 'queued':
+        return undefined;
+      case 'input_required':
+        return LOST_WHILE_PARKED;
+      default:
+        return LOST_ATTEMPT;
+    }
   }
 
   get isPastDeadline(): boolean {
@@ -61,6 +76,9 @@ const LOST_ATTEMPT: AttemptEnd = {
   error: { code: 'WORKER_LOST', message: 'The worker died before the attempt ended.' },
   metering: null,
 };
+
+/** An agent that only waits for an answer did not kill its worker. */
+const LOST_WHILE_PARKED: AttemptEnd = { ...LOST_ATTEMPT, outcome: RELEASED };
 
 const WORKERS_LOST: TaskError = {
   code: 'WORKERS_LOST',

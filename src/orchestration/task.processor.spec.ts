@@ -117,7 +117,7 @@ describe('a task in a worker’s hands', () => {
       const { changes, handled } = await processed({ auctions: [['a'], 'busy'], results: [trapped()] });
       expect(changes.at(-1)).toMatchObject({
         to: 'queued',
-        from: ['assigned', 'running'],
+        from: ['assigned', 'running', 'input_required'],
         attempt: 1,
         ended: { outcome: 'trapped' },
         event: { data: { reason: 'busy', agent_id: 'a' } },
@@ -158,6 +158,12 @@ describe('a task in a worker’s hands', () => {
         ended: { outcome: 'lost', error: { code: 'WORKER_LOST' } },
         event: { type: 'task.assigned' },
       });
+    });
+
+    it('is no loss if the agent only waited for an answer', async () => {
+      const task: Partial<UnfinishedTask> = { ...abandoned, status: 'input_required', lostAttempts: 0 };
+      const { changes } = await processed({ task, auctions: [['a']], results: [completed('1')] });
+      expect(changes[0]).toMatchObject({ ended: { outcome: 'handed_back', error: { code: 'WORKER_LOST' } } });
     });
 
     it('fails once it has lost more than three workers', async () => {
@@ -330,6 +336,7 @@ async function processed(script: Script) {
         return result;
       },
       stop: () => undefined,
+      releaseParked: () => undefined,
     },
     {
       award: async (change: ToAssigned) => {

@@ -37,7 +37,7 @@ export class TaskProcessor {
   constructor(
     @Inject(TaskLookup) private readonly tasks: Pick<TaskLookup, 'unfinished' | 'outcome'>,
     @Inject(MetaAgent) private readonly metaAgent: Pick<MetaAgent, 'auction' | 'agentsPerRound' | 'agentsPerTask'>,
-    @Inject(AttemptRunner) private readonly attempts: Pick<AttemptRunner, 'run' | 'stop'>,
+    @Inject(AttemptRunner) private readonly attempts: Pick<AttemptRunner, 'run' | 'stop' | 'releaseParked'>,
     @Inject(TaskStore) store: Pick<TaskStore, 'award' | 'transition'>,
     @Inject(Presence) private readonly presence: Pick<Presence, 'id' | 'trustsAbsence'>,
     @Inject(FreeDisk) private readonly disk: Pick<FreeDisk, 'isLow'>,
@@ -50,6 +50,11 @@ export class TaskProcessor {
   async process(taskId: string): Promise<Handled> {
     const task = await this.writes.retryDuringOutage(() => this.tasks.unfinished(taskId, this.presence.trustsAbsence));
     if (task) return tracedJob(task, () => this.work(new TaskRun(task)));
+  }
+
+  /** Releases the tasks that wait for answers: other workers may wait as well. */
+  releaseParked(): void {
+    this.attempts.releaseParked();
   }
 
   /** Kills what runs, releases it and begins nothing more. A database that is away is no longer waited for. */

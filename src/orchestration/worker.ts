@@ -35,11 +35,12 @@ export class Worker implements OnApplicationBootstrap {
   }
 
   /**
-   * Takes no more tasks and finishes those under way. After `SHUTDOWN_GRACE_MS` the rest is killed and released.
+   * Takes no more tasks and finishes those under way, but for those that wait for answers, which are released. After `SHUTDOWN_GRACE_MS` the rest is killed and released.
    * Call this before the application is closed.
    */
   async drain(): Promise<void> {
     const grace = setTimeout(() => this.processor.stop(), this.config.shutdownGraceMs);
+    this.processor.releaseParked();
     const clocks = [this.sweeper, this.fairShare, this.retention, this.ledgerCheck];
     await Promise.all([...clocks.map((clock) => clock.stop()), this.queue.stopConsuming()]);
     clearTimeout(grace);

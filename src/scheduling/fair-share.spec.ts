@@ -50,6 +50,12 @@ describe('the giver of turns', () => {
     expect(calls).toEqual(['a1', 'b5', 'a2']);
   });
 
+  it('gives a user further turns while its tasks wait for answers', async () => {
+    const parked = tasks('a1 a2').map((task) => ({ ...task, status: 'input_required' as const }));
+    const { calls } = await runFor(200, { waiting: tasks('a3 a4 a5'), working: parked, takes: true, userWindow: 2 });
+    expect(calls).toEqual(['a3', 'a4']);
+  });
+
   it('gives a turn again when the queue has lost the entry', async () => {
     const world = await runFor(60, { waiting: tasks('a1') });
     world.line = [];
@@ -71,7 +77,7 @@ describe('the giver of turns', () => {
 
   interface Scenario {
     waiting: Task[];
-    working?: Task[];
+    working?: (Task & { status?: 'input_required' })[];
     /** Workers take each entry at once, and never end it. */
     takes?: boolean;
     fairness?: boolean;
@@ -91,7 +97,7 @@ describe('the giver of turns', () => {
     const reader: Pick<TurnReader, 'waiting' | 'progress'> = {
       waiting: async (except) => world.waiting.filter(({ id }) => !except.includes(id)),
       progress: async (known) => [
-        ...world.working.map((task) => ({ ...task, status: 'running' as const, used_ms: 100 })),
+        ...world.working.map((task) => ({ status: 'running' as const, ...task, used_ms: 100 })),
         ...world.waiting
           .filter(({ id }) => known.includes(id))
           .map((task) => ({ ...task, status: 'queued' as const, used_ms: 0 })),

@@ -4,7 +4,7 @@ import { QueueConfig } from '../config/index.js';
 import { outageLog } from '../observability/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { FairQueue } from './fair-queue.js';
-import { isTerminal } from '../tasks/index.js';
+import { isTerminal, LEASED } from '../tasks/index.js';
 import { LineLength } from './line-length.js';
 import { type ProgressRow, TurnReader, type WaitingRow } from './turn-reader.js';
 
@@ -108,7 +108,7 @@ export class FairShare {
     const known = new Set(progress.map(({ id }) => id));
     for (const tasks of [this.called, this.working])
       for (const id of tasks.keys()) if (!known.has(id)) tasks.delete(id);
-    const isAtWork = ({ status }: ProgressRow): boolean => status === 'assigned' || status === 'running';
+    const isAtWork = ({ status }: ProgressRow): boolean => LEASED.some((leased) => leased === status);
     const active = [...waiting, ...this.called.values(), ...progress.filter(isAtWork).map((row) => this.userOf(row))];
     this.fair.setActive(new Map(active.map(({ user, weight }) => [user, weight])));
     for (const row of progress) {
@@ -124,7 +124,7 @@ export class FairShare {
     // A task that no turn of this holder led to has used its time before: only what follows is charged.
     const charged = this.working.get(id)?.usedMs ?? (this.called.has(id) ? 0 : used_ms);
     this.fair.charge(user, used_ms - charged);
-    this.working.set(id, { user, owner: user_id, usedMs: used_ms });
+    this.working.set(id, { user, owner: user_id, usedMs: used_ms, isParked: row.status === 'input_required' });
     this.called.delete(id);
   }
 
@@ -151,7 +151,7 @@ export class FairShare {
     // What a worker returned (its agents are busy, say) comes back by itself: the line is what was called last.
     const line = inLine === 0 ? [] : [...this.called.values()].slice(-inLine);
     const candidates = this.candidates(waiting);
-    const underWay = [...this.working.values()];
+    const underWay = this.inSlots();
     if (inLine < length) {
       const ahead = line.map(({ user }) => ({ user, usedMs: 0 }));
       const next = this.fair.next(candidates, [...underWay, ...ahead], length - inLine);
@@ -174,12 +174,16 @@ export class FairShare {
     return false;
   }
 
+  private inSlots(): Working[] {
+    return [...this.working.values()].filter(({ isParked }) => !isParked);
+  }
+
   /** Tasks of users that have room, each user's in its order. */
   private candidates(waiting: Waiting[]): Waiting[] {
     const room = new Map<string, number>();
     const roomOf = (owner: string): number => room.get(owner) ?? this.config.userWindow;
     for (const { owner } of this.called.values()) room.set(owner, roomOf(owner) - 1);
-    for (const { owner } of this.working.values()) room.set(owner, roomOf(owner) - 1);
+    for (const { owner } of this.inSlots()) room.set(owner, roomOf(owner) - 1);
     return inOwnOrder(waiting).filter(({ owner }) => {
       room.set(owner, roomOf(owner) - 1);
       return roomOf(owner) >= 0;
@@ -231,6 +235,8 @@ interface Working {
   owner: string;
   /** Slot time that was charged, ms. */
   usedMs: number;
+  /** It waits for an answer of its submitter and takes no slot. */
+  isParked: boolean;
 }
 
 interface Called extends Waiting {

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { AccountsService } from '../auth/index.js';
 import { Sql } from '../database/index.js';
-import { cancellation, type TaskError, TaskStore } from '../tasks/index.js';
+import { cancellation, type TaskError, TaskStore, UNFINISHED_STATES } from '../tasks/index.js';
 import { Enqueuer } from './enqueuer.js';
 
 /** Tasks cancelled at a time. */
@@ -75,6 +75,6 @@ const SHUT_OUT = `
   SELECT tasks.id, attempt, agent_id, share_logs, deleted_at IS NOT NULL AS deleted
     FROM tasks
     JOIN users ON users.id = user_id
-   WHERE status IN ('queued', 'assigned', 'running') AND suspended_at IS NOT NULL AND ($1::uuid IS NULL OR user_id = $1)
+   WHERE status IN ${UNFINISHED_STATES} AND suspended_at IS NOT NULL AND ($1::uuid IS NULL OR user_id = $1)
    ORDER BY tasks.id
    LIMIT $2`;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Sql } from '../database/index.js';
-import { IS_DUE, type TaskStatus, WAITS_SINCE } from '../tasks/index.js';
+import { IS_DUE, LEASED_STATES, type TaskStatus, WAITS_SINCE } from '../tasks/index.js';
 
 /** What the giver of turns reads. It writes nothing: a turn changes no row, and the award of a task ends its wait. */
 @Injectable()
@@ -38,7 +38,7 @@ export interface ProgressRow {
   /** As in `WaitingRow`. */
   weight: number;
   status: TaskStatus;
-  /** Time in sandboxes, ms: as metered when an attempt has ended, so far while one runs. */
+  /** Time in sandboxes, ms: as metered when an attempt has ended, so far while one runs. Waits for answers do not count. */
   used_ms: number;
 }
 
@@ -75,8 +75,9 @@ const WAITING = `
 const USED_MS = `
   SELECT coalesce(sum(CASE
            WHEN ended_at IS NOT NULL THEN coalesce((metering->>'wall_ms')::float8, 0)
-           WHEN status = 'running'
-             THEN extract(epoch FROM clock_timestamp() - greatest(tasks.started_at, task_attempts.started_at)) * 1000
+           WHEN status IN ('running', 'input_required')
+             THEN greatest(0, extract(epoch FROM coalesce(parked_at, clock_timestamp())
+                                - greatest(tasks.started_at, task_attempts.started_at)) * 1000 - parked_ms)
          END), 0)::float8 AS used_ms
     FROM task_attempts
    WHERE task_id = tasks.id AND ordinal > forgiven_attempts`;
@@ -86,10 +87,10 @@ const PROGRESS = `
     FROM tasks
     JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used
-   WHERE status IN ('assigned', 'running')
+   WHERE status IN ${LEASED_STATES}
   UNION ALL
   SELECT tasks.id, user_id, users.queue_weight AS weight, status, used_ms
     FROM tasks
     JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used
-   WHERE tasks.id = ANY ($1::uuid[]) AND status NOT IN ('assigned', 'running')`;
+   WHERE tasks.id = ANY ($1::uuid[]) AND status NOT IN ${LEASED_STATES}`;

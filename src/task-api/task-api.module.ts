@@ -10,6 +10,8 @@ import { TasksModule } from '../tasks/index.js';
 import { DocumentsController } from './documents.controller.js';
 import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
+import { TaskInputController } from './task-input.controller.js';
+import { TaskInput } from './task-input.service.js';
 import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
 import { TaskSubmitter } from './task-submitter.js';
@@ -28,8 +30,8 @@ import { TasksController } from './tasks.controller.js';
     StorageModule,
     TasksModule,
   ],
-  controllers: [TasksController, DocumentsController, QueueController],
-  providers: [QueueAdmin, TaskReader, TaskService, TaskSubmitter, TaskWaiter],
+  controllers: [TasksController, DocumentsController, QueueController, TaskInputController],
+  providers: [QueueAdmin, TaskInput, TaskReader, TaskService, TaskSubmitter, TaskWaiter],
   exports: [TaskService, TaskSubmitter],
 })
 export class TaskApiModule {}

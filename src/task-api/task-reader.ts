@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { RawJson } from '../common/raw-json.js';
 import { MicroBatcher, Sql } from '../database/index.js';
+import type { QuestionDto } from './task.dto.js';
 import { Task, TaskAttempt } from '../tasks/index.js';
 
 /**
@@ -27,7 +28,14 @@ export class TaskReader {
       async (ids) => {
         const rows = await sql.query<Row>('task-read', text, [ids]);
         const tasks = new Map(
-          rows.map((row) => [row.id, { task: toTask(row), attempts: row.attempts.map(toAttempt(row.id)) }]),
+          rows.map((row) => [
+            row.id,
+            {
+              task: toTask(row),
+              attempts: row.attempts.map(toAttempt(row.id)),
+              question: row.question && toQuestion(row.question),
+            },
+          ]),
         );
         return ids.map((id) => tasks.get(id) ?? null);
       },
@@ -46,13 +54,15 @@ export interface TaskWithAttempts {
   task: Task;
   /** The first one first. */
   attempts: TaskAttempt[];
+  /** What its agent waits for; null: it does not wait. */
+  question: QuestionDto | null;
 }
 
 /** Columns that hold a document: read as text, since parsing would change it. */
 const isDocument = (column: string): boolean => column === 'input' || column === 'result';
 const asRaw = (text: string | null): RawJson | null => (text === null ? null : new RawJson(text));
 
-type Row = Record<string, unknown> & { id: string; attempts: AttemptRow[] };
+type Row = Record<string, unknown> & { id: string; attempts: AttemptRow[]; question: QuestionDto | null };
 
 /** As JSON has it. */
 type AttemptRow = Omit<TaskAttempt, 'taskId' | 'priceMicro' | 'startedAt' | 'endedAt'> & {
@@ -60,6 +70,13 @@ type AttemptRow = Omit<TaskAttempt, 'taskId' | 'priceMicro' | 'startedAt' | 'end
   startedAt: string;
   endedAt: string | null;
 };
+
+/** JSON has times as PostgreSQL writes them. */
+const toQuestion = ({ asked_at, expires_at, ...question }: QuestionDto): QuestionDto => ({
+  ...question,
+  asked_at: new Date(asked_at).toISOString(),
+  expires_at: new Date(expires_at).toISOString(),
+});
 
 const toAttempt =
   (taskId: string) =>
@@ -79,6 +96,13 @@ const READ = (columns: string[]): string => `
                    'outcome', outcome, 'error', error, 'metering', metering, 'startedAt', started_at, 'endedAt', ended_at
                  ) ORDER BY ordinal), '[]')
             FROM task_attempts
-           WHERE task_id = tasks.id) AS attempts
+           WHERE task_id = tasks.id) AS attempts,
+         CASE WHEN status = 'input_required' THEN (
+           SELECT json_build_object('id', id, 'question', question, 'schema', schema,
+                                    'asked_at', asked_at, 'expires_at', expires_at)
+             FROM task_questions AS asked
+            WHERE asked.task_id = tasks.id AND asked.attempt = tasks.attempt
+              AND asked.answered_at IS NULL AND asked.closed_at IS NULL
+            LIMIT 1) END AS question
     FROM tasks
    WHERE id = ANY ($1::uuid[])`;

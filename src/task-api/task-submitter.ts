@@ -67,7 +67,7 @@ export class TaskSubmitter {
       const stored = await this.write(caller, [task], key && { key, request: ['task', dto] });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
       if (watch && (await endsWithin(watch, waitMs))) return await this.tasks.present(caller, task.id);
-      return presentTask(asStored(task, stored.createdAt, dto.input), [], stored.documents);
+      return presentTask(asStored(task, stored.createdAt, dto.input), NO_HISTORY, stored.documents);
     } finally {
       watch?.stop();
     }
@@ -216,3 +216,5 @@ function atIndex<T>(index: number, check: () => T): T {
     throw new AppError(error.kind, error.code, detail, { errors });
   }
 }
+
+const NO_HISTORY = { attempts: [], question: null };

@@ -17,7 +17,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
-import { ApiId, ApiInteger, ApiJson, ApiTime } from '../common/api-schema.js';
+import { ApiId, ApiInteger, ApiJson, ApiTime, JSON_SCHEMA } from '../common/api-schema.js';
 import { Document, DocumentList } from '../common/dto.pipe.js';
 import { type Page, PageQuery } from '../common/pagination.js';
 import type { RawJson } from '../common/raw-json.js';
@@ -62,7 +62,7 @@ export class WeightsDto {
 /** Less than the server and the version of the agent allow one run; what is left out counts as theirs. */
 export class TaskLimitsDto extends RunLimitsDto {}
 
-/** What a submitter lets agents do. Each of these can carry the task's input to the agent's owner. */
+/** What a submitter lets agents do. `http`, `llm` and `kv` can carry the task's input to the agent's owner. */
 export class AllowDto {
   /**
    * Requests to the hosts that the version names.
@@ -87,6 +87,14 @@ export class AllowDto {
   @Optional()
   @IsBoolean()
   kv?: boolean;
+
+  /**
+   * Questions to you: the task waits as `input_required` until you answer.
+   * @example false
+   */
+  @Optional()
+  @IsBoolean()
+  ask?: boolean;
 }
 
 export class SubmitTaskDto {
@@ -261,6 +269,20 @@ export class ListTasksQuery extends PageQuery {
   user_id?: string;
 }
 
+export class AnswerQuestionDto {
+  /** `question.id` of the task. */
+  @ApiId()
+  @IsUUID()
+  question_id: string;
+
+  /** Any JSON value that fits the schema of the question, of at most 64 KiB where the server says nothing else. */
+  @ApiJson({ nullable: true, example: 'the second one' })
+  @Allow()
+  @Document()
+  // A class here would become a schema of the API.
+  answer: Pick<RawJson, keyof RawJson>;
+}
+
 export class RateTaskDto {
   /**
    * 1 (useless) to 5 (perfect).
@@ -405,7 +427,26 @@ export class TaskSummaryDto {
   completed_at: string | null;
 }
 
+/** A question of the agent at work to the submitter. */
+export class QuestionDto {
+  @ApiId()
+  id: string;
+  /** @example "Which of the two companies do you mean?" */
+  question: string;
+  /** JSON Schema that the answer must fit; null: any JSON does. */
+  @ApiProperty({ ...JSON_SCHEMA, example: { enum: ['the first one', 'the second one'] } })
+  schema: object | null;
+  /** When it was first asked. */
+  @ApiTime()
+  asked_at: string;
+  /** By when it must be answered; the agent then goes on without an answer. */
+  @ApiTime()
+  expires_at: string;
+}
+
 export class TaskDto extends TaskSummaryDto {
+  /** What the agent asks you while the task is `input_required`; null: nothing, or it is answered. */
+  question: QuestionDto | null;
   /**
    * As submitted, byte for byte; null where `input_ref` names it.
    * @example { "text": "ZeroState is a market of agents. Agents are WebAssembly. They bid for tasks." }

@@ -56,6 +56,7 @@ export const QUEUED_TASK: TaskDto = {
   created_at: '2026-11-24T09:30:00.000Z',
   started_at: null,
   completed_at: null,
+  question: null,
   input: { text: TEXT },
   input_ref: null,
   input_size: null,

@@ -1,10 +1,16 @@
 import { amountToWire } from '../common/money.js';
 import type { AttemptDto, TaskDto, TaskSummaryDto } from './task.dto.js';
 import type { Task, TaskAttempt } from '../tasks/index.js';
+import type { TaskWithAttempts } from './task-reader.js';
 
 /** Rows as the wire shows them. */
-export const presentTask = (task: ShownTask, attempts: TaskAttempt[], documents: Documents): TaskDto => ({
+export const presentTask = (
+  task: ShownTask,
+  { attempts, question }: Pick<TaskWithAttempts, 'attempts' | 'question'>,
+  documents: Documents,
+): TaskDto => ({
   ...presentSummary(task),
+  question,
   input: task.input,
   input_ref: task.inputRef,
   input_size: sizeOf(documents, task.inputRef),
@@ -34,6 +40,8 @@ type ShownTask = Omit<
   | 'traceparent'
   | 'retriedAt'
   | 'leaseUntil'
+  | 'parkedAt'
+  | 'parkedMs'
   | 'worker'
   | 'rowBytes'
 >;

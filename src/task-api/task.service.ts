@@ -61,9 +61,9 @@ export class TaskService {
 
   /** The task and its history, for someone who has just done something to it: no audit entry. @throws as `looked` */
   async present(caller: Caller, id: string): Promise<TaskDto> {
-    const { task, attempts } = await this.read(caller, id);
+    const { task, ...history } = await this.read(caller, id);
     const documents = await this.documents.of(task);
-    return presentTask({ ...task, result: await this.documents.resultOf(task, documents) }, attempts, documents);
+    return presentTask({ ...task, result: await this.documents.resultOf(task, documents) }, history, documents);
   }
 
   /** How a task stands and what came out, without its history; or the document that came out. */
@@ -97,6 +97,13 @@ export class TaskService {
       details: { task_id: task.id, what: at },
     });
     return task;
+  }
+
+  /** @throws AppError `not_found` as `owned`; `forbidden` `NOT_SUBMITTER` for admins */
+  async assertSubmitter(caller: Caller, id: string): Promise<void> {
+    const { userId } = await this.owned(caller, id);
+    if (userId === caller.id) return;
+    throw new AppError('forbidden', 'NOT_SUBMITTER', 'Only the submitter of the task may answer its questions.');
   }
 
   /** @throws AppError `not_found` for an unknown task and for somebody else's */

@@ -94,6 +94,8 @@ const UNTOUCHED = {
   error: null,
   costMicro: null,
   hostCostMicro: 0n,
+  parkedAt: null,
+  parkedMs: 0,
   rating: null,
   startedAt: null,
   completedAt: null,

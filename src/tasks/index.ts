@@ -17,14 +17,16 @@ export {
   type ToAssigned,
   type ToCompleted,
   type ToFailed,
+  type ToInputRequired,
   type ToQueued,
   type ToRunning,
   WORKER_BUSY,
 } from './task-change.js';
 export { TaskDocument } from './task-document.entity.js';
 export { MAX_ROW_RESULT_BYTES, NO_DOCUMENTS, type StoredDocument, TaskDocuments } from './task-documents.js';
+export { type AskedQuestion, type KnownQuestion, type NewQuestion, TaskQuestions } from './task-questions.js';
 export { TaskLookup, type UnfinishedTask } from './task-lookup.js';
-export { isTerminal, TASK_STATUSES, type TaskStatus } from './task-state.js';
+export { isTerminal, LEASED, LEASED_STATES, TASK_STATUSES, type TaskStatus, UNFINISHED_STATES } from './task-state.js';
 export { type AwardOutcome, TaskStore } from './task-store.js';
 export { Task, type TaskLimits } from './task.entity.js';
 export { TasksModule } from './tasks.module.js';

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { firstIdAt } from '../common/ids.js';
 import { Sql } from '../database/index.js';
 import type { TaskPriority } from '../queue/index.js';
+import { UNFINISHED_STATES } from './task-state.js';
 import { IS_DUE, WAITS_SINCE } from './waiting.js';
 
 /**
@@ -81,7 +82,7 @@ export interface UserLoad {
   waiting: number;
   /** Waiting, submitted with a start of their own, even when it has passed. */
   delayed: number;
-  /** Due, in the queue without having waited for a turn, or with a worker. */
+  /** Due, in the queue without having waited for a turn, or with a worker. A task that waits for an answer needs no slot. */
   admitted: number;
   /** Due, and waiting for their turn. */
   throttled: number;
@@ -102,10 +103,10 @@ const LOAD_BY_USER = `
   SELECT user_id,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NULL))::int AS waiting,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
-         (count(*) FILTER (WHERE NOT throttled AND ${IS_DUE}))::int AS admitted,
+         (count(*) FILTER (WHERE NOT throttled AND status <> 'input_required' AND ${IS_DUE}))::int AS admitted,
          (count(*) FILTER (WHERE throttled AND status = 'queued' AND ${IS_DUE}))::int AS throttled
     FROM tasks
-   WHERE status IN ('queued', 'assigned', 'running') AND id NOT IN (SELECT unnest($1::uuid[]))
+   WHERE status IN ${UNFINISHED_STATES} AND id NOT IN (SELECT unnest($1::uuid[]))
    GROUP BY user_id`;
 
 const WAITING = `

@@ -4,7 +4,7 @@ import type { AttemptMetering } from './task-attempt.entity.js';
 import type { TaskStatus } from './task-state.js';
 
 /** A change of one task's state, by the state it leads to, with everything that is written together with it. */
-export type TaskChange = ToQueued | ToAssigned | ToRunning | ToCompleted | ToFailed | ToCancelled;
+export type TaskChange = ToQueued | ToAssigned | ToRunning | ToInputRequired | ToCompleted | ToFailed | ToCancelled;
 
 interface Change<To extends TaskStatus> {
   taskId: string;
@@ -45,12 +45,18 @@ export interface ToAssigned extends Change<'assigned'> {
   scoreboard?: object;
 }
 
-/** The attempt has its sandbox. */
+/** The attempt has its sandbox, or goes on after a question. */
 export interface ToRunning extends Change<'running'> {
   /** As in `ToAssigned`, ms. */
   leaseMs: number;
-  /** When the sandbox began, on the clock of `performance.now()`. */
-  runningSince: number;
+  /** When the sandbox began, on the clock of `performance.now()`. Unset: the attempt goes on after a question. */
+  runningSince?: number;
+}
+
+/** The agent asks the submitter a question and waits for the answer. */
+export interface ToInputRequired extends Change<'input_required'> {
+  /** As in `ToAssigned`, ms: the wait is part of it. */
+  leaseMs: number;
 }
 
 export interface ToCompleted extends Change<'completed'> {

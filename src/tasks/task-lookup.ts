@@ -5,7 +5,7 @@ import type { QueueEntry } from '../queue/index.js';
 import { LOST, RELEASED, WORKER_BUSY } from './task-change.js';
 import type { StoredDocument } from './task-documents.js';
 import type { TaskLimits } from './task.entity.js';
-import type { TaskStatus } from './task-state.js';
+import { LEASED_STATES, type TaskStatus, UNFINISHED_STATES } from './task-state.js';
 import { WAITS_SINCE } from './waiting.js';
 
 /** What a worker reads of the tasks it works on, and what the sweeper reads of tasks without a worker. */
@@ -106,7 +106,7 @@ export interface UnfinishedTask {
   deadlineAt: number;
   /** Agents that failed it. An agent whose attempt was lost or released did not fail it. */
   failedAgentIds: string[];
-  /** Number of attempts whose worker died. */
+  /** Number of attempts whose worker died while the agent worked. An agent that waits for an answer kills no worker. */
   lostAttempts: number;
   /** Number of attempts that a worker released for a fault or a stop: see `RELEASED`. */
   releasedAttempts: number;
@@ -198,13 +198,13 @@ const UNFINISHED = `
     FROM named AS tasks
     CROSS JOIN LATERAL (
       SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${RELEASED}')), '{}') AS failed,
-             (count(*) FILTER (WHERE outcome IS NULL OR outcome = '${LOST}'))::int AS lost,
+             (count(*) FILTER (WHERE (outcome IS NULL AND status <> 'input_required') OR outcome = '${LOST}'))::int AS lost,
              (count(*) FILTER (WHERE outcome = '${RELEASED}' AND error->>'code' <> '${WORKER_BUSY}'))::int AS released
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts
     ) AS ended
     LEFT JOIN task_documents AS document ON document.user_id = tasks.user_id AND document.sha256 = input_ref
-   WHERE status IN ('queued', 'assigned', 'running')`;
+   WHERE status IN ${UNFINISHED_STATES}`;
 
 const EXPIRED = `
   SELECT id, attempt
@@ -217,13 +217,13 @@ const SUPERSEDED = `
   SELECT tasks.id
     FROM unnest($1::uuid[], $2::int[]) AS asked(id, ordinal)
     JOIN tasks ON tasks.id = asked.id
-   WHERE tasks.status NOT IN ('assigned', 'running') OR tasks.attempt <> asked.ordinal`;
+   WHERE tasks.status NOT IN ${LEASED_STATES} OR tasks.attempt <> asked.ordinal`;
 
 const OUTCOME = 'SELECT outcome FROM task_attempts WHERE task_id = $1 AND ordinal = $2';
 
 const IS_IDLE = `
   ((status = 'queued' AND NOT throttled)
-    OR (status IN ('assigned', 'running') AND (lease_until < now() OR ($1 AND NOT (${isPresent('worker')})))))`;
+    OR (status IN ${LEASED_STATES} AND (lease_until < now() OR ($1 AND NOT (${isPresent('worker')})))))`;
 
 /** Found by their states and sorted then: by their ids the way to them would lead past all that have ended. */
 const IDLE = `

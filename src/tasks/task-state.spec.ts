@@ -8,16 +8,20 @@ describe('the life of a task', () => {
   });
 
   it('can be cut short by its submitter at any time before', () => {
-    expect(statesBefore('cancelled')).toEqual(['queued', 'assigned', 'running']);
+    expect(statesBefore('cancelled')).toEqual(['queued', 'assigned', 'running', 'input_required']);
+  });
+
+  it('waits for its submitter only while an agent runs', () => {
+    expect(statesBefore('input_required')).toEqual(['running']);
   });
 
   it('is completed only by a run', () => {
     expect(statesBefore('completed')).toEqual(['running']);
-    expect(statesBefore('running')).toEqual(['assigned']);
+    expect(statesBefore('running')).toEqual(['assigned', 'input_required']);
   });
 
   it('returns to the queue from a worker that hands it back, and from a failure by hand', () => {
-    expect(statesBefore('queued')).toEqual(['assigned', 'running', 'failed']);
+    expect(statesBefore('queued')).toEqual(['assigned', 'running', 'input_required', 'failed']);
   });
 
   it('stays completed or cancelled for ever', () => {

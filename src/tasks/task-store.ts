@@ -9,7 +9,7 @@ import { bytesOfResult } from './row-quota.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import { asText, BATCH, highest } from './task-batch.js';
 import type { AttemptEnd, Award, TaskChange, ToAssigned, ToQueued } from './task-change.js';
-import { statesBefore } from './task-state.js';
+import { LEASED_STATES, statesBefore } from './task-state.js';
 
 /**
  * The changes of state. Each is one SQL statement that changes the task, its attempt, its scoreboard, its money and its
@@ -166,6 +166,7 @@ const deletion = (selection: string): string => `
   ),
   attempt AS (DELETE FROM task_attempts WHERE task_id IN (SELECT id FROM old)),
   call AS (DELETE FROM host_calls WHERE task_id IN (SELECT id FROM old)),
+  question AS (DELETE FROM task_questions WHERE task_id IN (SELECT id FROM old)),
   auction AS (DELETE FROM auctions WHERE task_id IN (SELECT id FROM old)),
   gone AS (DELETE FROM tasks WHERE id IN (SELECT id FROM old) RETURNING id)
   SELECT count(*)::int AS count FROM gone`;
@@ -214,6 +215,8 @@ function columnsOf(change: TaskChange): object {
       };
     case 'running':
       return { running_ms: msSince(change.runningSince), lease_ms: change.leaseMs };
+    case 'input_required':
+      return { lease_ms: change.leaseMs };
     case 'completed':
       return {
         ...endColumns(change.ended),
@@ -311,7 +314,12 @@ const TRANSITION = `
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN at + lease_ms * interval '1 millisecond'
              ELSE lease_until END,
-           worker = CASE WHEN to_status IN ('assigned', 'running') THEN coalesce(change.worker, tasks.worker) END,
+           worker = CASE WHEN to_status IN ${LEASED_STATES} THEN coalesce(change.worker, tasks.worker) END,
+           parked_at = CASE WHEN to_status = 'input_required' THEN at END,
+           parked_ms = CASE
+             WHEN new_attempt IS NOT NULL THEN 0
+             WHEN parked_at IS NOT NULL THEN parked_ms + extract(epoch FROM at - parked_at) * 1000
+             ELSE parked_ms END,
            result = coalesce(change.result::json, tasks.result),
            row_bytes = tasks.row_bytes + change.row_bytes,
            result_ref = coalesce(change.result_ref, tasks.result_ref),

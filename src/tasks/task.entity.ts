@@ -7,7 +7,7 @@ import type { ConsentKind } from '../common/permissions.js';
 import { bigintColumn } from '../database/index.js';
 import type { TaskPriority } from '../queue/index.js';
 import { TaskDocument } from './task-document.entity.js';
-import type { TaskStatus } from './task-state.js';
+import { type TaskStatus, UNFINISHED_STATES } from './task-state.js';
 
 /** The system of record of one piece of work. Its status is written by `TaskStore.transition` alone. */
 @Entity('tasks')
@@ -24,7 +24,7 @@ import type { TaskStatus } from './task-state.js';
 @Index('tasks_throttled_idx', ['userId', 'priority', 'id'], { where: `throttled AND status = 'queued'` })
 @Index('tasks_input_idx', ['userId', 'inputRef'], { where: 'input_ref IS NOT NULL' })
 @Index('tasks_result_idx', ['userId', 'resultRef'], { where: 'result_ref IS NOT NULL' })
-@Index('tasks_unfinished_idx', ['status', 'leaseUntil'], { where: `status IN ('queued', 'assigned', 'running')` })
+@Index('tasks_open_idx', ['status', 'leaseUntil'], { where: `status IN ${UNFINISHED_STATES}` })
 export class Task {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'tasks_pkey' })
   id: string;
@@ -141,6 +141,14 @@ export class Task {
   /** Until when the worker that holds it must have settled it; past that the sweeper hands it to another. */
   @Column({ type: 'timestamptz', nullable: true })
   leaseUntil: Date | null;
+
+  /** Since when its agent waits for an answer of the submitter; null: it does not. */
+  @Column({ type: 'timestamptz', nullable: true })
+  parkedAt: Date | null;
+
+  /** How long its attempt has waited for answers before that, ms. */
+  @Column({ type: 'double precision', default: 0 })
+  parkedMs: number;
 
   /** The worker that holds it, by its `Presence`: while that is there, the lease is its own. */
   @Column({ type: 'integer', nullable: true })

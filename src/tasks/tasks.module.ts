@@ -10,12 +10,13 @@ import { Submissions } from './submissions.js';
 import { TaskBacklog } from './task-backlog.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskLookup } from './task-lookup.js';
+import { TaskQuestions } from './task-questions.js';
 import { TaskStore } from './task-store.js';
 
 /** The record of tasks. Processes of every role have it. */
 @Module({
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, LedgerModule, StorageModule],
-  providers: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
-  exports: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup],
+  providers: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup, TaskQuestions],
+  exports: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup, TaskQuestions],
 })
 export class TasksModule {}

@@ -196,12 +196,13 @@ describe('the store of tasks', () => {
         cost_micro: to === 'completed' ? '7' : null,
         lease_until: final || queued ? null : expect.any(Date),
         started_at: to === 'running' ? expect.any(Date) : null,
+        parked_at: to === 'input_required' ? expect.any(Date) : null,
         completed_at: final ? expect.any(Date) : null,
       });
       const ended = { ordinal: 1, outcome: 'trapped', error: { code: 'TRAP' }, ended_at: expect.any(Date) };
       const begun = { ordinal: 2, outcome: null, version: '2.0.0', price_micro: '5', ended_at: null };
       expect(attempts).toMatchObject([
-        to === 'running' ? { ordinal: 1, outcome: null, ended_at: null } : ended,
+        to === 'running' || to === 'input_required' ? { ordinal: 1, outcome: null, ended_at: null } : ended,
         ...(awarded ? [begun] : []),
       ]);
       expect(auction).toEqual(awarded || to === 'failed' ? EMPTY_SCOREBOARD : undefined);
@@ -602,6 +603,8 @@ function change(taskId: string, to: TaskStatus): TaskChange {
       return assignment(taskId, 2);
     case 'running':
       return { taskId, to, leaseMs: 60_000, runningSince: performance.now(), event };
+    case 'input_required':
+      return { taskId, to, leaseMs: 60_000, event };
     case 'completed':
       return completion(taskId);
     case 'failed':
@@ -655,6 +658,7 @@ function fullChange(taskId: string, to: TaskStatus): TaskChange {
     case 'assigned':
       return { ...least, ...common, ...end, scoreboard: EMPTY_SCOREBOARD };
     case 'running':
+    case 'input_required':
       return { ...least, ...common };
     case 'completed':
       return { ...least, ...common, ...end };

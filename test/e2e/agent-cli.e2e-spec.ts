@@ -28,6 +28,15 @@ const C_PACKAGES = {
   'libclang-rt-14-dev-wasm32': '/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a',
 };
 
+interface RunOptions {
+  input?: string;
+  env?: NodeJS.ProcessEnv;
+  /** The person at the terminal. */
+  answer?: (question: string) => Promise<string | null>;
+}
+
+const nobody = async (): Promise<null> => null;
+
 /** A line of a stack trace. */
 const STACK = /^\s+at /m;
 
@@ -63,11 +72,12 @@ describe('npm run agent', () => {
   });
 
   /** Runs a command in this process: to start one takes longer than what most commands do. */
-  async function run(args: string[], { input = '', env = {} } = {}) {
+  async function run(args: string[], { input = '', env = {}, answer = nobody }: RunOptions = {}) {
     const [out, error]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {
       env: { PATH: process.env.PATH, ...env },
       readInput: () => Buffer.from(input),
+      ask: answer,
       print: (line) => out.push(`${line}\n`),
       complain: (line) => error.push(`${line}\n`),
     });
@@ -509,6 +519,30 @@ def agent(input):
       const { out, error } = await run(['run', 'example.wasm', '--json', '--input', JSON.stringify(input), ...options]);
       expect(JSON.parse(JSON.parse(out).outcome.output)).toEqual(result);
       expect(error.split('\n').filter(Boolean)).toEqual(emitted);
+    });
+
+    it('asks for answers on the command line, then at the terminal', async () => {
+      expect((await run(['bundle', `${CALLING}researcher.js`, 'asking.wasm'])).code).toBe(0);
+      const permissions = JSON.stringify({ llm: { models: ['small'] }, ask: true });
+      const options = ['--json', '--input', '{"topic":"Mercury"}', '--mock', `${CALLING}mocks.json`];
+      const args = ['run', 'asking.wasm', ...options, '--permissions', permissions];
+      const researched = async (more: string[], terminal: object = {}) => {
+        const { out } = await run([...args, ...more], terminal);
+        const { meaning, asked, text: words } = JSON.parse(JSON.parse(out).outcome.output);
+        return [meaning, asked, words];
+      };
+      const metal = ['the metal', true, 'It is liquid at room temperature.'];
+      expect(await researched(['--answer', 'the metal'])).toEqual(metal);
+      const questions: string[] = [];
+      const answer = async (question: string) => {
+        questions.push(question);
+        return 'the metal';
+      };
+      expect(await researched([], { answer })).toEqual(metal);
+      expect(questions).toEqual([expect.stringContaining('What do you mean by "Mercury"?')]);
+      // A server refuses an answer that does not fit, so none comes.
+      const { out } = await run([...args, '--answer', 'the god']);
+      expect(JSON.parse(out).host_calls).toMatchObject([{}, { method: 'input.ask', outcome: 'INPUT_TIMED_OUT' }, {}]);
     });
 
     it('reach a program in C by its header', async () => {

@@ -8,6 +8,8 @@ import { inaccessible, launchBrowser, openPage, type WatchedPage } from '../supp
 import { ADMIN, api, expectStatus, loginAdmin, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
+import { publish, submit } from './agents.js';
+import { caller, callOf } from './host-call-agents.js';
 
 const WORD_COUNT = fileURLToPath(new URL('../../../examples/agents/word-count/word-count.wasm', import.meta.url));
 const NEWCOMER = { email: 'newcomer@example.test', password: 'a password for tests' };
@@ -313,6 +315,26 @@ describe('the console', () => {
     await page.getByRole('heading', { name: 'Keyword Summary' }).waitFor();
     await page.keyboard.press('n');
     await page.getByRole('heading', { name: 'New task' }).waitFor();
+    expectNoFaults();
+  });
+
+  it('shows what an agent asks, and sends the answer', async () => {
+    const admin = await loginAdmin(server.url);
+    await publish(server.url, admin, 'asker', await caller(), {
+      capabilities: ['asking'],
+      permissions: '{"ask":true}',
+    });
+    const { access_token: token } = expectStatus(await api(server.url).post('/auth/login', NEWCOMER), 200).body;
+    const input = callOf('input.ask', { question: 'Which one?', schema: { enum: ['first', 'second'] } });
+    const id = await submit(server.url, token, 'asking', { input, budget: 1, allow: { ask: true } });
+    await waitForTask(server.url, token, id, 'input_required');
+    const page = await open(`/tasks/${id}`);
+    await signIn(page, NEWCOMER);
+    await page.getByText('Which one?').waitFor();
+    expect(await inaccessible(page)).toEqual([]);
+    await page.getByRole('button', { name: 'second' }).click();
+    await page.locator('.st.pill.completed').waitFor();
+    expect((await waitForTask(server.url, token, id, 'completed')).result).toEqual({ answer: 'second' });
     expectNoFaults();
   });
 

@@ -49,6 +49,7 @@ const LACKING: Record<string, number[]> = {
   submitTask: [422],
   simulateAuction: [422],
   rateTask: [409],
+  answerQuestion: [404],
   replaceBinary: [404],
   changeAccount: [404],
   suspendAccount: [404],

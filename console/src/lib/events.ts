@@ -3,7 +3,7 @@ import type { components } from '../api/schema';
 export type FeedEvent = components['schemas']['FeedEvent'];
 export type TaskStatus = components['schemas']['TaskDto']['status'];
 
-export const ACTIVE: readonly TaskStatus[] = ['queued', 'assigned', 'running'];
+export const ACTIVE: readonly TaskStatus[] = ['queued', 'assigned', 'running', 'input_required'];
 
 export const isEnded = (status: TaskStatus): boolean => !ACTIVE.includes(status);
 
@@ -15,6 +15,10 @@ export function changeOf(event: FeedEvent): Partial<components['schemas']['TaskS
       return { status: 'assigned', agent_id: data.agent_id, version: data.version };
     case 'task.running':
       return { status: 'running', agent_id: data.agent_id, started_at: event.at };
+    case 'task.input_required':
+      return { status: 'input_required' };
+    case 'task.resumed':
+      return { status: 'running' };
     case 'task.failover':
       return { status: 'assigned', agent_id: data.next?.['agent_id'], version: data.next?.['version'] };
     case 'task.requeued':

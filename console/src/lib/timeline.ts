@@ -1,5 +1,5 @@
 import type { Schemas } from '../api/client';
-import type { FeedEvent } from './events';
+import { type FeedEvent, isEnded } from './events';
 
 type Task = Schemas['TaskDto'];
 type Round = Schemas['AuctionRoundDto'];
@@ -123,7 +123,7 @@ export function stepsOf(task: Task, rounds: readonly Round[], events: readonly F
     const words = running === undefined ? 'Starts' : 'Runs';
     const glyph = running === undefined ? 'assigned' : 'running';
     steps.push({ name, glyph, bars, words, attempt: ordinal, isOpen: true });
-  } else if (waitingSince !== undefined && ['queued', 'assigned', 'running'].includes(task.status)) {
+  } else if (waitingSince !== undefined && !isEnded(task.status)) {
     steps.push({
       name: 'Queued',
       glyph: 'clock',

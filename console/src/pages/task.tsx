@@ -14,6 +14,7 @@ import { Details } from './task/details';
 import { Documents } from './task/documents';
 import { HostCallsPanel, OutputPanel } from './task/host-calls';
 import { Lead } from './task/lead';
+import { Question } from './task/question';
 import { LogPanel } from './task/log-panel';
 import { Rounds, useAuction } from './task/rounds';
 import { useTaskHistory } from './task/task-events';
@@ -108,6 +109,9 @@ function Loaded({ task }: { task: Task }) {
           ]}
         />
       </div>
+      {task.question && (
+        <Question key={task.question.id} taskId={task.id} question={task.question} from={nameOf(task.agent_id)} />
+      )}
       <div className="two">
         <div className="stack">
           <WhatHappened task={task} auction={auction} history={history} now={now - begun} took={ended} />

@@ -19,6 +19,7 @@ const CHOICES: readonly (readonly [Choice, string])[] = [
   ['all', 'All'],
   ['queued', 'Queued'],
   ['running', 'Running'],
+  ['input_required', 'Asks you'],
   ['completed', 'Completed'],
   ['failed', 'Failed'],
   ['cancelled', 'Cancelled'],

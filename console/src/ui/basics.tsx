@@ -34,7 +34,7 @@ export function State({ status, pill }: { status: TaskStatus; pill?: boolean }) 
   return (
     <span className={`st ${status}${pill ? ' pill' : ''}`}>
       <Glyph name={status} />
-      {capital(status)}
+      {status === 'input_required' ? 'Asks you' : capital(status)}
     </span>
   );
 }

@@ -15,6 +15,12 @@ const GLYPHS = {
       <path d="M7 1.5A5.5 5.5 0 0 1 12.5 7" />
     </>
   ),
+  input_required: (
+    <>
+      <circle cx="7" cy="7" r="5.5" />
+      <path d="M5.4 5.6a1.6 1.6 0 1 1 2.4 1.4c-.5.3-.8.6-.8 1.1M7 9.9h.01" />
+    </>
+  ),
   completed: (
     <>
       <circle cx="7" cy="7" r="6.2" fill="currentColor" stroke="none" />

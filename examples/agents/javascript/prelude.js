@@ -60,6 +60,7 @@
       list: (options = {}) => call('kv.list', options),
     },
     emit: (data, options = {}) => call('output.emit', { data, ...options }),
+    ask: (question, options = {}) => call('input.ask', { question, ...options }).answer,
   };
 
   globalThis.queueMicrotask = (work) => void Promise.resolve().then(work);

@@ -46,6 +46,11 @@ def emit(data, **options):
     return call('output.emit', {'data': data, **options})
 
 
+def ask(question, **options):
+    """input.ask: asks the submitter and returns the answer; options: schema, timeout_ms."""
+    return call('input.ask', {'question': question, **options})['answer']
+
+
 class llm:
     @staticmethod
     def chat(model, messages, **options):

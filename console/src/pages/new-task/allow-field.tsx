@@ -8,6 +8,7 @@ const KINDS: readonly (readonly [Kind, string, string])[] = [
   ['http', 'Web requests (http)', 'to the hosts that the agent names'],
   ['llm', 'Language models (llm)', 'of this server, at its prices'],
   ['kv', 'Memory (kv)', 'that the agent keeps between tasks'],
+  ['ask', 'Questions (ask)', 'to you: the task waits for your answer'],
 ];
 
 interface AllowFieldProps {
@@ -38,8 +39,8 @@ export function AllowField({ draft, onChange }: AllowFieldProps) {
           </label>
         ))}
       </div>
-      {Object.values(allow).some(Boolean) && (
-        <p className="hint">Each of these can carry your input to the agent’s owner.</p>
+      {(allow.http || allow.llm || allow.kv) && (
+        <p className="hint">Web requests, models and memory can carry your input to the agent’s owner.</p>
       )}
       {costs && (
         <Field

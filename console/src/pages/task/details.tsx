@@ -80,7 +80,7 @@ export function Details({ task, events, nameOf }: DetailsProps) {
   );
 }
 
-const ALLOWED = { http: 'web requests', llm: 'language models', kv: 'state' };
+const ALLOWED = { http: 'web requests', llm: 'language models', kv: 'state', ask: 'questions' };
 
 const allowed = (allow: Task['allow']): string =>
   Object.entries(ALLOWED)

@@ -43,6 +43,15 @@ export function Lead({ task, nameOf, now }: LeadProps): ReactNode {
       );
     case 'running':
       return <>{doer} is at work on it. You pay its price only when it completes.</>;
+    case 'input_required':
+      return task.question ? (
+        <>
+          {doer} has a question for you. It waits until you answer, but gives up{' '}
+          {relative(task.question.expires_at, now)}.
+        </>
+      ) : (
+        <>{doer} has your answer and goes on soon.</>
+      );
     case 'assigned':
       return <>{doer} won the auction and starts.</>;
     default:
