@@ -12,8 +12,8 @@ import { Ledger1796300000000 } from '../migrations/1796300000000-ledger.js';
 import { Contracts1796400000000 } from '../migrations/1796400000000-contracts.js';
 import { Secrets1796500000000 } from '../migrations/1796500000000-secrets.js';
 import { HostCalls1796600000000 } from '../migrations/1796600000000-host-calls.js';
-import { Queue1796900000000 } from '../migrations/1796900000000-queue.js';
 import { Questions1796700000000 } from '../migrations/1796700000000-questions.js';
+import { Queue1796900000000 } from '../migrations/1796900000000-queue.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -30,8 +30,8 @@ export const MIGRATIONS: Migrations = [
   Contracts1796400000000,
   Secrets1796500000000,
   HostCalls1796600000000,
-  Queue1796900000000,
   Questions1796700000000,
+  Queue1796900000000,
 ];
 
 type Migrations = readonly (new () => MigrationInterface)[];
