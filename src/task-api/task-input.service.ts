@@ -3,6 +3,8 @@ import type { Caller } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { malformed } from '../common/dto.pipe.js';
 import { isId } from '../common/ids.js';
+import { MAX_INPUT_DEPTH } from '../common/json-scanner.js';
+import { jsonDepth } from '../common/json-text.js';
 import { HostCallConfig } from '../config/index.js';
 import { Schema, stepsFor } from '../contracts/index.js';
 import { TaskQuestions } from '../tasks/index.js';
@@ -39,6 +41,9 @@ export class TaskInput {
         'ANSWER_TOO_LARGE',
         `The answer has ${bytes} bytes; the limit is ${this.maxBytes}.`,
       );
+    }
+    if (jsonDepth(text) > MAX_INPUT_DEPTH) {
+      throw malformed([{ field: 'answer', message: `must not nest deeper than ${MAX_INPUT_DEPTH} levels` }]);
     }
     const question = await this.questionOf(taskId, question_id);
     if (question.answer === null) {

@@ -46,6 +46,9 @@ const HOSTILE = [
   '('.repeat(8000),
 ];
 const COUNT_TASKS = 'SELECT count(*)::int AS n FROM tasks';
+/** Members that may be any JSON: the input of a task, and the answer to a question. */
+const ANYTHING = ['input', 'answer'];
+
 /** Members that are given instead of another one. Valid bodies have the other one. */
 const ALTERNATIVE_TO: Record<string, string> = { input_ref: 'input', run_at: 'delay_ms' };
 /** Requests under way at a time. */
@@ -324,7 +327,7 @@ describe('bad input', () => {
     });
 
     it('a member of the wrong type', async () => {
-      // None of them is right for any member of any body, but for the task's input, which may be anything.
+      // None of them is right for any member of any body, but for those that may be anything.
       const wrong = [
         'true',
         '-1',
@@ -346,7 +349,7 @@ describe('bad input', () => {
       await refused(
         readingJson().flatMap((operation) =>
           membersOf(operation)
-            .filter((member) => member !== 'input')
+            .filter((member) => !ANYTHING.includes(member))
             .flatMap((member) =>
               wrong.map((value) =>
                 // Any text is a password to try.
@@ -422,7 +425,7 @@ describe('bad input', () => {
       await refused(
         readingJson().flatMap((operation) =>
           membersOf(operation)
-            .filter((member) => !resolved(operation.schema).properties![member].nullable)
+            .filter((member) => member !== 'answer' && !resolved(operation.schema).properties![member].nullable)
             .map((member) => attack(operation, `${member} is null`, withMember(operation, member, 'null'), [400])),
         ),
       );
@@ -513,7 +516,7 @@ describe('bad input', () => {
         readingJson().flatMap((operation) => [
           attack(operation, 'many members', many, [400]),
           ...membersOf(operation)
-            .filter((member) => member !== 'input')
+            .filter((member) => !ANYTHING.includes(member))
             .map((member) =>
               attack(operation, `many elements of ${member}`, withMember(operation, member, elements), [400]),
             ),

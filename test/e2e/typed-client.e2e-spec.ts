@@ -43,7 +43,8 @@ const auction = await client.GET('/api/v1/tasks/{id}/auction', { params: { path 
 const rated = await client.POST('/api/v1/tasks/{id}/rating', { params: { path }, body: { rating: 5 } });
 const missing = await client.GET('/api/v1/tasks/{id}', { params: { path: { id: crypto.randomUUID() } } });
 const code: string | undefined = missing.error?.code;
-const status: 'queued' | 'assigned' | 'running' | 'completed' | 'failed' | 'cancelled' | undefined = task.data?.status;
+const status: 'queued' | 'assigned' | 'running' | 'input_required' | 'completed' | 'failed' | 'cancelled' | undefined =
+  task.data?.status;
 console.log(JSON.stringify({ status, bids: auction.data?.rounds[0].bids.length, rating: rated.data?.rating, code }));
 `;
 

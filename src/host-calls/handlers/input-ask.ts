@@ -1,5 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { MAX_INPUT_DEPTH } from '../../common/json-scanner.js';
+import { jsonDepth } from '../../common/json-text.js';
 import { RawJson } from '../../common/raw-json.js';
 import { HostCallConfig } from '../../config/index.js';
 import { Schema, SchemaFault } from '../../contracts/index.js';
@@ -38,8 +40,12 @@ export function parseQuestion(document: unknown): AgentQuestion {
     if (error instanceof SchemaFault) throw new HostCallError('INVALID_REQUEST', `schema: ${error.message}`);
     throw error;
   }
+  const text = JSON.stringify(schema);
+  if (jsonDepth(text) > MAX_INPUT_DEPTH) {
+    throw new HostCallError('INVALID_REQUEST', `schema: must not nest deeper than ${MAX_INPUT_DEPTH} levels`);
+  }
   // PostgreSQL's json type takes it, and every later read by a client would fail.
-  if (JSON.stringify(schema).includes(String.raw`\u0000`)) {
+  if (text.includes(String.raw`\u0000`)) {
     throw new HostCallError('INVALID_REQUEST', 'schema: must not contain U+0000');
   }
   return { question, schema, timeoutMs };
