@@ -5,8 +5,8 @@
  *   node scripts/build.js --tests    server, tests and benchmarks into `dist-test`; compiles only what has changed
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildConsole, CONSOLE_SOURCES } from './build-console.js';
 import { bundlePackages } from './bundle-packages.js';
@@ -22,6 +22,9 @@ const SOURCES = [
 
 /** A change in one of these changes every compiled file, and the compiler does not notice it. */
 const TOOLS = ['package-lock.json', 'nest-cli.json', 'scripts/build.js', 'scripts/bundle-packages.js'];
+
+/** Files that compiled code reads from beside itself. */
+const ASSETS = ['src/validation/check/wasm-tools.wasm', 'src/validation/check/LICENSE.wasm-tools'];
 
 /** Written into the folder when a build is complete. A build of the server removes it first. */
 const COMPLETE = '.complete';
@@ -71,6 +74,15 @@ function removeOrphans(path) {
 
 const sourceOf = (compiled) => compiled.replace(/\.js(\.map)?$/, '.ts');
 
+/** Puts the files that compiled code reads into a folder of compiled code. */
+export function copyAssets(folder) {
+  for (const asset of ASSETS) {
+    const copy = join(ROOT, folder, asset);
+    mkdirSync(dirname(copy), { recursive: true });
+    copyFileSync(join(ROOT, asset), copy);
+  }
+}
+
 async function compile({ config, folder }) {
   const begun = Date.now();
   const seconds = () => `${Math.round((Date.now() - begun) / 1000)} s`;
@@ -87,6 +99,7 @@ async function compile({ config, folder }) {
   clearInterval(progress);
   process.off('exit', stop);
   if (code !== 0) throw new Error('The build failed: the lines above say why.');
+  copyAssets(folder);
   await bundlePackages(folder);
   await buildConsole(folder);
   writeFileSync(join(ROOT, folder, COMPLETE), '');

@@ -6,6 +6,7 @@
  *   npm run dev [-- nest options, for example --debug 127.0.0.1:9230]
  */
 import { spawn } from 'node:child_process';
+import { copyAssets } from './build.js';
 import { writeApiTypes } from './build-console.js';
 import * as preflight from './preflight.js';
 
@@ -22,6 +23,7 @@ try {
   // By default without the demonstration task, which each restart would submit again.
   const env = { ...process.env, DEMO: process.env.DEMO || 'false' };
   await writeApiTypes();
+  copyAssets('dist-dev');
   const vite = spawn(process.execPath, VITE, { stdio: ['ignore', 'inherit', 'inherit'], env });
   process.once('exit', () => vite.kill());
   const child = spawn(process.execPath, [...NEST, ...process.argv.slice(2)], { stdio: 'inherit', env });

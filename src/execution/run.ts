@@ -185,6 +185,8 @@ export const TRAP_KINDS = [
   'abort',
   /** A host function imported with a wrong signature was called. */
   'bad_host_call',
+  /** A component broke a rule of the component model; the last line of standard error says which. */
+  'component_rule',
   'other',
 ] as const;
 export type TrapKind = (typeof TRAP_KINDS)[number];

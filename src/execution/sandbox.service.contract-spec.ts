@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import loadWabt from 'wabt';
+import { component, componentAgent, ECHO, instanceBomb } from '../../test/support/components.js';
 import { parseEnvironment } from '../config/index.js';
 import type { BlobStore } from '../storage/index.js';
 import type { RunRequest } from './run.js';
@@ -83,6 +84,63 @@ describe('a well-behaved agent', () => {
     });
     expect(await outcome(binary, { onLog: (line) => lines.push(line) })).toEqual(OK);
     expect(lines).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+describe('an agent that is a component', () => {
+  const echo = stored(componentAgent());
+  const outcomeOf = (parts: Parameters<typeof componentAgent>[0], more?: Partial<RunRequest>) =>
+    outcome(stored(componentAgent(parts)), more);
+
+  it('runs again and again in one process, each time anew, and is metered', async () => {
+    for (const input of ['{"n":1}', '{"n":2}']) {
+      const report = await run(echo, { input });
+      expect(report.outcome).toEqual({ end: 'completed', output: input });
+      expect(report.metering).toMatchObject({ bytesIn: 7, bytesOut: 7, peakMemoryBytes: 2 * 65536 });
+    }
+  });
+
+  it('is held by the limits of its run: of time, of memory and of its stack', async () => {
+    expect(await outcomeOf({ run: `${FOREVER} unreachable` }, { timeoutMs: 300 })).toMatchObject({ end: 'timed_out' });
+    const grow = `(loop (br_if 0 (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) unreachable`;
+    expect(await outcomeOf({ run: grow }, { limits: { maxMemoryPages: 4 } })).toMatchObject({
+      end: 'out_of_memory',
+      hadBytes: 4 * 65536,
+    });
+    expect(await outcomeOf({ run: '(call $run (i32.const 0) (i32.const 0))' })).toMatchObject({
+      end: 'trapped',
+      trap: 'stack_overflow',
+    });
+  });
+
+  it('traps by the name of its function, and says which rule it broke on standard error', async () => {
+    expect(await outcomeOf({ run: 'unreachable' })).toMatchObject({ trap: 'unreachable', function: 'run' });
+    const lines: string[] = [];
+    const text = '(i32.store8 (i32.const 64) (i32.const 255)) (call $answer (i32.const 64) (i32.const 1))';
+    expect(await outcomeOf({ run: text }, { onLog: (line) => lines.push(line) })).toMatchObject({
+      end: 'trapped',
+      trap: 'component_rule',
+    });
+    expect(lines).toEqual(['a string is not UTF-8']);
+  });
+
+  it('is refused with the reason when it cannot be put together, and the process lives on', async () => {
+    const refused = { end: 'refused' };
+    expect(await outcome(stored(instanceBomb(15)))).toMatchObject(refused);
+    expect(await outcome(stored(component('(component)')))).toMatchObject(refused);
+    const damaged = stored(componentAgent().subarray(0, -9));
+    for (let i = 0; i < 2; i++) expect(await outcome(damaged)).toMatchObject(refused);
+  });
+
+  it('cannot reach the host language by its names', async () => {
+    const name = `x'];process.exit(7);//`;
+    const imports = `(core module $helper (func (export "${name}")))
+      (core instance $helper (instantiate $helper))`;
+    const coreImports = `(import "${name}" "${name}" (func $helper))`;
+    const args = `(with "${name}" (instance $helper))`;
+    expect(await outcomeOf({ imports, coreImports, args, run: `(call $helper) ${ECHO}` })).toMatchObject({
+      end: 'completed',
+    });
   });
 });
 

@@ -10,6 +10,10 @@ export interface Engine {
   Exception: abstract new () => Error;
   LinkError: abstract new () => Error;
   RuntimeError: abstract new () => Error;
+  Memory: abstract new () => object;
+  Table: abstract new () => object;
+  Global: abstract new () => object;
+  Tag: abstract new () => object;
 }
 
 /** Opaque; holds no state of any run. */

@@ -8,10 +8,14 @@ import {
   type FromSandbox,
   type ToSandbox,
 } from '../frames.js';
-import { runAgent, unstartable, type AgentResult } from './agent-run.js';
+import { isComponent } from '../../common/component/header.js';
+import { runAgent, type AgentResult } from './agent-run.js';
+import type { ComponentRun } from './component-run.js';
+import type { PreparedComponent } from './component/prepared.js';
 import { collectGarbage, limitMemory, limitTables } from './engine.js';
 import { HostCalls } from './host-calls.js';
 import { compileObserved, type Observation } from './observation.js';
+import { unstartable } from './post-mortem.js';
 import { printable } from '../../common/printable.js';
 
 const STDIN = 0;
@@ -27,16 +31,21 @@ let loaded: Loaded = { fault: 'no module was loaded' };
 /** Of this process when it had last sent its report: compiling counts as the run's that follows. */
 let cpuBefore = totalCpuMs();
 send({ kind: 'ready' });
-while (serveNext());
+for (;;) {
+  const goesOn = serveNext();
+  // Only components are waited for: their code is loaded with the first of them.
+  if (!(typeof goesOn === 'boolean' ? goesOn : await goesOn)) break;
+}
 
 /** A function of its own, so that nothing of a frame is held while the process waits for the next. */
-function serveNext(): boolean {
+function serveNext(): boolean | Promise<boolean> {
   const frame = receive();
   if (!frame) return false;
   const message = frame.header as ToSandbox;
   if (message.kind === 'load') {
     limitTables(message.maxTableElements);
     limitMemory(message.maxMemoryPages);
+    if (isComponent(frame.payload)) return loadComponent(frame.payload);
     loaded = compile(frame.payload);
     return true;
   }
@@ -50,14 +59,31 @@ function serveNext(): boolean {
   return true;
 }
 
-type Loaded = { observation: Observation } | { fault: string };
+type Loaded =
+  | { observation: Observation }
+  | { prepared: PreparedComponent; runComponent: (run: ComponentRun) => AgentResult }
+  | { fault: string };
 
 function compile(bytes: Uint8Array): Loaded {
   try {
     return { observation: compileObserved(bytes) };
   } catch (error) {
-    return { fault: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
+    return faultOf(error);
   }
+}
+
+function faultOf(error: unknown): Loaded {
+  return { fault: printable((error as Error).message.replace(/^WebAssembly\.Module\(\): /, '')) };
+}
+
+async function loadComponent(bytes: Uint8Array): Promise<true> {
+  const { prepareComponent, runComponent } = await import('./component-run.js');
+  try {
+    loaded = { prepared: prepareComponent(bytes), runComponent };
+  } catch (error) {
+    loaded = faultOf(error);
+  }
+  return true;
 }
 
 function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): AgentResult {
@@ -66,7 +92,9 @@ function run(message: Extract<ToSandbox, { kind: 'run' }>, input: Uint8Array): A
   }
   limitMemory(message.limits.maxMemoryPages);
   const calls = message.hostCalls && new HostCalls(message.hostCalls, exchange);
-  return runAgent({ ...message, ...loaded, input, calls, onLog: (lines) => send({ kind: 'log', lines }) });
+  const wasi = { ...message, input, calls, onLog: (lines: string[]) => send({ kind: 'log', lines }) };
+  if ('prepared' in loaded) return loaded.runComponent({ ...wasi, prepared: loaded.prepared });
+  return runAgent({ ...wasi, observation: loaded.observation });
 }
 
 /** Sends a call to the server and waits for its answer. */

@@ -17,6 +17,7 @@ export function trapOf(error: unknown): Trap {
 
 /** V8's messages (`src/common/message-template.h`, `WasmTrap…`) in words that do not depend on the engine. */
 const TRAPS: [RegExp, TrapKind][] = [
+  [/^component: /, 'component_rule'],
   [/^unreachable/, 'unreachable'],
   [/memory access out of bounds|data segment.*out of bounds/, 'out_of_bounds_memory'],
   [/table.*out of bounds|element segment.*out of bounds|array element access out of bounds/, 'out_of_bounds_table'],
