@@ -16,7 +16,7 @@ export function validationText(file: string, { report, limits }: LocalValidation
     ['table elements', String(report.table_size), String(limits['maxTableElements'])],
     ['memory at start', pages(report.memory?.min_pages ?? 0), pages(limits['maxMemoryPages'])],
   ];
-  const imports = report.imports.map(({ module, name }) => `  ${module}.${name}`);
+  const imports = report.imports.map(({ module, name }) => `  ${module}${name && `.${name}`}`);
   return [
     ...verdict,
     `  sha256 ${report.sha256}`,

@@ -1,3 +1,4 @@
+import { HOST_INTERFACE, nameAndVersion } from './component/component-imports.js';
 import { AppError } from './app-error.js';
 import { malformed } from './dto.pipe.js';
 import type { Permissions } from './permissions.dto.js';
@@ -29,7 +30,7 @@ export function assertMayCall(imports: readonly Import[], permissions: Permissio
 
 /** Whether a module uses the import face of host calls, which needs permissions at the upload. */
 export const importsHostCalls = (imports: readonly Import[]): boolean =>
-  imports.some(({ module }) => module === HOST_CALL_MODULE);
+  imports.some(({ module }) => module === HOST_CALL_MODULE || nameAndVersion(module).name === HOST_INTERFACE);
 
 /** The module of the import face of host calls. */
 export const HOST_CALL_MODULE = 'zerostate';

@@ -5,6 +5,8 @@ import type { ModuleLimits } from './wasm/limits.js';
 
 /** Sections of a module that are not custom ones. */
 const KNOWN_SECTIONS = 13;
+/** As many as the decoder of components reads. */
+const MOST_COMPONENT_SECTIONS = 10_000;
 
 /**
  * Compares an answer with what this process itself reads of the file: native code that broke out in the checking process
@@ -18,7 +20,7 @@ export async function disbelief(
   limits: ModuleLimits,
 ): Promise<string | undefined> {
   if (answer.refusal) return undefined;
-  const sections = await outlineOf(binary, size, limits.customSections + KNOWN_SECTIONS);
-  const differs = contradiction(answer.module, sections);
+  const most = answer.module.component ? MOST_COMPONENT_SECTIONS : limits.customSections + KNOWN_SECTIONS;
+  const differs = contradiction(answer.module, await outlineOf(binary, size, most));
   return differs ? `its answer does not fit the file: ${differs}` : undefined;
 }

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import wabtInit from 'wabt';
+import { componentAgent } from '../../test/support/components.js';
 import { parseEnvironment } from '../config/index.js';
 import { CheckingProcess } from './checking-process.js';
 import type { CheckAnswer } from './check/exchange.js';
 import type { CheckOutcome } from './module-check.js';
 import { moduleLimits } from './module-limits.js';
+import { walkComponent } from './wasm/component-walker.js';
 import { walkModule } from './wasm/section-walker.js';
 
 const wabt = await wabtInit();
@@ -99,11 +101,42 @@ describe('the answer of a checking process', () => {
     });
   });
 
+  it('counts as a crash when it takes a component for a module, a module for a component, or a component for another', async () => {
+    const claims = (how: string) => ({ end: 'crashed', how: `its answer does not fit the file: ${how}` });
+    const wasm = componentAgent();
+    const { module } = walkComponent(wasm, LIMITS);
+    const saying = (change: Change) => {
+      const answer = { module: structuredClone(module), refusal: null };
+      change(answer);
+      return `${JSON.stringify(answer)}\n`;
+    };
+    expect(
+      (
+        await outcomeOf(
+          saying(() => undefined),
+          wasm,
+        )
+      ).end,
+    ).toBe('answered');
+    expect(
+      await outcomeOf(
+        forged(() => undefined),
+        wasm,
+      ),
+    ).toEqual(claims('the file is a component'));
+    expect(await outcomeOf(saying(() => undefined))).toEqual(claims('the file is no component'));
+    const changed: [string, Change][] = [
+      ['exports', (answer) => answer.module.exports.push(answer.module.exports[0])],
+      ['core modules', (answer) => (answer.module.component.coreModules = [])],
+    ];
+    for (const [fact, change] of changed) expect(await outcomeOf(saying(change), wasm)).toEqual(claims(fact));
+  });
+
   it.each<[string, Uint8Array]>([
     ['is no WebAssembly', Buffer.from('#!/bin/sh\n')],
     ['ends in the middle of a section', bytes.subarray(0, bytes.length - 3)],
   ])('counts as a crash when it finds a file good that %s', async (_, file) => {
-    const how = 'its answer does not fit the file: the file is no core module with whole sections';
+    const how = 'its answer does not fit the file: the file is no module or component with whole sections';
     expect(
       await outcomeOf(
         forged(() => undefined),

@@ -8,10 +8,15 @@ import type { ModuleLimits } from './wasm/limits.js';
 /** The checking process and everything it imports. */
 const SCRIPTS = [
   './check/runner.js',
+  './check/component.js',
   './check/engine.js',
+  './check/entry-probe.js',
   './check/exchange.js',
   './check/warm-up.js',
+  './check/wasm-tools.js',
+  './check/wasm-tools.wasm',
   './wasm/byte-reader.js',
+  './wasm/component-walker.js',
   './wasm/constant-expression.js',
   './wasm/custom-sections.js',
   './wasm/nesting.js',
@@ -20,6 +25,12 @@ const SCRIPTS = [
   './wasm/sections.js',
   './wasm/types.js',
   './wasm/walked-module.js',
+  '../common/component/component-imports.js',
+  '../common/component/component-reader.js',
+  '../common/component/decode-types.js',
+  '../common/component/decode.js',
+  '../common/component/definitions.js',
+  '../common/component/header.js',
   '../common/printable.js',
 ].map((path) => new URL(path, import.meta.url));
 
@@ -36,7 +47,8 @@ const MOST_WARM = 2;
 /**
  * Checks modules in confined child processes. Starting a process takes longer than most checks, so a fresh one is
  * always ready. After a good module, a process continues with the next module of its owner; no process serves two
- * owners. A module that is refused, large or fatal ends its process.
+ * owners. A component, and a module that is
+ * refused, large or fatal, ends its process.
  */
 export class ConfinedCheck implements ModuleCheck {
   private readonly idle: CheckingProcess[] = [];
@@ -71,7 +83,7 @@ export class ConfinedCheck implements ModuleCheck {
     let goesOn = false;
     try {
       const outcome = await process.check(binary, size, limits, this.timeoutMs);
-      const good = outcome.end === 'answered' && outcome.answer.refusal === null;
+      const good = outcome.end === 'answered' && outcome.answer.refusal === null && !outcome.answer.module.component;
       goesOn = good && size <= LARGEST_TO_GO_ON && process.checks < MOST_CHECKS && !this.released;
       return outcome;
     } finally {

@@ -1,5 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
+import { COMPONENT_HEADER as COMPONENT_HEADER_BYTES } from '../common/component/header.js';
 import type { WalkedModule } from './wasm/walked-module.js';
+
+export interface Outline {
+  isComponent: boolean;
+  sections: SectionHead[];
+}
 
 /** A section as its first bytes show it. */
 interface SectionHead {
@@ -10,20 +16,23 @@ interface SectionHead {
   first: number;
 }
 
-/** Magic number and version of a core module. */
-const HEADER = Buffer.from([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+/** Magic number and version of a core module, and of a component. */
+const MODULE_HEADER = Buffer.from([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const COMPONENT_HEADER = Buffer.from(COMPONENT_HEADER_BYTES);
 /** An id, and two numbers of at most five bytes. */
 const HEAD_BYTES = 11;
 
 /**
- * What the server itself reads of a module: the header and the head of each section, never their content.
+ * What the server itself reads of a binary: the header and the head of each section, never their content.
  * @param most sections to read
- * @returns null when the file is no core module, or its sections do not add up to its size
+ * @returns null when the file is neither a core module nor a component, or its sections do not add up to its size
  */
-export async function outlineOf(binary: FileHandle, size: number, most: number): Promise<SectionHead[] | null> {
-  if (!HEADER.equals(await bytesAt(binary, 0, HEADER.length))) return null;
+export async function outlineOf(binary: FileHandle, size: number, most: number): Promise<Outline | null> {
+  const header = await bytesAt(binary, 0, MODULE_HEADER.length);
+  const isComponent = COMPONENT_HEADER.equals(header);
+  if (!isComponent && !MODULE_HEADER.equals(header)) return null;
   const sections: SectionHead[] = [];
-  for (let offset = HEADER.length; offset < size;) {
+  for (let offset = MODULE_HEADER.length; offset < size;) {
     const head = await bytesAt(binary, offset, HEAD_BYTES);
     const length = numberAt(head, 1);
     if (!length || sections.length === most) return null;
@@ -32,7 +41,7 @@ export async function outlineOf(binary: FileHandle, size: number, most: number):
     offset += length.end + length.value;
     if (offset > size) return null;
   }
-  return sections;
+  return { isComponent, sections };
 }
 
 async function bytesAt(binary: FileHandle, offset: number, length: number): Promise<Buffer> {
@@ -58,8 +67,11 @@ const LATER_ID = { element: 9, code: 10, data: 11, tag: 13 } as const;
  * Holds the description of a module that was found good against the outline.
  * @returns the first fact that differs, or null
  */
-export function contradiction(module: WalkedModule, sections: readonly SectionHead[] | null): string | null {
-  if (!sections) return 'the file is no core module with whole sections';
+export function contradiction(module: WalkedModule, outline: Outline | null): string | null {
+  if (!outline) return 'the file is no module or component with whole sections';
+  const { isComponent, sections } = outline;
+  if (isComponent) return contradictionOfComponent(module, sections);
+  if (module.component) return 'the file is no component';
   const head = (id: number): SectionHead | undefined => sections.find((section) => section.id === id);
   const entries = (id: number): number => head(id)?.first ?? 0;
   const { details, imports } = module;
@@ -83,6 +95,27 @@ export function contradiction(module: WalkedModule, sections: readonly SectionHe
     'custom sections':
       module.customSections.length === custom.length &&
       module.customSections.every(({ size }, index) => size < custom[index].size),
+  };
+  return Object.keys(facts).find((name) => !facts[name]) ?? null;
+}
+
+/** Sections of a component may come any number of times. */
+const COMPONENT_ID = { coreModule: 1, component: 4, import: 10, export: 11 } as const;
+
+function contradictionOfComponent(module: WalkedModule, sections: readonly SectionHead[]): string | null {
+  const { component, imports, exports } = module;
+  if (!component) return 'the file is a component';
+  const all = (id: number): SectionHead[] => sections.filter((section) => section.id === id);
+  const entries = (id: number): number => all(id).reduce((sum, { first }) => sum + first, 0);
+  const coreModules = all(COMPONENT_ID.coreModule).length;
+  const hasNested = all(COMPONENT_ID.component).length > 0;
+  const facts: Record<string, boolean> = {
+    version: module.version === null,
+    imports: imports.length === entries(COMPONENT_ID.import),
+    exports: exports.length === entries(COMPONENT_ID.export),
+    'core modules': hasNested
+      ? component.coreModules.length >= coreModules
+      : component.coreModules.length === coreModules,
   };
   return Object.keys(facts).find((name) => !facts[name]) ?? null;
 }

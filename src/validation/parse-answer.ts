@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CheckAnswer } from './check/exchange.js';
 import { ADVICE } from './wasm/refusal.js';
-import { EXTERNAL_KINDS } from './wasm/walked-module.js';
+import { COMPONENT_KINDS, EXTERNAL_KINDS } from './wasm/walked-module.js';
 
 /**
  * Checks a line before it is believed: the process that sent it reads hostile bytes.
@@ -20,7 +20,7 @@ const UNPRINTABLE = /\p{Cs}|\p{Cc}/u;
 /** A safe integer, or the size of a 64-bit memory, rounded. */
 const amount = z.number().nonnegative().finite();
 const count = z.int().nonnegative();
-const kind = z.enum(EXTERNAL_KINDS);
+const kind = z.enum([...EXTERNAL_KINDS, ...COMPONENT_KINDS]);
 
 const customSection = z.strictObject({
   name: text,
@@ -57,9 +57,16 @@ const walkedModule = z.strictObject({
     customBytes: count,
     largestFunction: z.strictObject({ index: count, bytes: count }).nullable(),
   }),
+  component: z
+    .strictObject({
+      coreModules: z
+        .array(z.strictObject({ size: count, functions: count, codeBytes: count, dataBytes: count }))
+        .max(100),
+    })
+    .nullable(),
 });
 
-const REFUSAL_CODES: readonly string[] = [...Object.keys(ADVICE), 'INVALID_MODULE'];
+const REFUSAL_CODES: readonly string[] = [...Object.keys(ADVICE), 'INVALID_MODULE', 'ENTRY_POINT_SIGNATURE'];
 
 export const checkAnswer: z.ZodType<CheckAnswer> = z.strictObject({
   module: walkedModule,

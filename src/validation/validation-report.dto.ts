@@ -1,5 +1,5 @@
 import { ApiInteger } from '../common/api-schema.js';
-import type { ExternalKind } from './wasm/walked-module.js';
+import type { ComponentKind, ExternalKind } from './wasm/walked-module.js';
 
 // One document of the API, with all its parts. It is long because each member has its description and an example.
 
@@ -33,8 +33,11 @@ export class WasmImport {
   /** @example "fd_write" */
   name: string;
 
-  /** @example "function" */
-  kind: ExternalKind;
+  /**
+   * A component imports whole interfaces, of kind `instance`: `module` is then the name with its version.
+   * @example "function"
+   */
+  kind: ExternalKind | ComponentKind;
 
   /**
    * Signature of a function; for others their type. Lists of more than twelve values are cut.
@@ -49,7 +52,7 @@ export class WasmExport {
   name: string;
 
   /** @example "function" */
-  kind: ExternalKind;
+  kind: ExternalKind | ComponentKind;
 
   /**
    * As of an import.
@@ -213,6 +216,40 @@ export class ValidationDetails {
   largest_function: WasmFunctionSize | null;
 }
 
+/** A core module inside a component. */
+export class WasmCoreModule {
+  /**
+   * Bytes.
+   * @example 81920
+   */
+  @ApiInteger()
+  size: number;
+
+  /** @example 212 */
+  @ApiInteger()
+  functions_count: number;
+
+  /** @example 60431 */
+  @ApiInteger()
+  code_bytes: number;
+
+  /** @example 4096 */
+  @ApiInteger()
+  data_bytes: number;
+}
+
+/** What is known of a component beyond its core modules together. */
+export class WasmComponent {
+  /**
+   * The world that its entry point belongs to; null without one.
+   * @example "wasi:cli/command"
+   */
+  world: string | null;
+
+  /** Its core modules, in the order of the file. */
+  core_modules: WasmCoreModule[];
+}
+
 /**
  * What validation found out about a binary, and whether it may become a version of an agent. That of a refused binary
  * describes it as far as it could be read.
@@ -226,6 +263,12 @@ export class ValidationReport {
 
   /** Why not; null for a valid binary. */
   error: ValidationRefusal | null;
+
+  /**
+   * Whether the binary is a core module or a component. The counts of a component are those of its core modules together.
+   * @example "module"
+   */
+  form: 'module' | 'component';
 
   /**
    * Version of the binary format; null when the file is no core module.
@@ -292,6 +335,9 @@ export class ValidationReport {
 
   /** Further counts. */
   details: ValidationDetails;
+
+  /** Null for a core module. */
+  component: WasmComponent | null;
 
   /**
    * Bytes.

@@ -43,6 +43,7 @@ describe('WasmValidator', () => {
     expect(await validate(bytes)).toEqual({
       is_valid: true,
       error: null,
+      form: 'module',
       wasm_version: 1,
       imports: [
         {
@@ -76,6 +77,7 @@ describe('WasmValidator', () => {
         custom_bytes: 0,
         largest_function: { index: 1, bytes: 2 },
       },
+      component: null,
       size: bytes.length,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     } satisfies ValidationReport);

@@ -9,6 +9,7 @@ import { ConfinedCheck } from './confined-check.js';
 import { validationDuration, validations } from './metrics.js';
 import type { CheckOutcome, ModuleCheck } from './module-check.js';
 import { moduleLimits } from './module-limits.js';
+import { componentRefusal, worldOf } from './component-policy.js';
 import { policyRefusal } from './policy.js';
 import { RemoteCheck } from './remote-check.js';
 import type { ValidationReport } from './validation-report.dto.js';
@@ -102,7 +103,7 @@ function verdict(outcome: CheckOutcome): { module: WalkedModule; refusal: Refusa
   switch (outcome.end) {
     case 'answered': {
       const { module, refusal } = outcome.answer;
-      return { module, refusal: refusal ?? policyRefusal(module) };
+      return { module, refusal: refusal ?? (module.component ? componentRefusal(module) : policyRefusal(module)) };
     }
     case 'timed_out':
       return {
@@ -127,6 +128,7 @@ function verdict(outcome: CheckOutcome): { module: WalkedModule; refusal: Refusa
 }
 
 const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 'error' | 'size' | 'sha256'> => ({
+  form: module.component ? 'component' : 'module',
   wasm_version: module.version,
   imports: module.imports,
   imported_modules: [...new Set(module.imports.map((imported) => imported.module))],
@@ -157,5 +159,14 @@ const description = (module: WalkedModule): Omit<ValidationReport, 'is_valid' | 
     data_bytes: module.details.dataBytes,
     custom_bytes: module.details.customBytes,
     largest_function: module.details.largestFunction,
+  },
+  component: module.component && {
+    world: worldOf(module),
+    core_modules: module.component.coreModules.map(({ size, functions, codeBytes, dataBytes }) => ({
+      size,
+      functions_count: functions,
+      code_bytes: codeBytes,
+      data_bytes: dataBytes,
+    })),
   },
 });

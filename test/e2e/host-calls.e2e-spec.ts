@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -12,6 +13,7 @@ import {
   uploadAgent,
   waitForTask,
 } from '../support/client.js';
+import { componentAgent, componentCaller, memoryBomb } from '../support/components.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { type FeedEvent, good, publish } from './agents.js';
@@ -119,6 +121,53 @@ describe('host calls', () => {
   it('cannot be imported without a permission', async () => {
     const refused = expectStatus(await uploadAgent(server.url, owner.token, 'wrong', await caller()), 422);
     expect(refused.body).toMatchObject({ code: 'PERMISSIONS_MISSING' });
+  });
+
+  it('come from components, which import them as an interface and need permissions as well', async () => {
+    const wasm = componentCaller('kv.put');
+    const refused = expectStatus(await uploadAgent(server.url, owner.token, 'component', wasm), 422);
+    expect(refused.body).toMatchObject({ code: 'PERMISSIONS_MISSING' });
+    const form = { capabilities: ['component'], permissions: '{"kv":{}}' };
+    const uploaded = expectStatus(await uploadAgent(server.url, owner.token, 'component', wasm, form), 201).body;
+    expect(uploaded.validation).toMatchObject({
+      form: 'component',
+      imports: [{ module: 'zerostate:agent/host@1.2.3', kind: 'instance' }],
+      component: { world: 'zerostate:agent/agent', core_modules: [{ functions_count: 1 }, { functions_count: 1 }] },
+    });
+    const input = { key: 'a', value: 1 };
+    const task = { required_capabilities: ['component'], budget: 1, input, allow: { kv: true } };
+    const { id } = expectStatus(await post('/tasks', task, user.token), 202).body;
+    const done = await waitForTask(server.url, user.token, id, 'completed');
+    expect(done.result).toEqual({ revision: 1 });
+    expect(done.attempts[0].metering).toMatchObject({ host_calls: 1 });
+  });
+
+  it('are not needed by a component: one of a C compiler answers, logs, traps and fails as any agent', async () => {
+    const wasm = await readFile(new URL('../../../test/fixtures/components/command.wasm', import.meta.url));
+    await publish(server.url, owner.token, 'command', wasm, { capabilities: ['command'] });
+    const run = async (input: unknown, status: string) => {
+      const task = { required_capabilities: ['command'], budget: 1, input };
+      const { id } = expectStatus(await post('/tasks', task, user.token), 202).body;
+      return waitForTask(server.url, user.token, id, status);
+    };
+    const done = await run({ n: 1 }, 'completed');
+    expect(done.result).toEqual({ bytes: 7, input: { n: 1 } });
+    expect(done.attempts[0].metering).toMatchObject({ peak_memory_bytes: 327_680, host_calls: expect.any(Number) });
+    expect((await run('trap', 'failed')).attempts[0].error.code).toBe('AGENT_TRAPPED');
+    expect((await run('fail', 'failed')).attempts[0].error.message).toContain('told to fail');
+  });
+
+  it('are out of reach of a component that the check refuses, which says what to do', async () => {
+    const importing = (name: string) => componentAgent({ imports: `(import "${name}" (instance))` });
+    const refusalOf = async (wasm: Uint8Array) =>
+      expectStatus(await uploadAgent(server.url, owner.token, 'wrong', wasm), 422).body;
+    expect(await refusalOf(importing('wasi:sockets/tcp@0.2.0'))).toMatchObject({
+      code: 'UNKNOWN_IMPORT',
+      detail: expect.stringContaining('no sockets'),
+      validation: { is_valid: false, form: 'component' },
+    });
+    expect(await refusalOf(memoryBomb())).toMatchObject({ code: 'TOO_MANY_MEMORIES' });
+    expectStatus(await get('/agents/wrong', owner.token), 404);
   });
 
   it('widen only when the owner says so', async () => {

@@ -336,7 +336,8 @@ describe('uploading a binary', () => {
       ['an empty file', 'EMPTY_FILE', () => Buffer.alloc(0)],
       ['text', 'NOT_WASM', () => Buffer.from('#!/bin/sh\nexit 0\n')],
       ['a truncated module', 'TRUNCATED_MODULE', async () => (await good()).subarray(0, -20)],
-      ['a component', 'COMPONENT_BINARY', () => Buffer.from('0061736d0d000100', 'hex')],
+      ['an empty component', 'ENTRY_POINT_MISSING', () => Buffer.from('0061736d0d000100', 'hex')],
+      ['a cut-off component', 'INVALID_COMPONENT', () => Buffer.from('0061736d0d00010001', 'hex')],
       ['another format version', 'UNSUPPORTED_WASM_VERSION', () => Buffer.from('0061736d02000000', 'hex')],
       [
         'an import the host does not provide',

@@ -1,4 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
+import { isComponent } from '../../common/component/header.js';
+import type { ModuleLimits } from '../wasm/limits.js';
 import { walkModule } from '../wasm/section-walker.js';
 import { engineRefusal } from './engine.js';
 import type { CheckAnswer, CheckRequest } from './exchange.js';
@@ -12,8 +14,18 @@ warmUp();
 for (let head = read(4); head.length === 4; head = read(4)) {
   const { size, limits } = JSON.parse(read(head.readUInt32BE()).toString()) as CheckRequest;
   const bytes = read(size);
+  answer(isComponent(bytes) ? await checkedComponent(bytes, limits) : checkedModule(bytes, limits));
+}
+
+function checkedModule(bytes: Uint8Array, limits: ModuleLimits): CheckAnswer {
   const { module, refusal } = walkModule(bytes, limits);
-  answer({ module, refusal: refusal ?? engineRefusal(bytes) });
+  return { module, refusal: refusal ?? engineRefusal(bytes) };
+}
+
+/** The code for components is loaded with the first of them. */
+async function checkedComponent(bytes: Uint8Array, limits: ModuleLimits): Promise<CheckAnswer> {
+  const { checkComponent } = await import('./component.js');
+  return checkComponent(bytes, limits);
 }
 
 /** @returns fewer bytes when standard input ends */

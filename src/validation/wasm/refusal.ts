@@ -1,13 +1,21 @@
+/** Why a component is refused, beside the reasons that its core modules give. */
+export const COMPONENT_ADVICE = {
+  INVALID_COMPONENT: 'Build it again with a released toolchain, and check it with wasm-tools validate.',
+  COMPONENT_NOT_SUPPORTED:
+    'Build for WASI 0.2 without asynchronous functions (no WASI 0.3), threads, values and start functions, and with ' +
+    'strings in UTF-8; or build a core module for WASI preview 1.',
+  TOO_MANY_CORE_MODULES: 'Link the component from fewer core modules.',
+  CORE_MEMORY_NOT_EXPORTED: 'Export the memory of the core module, as toolchains do.',
+} as const;
+
 /**
  * Why the section walker refuses a module. Each reason has a stable code, which clients switch on, and an advice that
  * says how to mend the module; the place that refuses adds what it saw.
  */
-export const ADVICE = {
+export const MODULE_ADVICE = {
   // The file is not a core module.
   EMPTY_FILE: 'Upload the compiled .wasm file.',
   NOT_WASM: 'Upload a binary that starts with the bytes 00 61 73 6d ("\\0asm").',
-  COMPONENT_BINARY:
-    'Build a core module for WASI preview 1 instead, for example with the target wasm32-wasip1, and skip the componentize step.',
   UNSUPPORTED_WASM_VERSION: 'Build a core module of version 1, which every current toolchain emits.',
 
   // The file is damaged, or no toolchain wrote it.
@@ -59,11 +67,13 @@ export const ADVICE = {
   NAMES_TOO_LONG: 'Export fewer names, or shorter ones.',
 } as const;
 
+export const ADVICE = { ...MODULE_ADVICE, ...COMPONENT_ADVICE };
+
 export type WalkRefusalCode = keyof typeof ADVICE;
 
 /** Codes of modules that are in order, and are refused for what they use or for how large they are. */
 const STRICTER_THAN_THE_FORMAT =
-  /^(TOO_|GC_|MEMORY|SHARED_|TABLE_|FUNCTION_TOO|NESTING_|DATA_|CUSTOM_|NAMES?_TOO|CONTROL_CHARACTER|UNKNOWN_INSTRUCTION)/;
+  /^(TOO_|GC_|COMPONENT_NOT|CORE_|MEMORY|SHARED_|TABLE_|FUNCTION_TOO|NESTING_|DATA_|CUSTOM_|NAMES?_TOO|CONTROL_CHARACTER|UNKNOWN_INSTRUCTION)/;
 
 /** Whether a code says that a module is damaged, which every engine refuses too, rather than unwanted. */
 export const meansDamaged = (code: WalkRefusalCode): boolean => !STRICTER_THAN_THE_FORMAT.test(code);

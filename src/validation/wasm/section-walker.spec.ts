@@ -3,7 +3,7 @@ import wabtInit from 'wabt';
 import { parseEnvironment } from '../../config/index.js';
 import { moduleLimits } from '../module-limits.js';
 import type { ModuleLimits } from './limits.js';
-import { ADVICE, type WalkRefusalCode } from './refusal.js';
+import { ADVICE, MODULE_ADVICE, type WalkRefusalCode } from './refusal.js';
 import { walkModule } from './section-walker.js';
 
 const wabt = await wabtInit();
@@ -65,6 +65,7 @@ describe('walkModule', () => {
         customBytes: 0,
         largestFunction: { index: 1, bytes: 6 },
       },
+      component: null,
     });
   });
 
@@ -143,7 +144,7 @@ describe('walkModule', () => {
   });
 
   it('has a case above for every reason to refuse', () => {
-    expect(new Set(refused().map(({ code }) => code))).toEqual(new Set(Object.keys(ADVICE)));
+    expect(new Set(refused().map(({ code }) => code))).toEqual(new Set(Object.keys(MODULE_ADVICE)));
   });
 });
 
@@ -175,7 +176,12 @@ function refused(): Refused[] {
     of('EMPTY_FILE', 'an empty file', new Uint8Array(), 0),
     of('NOT_WASM', 'text', new TextEncoder().encode('(module)'), 0),
     of('NOT_WASM', 'a short file of something else', new Uint8Array([0, 0x61, 0x62]), 2),
-    of('COMPONENT_BINARY', 'the header of a component', new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]), 6),
+    of(
+      'UNSUPPORTED_WASM_VERSION',
+      'the header of a component',
+      new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]),
+      4,
+    ),
     of('UNSUPPORTED_WASM_VERSION', 'another version', new Uint8Array([0, 0x61, 0x73, 0x6d, 2, 0, 0, 0]), 4),
     of('TRUNCATED_MODULE', 'half a header', new Uint8Array([0, 0x61, 0x73, 0x6d, 1]), 5),
     of('TRUNCATED_MODULE', 'a section without its length', binary([1]), 9),

@@ -51,7 +51,7 @@ function beginWalk(bytes: Uint8Array, limits: ModuleLimits): WalkState {
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 /**
- * Four bytes of magic, two of version, two of layer: 0 for core modules, 1 for components.
+ * Four bytes of magic, two of version, two of layer: 0 for core modules, 1 for components, which `walkComponent` reads.
  * @returns the version
  */
 function readHeader(reader: ByteReader): number {
@@ -61,7 +61,6 @@ function readHeader(reader: ByteReader): number {
   }
   const version = reader.u8() | (reader.u8() << 8);
   const layer = reader.u8() | (reader.u8() << 8);
-  if (layer === 1) refuse('COMPONENT_BINARY', 'The file is a WebAssembly component.', 6);
   if (version !== 1 || layer !== 0) {
     refuse('UNSUPPORTED_WASM_VERSION', `The file has version ${version}, layer ${layer} of WebAssembly.`, 4);
   }

@@ -156,7 +156,7 @@ export function withinLimit(
   count: number,
   limit: number,
   things: string,
-  offset: number,
+  offset: number | null,
   where = 'The module',
 ): void {
   if (count > limit) refuse(code, `${where} has ${count} ${things}; the limit is ${limit}.`, offset);

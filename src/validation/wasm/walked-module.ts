@@ -6,12 +6,17 @@ import type { ModuleLimits } from './limits.js';
 export const EXTERNAL_KINDS = ['function', 'table', 'memory', 'global', 'tag'] as const;
 export type ExternalKind = (typeof EXTERNAL_KINDS)[number];
 
+/** What a component imports or exports. */
+export const COMPONENT_KINDS = ['instance', 'function', 'type', 'component'] as const;
+export type ComponentKind = (typeof COMPONENT_KINDS)[number];
+
 /** A module's description, as far as it was read. Types are text: see `types.ts`. */
 export interface WalkedModule {
   /** Of the binary format; null when the file has no header of a core module. */
   version: number | null;
-  imports: { module: string; name: string; kind: ExternalKind; type: string }[];
-  exports: { name: string; kind: ExternalKind; type: string }[];
+  /** Of a component, `module` is the whole name of what it imports, and `name` and `type` are empty. */
+  imports: { module: string; name: string; kind: ExternalKind | ComponentKind; type: string }[];
+  exports: { name: string; kind: ExternalKind | ComponentKind; type: string }[];
   /** The first memory, imported or defined. */
   memory: MemoryShape | null;
   /** Initial elements of all tables together. */
@@ -26,6 +31,13 @@ export interface WalkedModule {
   startFunction: number | null;
   /** Further counts, which show what makes a binary large. */
   details: ModuleDetails;
+  /** Null for a core module. Of a component, all counts above are those of its core modules together. */
+  component: WalkedComponent | null;
+}
+
+export interface WalkedComponent {
+  /** In the order of the file; sizes are bytes. */
+  coreModules: { size: number; functions: number; codeBytes: number; dataBytes: number }[];
 }
 
 export interface ModuleDetails {
@@ -74,6 +86,7 @@ export const blankModule = (): WalkedModule => ({
     customBytes: 0,
     largestFunction: null,
   },
+  component: null,
 });
 
 /** Everything a walk carries from section to section. */
