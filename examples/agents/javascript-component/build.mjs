@@ -1,0 +1,17 @@
+/** Makes a component of a script: `node build.mjs agent.js my-agent.wasm`. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { componentize } from '@bytecodealliance/componentize-js';
+
+const [script, output] = process.argv.slice(2);
+if (!output) {
+  console.error('usage: node build.mjs agent.js my-agent.wasm');
+  process.exit(2);
+}
+const { component } = await componentize(await readFile(script, 'utf8'), {
+  witPath: fileURLToPath(new URL('../wit/agent.wit', import.meta.url)),
+  worldName: 'agent',
+  // The server provides neither: an agent calls the web by the method http.fetch of the host.
+  disableFeatures: ['http', 'fetch-event'],
+});
+await writeFile(output, component);
