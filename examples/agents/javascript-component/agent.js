@@ -1,4 +1,4 @@
-// Imported only where the agent calls the host: its upload then needs permissions.
+// To call the host, build for the world `calling-agent`; the upload then needs permissions.
 // import { call } from 'zerostate:agent/host@1.0.0';
 
 /** Takes JSON text and returns JSON text. What it throws fails the attempt; `console.error` writes to the task's log. */

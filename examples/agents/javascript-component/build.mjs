@@ -1,16 +1,16 @@
-/** Makes a component of a script: `node build.mjs agent.js my-agent.wasm`. */
+/** Makes a component of a script: `node build.mjs agent.js my-agent.wasm [calling-agent]`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { componentize } from '@bytecodealliance/componentize-js';
 
-const [script, output] = process.argv.slice(2);
+const [script, output, worldName = 'agent'] = process.argv.slice(2);
 if (!output) {
-  console.error('usage: node build.mjs agent.js my-agent.wasm');
+  console.error('usage: node build.mjs agent.js my-agent.wasm [calling-agent]');
   process.exit(2);
 }
 const { component } = await componentize(await readFile(script, 'utf8'), {
   witPath: fileURLToPath(new URL('../wit/agent.wit', import.meta.url)),
-  worldName: 'agent',
+  worldName,
   // The server provides neither: an agent calls the web by the method http.fetch of the host.
   disableFeatures: ['http', 'fetch-event'],
 });
