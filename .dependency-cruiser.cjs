@@ -40,6 +40,7 @@ const MAY_IMPORT = {
     'task-api',
     'tasks',
   ],
+  webhooks: ['auth', 'database', 'egress', 'feed', 'secrets'],
   orchestration: [
     'auth',
     'ledger',

@@ -19,6 +19,7 @@ import { OrchestrationModule } from './orchestration/index.js';
 import { SecretsApiModule } from './secrets/index.js';
 import { TaskApiModule } from './task-api/index.js';
 import { UploadModule } from './upload/index.js';
+import { WebhooksApiModule, WebhooksModule } from './webhooks/index.js';
 
 /** The composition root: which modules a process has follows from its roles. */
 @Module({})
@@ -51,9 +52,10 @@ export class AppModule {
               LedgerApiModule,
               ModelsApiModule,
               SecretsApiModule,
+              WebhooksApiModule,
             ]
           : []),
-        ...(roles.includes('worker') ? [OrchestrationModule] : []),
+        ...(roles.includes('worker') ? [OrchestrationModule, WebhooksModule] : []),
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },

@@ -13,6 +13,7 @@ import { Contracts1796400000000 } from '../migrations/1796400000000-contracts.js
 import { Secrets1796500000000 } from '../migrations/1796500000000-secrets.js';
 import { HostCalls1796600000000 } from '../migrations/1796600000000-host-calls.js';
 import { Questions1796700000000 } from '../migrations/1796700000000-questions.js';
+import { Doors1796800000000 } from '../migrations/1796800000000-doors.js';
 import { Queue1796900000000 } from '../migrations/1796900000000-queue.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
@@ -31,6 +32,7 @@ export const MIGRATIONS: Migrations = [
   Secrets1796500000000,
   HostCalls1796600000000,
   Questions1796700000000,
+  Doors1796800000000,
   Queue1796900000000,
 ];
 

@@ -29,6 +29,7 @@ const TAGS: Record<string, string> = {
   accounts: 'All accounts, and the audit trail. Admins only.',
   events: 'Events, as pages and as server-sent events.',
   ledger: 'Credits: balance, transfers, statements, payouts and disputes.',
+  webhooks: 'Your events, sent to your servers.',
   queue: 'The tasks that wait for a worker. Admins only.',
   gateway: 'Live connections and announcements. Admins only.',
   operations: 'Whether this process is alive and ready.',

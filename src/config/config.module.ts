@@ -23,6 +23,7 @@ export abstract class LedgerConfig extends slice<Installation['ledger']>() {}
 export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
 export abstract class ValidationConfig extends slice<Installation['validation']>() {}
+export abstract class WebhookConfig extends slice<Installation['webhooks']>() {}
 export abstract class EgressConfig extends slice<Installation['egress']>() {}
 export abstract class ModelConfig extends slice<Installation['llm']>() {}
 export abstract class SecretsConfig extends slice<Installation['secrets']>() {}
@@ -49,6 +50,7 @@ const TOKENS: Tokens = {
   auction: AuctionConfig,
   sandbox: SandboxConfig,
   validation: ValidationConfig,
+  webhooks: WebhookConfig,
   egress: EgressConfig,
   llm: ModelConfig,
   secrets: SecretsConfig,

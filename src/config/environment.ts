@@ -40,6 +40,7 @@ const toSlices = (env: Variables) => ({
   auction: slices.auction(env),
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),
+  webhooks: slices.webhooks(env),
   egress: slices.egress(env),
   llm: slices.llm(env),
   secrets: slices.secrets(env),

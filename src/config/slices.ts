@@ -287,6 +287,13 @@ export const validation = (env: Variables) => ({
   validator: env.VALIDATOR_URL === undefined ? undefined : { url: env.VALIDATOR_URL, secret: env.VALIDATOR_SECRET },
 });
 
+/** Events that are sent to servers of users. */
+export const webhooks = (env: Variables) => ({
+  perUser: env.MAX_WEBHOOKS_PER_USER,
+  timeoutMs: env.WEBHOOK_TIMEOUT_MS,
+  concurrency: env.WEBHOOK_CONCURRENCY,
+});
+
 /** How agents reach the web. */
 export const egress = (env: Variables) => ({
   ceiling: { hosts: env.EGRESS_HOSTS, methods: env.EGRESS_METHODS, privateHosts: env.EGRESS_PRIVATE_HOSTS },

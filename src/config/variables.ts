@@ -1,3 +1,4 @@
+import { doorVariables } from './door-variables.js';
 import { hostCallVariables } from './host-call-variables.js';
 import { z } from 'zod';
 import { MAX_TIMER_MS } from '../common/timers.js';
@@ -438,6 +439,7 @@ export const variables = z
     ),
     SANDBOX_CACHE_BYTES: integer(256 * MB, 0).describe('Agent binaries a worker keeps in memory'),
     ...hostCallVariables,
+    ...doorVariables,
     ALLOW_MISSING_WALLS: walls().describe(
       'Walls around agents that may be missing when NODE_ENV=production, e.g. `user,network`; with any other missing the server refuses to start',
     ),

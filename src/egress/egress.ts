@@ -22,6 +22,8 @@ export interface EgressRequest {
   headers: Record<string, string>;
   /** Base64; unset: no body. */
   body?: string;
+  /** Redirects that are followed; the answer after them is the outcome. Unset: 5, and one more is refused. */
+  maxRedirects?: 0;
   /** The secrets that the headers name. */
   secrets: EgressSecret[];
 }

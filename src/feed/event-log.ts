@@ -139,6 +139,19 @@ export class EventLog {
     return toEvents(await this.sql.query<Row>('feed-user', OF_USER, [userId, seq, limit]));
   }
 
+  /**
+   * A user's events after `seq`, oldest first, each with the members of its data that decide who may see it. Cheap, however
+   * large the events are.
+   */
+  async readUserHeads(userId: string, seq: number, limit: number): Promise<FeedEvent[]> {
+    return toEvents(await this.sql.query<Row>('feed-user-heads', HEADS_OF_USER, [userId, seq, limit]));
+  }
+
+  /** @returns undefined if it was deleted */
+  async readOne(seq: number): Promise<FeedEvent | undefined> {
+    return toEvents(await this.sql.query<Row>('feed-one', `${SELECT} WHERE seq = $1`, [seq]))[0];
+  }
+
   /** Events about an agent after `seq` (its versions, and the tasks it works on), oldest first. */
   async readAgent(agentId: string, seq: number, limit: number): Promise<FeedEvent[]> {
     const where = 'WHERE agent_id = $1 AND seq > $2 ORDER BY seq LIMIT $3';
@@ -203,13 +216,24 @@ const SELECT = `
   SELECT seq, type, task_id, user_id, agent_owner_id, data, result::text AS result, at, traceparent FROM task_events`;
 
 /** Each part follows its own index and stops at the limit. */
-const OF_USER = `
-  (${SELECT} WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+const ofUser = (select: string): string => `
+  (${select} WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
    UNION ALL
-  (${SELECT} WHERE agent_owner_id = $1 AND agent_owner_id <> user_id AND seq > $2 ORDER BY seq LIMIT $3)
+  (${select} WHERE agent_owner_id = $1 AND agent_owner_id <> user_id AND seq > $2 ORDER BY seq LIMIT $3)
    UNION ALL
-  (${SELECT} WHERE type = 'system.announcement' AND seq > $2 ORDER BY seq LIMIT $3)
+  (${select} WHERE type = 'system.announcement' AND seq > $2 ORDER BY seq LIMIT $3)
    ORDER BY seq LIMIT $3`;
+
+const OF_USER = ofUser(SELECT);
+
+const HEADS_OF_USER = ofUser(`
+  SELECT seq, type, task_id, user_id, agent_owner_id,
+         -- SQL cannot read \`data\`, which may hold \\u0000.
+         json_build_object(
+           'agent_id', agent_id, 'share_logs', (SELECT share_logs FROM tasks WHERE tasks.id = task_id)
+         ) AS data,
+         NULL::text AS result, at, traceparent
+    FROM task_events`);
 
 const APPEND = `
   INSERT INTO task_events (type, task_id, user_id, agent_owner_id, agent_id, data, traceparent)

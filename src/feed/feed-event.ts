@@ -36,6 +36,7 @@ export const EVENT_TYPES = [
   'ledger.dispute_answered',
   'ledger.dispute_upheld',
   'ledger.dispute_rejected',
+  'webhook.disabled',
   'system.announcement',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];

@@ -7,4 +7,5 @@ export { FeedEventRow } from './feed-event.entity.js';
 export { type FeedListener, FeedTail } from './feed-tail.js';
 export { FeedCursor } from './feed-cursor.entity.js';
 export { Projector } from './projector.js';
+export { asSeenBy, type Reader, seenIn, type View, viewOf } from './visibility.js';
 export { SharedLogLevel } from './shared-log-level.js';

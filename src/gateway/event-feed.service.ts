@@ -2,13 +2,12 @@ import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { type Caller, LongLivedAccess } from '../auth/index.js';
 import { wantsEventStream } from '../common/event-stream.js';
-import type { FeedEvent } from '../feed/index.js';
+import { asSeenBy, type FeedEvent } from '../feed/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import type { EventPage, EventsQuery } from './event.dto.js';
 import { EventStreamResponse } from './event-stream-response.js';
 import { Hub, PAGE, type Replay } from './hub.js';
 import type { Topic } from './topic.js';
-import { asSeenBy } from './visibility.js';
 
 /** The part of the feed that a route serves. */
 export interface Feed {

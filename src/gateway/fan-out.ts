@@ -1,8 +1,7 @@
 import type { Server, Socket } from 'socket.io';
 import { stringify } from '../common/raw-json.js';
-import type { FeedEvent } from '../feed/index.js';
+import { type FeedEvent, seenIn, type View, viewOf } from '../feed/index.js';
 import type { Caller } from '../auth/index.js';
-import { seenIn, type View, viewOf } from './visibility.js';
 
 /**
  * Bytes of events that may wait for one reader: `MOMENT_MS` long, as in a burst, and at any time. Events of one turn

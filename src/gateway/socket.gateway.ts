@@ -13,6 +13,7 @@ import type { Server, Socket } from 'socket.io';
 import { LongLivedAccess, RequestLimits } from '../auth/index.js';
 import { AppError } from '../common/app-error.js';
 import { stringify } from '../common/raw-json.js';
+import { asSeenBy } from '../feed/index.js';
 import { outageLog } from '../observability/index.js';
 import { ConnectionLimits } from './connection-limits.js';
 import { FanOut, queue } from './fan-out.js';
@@ -24,7 +25,6 @@ import { forgetHandshake, parseCursor, parseSubscription } from './socket-input.
 import { handshakeError, type Refusal, toRefusal } from './refusal.js';
 import { type Topic, topicName } from './topic.js';
 import { TopicAccess } from './topic-access.js';
-import { asSeenBy } from './visibility.js';
 import type { Handshake } from './websocket.adapter.js';
 
 /**

@@ -4,7 +4,7 @@ import { AgentService, noSuchAgent } from '../agents/index.js';
 import { AuditTrail, type AuditType, type Caller } from '../auth/index.js';
 import { AppError, notFound } from '../common/app-error.js';
 import { SecretsConfig } from '../config/index.js';
-import { SecretBox, type SecretPlace } from './secret-box.js';
+import { SecretBox, secretsKeyMissing, type SecretPlace } from './secret-box.js';
 import type { SecretDto } from './secrets.dto.js';
 
 /** Most secrets of one agent. */
@@ -60,7 +60,7 @@ export class AgentSecrets implements OnApplicationBootstrap {
     { host, value }: Omit<RevealedSecret, 'name'>,
   ): Promise<SecretDto> {
     const agentId = await this.idOfOwn(caller, reference);
-    const { keyId, sealed } = this.expectBox().seal(value, { agentId, name, host });
+    const { keyId, sealed } = this.expectBox().seal(value, [agentId, name, host]);
     return this.database.transaction(async (transaction) => {
       await lockAgent(transaction, agentId, reference);
       const [{ others }] = await transaction.query<{ others: number }[]>(
@@ -117,7 +117,7 @@ export class AgentSecrets implements OnApplicationBootstrap {
       [agentId, names],
     );
     return rows.map(({ name, host, ...row }) => {
-      const value = this.box?.open({ keyId: row.key_id, sealed: row.sealed }, { agentId, name, host });
+      const value = this.box?.open({ keyId: row.key_id, sealed: row.sealed }, [agentId, name, host]);
       if (value !== undefined) return { name, host, value };
       this.logger.error(`The secret ${name} of agent ${agentId} cannot be read: check SECRETS_KEY`);
       throw new AppError(
@@ -149,7 +149,7 @@ export class AgentSecrets implements OnApplicationBootstrap {
 
   /** Changes nothing when the owner sets the secret meanwhile. @returns how many rows were changed */
   private async renewOne(box: SecretBox, { agent_id, name, host, key_id, sealed }: SealedRow): Promise<number> {
-    const place: SecretPlace = { agentId: agent_id, name, host };
+    const place: SecretPlace = [agent_id, name, host];
     const value = box.open({ keyId: key_id, sealed }, place);
     if (value === undefined) return 0;
     const again = box.seal(value, place);
@@ -162,11 +162,7 @@ export class AgentSecrets implements OnApplicationBootstrap {
 
   private expectBox(): SecretBox {
     if (this.box) return this.box;
-    throw new AppError(
-      'unavailable',
-      'SECRETS_KEY_MISSING',
-      'This server cannot keep secrets yet: its operator must set SECRETS_KEY. Nothing was stored.',
-    );
+    throw secretsKeyMissing();
   }
 
   /** Admins, too, leave the secrets of others alone. */

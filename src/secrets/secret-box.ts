@@ -1,15 +1,15 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { AppError } from '../common/app-error.js';
 
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** What a secret belongs to. It opens for nothing else, so a row cannot be passed off as another one. */
-export interface SecretPlace {
-  agentId: string;
-  name: string;
-  host: string;
-}
+/**
+ * What a secret belongs to: the columns that identify its row. It opens for nothing else, so a row cannot be passed off as
+ * another one.
+ */
+export type SecretPlace = readonly string[];
 
 export interface SealedSecret {
   /** Which key it is encrypted with. */
@@ -17,6 +17,13 @@ export interface SealedSecret {
   /** Nonce, tag and text. */
   sealed: Buffer;
 }
+
+export const secretsKeyMissing = (): AppError =>
+  new AppError(
+    'unavailable',
+    'SECRETS_KEY_MISSING',
+    'This server cannot keep secrets yet: its operator must set SECRETS_KEY. Nothing was stored.',
+  );
 
 /** Encrypts secrets with the newest key, and reads those of every key that it has. */
 export class SecretBox {
@@ -65,4 +72,4 @@ export class SecretBox {
   }
 }
 
-const boundTo = ({ agentId, name, host }: SecretPlace): Buffer => Buffer.from(JSON.stringify([agentId, name, host]));
+const boundTo = (place: SecretPlace): Buffer => Buffer.from(JSON.stringify(place));

@@ -339,7 +339,8 @@ describe('the OpenAPI document', () => {
       { required_capabilities: [], budget: 1, input: {} },
       { token },
     );
-    const ids: Record<string, string> = { agents: agent.id, tasks: task.body.id };
+    const hook: Loose = await api(server.url).post('/webhooks', { url: 'https://hooks.acme.dev/' }, { token });
+    const ids: Record<string, string> = { agents: agent.id, tasks: task.body.id, webhooks: hook.body.id };
     const wasm = new Blob([Uint8Array.from(await good())], { type: 'application/wasm' });
     const faults: string[] = [];
     for (const { name, method, path, operation } of operations) {

@@ -57,7 +57,7 @@ export class DirectEgress implements Egress {
       const filled = headersOf(hop, first, headers, request);
       const answer = await this.send(request.tenant, hop, { method, headers: filled.headers, body }, signal);
       const location = REDIRECTS.has(answer.status) && answer.headers.location;
-      if (!location) return present(answer, filled.used);
+      if (!location || request.maxRedirects === 0) return present(answer, filled.used);
       if (redirects === MAX_REDIRECTS) {
         throw new EgressRefusal('TOO_MANY_REDIRECTS', `The answer is another redirect (limit ${MAX_REDIRECTS}).`);
       }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { EVENT_TYPES, type EventType, type FeedEvent } from '../feed/index.js';
+import { EVENT_TYPES, type EventType, type FeedEvent } from './feed-event.js';
 import { asSeenBy, roundedUp } from './visibility.js';
 
 const SUBMITTER = { id: 'submitter', role: 'user' } as const;
@@ -85,6 +85,8 @@ const OWNER_SEES: Record<EventType, { always: object | null; shared?: object }> 
   'ledger.dispute_answered': { always: null },
   'ledger.dispute_upheld': { always: null },
   'ledger.dispute_rejected': { always: null },
+  // These are about a user's webhook.
+  'webhook.disabled': { always: null },
   'system.announcement': { always: null },
 };
 

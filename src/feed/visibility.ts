@@ -1,5 +1,4 @@
-import type { Caller } from '../auth/index.js';
-import type { EventType, FeedEvent } from '../feed/index.js';
+import type { EventType, FeedEvent } from './feed-event.js';
 
 /**
  * The one rule for which parts of an event a reader sees. Every transport applies it on reading, so it also covers
@@ -11,7 +10,13 @@ import type { EventType, FeedEvent } from '../feed/index.js';
  */
 export type View = 'whole' | 'agent_owner' | 'nobody';
 
-export function viewOf(caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent): View {
+/** The account that reads. */
+export interface Reader {
+  id: string;
+  role: 'user' | 'admin';
+}
+
+export function viewOf(caller: Reader, event: FeedEvent): View {
   if (caller.role === 'admin' || event.type === 'system.announcement' || event.user_id === caller.id) return 'whole';
   return event.agent_owner_id === caller.id && event.type in OF_OTHERS ? 'agent_owner' : 'nobody';
 }
@@ -31,8 +36,7 @@ export function seenIn(view: View, event: FeedEvent): FeedEvent | null {
   return { seq, type, task_id, user_id: null, agent_owner_id, data, at };
 }
 
-export const asSeenBy = (caller: Pick<Caller, 'id' | 'role'>, event: FeedEvent): FeedEvent | null =>
-  seenIn(viewOf(caller, event), event);
+export const asSeenBy = (caller: Reader, event: FeedEvent): FeedEvent | null => seenIn(viewOf(caller, event), event);
 
 interface Allowed {
   /** Members of `data` that the owner always sees. */

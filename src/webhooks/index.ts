@@ -1,0 +1,2 @@
+export { WebhooksApiModule } from './webhooks-api.module.js';
+export { WebhooksModule } from './webhooks.module.js';
