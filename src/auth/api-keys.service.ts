@@ -16,6 +16,9 @@ import { deleteEnded } from './ended-access.js';
 import { Revocations } from './revocations.js';
 import type { UserRole } from './user.entity.js';
 
+/** How each key begins. No access token begins so. */
+export const KEY_PREFIX = 'zsk_';
+
 /** How long a key is trusted without asking the database, if the notification of its revocation was lost, ms. */
 const BELIEVED_MS = 3000;
 const MAX_BELIEVED = 10_000;
@@ -57,7 +60,7 @@ export class ApiKeys {
       const detail = `A key that is made with a key expires no later than that one: set expires_at to ${latest} or earlier.`;
       throw new AppError('forbidden', 'EXPIRY_NOT_YOURS', detail);
     }
-    const secret = `zsk_${randomBytes(32).toString('base64url')}`;
+    const secret = `${KEY_PREFIX}${randomBytes(32).toString('base64url')}`;
     const id = newId();
     await this.database.transaction(async (transaction) => {
       await holdAccount(transaction, caller.id);

@@ -5,7 +5,7 @@ import { POLICY, type Policy } from '../common/access.js';
 import { AppError } from '../common/app-error.js';
 import { addToWorkContext } from '../common/work-context.js';
 import { AccessTokens } from './access-tokens.js';
-import { ApiKeys } from './api-keys.service.js';
+import { ApiKeys, KEY_PREFIX } from './api-keys.service.js';
 import { assertScope, type Caller, roleRequired } from './caller.js';
 import { RequestLimits } from './request-limits.js';
 
@@ -40,11 +40,12 @@ export class AuthGuard implements CanActivate {
     const key = request.headers['x-api-key'];
     if (typeof key === 'string' && request.headers.authorization === undefined) return this.keys.authenticate(key);
     const token = bearerToken(request);
+    if (token?.startsWith(KEY_PREFIX)) return this.keys.authenticate(token);
     if (token !== undefined) return this.tokens.verify(token);
     throw new AppError(
       'unauthorised',
       'TOKEN_MISSING',
-      'Send `Authorization: Bearer <access_token>` (POST /api/v1/auth/login answers one) or `X-API-Key`.',
+      'Send `Authorization: Bearer` with an access token (POST /api/v1/auth/login answers one) or an API key.',
     );
   }
 }

@@ -195,7 +195,7 @@ describe('webhooks', () => {
     expectStatus(await post(`/webhooks/${hook.id}/replay`, { after_seq: 0 }, owner), 404);
     expectStatus(await api(server.url).delete(`/webhooks/${hook.id}`, { token: owner.token }), 404);
     expect(await rows()).toEqual(before);
-    const narrow = await key(['account:write']);
+    const narrow = await keyAsBearer(['account:write']);
     expect(expectStatus(await api(server.url).post('/webhooks', { url }, narrow), 403).body.code).toBe(
       'SCOPE_REQUIRED',
     );
@@ -247,9 +247,9 @@ describe('webhooks', () => {
     expectStatus(await api(server.url).delete(`/webhooks/${id}`, { token }), 204);
   }
 
-  async function key(scopes: string[]) {
+  async function keyAsBearer(scopes: string[]) {
     const made = expectStatus(await post('/auth/api-keys', { name: 'narrow', scopes }, user), 201).body;
-    return { headers: { 'x-api-key': made.key as string } };
+    return { token: made.key as string };
   }
 
   /** A task of the user that the owner's agent completes. */
