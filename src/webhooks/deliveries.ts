@@ -65,7 +65,8 @@ export class Deliveries {
   }
 
   /** Sends a delivery again, under the same message id. @throws AppError `not_found`; `conflict` `WEBHOOK_NOT_ACTIVE` */
-  replay(caller: Caller, webhookId: string, id: string): Promise<DeliveryDto> {
+  async replay(caller: Caller, webhookId: string, id: string): Promise<DeliveryDto> {
+    await this.get(caller, webhookId, id);
     return this.whileActive(caller, webhookId, async (_, transaction) => {
       const text = `${AGAIN} WHERE webhook_id = $1 AND id = $2 RETURNING ${DELIVERY_COLUMNS}`;
       const [[row]] = isId(id) ? await transaction.query<[DeliveryRow[], number]>(text, [webhookId, id]) : [[]];

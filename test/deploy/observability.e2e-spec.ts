@@ -122,11 +122,16 @@ const DETAIL = [
   'zerostate_feed_last_seq',
   'zerostate_gateway_subscriptions',
   'zerostate_host_call_duration_seconds',
+  'zerostate_sandbox_runs_parked',
   'zerostate_sandbox_wall_up',
   'zerostate_upload_size_bytes',
   'zerostate_validation_duration_seconds',
   'zerostate_validation_wall_up',
   'zerostate_virus_scan_duration_seconds',
+  'zerostate_webhook_deliveries_pending',
+  'zerostate_webhook_request_duration_seconds',
+  'zerostate_webhook_requests_total',
+  'zerostate_webhooks_disabled_total',
 ];
 
 const promtool = (...args: string[]) => spawnSync('promtool', args, { cwd: FOLDER, encoding: 'utf8' });

@@ -106,6 +106,7 @@ describe('bad input', () => {
   let taskId: string;
   let keyId: string;
   let disputeId: string;
+  let webhookId: string;
   /** Where a document can be downloaded for some minutes. */
   let link: string;
   let operations: Operation[];
@@ -120,6 +121,7 @@ describe('bad input', () => {
         JWT_SECRET,
         MAX_INPUT_BLOB_BYTES: String(1024 * 1024),
         EXAMPLE_AGENTS: 'compiled',
+        SECRETS_KEY: 'the key of this test, thirty-two characters',
       },
     });
     user = await registerUser(server.url);
@@ -135,6 +137,7 @@ describe('bad input', () => {
     link = expectStatus(download, 302).headers.get('location') as string;
     keyId = (await createKey(['tasks:read'])).id;
     disputeId = await disputeWithSeller();
+    webhookId = await pausedWebhook();
     const document: any = await (await fetch(`${server.url}/docs-json`)).json();
     schemas = document.components.schemas;
     operations = operationsOf(document);
@@ -242,9 +245,10 @@ describe('bad input', () => {
       );
       expect(addressed.length).toBeGreaterThan(15);
       // Otherwise 404 would be the answer to everybody.
-      // The agent has kept no state that its owner could read.
+      // The agent has kept no state, and nothing was delivered, that their owner could read.
+      const none = ['getAgentState', 'getDelivery'];
       const own = addressed.filter(
-        ({ method, id }) => (method === 'GET' && id !== 'getAgentState') || id === 'activateVersion',
+        ({ method, id }) => (method === 'GET' && !none.includes(id)) || id === 'activateVersion',
       );
       const ofOwner = await answered(own.map((operation) => ({ operation, what: 'the owner', expected: [200, 302] })));
       expect(ofOwner.filter(({ attack, answer }) => !attack.expected.includes(answer.status))).toEqual([]);
@@ -584,6 +588,7 @@ describe('bad input', () => {
         prefix: ['%00', 'a'.repeat(600)],
         // Any key is a place in the list.
         'listAgentState cursor': ['%00', 'a'.repeat(600)],
+        state: ['nope', '', '%00'],
         month: ['nope', '', '2026-13', '2026', '%00'],
         all: ['nope', '1', '%00', ''],
         version: ['nope', '%00', '1', `1.0.0'`, '1.0.0%00', `1.0.0-${'a'.repeat(100)}`],
@@ -893,6 +898,8 @@ describe('bad input', () => {
     if (path.includes('/agents/')) return agentId;
     if (path.includes('/users/')) return userId;
     if (path.includes('/disputes/')) return disputeId;
+    if (parameter === 'delivery') return UNKNOWN_ID;
+    if (path.includes('/webhooks/')) return webhookId;
     return path.includes('/api-keys/') ? keyId : taskId;
   }
 
@@ -902,6 +909,15 @@ describe('bad input', () => {
     if (query.includes('redirect')) return [{}, { path: `${path}?redirect=false` }];
     if (answers[200]?.includes('text/event-stream')) return [{}, { headers: { accept: 'text/event-stream' } }];
     return [{}];
+  }
+
+  /** @returns the id of a webhook of the user that sends nothing */
+  async function pausedWebhook(): Promise<string> {
+    const { token } = user;
+    const body = { url: 'https://hooks.example.com/x' };
+    const { id } = expectStatus(await api(server.url).post('/webhooks', body, { token }), 201).body;
+    expectStatus(await api(server.url).patch(`/webhooks/${id}`, { status: 'paused' }, { token }), 200);
+    return id;
   }
 
   /** @returns the id of a dispute of the user about a task that another user's agent did */
