@@ -37,6 +37,8 @@ export class WebhookDeliverer implements OnApplicationBootstrap, BeforeApplicati
   private readonly turns = new Map<Promise<void>, string>();
   private unsubscribe: () => void = () => undefined;
   private hasNews = true;
+  /** Whether a webhook may be due, as far as this process knows. */
+  private mayBeDue = false;
   private lookedAt = 0;
 
   constructor(
@@ -71,16 +73,21 @@ export class WebhookDeliverer implements OnApplicationBootstrap, BeforeApplicati
       this.hasNews = false;
       this.lookedAt = performance.now();
       while (await this.store.wake());
+      this.mayBeDue = true;
     }
     // One by one: each changes which users are busy.
-    while (this.turns.size < this.config.concurrency && !this.stopping.signal.aborted) {
+    while (this.mayBeDue && this.turns.size < this.config.concurrency && !this.stopping.signal.aborted) {
       const turn = newTurn();
       const webhook = await this.store.claim(turn, this.turn.leaseMs, this.busyUsers());
+      this.mayBeDue = webhook !== undefined;
       if (!webhook) return;
       const running = this.turn
         .run(webhook.id, turn, this.stopping.signal, this.ended.signal)
         .catch(this.warnOfOutage)
-        .finally(() => this.turns.delete(running));
+        .finally(() => {
+          this.turns.delete(running);
+          this.mayBeDue = true;
+        });
       this.turns.set(running, webhook.user_id);
     }
   }

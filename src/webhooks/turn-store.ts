@@ -34,9 +34,14 @@ export interface DueDelivery {
   seq: string | null;
   tries: number;
   first_tried_at: Date | null;
+  /** When it was due, as text: a replay since then has set another time. */
+  due_at: string;
 }
 
-/** The statements of workers that serve webhooks. Each changes a webhook only for the turn that leases it. */
+/**
+ * The statements of workers that serve webhooks. Each changes a webhook only for the turn that leases it. A transaction
+ * locks the webhook before its deliveries, as its deletion does, so that no two wait for each other.
+ */
 @Injectable()
 export class TurnStore {
   constructor(private readonly database: DataSource) {}
@@ -92,11 +97,11 @@ export class TurnStore {
   }
 
   /** Records a request that was accepted. */
-  async delivered(id: string, webhookId: string, attempt: StoredAttempt): Promise<void> {
+  async delivered({ id, due_at }: DueDelivery, webhookId: string, attempt: StoredAttempt): Promise<void> {
     await this.database.transaction(async (transaction) => {
-      await transaction.query(RECORD, [id, JSON.stringify(attempt), 'delivered', null]);
       const text = 'UPDATE webhooks SET failures = 0, throttled_until = now(), last_success_at = now() WHERE id = $1';
       await transaction.query(text, [webhookId]);
+      await transaction.query(RECORD, [id, JSON.stringify(attempt), 'delivered', null, due_at]);
     });
   }
 
@@ -105,19 +110,19 @@ export class TurnStore {
    * @param again ms until the next one; undefined: the delivery has failed
    */
   async failed(
-    id: string,
+    { id, due_at }: DueDelivery,
     webhookId: string,
     attempt: StoredAttempt,
     again: number | undefined,
     throttleMs: number,
   ): Promise<void> {
     await this.database.transaction(async (transaction) => {
-      const state = again === undefined ? 'failed' : 'pending';
-      await transaction.query(RECORD, [id, JSON.stringify(attempt), state, again ?? null]);
       await transaction.query(
         `UPDATE webhooks SET failures = failures + 1, throttled_until = now() + $2 * interval '1 millisecond' WHERE id = $1`,
         [webhookId, throttleMs],
       );
+      const state = again === undefined ? 'failed' : 'pending';
+      await transaction.query(RECORD, [id, JSON.stringify(attempt), state, again ?? null, due_at]);
     });
   }
 
@@ -203,14 +208,19 @@ const HEADS = `
   SELECT DISTINCT ON (order_key) id, seq, tries, first_tried_at, next_at FROM webhook_deliveries
    WHERE webhook_id = $1 AND state = 'pending' ORDER BY order_key, seq`;
 
-const DUE = `SELECT id, seq, tries, first_tried_at FROM (${HEADS}) AS heads WHERE next_at <= now() ORDER BY next_at LIMIT $2`;
+const DUE = `
+  SELECT id, seq, tries, first_tried_at, next_at::text AS due_at FROM (${HEADS}) AS heads
+   WHERE next_at <= now() ORDER BY next_at LIMIT $2`;
 
+/** A delivery that was replayed while its request was under way keeps the attempt, and is sent again. */
 const RECORD = `
   UPDATE webhook_deliveries
      SET attempts = CASE WHEN jsonb_array_length(attempts) >= ${KEPT_ATTEMPTS} THEN attempts - 0 ELSE attempts END || $2::jsonb,
-         tries = tries + 1, first_tried_at = coalesce(first_tried_at, now()), state = $3::text,
-         next_at = now() + coalesce($4::float8, 0) * interval '1 millisecond',
-         ended_at = CASE WHEN $3::text = 'pending' THEN NULL ELSE now() END
+         tries = tries + (next_at::text = $5)::int,
+         first_tried_at = CASE WHEN next_at::text = $5 THEN coalesce(first_tried_at, now()) ELSE first_tried_at END,
+         state = CASE WHEN next_at::text = $5 THEN $3::text ELSE state END,
+         next_at = CASE WHEN next_at::text = $5 THEN now() + coalesce($4::float8, 0) * interval '1 millisecond' ELSE next_at END,
+         ended_at = CASE WHEN next_at::text = $5 AND $3::text <> 'pending' THEN now() END
    WHERE id = $1 AND state = 'pending'`;
 
 const TRIM = `

@@ -105,11 +105,11 @@ export class WebhookTurn {
     requests.inc({ outcome: code === null ? 'delivered' : status === null ? 'refused' : 'failed' });
     const attempt = { at: at.toISOString(), duration_ms, status, code };
     if (code === null) {
-      await this.store.delivered(delivery.id, webhook.id, attempt);
+      await this.store.delivered(delivery, webhook.id, attempt);
       return true;
     }
     const again = status === 410 ? undefined : pauseAfter(delivery.tries + 1);
-    await this.store.failed(delivery.id, webhook.id, attempt, again, throttleAfter(webhook.failures + 1));
+    await this.store.failed(delivery, webhook.id, attempt, again, throttleAfter(webhook.failures + 1));
     if (status === 410) await this.disable(webhook, 'gone');
     else if (again === undefined && !hasSucceededSince(webhook, delivery)) await this.disable(webhook, 'failing');
     return false;
