@@ -175,10 +175,11 @@ const WAKE = `
 /** A turn that ended without a release may have read the feed's news and lost them: it reads again. */
 const CLAIM = `
   UPDATE webhooks
-     SET behind = behind OR leased_by IS NOT NULL, leased_by = $1, lease_until = now() + $2 * interval '1 millisecond'
+     SET behind = behind OR leased_by IS NOT NULL, leased_by = $1, lease_until = now() + $2 * interval '1 millisecond',
+         due_at = NULL
    WHERE id IN (
      SELECT webhooks.id FROM webhooks JOIN users ON users.id = user_id
-      WHERE status = 'active' AND due_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+      WHERE status = 'active' AND (due_at <= now() OR leased_by IS NOT NULL) AND (lease_until IS NULL OR lease_until <= now())
         AND suspended_at IS NULL AND user_id <> ALL ($3::uuid[])
       ORDER BY due_at LIMIT 1 FOR UPDATE OF webhooks SKIP LOCKED
    )
@@ -228,6 +229,7 @@ const TRIM = `
    WHERE webhook_id = $1 AND state <> 'pending'
      AND id < (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' ORDER BY id DESC OFFSET $2 LIMIT 1)`;
 
+/** Work that came since the claim has set `due_at`: that stays, whatever this statement saw of it. */
 const RELEASE = `
   WITH pending AS (SELECT min(next_at) AS at FROM (${HEADS}) AS heads),
   room AS (
@@ -235,7 +237,7 @@ const RELEASE = `
   )
   UPDATE webhooks
      SET leased_by = NULL, lease_until = NULL,
-         due_at = CASE WHEN behind AND there THEN greatest(now(), throttled_until)
-                       WHEN at IS NOT NULL THEN greatest(at, throttled_until) END
+         due_at = least(due_at, CASE WHEN behind AND there THEN greatest(now(), throttled_until)
+                                     WHEN at IS NOT NULL THEN greatest(at, throttled_until) END)
     FROM pending, room
    WHERE id = $1 AND leased_by = $2`;

@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startServer, type ServerProcess } from '../support/server.js';
 import { until } from '../support/until.js';
 import { echo, type FeedEvent, publish, submit } from './agents.js';
-import { contentOf } from './rows.js';
+import { ask } from './rows.js';
 
 interface Received {
   path: string;
@@ -168,12 +168,11 @@ describe('webhooks', () => {
 
   it('refuse wrong requests and those of others, and nothing changes', async () => {
     const hook = await create(user, '/kept');
-    const rows = () =>
-      contentOf(database.url).then(({ webhooks, webhook_deliveries }) => [webhooks, webhook_deliveries]);
-    await until('it has nothing to do', async () => {
-      const before = await rows();
-      return (await rows()).join() === before.join();
-    });
+    // Without what workers write: leases, and places in the feed.
+    const rows = async () => [
+      await ask(database.url, 'SELECT id, url, status, event_types, agent_ids, sealed, previous_sealed FROM webhooks'),
+      await ask(database.url, 'SELECT id, state FROM webhook_deliveries ORDER BY id'),
+    ];
     const before = await rows();
     for (const url of [
       ...['http://hooks.acme.dev/', 'https://127.0.0.1/', 'https://[::1]/', 'https://169.254.169.254/latest'],
