@@ -93,7 +93,7 @@ export function restore(staged: StagedScripts): void {
 
 /** Folders of processes that were killed: with the pid in their names goes the namespace in which it means something. */
 function removeAbandoned(place: string): void {
-  for (const name of readdirSync(place)) {
+  for (const name of namesIn(place)) {
     const pid = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : NaN;
     const folder = join(place, name);
     if (!(pid > 0) || isAlive(pid) || !isOurs(folder)) continue;
@@ -102,6 +102,15 @@ function removeAbandoned(place: string): void {
     } catch {
       // Another process that starts now is at the same.
     }
+  }
+}
+
+/** None in a folder that this user may write, and not read. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -183,17 +183,27 @@ describe('what a start checks before anything else', () => {
 describe('a program that starts from the sources', () => {
   let root: string;
   const path = (name: string): string => join(root, name);
-  const SOURCES = ['src/part/a.ts', 'src/part', 'src', 'package.json'];
+  /** What a build copies beside the compiled code. */
+  const ASSETS = ['src/validation/check/wasm-tools.wasm', 'src/validation/check/LICENSE.wasm-tools'];
+  const SOURCES = [
+    ...ASSETS,
+    ...['src/part/a.ts', 'src/part', 'src/validation/check', 'src/validation', 'src', 'package.json'],
+  ];
 
   /** A repository whose compiler writes a program that says that it runs. */
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'zerostate-stale-'));
-    for (const name of ['src/part', 'node_modules/@nestjs/core', 'node_modules/@nestjs/cli/bin'])
+    for (const name of [
+      'src/part',
+      'src/validation/check',
+      'node_modules/@nestjs/core',
+      'node_modules/@nestjs/cli/bin',
+    ])
       await mkdir(path(name), { recursive: true });
     await cp(join(ROOT, 'scripts'), path('scripts'), { recursive: true });
     await writeFile(path('scripts/bundle-packages.js'), 'export const bundlePackages = () => undefined;');
     await cp(join(ROOT, 'package.json'), path('package.json'));
-    await writeFile(path('src/part/a.ts'), '');
+    for (const name of ['src/part/a.ts', ...ASSETS]) await writeFile(path(name), '');
     await compiler(`
       fs.mkdirSync('dist/src/operator', { recursive: true });
       fs.writeFileSync('dist/src/operator/main.js', 'console.log("runs", ...process.argv.slice(2))');
