@@ -160,7 +160,7 @@ describe('the pool', () => {
     expect((await cancelled).outcome.end).toBe('cancelled');
     const dead = pool.run(forever);
     await until(() => pool.figures().parked === 1);
-    process.kill(servedBy('calling').at(-1)!.pid!, 'SIGKILL');
+    process.kill(servedBy('calling').find(({ usable }) => usable)!.pid!, 'SIGKILL');
     expect((await dead).outcome.end).toBe('crashed');
     expect(await pool.run(job('a'))).toMatchObject(DONE);
     expect(pool.figures()).toMatchObject({ running: 0, parked: 0, waiting: 0 });
