@@ -10,13 +10,11 @@ import { existsSync } from 'node:fs';
 import { buildServer, isStale } from './build.js';
 import * as preflight from './preflight.js';
 
-const PROGRAMS = { server: 'main.js', operator: 'operator/main.js', agent: 'agent-cli/main.js' };
-
 preflight.surviveClosedOutput();
 try {
   const asBuilt = process.argv[2] === '--as-built';
   const [, program, ...args] = process.argv.slice(asBuilt ? 2 : 1);
-  const file = new URL(`../dist/src/${PROGRAMS[program]}`, import.meta.url);
+  const file = new URL(`../dist/bin/${program}.js`, import.meta.url);
   preflight.checkNode();
   preflight.checkPackages();
   // Before the build, which takes long.

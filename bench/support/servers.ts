@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/server.js', import.meta.url));
 /** To be imported by a server whose memory is asked for. */
 export const MEMORY_PROBE = new URL('memory-probe.js', import.meta.url).href;
 const START_TIMEOUT_MS = 60_000;
@@ -21,7 +21,7 @@ export interface Process {
   stop(): Promise<void>;
 }
 
-/** The real server, `node dist-test/src/main.js`. @param profileDir where it leaves a CPU profile when it ends */
+/** The real server, `node dist-test/bin/server.js`. @param profileDir where it leaves a CPU profile when it ends */
 export const startServer = (env: Record<string, string>, profileDir: string | undefined): Promise<Process> =>
   startProcess(
     [`--import=${MEMORY_PROBE}`, ...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : []), MAIN],

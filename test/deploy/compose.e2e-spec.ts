@@ -28,7 +28,7 @@ const deployed = (path: string): string => fileURLToPath(new URL(`../../../deplo
 
 const file = (path: string): Promise<string> => readFile(deployed(path), 'utf8');
 
-const AGENT_CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
+const AGENT_CLI = fileURLToPath(new URL('../../bin/agent.js', import.meta.url));
 
 const OUR_IMAGE = 'zerostate';
 

@@ -13,7 +13,7 @@ import { ensureInstalled } from '../support/apt.js';
 import { agent, echo, endless, good, trapping } from './agents.js';
 import { caller, callOf } from './host-call-agents.js';
 
-const MAIN = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/agent.js', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../../examples/agents/javascript/bundle.mjs', import.meta.url));
 
 const CALLING = fileURLToPath(new URL('../../../examples/agents/calling-the-host/', import.meta.url));

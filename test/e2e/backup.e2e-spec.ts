@@ -13,7 +13,7 @@ import { blocksOf, type Checkout, createCheckout } from '../support/shell-blocks
 import { good, publish, submit } from './agents.js';
 import { ask } from './rows.js';
 
-const OPERATOR = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
+const OPERATOR = fileURLToPath(new URL('../../bin/operator.js', import.meta.url));
 const INSTALL_AND_START_MS = 300_000;
 
 describe('an installation that is backed up and restored as the guide says', () => {

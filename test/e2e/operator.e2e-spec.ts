@@ -17,7 +17,7 @@ import { startRedis } from '../support/redis-server.js';
 import { startServer } from '../support/server.js';
 import { ask } from './rows.js';
 
-const MAIN = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/operator.js', import.meta.url));
 /** Nobody listens there. */
 const NOBODY = '127.0.0.1:1';
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseEnvironment } from '../../src/config/index.js';
 import { SandboxService } from '../../src/execution/index.js';
 
-const CLI = fileURLToPath(new URL('../../src/agent-cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bin/agent.js', import.meta.url));
 const BUNDLER = fileURLToPath(new URL('../../../examples/agents/python/bundle.mjs', import.meta.url));
 const FEATURES = fileURLToPath(new URL('../../../test/fixtures/python/features.py', import.meta.url));
 

@@ -106,7 +106,7 @@ describe('an installation on the embedded database', () => {
 
 describe('a server that is stopped while it starts', () => {
   const started: ChildProcess[] = [];
-  const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+  const MAIN = fileURLToPath(new URL('../../bin/server.js', import.meta.url));
   let dataDir: string;
   const pidFile = (): string => join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid');
 

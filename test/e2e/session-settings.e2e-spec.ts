@@ -29,7 +29,7 @@ const HOSTILE: Record<string, string> = {
   statement_timeout: "'250ms'",
   timezone: "'America/St_Johns'",
 };
-const OPERATOR = fileURLToPath(new URL('../../src/operator/main.js', import.meta.url));
+const OPERATOR = fileURLToPath(new URL('../../bin/operator.js', import.meta.url));
 
 describe('sessions of PgBouncer, on a database with other session settings', () => {
   let database: TestDatabase;

@@ -201,12 +201,15 @@ describe('a program that starts from the sources', () => {
     ])
       await mkdir(path(name), { recursive: true });
     await cp(join(ROOT, 'scripts'), path('scripts'), { recursive: true });
-    await writeFile(path('scripts/bundle-packages.js'), 'export const bundlePackages = () => undefined;');
+    await writeFile(
+      path('scripts/bundle.js'),
+      'export const bundlePackages = () => undefined;\nexport const bundlePrograms = () => undefined;',
+    );
     await cp(join(ROOT, 'package.json'), path('package.json'));
     for (const name of ['src/part/a.ts', ...ASSETS]) await writeFile(path(name), '');
     await compiler(`
-      fs.mkdirSync('dist/src/operator', { recursive: true });
-      fs.writeFileSync('dist/src/operator/main.js', 'console.log("runs", ...process.argv.slice(2))');
+      fs.mkdirSync('dist/bin', { recursive: true });
+      fs.writeFileSync('dist/bin/operator.js', 'console.log("runs", ...process.argv.slice(2))');
     `);
   });
 

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ADMIN } from './client.js';
 
-/** The real server, `node dist-test/src/main.js`, as a process of its own on a free port. */
+/** The real server, `node dist-test/bin/server.js`, as a process of its own on a free port. */
 export interface ServerProcess {
   /** `http://127.0.0.1:<port>`, without the base path; '' for a worker without API. */
   readonly url: string;
@@ -34,7 +34,7 @@ export interface ServerOptions {
 const START_TIMEOUT_MS = 55_000;
 const STOP_TIMEOUT_MS = 30_000;
 const TAIL_LINES = 40;
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/server.js', import.meta.url));
 
 /**
  * Starts a server and waits until it serves. Without `DATABASE_URL` it starts its embedded PostgreSQL. Servers that

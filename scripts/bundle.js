@@ -1,13 +1,15 @@
 /**
- * Bundles the packages that the server imports: some 3,300 files of `node_modules` become about 100 beside the compiled
- * code, where Node.js looks first. To find, read and compile so many small files is half of a start.
+ * Bundles what the server loads. To find, read and compile thousands of small files is more than half of a start.
  *
- * The compiled code stays as it is: `dist/node_modules/typeorm` takes the place of `node_modules/typeorm`. Code that
- * several packages share is in `dist/node_modules/.chunks`. What is not bundled is still found in `node_modules`.
+ * - Packages: some 3,300 files of `node_modules` become about 100 beside the compiled code, where Node.js looks first.
+ *   `dist/node_modules/typeorm` takes the place of `node_modules/typeorm`. Code that several packages share is in
+ *   `dist/node_modules/.chunks`. What is not bundled is still found in `node_modules`.
+ * - Programs: the server's own 550 files become about 20 in `dist/bin`. The compiled code stays, for tests that import
+ *   single modules and for the sandboxes, which get single files.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ROOT } from './preflight.js';
 
 /** Packages that would not work in a bundle, and why. */
@@ -25,6 +27,50 @@ const require = createRequire(import.meta.url);
 
 /** Imported at run time, by names that esbuild does not see. A second copy of these would not share their state. */
 const ALSO_BUNDLED = ['@nestjs/platform-express', 'class-transformer/cjs/storage'];
+
+/** What `dist/bin` has, by the compiled code it comes from. */
+const PROGRAMS = { server: 'src/main.js', operator: 'src/operator/main.js', agent: 'src/agent-cli/main.js' };
+
+/**
+ * Bundles the programs of the compiled code in `folder`. They import the bundled packages, not copies of them.
+ * @throws Error when that fails; esbuild has already printed why
+ */
+export async function bundlePrograms(folder) {
+  const target = join(ROOT, folder, 'bin');
+  rmSync(target, { recursive: true, force: true });
+  const { build } = await import('esbuild'); // not there where nothing is built
+  await build({
+    entryPoints: Object.entries(PROGRAMS).map(([out, path]) => ({ in: join(ROOT, folder, path), out })),
+    plugins: [ownPlaces(target)],
+    outdir: target,
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    keepNames: true, // NestJS names providers and schemas after their classes
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: 'error',
+  });
+}
+
+/** Lets a bundled module find files by its own place as before: `import.meta.url` names the compiled module. */
+function ownPlaces(target) {
+  return {
+    name: 'own-places',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.js$/ }, ({ path }) => {
+        const code = readFileSync(path, 'utf8');
+        if (!code.includes('import.meta.url')) return undefined;
+        const place = JSON.stringify(relative(target, path));
+        return { contents: code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`) };
+      });
+    },
+  };
+}
 
 /**
  * Bundles for the compiled code in `folder`, unless the bundle there has the same packages. Other versions of them come
@@ -51,6 +97,8 @@ export async function bundlePackages(folder) {
     platform: 'node',
     target: 'node20',
     keepNames: true, // NestJS names providers and schemas after their classes
+    minifyWhitespace: true, // to read and compile them is most of a start; names stay, for stack traces
+    minifySyntax: true,
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
     },
