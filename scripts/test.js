@@ -38,7 +38,7 @@ async function choose([first, ...rest]) {
     return suitesStep(suitesAt(paths), args.slice(paths.length));
   }
   installing = installPackages();
-  return [...CHECKS.map((name) => [name]), ['test:built', ...process.argv.slice(2)]];
+  return [...CHECKS.map((name) => [name]), ['test:whole', ...process.argv.slice(2)]];
 }
 
 function suitesStep(suites, options) {
@@ -133,7 +133,7 @@ async function runSteps(steps) {
   const took = [];
   for (const [name, ...args] of steps) {
     const stepBegun = Date.now();
-    if (name === 'test:built') await installing;
+    if (name === 'test:built' || name === 'test:whole') await installing;
     console.log(`\n▶ ${took.length + 1}/${steps.length} ${name}`);
     const code = await run(['npm', 'run', '-s', name, ...(args.length ? ['--', ...args] : [])]);
     took.push(`${name} ${seconds(stepBegun)}`);
