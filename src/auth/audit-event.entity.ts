@@ -50,6 +50,7 @@ export const AUDIT_TYPES = [
   'ledger.grant',
   'ledger.correction',
   'ledger.topup',
+  'ledger.limits_set',
   'payout.requested',
   'payout.paid',
   'payout.rejected',

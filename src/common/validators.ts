@@ -62,10 +62,12 @@ export const IsCapabilities = () =>
 /**
  * An amount of money: a number or a decimal string from 0 to `MAX_AMOUNT`, with at most six decimals. Clients that keep
  * amounts as decimals send them as strings.
+ * @param nullable null is taken as well
  */
-export const IsAmount = (example: number) =>
+export const IsAmount = (example: number, { nullable = false } = {}) =>
   applyDecorators(
-    ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example }),
+    ApiProperty({ oneOf: [{ type: 'number' }, { type: 'string' }], example, ...(nullable && { nullable }) }),
+    ...(nullable ? [ValidateIf((_, value: unknown) => value !== null)] : []),
     ValidateBy({
       name: 'isAmount',
       validator: {

@@ -7,28 +7,65 @@
  * transactions cannot deadlock over balances.
  */
 
+/** Whether a user, or one of its API keys, has a spending limit. @param userId SQL */
+export const hasLimits = (userId: string): string =>
+  `EXISTS (SELECT FROM spending_limits WHERE spending_limits.user_id = ${userId})`;
+
 /**
- * Decides which offers their users can pay. Needs the CTE `offer (number, user_id, amount)`. Adds:
+ * Decides which offers their users can pay. Needs the CTE `offer (number, user_id, key_id, amount, largest)`: `largest` is the
+ * amount of the offer's dearest task, and `key_id` the API key that makes the offer. Adds:
  * - `purse`: what each of these users can spend, as last committed;
- * - `priced (number, user_id, amount, affordable, available)`: `available` is what the affordable ones leave over.
+ * - `priced (number, user_id, amount, affordable, over_limit, available)`: `available` is what the affordable ones leave over,
+ *   and `over_limit` says that a spending limit refuses the offer.
  *
- * Offers of one user are taken smallest first, so an offer is refused only if it does not fit into what is left.
+ * Offers of one user are taken smallest first, so an offer is refused only if it does not fit into what is left. Only users
+ * with a row in `spending_limits` pay for the look at limits.
  */
 export const PRICED = `
   purse AS MATERIALIZED (
-    SELECT user_id, ledger_purse(user_id) AS available_micro FROM (SELECT DISTINCT user_id FROM offer) AS payer
+    SELECT user_id, coalesce(ledger_purse(user_id), 0) AS available_micro, ${hasLimits('payer.user_id')} AS has_limits
+      FROM (SELECT DISTINCT user_id FROM offer) AS payer
   ),
   queued_offer AS (
-    SELECT number, user_id, amount, coalesce(available_micro, 0) AS available_micro,
-           sum(amount) OVER (PARTITION BY user_id ORDER BY amount, number) AS so_far
+    SELECT number, user_id, amount, available_micro, sum(amount) OVER (PARTITION BY user_id ORDER BY amount, number) AS so_far
       FROM offer
-      LEFT JOIN purse USING (user_id)
+      JOIN purse USING (user_id)
+     WHERE NOT has_limits
+  ),
+  limited AS MATERIALIZED (
+    SELECT verdict.*
+      FROM (SELECT user_id, available_micro, json_agg(offer) AS offers
+              FROM purse
+              JOIN offer USING (user_id)
+             WHERE has_limits
+             GROUP BY user_id, available_micro) AS payer,
+           LATERAL spending_verdicts(user_id, available_micro, offers) AS verdict
   ),
   priced AS MATERIALIZED (
-    SELECT number, user_id, amount, so_far <= available_micro AS affordable,
+    SELECT number, user_id, amount, so_far <= available_micro AS affordable, false AS over_limit,
            available_micro - coalesce(max(so_far) FILTER (WHERE so_far <= available_micro) OVER (PARTITION BY user_id), 0)
              AS available
       FROM queued_offer
+    UNION ALL
+    SELECT offer.number, user_id, amount, affordable, over_limit, available
+      FROM limited
+      JOIN offer ON offer.number::text = limited.number
+  )`;
+
+/**
+ * Counts what accounts with limits hold and get back. A task counts on the day on which its hold was opened.
+ * @param changes a query of `user_id`, `key_id` (which opened the hold), `at` and `amount` (negative: released)
+ */
+export const countSpending = (changes: string): string => `
+  spending AS (
+    UPDATE spending_limits
+       SET day = change.day,
+           spent_micro = greatest(0, CASE WHEN spending_limits.day = change.day THEN spent_micro ELSE 0 END + change.amount)
+      FROM (SELECT payer_id, utc_day(max(at)) AS day, sum(amount) AS amount
+              FROM (SELECT user_id, key_id, max(at) AS at, sum(amount) AS amount FROM (${changes}) AS one GROUP BY user_id, key_id) AS part,
+                   LATERAL spending_payers(user_id, key_id) AS payer_id
+             GROUP BY payer_id) AS change
+     WHERE spending_limits.payer_id = change.payer_id
   )`;
 
 /** Draws the id of a hold, which its transfer and its task share. */
@@ -36,8 +73,8 @@ export const NEW_HOLD_ID = `nextval('ledger_transfers_id_seq')`;
 
 /**
  * Moves the money of tasks that changed their state. Needs the CTE `moved` with one row a task: `id`, `user_id`, `at`,
- * `to_status`, `held_micro` (the whole hold), `hold_id` as it is now, `opens` (the hold was opened just now), `host_micro`
- * (the cost of host calls), and for a completed task `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
+ * `to_status`, `held_micro` (the whole hold), `hold_id` as it is now, `opens` (the hold was opened just now, with the API key `key_id`
+ * if any), `host_micro` (the cost of host calls), and for a completed task `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
  *
  * Host calls are paid whatever the end of the task: the market has paid for them already.
  *
@@ -64,8 +101,8 @@ export const SETTLED = `
   ),
   opening AS (
     INSERT INTO ledger_transfers
-      (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, at)
-    SELECT hold_id, hold_id, 'hold', 'available', user_id, 'held', user_id, held_micro, id, at FROM settled WHERE opens
+      (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, key_id, at)
+    SELECT hold_id, hold_id, 'hold', 'available', user_id, 'held', user_id, held_micro, id, key_id, at FROM settled WHERE opens
   ),
   balance AS (
     UPDATE ledger_balances
@@ -77,4 +114,12 @@ export const SETTLED = `
              WHERE opens OR closes
              GROUP BY user_id) AS delta
      WHERE ledger_balances.user_id = delta.user_id
-  )`;
+  ),
+  ${countSpending(`
+    SELECT user_id, key_id, at, held_micro AS amount
+      FROM settled
+     WHERE opens AND ${hasLimits('settled.user_id')}
+    UNION ALL
+    SELECT user_id, hold.key_id, settled.at, owner_micro + fee_micro + host_micro - held_micro
+      FROM settled, LATERAL spending_hold(-hold_id) AS hold
+     WHERE closes AND ${hasLimits('settled.user_id')} AND utc_day(hold.at) = utc_day(settled.at)`)}`;

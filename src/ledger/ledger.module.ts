@@ -4,11 +4,12 @@ import { DatabaseModule } from '../database/index.js';
 import { LedgerCheck } from './ledger-check.js';
 import { Ledger } from './ledger.js';
 import { OpeningGrants } from './opening-grants.js';
+import { SpendingLimits } from './spending-limits.js';
 
 /** Accounts, transfers and holds. Processes of every role have it. */
 @Module({
   imports: [AuthModule, DatabaseModule],
-  providers: [Ledger, LedgerCheck, OpeningGrants],
-  exports: [Ledger, LedgerCheck],
+  providers: [Ledger, LedgerCheck, OpeningGrants, SpendingLimits],
+  exports: [Ledger, LedgerCheck, SpendingLimits],
 })
 export class LedgerModule {}

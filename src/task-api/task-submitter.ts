@@ -8,7 +8,7 @@ import { stringify } from '../common/raw-json.js';
 import { inTime } from '../common/timers.js';
 import { traceparent } from '../common/work-context.js';
 import { AuctionConfig, type GeoConfig, SandboxConfig, TaskConfig } from '../config/index.js';
-import { insufficientCredits, Ledger } from '../ledger/index.js';
+import { insufficientCredits, Ledger, SpendingLimits } from '../ledger/index.js';
 import { SpanKind, traced } from '../observability/index.js';
 import { AdmissionControl, Enqueuer } from '../scheduling/index.js';
 import {
@@ -46,6 +46,7 @@ export class TaskSubmitter {
     private readonly accounts: AccountsService,
     private readonly rows: RowQuota,
     private readonly ledger: Ledger,
+    private readonly spending: SpendingLimits,
     private readonly limits: TaskConfig,
     private readonly sandbox: SandboxConfig,
     { geo }: AuctionConfig,
@@ -55,7 +56,7 @@ export class TaskSubmitter {
 
   /**
    * Writes the task, then queues it. The answer comes after the commit, or, if the caller waits, once the task has ended.
-   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED` or `QUOTA_EXCEEDED` (stored bytes),
+   * @throws AppError `unauthorised` `ACCOUNT_GONE`, `forbidden` `ACCOUNT_SUSPENDED`, `QUOTA_EXCEEDED` (stored bytes) or `SPENDING_LIMIT_EXCEEDED`,
    *   `unpaid` `INSUFFICIENT_CREDITS`, `overloaded` `QUEUE_FULL`, `exhausted` `QUOTA_EXCEEDED` (waiting tasks) or `QUEUE_SHARE_EXCEEDED`,
    *   `unprocessable` `IDEMPOTENCY_KEY_REUSED`
    */
@@ -118,6 +119,12 @@ export class TaskSubmitter {
         })),
       );
       if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
+      if (outcome.end === 'over_limit') {
+        throw await this.spending.refusal(tasks[0].userId, caller.key?.id, {
+          amountMicro: sumOf(tasks),
+          largestMicro: tasks.map((task) => sumOf([task])).reduce((most, one) => (one > most ? one : most)),
+        });
+      }
       if (outcome.end === 'unpaid') throw insufficientCredits(sumOf(tasks), outcome.availableMicro);
       if (outcome.end === 'stored') {
         for (const task of marked) if (!task.throttled) this.enqueuer.add({ taskId: task.id });

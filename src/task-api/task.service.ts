@@ -6,7 +6,7 @@ import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { RawJson } from '../common/raw-json.js';
 import { EventLog } from '../feed/index.js';
-import { insufficientCredits, Ledger } from '../ledger/index.js';
+import { insufficientCredits, Ledger, SpendingLimits } from '../ledger/index.js';
 import { traced } from '../observability/index.js';
 import { AdmissionControl, Enqueuer } from '../scheduling/index.js';
 import {
@@ -35,6 +35,7 @@ export class TaskService {
     private readonly enqueuer: Enqueuer,
     private readonly audit: AuditTrail,
     private readonly ledger: Ledger,
+    private readonly spending: SpendingLimits,
   ) {}
 
   /** The caller's tasks, or for an admin those of one account. @throws AppError `forbidden` `ROLE_REQUIRED` */
@@ -142,7 +143,7 @@ export class TaskService {
 
   /**
    * Queues a failed task once more, for every agent anew.
-   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room and credits as `submit`
+   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room, credits and limits as `submit`
    */
   async retry(caller: Caller, id: string): Promise<TaskDto> {
     await this.requeueFailed(caller, id, ({ userId }) => {
@@ -155,14 +156,20 @@ export class TaskService {
   /** As `retry`, without reading the task again. @param before called once nothing refuses it @throws AppError as `retry` */
   async requeueFailed(caller: Caller, id: string, before?: (task: Task) => Promise<void>): Promise<void> {
     const task = await this.owned(caller, id);
+    // An admin's key has no limits that concern the submitter.
+    const keyId = caller.id === task.userId ? caller.key?.id : undefined;
     const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
     if (late) throw notRetryable('Its deadline has passed: submit it anew.');
     const outcome =
       task.status === 'failed' &&
       (await this.admission.readmit(task, async () => {
         await before?.(task);
-        return traced('task.retry', { linkTo: task.traceparent }, () => this.holdAndQueue(task));
+        return traced('task.retry', { linkTo: task.traceparent }, () => this.holdAndQueue(task, keyId));
       }));
+    if (outcome === 'over_limit') {
+      const amountMicro = task.budgetMicro + task.maxHostCostMicro;
+      throw await this.spending.refusal(task.userId, keyId, { amountMicro, largestMicro: amountMicro });
+    }
     if (outcome === 'unpaid') {
       const { availableMicro } = await this.ledger.balanceOf(task.userId);
       throw insufficientCredits(task.budgetMicro + task.maxHostCostMicro, availableMicro);
@@ -170,9 +177,9 @@ export class TaskService {
     if (outcome !== 'changed') throw notRetryable('Only a failed task can be retried.');
   }
 
-  private holdAndQueue({ id, userId, attempt }: Task): Promise<AwardOutcome> {
+  private holdAndQueue({ id, userId, attempt }: Task, keyId?: string): Promise<AwardOutcome> {
     const event = { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } } as const;
-    const retry = () => this.store.retry({ taskId: id, to: 'queued', from: ['failed'], attempt, event });
+    const retry = () => this.store.retry({ taskId: id, to: 'queued', from: ['failed'], attempt, keyId, event });
     return this.ledger.paying(userId, retry, (outcome) => outcome === 'unpaid');
   }
 

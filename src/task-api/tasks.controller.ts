@@ -17,7 +17,7 @@ import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
 import { NeedsRoom } from '../common/needs-room.js';
-import { ApiInsufficientCredits } from '../ledger/index.js';
+import { ApiInsufficientCredits, ApiOverLimit } from '../ledger/index.js';
 import { ApiDownload, BLOB_STORE, type BlobStore, RedirectQuery } from '../storage/index.js';
 import { answerDocument } from './documents.controller.js';
 import { idempotencyKey, MAX_WAIT_S, preferredWait } from './submission-headers.js';
@@ -107,7 +107,8 @@ export class TasksController {
     description: `\`wait=N\`: answer once the task has ended, but after N seconds (at most ${MAX_WAIT_S}) as it then stands.`,
     schema: { type: 'string', example: 'wait=10' },
   })
-  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblems(400, 401, 413, 415)
+  @ApiOverLimit()
   @ApiInsufficientCredits()
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(429, SHARE_EXCEEDED)
@@ -140,7 +141,8 @@ export class TasksController {
   @NeedsRoom()
   @ApiAcceptedResponse({ type: TaskBatchDto, description: 'The tasks, queued.' })
   @ApiIdempotencyKey()
-  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblems(400, 401, 413, 415)
+  @ApiOverLimit()
   @ApiInsufficientCredits()
   @ApiProblem(422, KEY_REUSED)
   @ApiProblem(429, SHARE_EXCEEDED)
@@ -234,7 +236,8 @@ export class TasksController {
     type: TaskDto,
     description: 'The task, queued again; its earlier attempts stay in its history.',
   })
-  @ApiProblems(401, 403, 404)
+  @ApiProblems(401, 404)
+  @ApiOverLimit()
   @ApiInsufficientCredits()
   @ApiProblem(409, {
     meaning: 'The task has not failed, or its deadline has passed.',

@@ -8,7 +8,7 @@ const ACCOUNTS = 100;
 const BATCH = 1000;
 
 /**
- * Deletes what deleted accounts have left: tasks, documents, idempotency keys and events. The account's own row is cleared when it is
+ * Deletes what deleted accounts have left: tasks, documents, idempotency keys, spending limits and events. The account's own row is cleared when it is
  * deleted; this takes the time it needs. An account is done with once nothing is left.
  */
 @Injectable()
@@ -31,7 +31,9 @@ export class AccountErasure {
     for (let count = -1; count !== 0 && !signal.aborted; sum += count) {
       count = (await this.store.deleteOf(ids, BATCH)) + (await this.events.deleteOf(ids, BATCH));
     }
-    await this.database.query('DELETE FROM idempotency_keys WHERE user_id = ANY ($1::uuid[])', [ids]);
+    for (const table of ['idempotency_keys', 'spending_limits']) {
+      await this.database.query(`DELETE FROM ${table} WHERE user_id = ANY ($1::uuid[])`, [ids]);
+    }
     // From here on they go as any whose time is over.
     await this.database.query(
       'UPDATE task_documents SET expires_at = now() WHERE user_id = ANY ($1::uuid[]) AND expires_at > now()',

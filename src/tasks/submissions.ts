@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { EventLog, LOCK_FEED } from '../feed/index.js';
-import { NEW_HOLD_ID, PRICED } from '../ledger/index.js';
+import { countSpending, hasLimits, NEW_HOLD_ID, PRICED } from '../ledger/index.js';
 import { tasksSubmitted } from './metrics.js';
 import type { NewTask } from './new-task.js';
 import { bytesOfTask } from './row-quota.js';
@@ -100,6 +100,8 @@ export type SubmissionOutcome =
   | { end: 'repeated' }
   /** The user's balance is less than the budgets together. */
   | { end: 'unpaid'; availableMicro: bigint }
+  /** A spending limit of the account, of the key, or of a key that it was made with refuses it. */
+  | { end: 'over_limit' }
   | { end: 'account_gone' };
 
 export interface EarlierSubmission {
@@ -118,9 +120,11 @@ interface SubmittedRow {
   seq: string | null;
   /** What the user can still spend, when the submission costs more. */
   available: string | null;
+  over_limit: boolean;
 }
 
-function toOutcome({ created_at, available }: SubmittedRow): SubmissionOutcome {
+function toOutcome({ created_at, available, over_limit }: SubmittedRow): SubmissionOutcome {
+  if (over_limit) return { end: 'over_limit' };
   if (created_at) return { end: 'stored', createdAt: created_at };
   return available === null ? { end: 'repeated' } : { end: 'unpaid', availableMicro: BigInt(available) };
 }
@@ -190,7 +194,10 @@ const SUBMIT = `
        AND (NOT keyed OR submission IN (SELECT submission FROM new_key WHERE NOT taken))
   ),
   offer AS MATERIALIZED (
-    SELECT submission AS number, user_id, sum(budget_micro + max_host_cost_micro) AS amount FROM new_task GROUP BY submission, user_id
+    SELECT submission AS number, user_id, key_id, sum(budget_micro + max_host_cost_micro) AS amount,
+           max(budget_micro + max_host_cost_micro) AS largest
+      FROM new_task
+     GROUP BY submission, user_id, key_id
   ),
   ${PRICED},
   claimed AS (
@@ -226,7 +233,12 @@ const SUBMIT = `
       FROM task
       JOIN new_task USING (id)
      WHERE hold_id IS NOT NULL
+    RETURNING debit_user, key_id, at, amount_micro
   ),
+  ${countSpending(`
+    SELECT debit_user AS user_id, key_id, at, amount_micro AS amount
+      FROM hold
+     WHERE ${hasLimits('debit_user')}`)},
   balance AS (
     UPDATE ledger_balances
        SET available_micro = available_micro - held.amount, held_micro = held_micro + held.amount
@@ -241,12 +253,12 @@ const SUBMIT = `
       FROM task
     RETURNING seq
   )
-  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq, NULL::bigint AS available
+  SELECT DISTINCT submission, task.created_at, (SELECT max(seq) FROM event) AS seq, NULL::bigint AS available, false AS over_limit
     FROM task JOIN new_task USING (id)
   UNION ALL
-  SELECT number, NULL, NULL, available FROM priced WHERE NOT affordable
+  SELECT number, NULL, NULL, available, over_limit FROM priced WHERE NOT affordable
   UNION ALL
-  SELECT submission, NULL, NULL, NULL
+  SELECT submission, NULL, NULL, NULL, false
     FROM new_key
    WHERE submission NOT IN (SELECT submission FROM claim) AND submission NOT IN (SELECT number FROM priced WHERE NOT affordable)`;
 

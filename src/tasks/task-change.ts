@@ -30,6 +30,8 @@ export interface ToQueued extends Change<'queued'> {
    * Set by `TaskStore.retry`: earlier attempts no longer count against agents or workers, and the budget is held again.
    */
   forgive?: boolean;
+  /** With `forgive`: the API key of the submitter that retries it. */
+  keyId?: string;
   /** The task waits for its turn anew. Otherwise its entry is in the queue, or the worker returns it. */
   throttle?: boolean;
 }

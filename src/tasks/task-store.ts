@@ -81,10 +81,10 @@ export class TaskStore {
    */
   async retry(change: ToQueued): Promise<AwardOutcome> {
     const outcome = await this.hand({ ...change, forgive: true, throttle: true });
-    if (outcome !== 'unpaid') return outcome;
+    if (outcome !== 'unpaid' && outcome !== 'over_limit') return outcome;
     // Another retry may have taken the money for this very task while this one waited for the feed's lock.
     const [task] = await this.sql.query<{ status: string }>('task-status', STATUS, [change.taskId]);
-    return task?.status === 'failed' ? 'unpaid' : 'moved_on';
+    return task?.status === 'failed' ? outcome : 'moved_on';
   }
 
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
@@ -136,12 +136,13 @@ interface TracedChange {
  * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
  * - `agent_changed`: the agent is not what bid any more (paused, another version, another price);
  * - `agent_busy`: it has as many tasks as it takes on at once;
- * - `unpaid`: a retry, and its submitter's balance is less than the budget.
+ * - `unpaid`: a retry, and its submitter's balance is less than the budget;
+ * - `over_limit`: a retry, and a spending limit of its submitter or of the API key refuses it.
  *
  * After `agent_changed` or `agent_busy`, the auction is to be held again.
  */
 export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
-type Refusal = 'agent_changed' | 'agent_busy' | 'unpaid';
+type Refusal = 'agent_changed' | 'agent_busy' | 'unpaid' | 'over_limit';
 
 const STATUS = 'SELECT status FROM tasks WHERE id = $1';
 
@@ -205,7 +206,7 @@ const isThroughRunning = (change: TaskChange): boolean => change.to === 'complet
 function columnsOf(change: TaskChange): object {
   switch (change.to) {
     case 'queued':
-      return { ...endColumns(change.ended), forgive: change.forgive, throttle: change.throttle };
+      return { ...endColumns(change.ended), forgive: change.forgive, throttle: change.throttle, key_id: change.keyId };
     case 'assigned':
       return {
         ...endColumns(change.ended),
@@ -272,7 +273,7 @@ const TRANSITION = `
     SELECT change.*, feed.at
       FROM feed, json_to_recordset($1::json)
              AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
-                  forgive boolean, throttle boolean, held_attempt int, new_attempt int, agent_id uuid,
+                  forgive boolean, throttle boolean, key_id uuid, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text,
                     cost_micro bigint, owner_micro bigint, fee_micro bigint,
@@ -280,12 +281,16 @@ const TRANSITION = `
   ),
   -- Retries hold their budgets again.
   offer AS MATERIALIZED (
-    SELECT tasks.id AS number, user_id, budget_micro + max_host_cost_micro AS amount FROM handed JOIN tasks USING (id)
+    SELECT tasks.id AS number, user_id, key_id, budget_micro + max_host_cost_micro AS amount,
+           budget_micro + max_host_cost_micro AS largest
+      FROM handed
+      JOIN tasks USING (id)
      WHERE forgive AND status = 'failed'
   ),
   ${PRICED},
   change AS MATERIALIZED (
     SELECT change.*, CASE
+             WHEN forgive AND change.id IN (SELECT number FROM priced WHERE over_limit) THEN 'over_limit'
              WHEN forgive AND change.id IN (SELECT number FROM priced WHERE NOT affordable) THEN 'unpaid'
              WHEN agent_id IS NULL THEN NULL
              WHEN agents.revision IS DISTINCT FROM agent_revision THEN 'agent_changed'
@@ -341,7 +346,7 @@ const TRANSITION = `
               change.result AS event_result,
               tasks.agent_id AS last_agent_id, tasks.budget_micro + tasks.max_host_cost_micro AS held_micro, tasks.hold_id, change.to_status,
               least(tasks.host_cost_micro, tasks.max_host_cost_micro) AS host_micro,
-              coalesce(change.forgive, false) AND tasks.id IN (SELECT number FROM priced) AS opens,
+              coalesce(change.forgive, false) AND tasks.id IN (SELECT number FROM priced) AS opens, change.key_id,
               coalesce(change.owner_micro, 0) AS owner_micro, coalesce(change.fee_micro, 0) AS fee_micro
   ),
   ${SETTLED},

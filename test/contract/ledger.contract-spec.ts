@@ -194,6 +194,88 @@ describe('the ledger', () => {
     });
   });
 
+  describe('on spending limits', () => {
+    const limit = (userId: string, limits: { task?: bigint; day?: bigint }, keyId: string | null = null) =>
+      sql.query(
+        'limit',
+        `INSERT INTO spending_limits (payer_id, user_id, key_id, task_micro, day_micro, counted) VALUES ($1, $2, $3, $4, $5, true)`,
+        [keyId ?? userId, userId, keyId, limits.task?.toString() ?? null, limits.day?.toString() ?? null],
+      );
+    const spentBy = async (payerId: string): Promise<bigint> => {
+      const text = 'SELECT spent_micro FROM spending_limits WHERE payer_id = $1';
+      return BigInt((await sql.query<{ spent_micro: string }>('spent', text, [payerId]))[0].spent_micro);
+    };
+    const by = async (keyId: string | undefined, tasks: NewTask[], { submissions } = one): Promise<string> =>
+      (await submissions.submit({ tasks, apiKeyId: keyId })).end;
+
+    it('lets no key spend more by making keys, by batches, or by many submissions at once', async () => {
+      const userId = await user(100n * CREDIT);
+      const limited = await key(userId);
+      const child = await key(userId, limited);
+      const grandchild = await key(userId, child);
+      await limit(userId, { day: 3n * CREDIT, task: 2n * CREDIT }, limited);
+      const task = (budget = CREDIT) => newTask(userId, budget);
+      expect(await by(grandchild, [task(2n * CREDIT + 1n)])).toBe('over_limit');
+      expect(await by(child, [task(), task(), task(), task()])).toBe('over_limit');
+      expect(await spentBy(limited)).toBe(0n);
+      const keys = [limited, child, grandchild];
+      const outcomes = await Promise.all(
+        Array.from({ length: 30 }, (_, index) => by(keys[index % 3], [task()], index % 2 ? one : other)),
+      );
+      expect(outcomes.filter((end) => end === 'stored')).toHaveLength(3);
+      expect(outcomes.filter((end) => end === 'over_limit')).toHaveLength(27);
+      expect(await by(undefined, [task(9n * CREDIT)])).toBe('stored');
+      expect(await by(await key(userId), [task()])).toBe('stored');
+      expect(await balanceOf(userId)).toEqual([87n * CREDIT, 13n * CREDIT, 0n]);
+      expect(await spentBy(limited)).toBe(3n * CREDIT);
+    });
+
+    it('refuses only what a limit concerns, of all that are submitted at once', async () => {
+      const userId = await user(10n * CREDIT);
+      const limited = await key(userId);
+      await limit(userId, { day: 9n * CREDIT });
+      await limit(userId, { day: CREDIT }, limited);
+      const outcomes = await Promise.all([
+        by(limited, [newTask(userId, 5n * CREDIT)]),
+        by(undefined, [newTask(userId, 8n * CREDIT)]),
+        by(limited, [newTask(userId, CREDIT)]),
+        by(undefined, [newTask(userId, 9n * CREDIT)]),
+        by(await key(await user(0n)), [newTask(userId, 0n)]),
+      ]);
+      expect(outcomes).toEqual(['over_limit', 'stored', 'stored', 'over_limit', 'stored']);
+    });
+
+    it('counts a task at what it cost once it ends, and a retry anew', async () => {
+      const userId = await user(20n * CREDIT);
+      const limited = await key(userId);
+      await limit(userId, { day: 4n * CREDIT });
+      await limit(userId, { day: 4n * CREDIT }, limited);
+      const [paid, failed] = [newTask(userId, 2n * CREDIT), newTask(userId, 2n * CREDIT)];
+      expect(await by(limited, [paid, failed])).toBe('stored');
+      expect(await by(limited, [newTask(userId, 1n)])).toBe('over_limit');
+      await complete(paid, await user(0n), 500_000n, 100_000n);
+      await one.store.transition(ending(failed.id, 'failed'));
+      for (const payer of [userId, limited]) expect(await spentBy(payer)).toBe(500_000n);
+      expect(await by(undefined, [newTask(userId, 2n * CREDIT)])).toBe('stored');
+      const again = (keyId?: string) => retry(failed.id, one, keyId);
+      expect(await again(limited)).toBe('over_limit');
+      expect(await again()).toBe('over_limit');
+      await sql.query('raise', 'UPDATE spending_limits SET day_micro = 4500000 WHERE payer_id = $1', [userId]);
+      expect(await again(limited)).toBe('changed');
+      expect([await spentBy(userId), await spentBy(limited)]).toEqual([4_500_000n, 2_500_000n]);
+    });
+
+    it('begins anew each day, and gets nothing back from holds of an earlier day', async () => {
+      const userId = await user(20n * CREDIT);
+      await limit(userId, { day: 2n * CREDIT });
+      const task = newTask(userId, 2n * CREDIT);
+      expect(await by(undefined, [task])).toBe('stored');
+      await sql.query('yesterday', 'UPDATE spending_limits SET day = day - 1 WHERE payer_id = $1', [userId]);
+      expect(await by(undefined, [newTask(userId, CREDIT)])).toBe('stored');
+      expect(await spentBy(userId)).toBe(CREDIT);
+    });
+  });
+
   describe('on earnings', () => {
     it('adds them to the balance once their time has come, once', async () => {
       const [payer, owner] = [await user(3n * CREDIT), await user(0n)];
@@ -248,6 +330,13 @@ describe('the ledger', () => {
   it.each([1, 2, 3])('keeps every rule whatever happens in whichever order (seed %i)', async (seed) => {
     const random = new Random(seed);
     const users = await Promise.all(Array.from({ length: 4 }, () => user(BigInt(random.between(0, 19)) * CREDIT)));
+    const keys = new Map<string, string[]>();
+    for (const userId of users.slice(0, 2)) {
+      const maker = await key(userId);
+      keys.set(userId, [maker, await key(userId, maker)]);
+      const text = `INSERT INTO spending_limits (payer_id, user_id, key_id, day_micro, counted) VALUES ($1, $2, $3, 6000000, true)`;
+      for (const keyId of [null, maker]) await sql.query('limit', text, [keyId ?? userId, userId, keyId]);
+    }
     const tasks: NewTask[] = [];
     const act = async (): Promise<void> => {
       const process = random.pick([one, other]);
@@ -258,7 +347,8 @@ describe('the ledger', () => {
         case 1: {
           const count = 1 + random.between(0, 2);
           const added = Array.from({ length: count }, () => newTask(submitter, BigInt(random.between(0, 3_000_000))));
-          const { end } = await process.submissions.submit({ tasks: added });
+          const apiKeyId = random.pick([undefined, ...(keys.get(submitter) ?? [])]);
+          const { end } = await process.submissions.submit({ tasks: added, apiKeyId });
           if (end === 'stored') tasks.push(...added);
           return;
         }
@@ -266,7 +356,7 @@ describe('the ledger', () => {
           if (task) await process.store.transition(ending(task.id, random.pick(['failed', 'cancelled'] as const)));
           return;
         case 3:
-          if (task) await retry(task.id, process);
+          if (task) await retry(task.id, process, random.pick([undefined, ...(keys.get(task.userId) ?? [])]));
           return;
         case 4:
           return void (await process.ripeLedger.fold(owner));
@@ -281,6 +371,11 @@ describe('the ledger', () => {
     for (let round = 0; round < 25; round++) await Promise.all(Array.from({ length: 8 }, act));
     expect(tasks.length).toBeGreaterThan(20);
     expect((await verify()).findings).toEqual([]);
+    const spent =
+      'SELECT spent_micro, spending_today(user_id, key_id) AS sum FROM spending_limits WHERE user_id = ANY ($1)';
+    const limited = await sql.query<{ spent_micro: string; sum: string }>('spent', spent, [[...keys.keys()]]);
+    expect(limited).toHaveLength(4);
+    expect(limited.filter(({ spent_micro, sum }) => spent_micro !== sum || BigInt(sum) > 6n * CREDIT)).toEqual([]);
 
     await Promise.all(tasks.map((task) => one.store.transition(ending(task.id, 'cancelled'))));
     const balances = await Promise.all(users.map((userId) => one.ledger.balanceOf(userId)));
@@ -317,11 +412,18 @@ describe('the ledger', () => {
     return id;
   }
 
+  async function key(userId: string, madeWith: string | null = null): Promise<string> {
+    const id = newId();
+    const text = `INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, made_with_id) VALUES ($1, $2, 'key', '', $3, '{}', $4)`;
+    await sql.query('key', text, [id, userId, id.replaceAll('-', '').repeat(2), madeWith]);
+    return id;
+  }
+
   const submit = async (task: NewTask, { submissions } = one): Promise<string> =>
     (await submissions.submit({ tasks: [task] })).end;
 
-  const retry = (taskId: string, { store } = one) =>
-    store.retry({ taskId, to: 'queued', from: ['failed'], event: EVENT });
+  const retry = (taskId: string, { store } = one, keyId?: string) =>
+    store.retry({ taskId, to: 'queued', from: ['failed'], keyId, event: EVENT });
 
   /** Puts a task into the hands of a worker, if it waits. */
   async function run({ id }: NewTask, { store } = one): Promise<void> {

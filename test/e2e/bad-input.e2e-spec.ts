@@ -900,7 +900,7 @@ describe('bad input', () => {
     if (path.includes('/disputes/')) return disputeId;
     if (parameter === 'delivery') return UNKNOWN_ID;
     if (path.includes('/webhooks/')) return webhookId;
-    return path.includes('/api-keys/') ? keyId : taskId;
+    return /\/(api-)?keys\//.test(path) ? keyId : taskId;
   }
 
   /** In which ways an operation is asked, for each of which a header may mean something else. */

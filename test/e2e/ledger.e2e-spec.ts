@@ -231,6 +231,97 @@ describe('the ledger', () => {
     expect(await rows()).toEqual([{ available_micro: '100000000', held_micro: '0' }]);
   });
 
+  describe('with spending limits', () => {
+    const UNLIMITED = { per_task: null, per_day: null };
+    const later = (budget: number) => ({ ...taskOf(budget), delay_ms: 3_600_000 });
+    const put = (path: string, body: unknown, token: string, headers = {}) =>
+      api(server.url).put(`/ledger/limits${path}`, body, { token, headers });
+    const withKey = (key: string) => ({ headers: { 'x-api-key': key } });
+    const keyOf = async (token: string) => {
+      const body = { name: 'robot', scopes: ['tasks:read', 'tasks:write', 'account:write', 'ledger:read'] };
+      return expectStatus(await post('/auth/api-keys', body, token), 201).body as { id: string; key: string };
+    };
+
+    it('refuses what is over a limit of the account, says what is left and until when, and stores nothing', async () => {
+      const user = await account();
+      expectStatus(await post('/tasks', later(4), user.token), 202);
+      const set = expectStatus(await put('', { per_task: '5', per_day: 10 }, user.token), 200).body;
+      const renews_at = new Date(Math.floor(Date.now() / 86_400_000 + 1) * 86_400_000).toISOString();
+      expect(set).toEqual({
+        items: [{ key_id: null, key_name: null, per_task: 5, per_day: 10, spent_today: 4, left_today: 6, renews_at }],
+      });
+      const dear = expectStatus(await post('/tasks', later(5.5), user.token), 403).body;
+      const refusal = { code: 'SPENDING_LIMIT_EXCEEDED', key_id: null };
+      expect(dear).toMatchObject({ ...refusal, limit: 'per_task', required: 5.5, left: 5, renews_at: null });
+      const batch = { tasks: [later(2), later(4), later(1)] };
+      const many = expectStatus(await post('/tasks/batch', batch, user.token, { 'idempotency-key': 'many' }), 403).body;
+      expect(many).toMatchObject({ ...refusal, limit: 'per_day', required: 7, left: 6, renews_at });
+      expect(many.detail).toBe(
+        `This needs 7 credits, and your account may spend 6 more until ${renews_at}. Nothing was stored. ` +
+          'Lower the budget, wait until then, or log in and raise the limit.',
+      );
+      const hosted = { ...later(5), allow: { http: true }, max_host_cost: 0.000001 };
+      expectStatus(await post('/tasks', hosted, user.token), 403);
+      expect(await balanceOf(user)).toEqual({ available: 96, held: 4, pending: 0 });
+      const answers = await Promise.all(Array.from({ length: 10 }, () => post('/tasks', later(1.5), user.token)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([...Array(4).fill(202), ...Array(6).fill(403)]);
+      expectStatus(await put('', UNLIMITED, user.token), 200);
+      expectStatus(await post('/tasks/batch', batch, user.token, { 'idempotency-key': 'many' }), 202);
+      const audit = expectStatus(await get(`/audit?user_id=${user.id}&type=ledger.limits_set`, admin), 200).body.items;
+      expect(audit.map(({ details }: { details: object }) => details)).toEqual([
+        { key_id: null, ...UNLIMITED },
+        { key_id: null, per_task: 5, per_day: 10 },
+      ]);
+    });
+
+    it('lets an API key neither change limits nor escape its own, by making a key or by a retry', async () => {
+      const user = await account();
+      const id = await submit(server.url, user.token, 'broken', { budget: 3 });
+      await waitForTask(server.url, user.token, id, 'failed');
+      const limited = await keyOf(user.token);
+      expectStatus(await put(`/keys/${limited.id}`, { per_task: null, per_day: 2 }, user.token), 200);
+      for (const path of ['', `/keys/${limited.id}`]) {
+        const refused = await api(server.url).put(`/ledger/limits${path}`, UNLIMITED, withKey(limited.key));
+        expect(expectStatus(refused, 403).body.code).toBe('LOGIN_REQUIRED');
+      }
+      const made = await api(server.url).post(
+        '/auth/api-keys',
+        { name: 'child', scopes: ['tasks:write'] },
+        withKey(limited.key),
+      );
+      const child = expectStatus(made, 201).body as { id: string; key: string };
+      for (const { key } of [limited, child]) {
+        const refused = expectStatus(await api(server.url).post('/tasks', later(2.5), withKey(key)), 403).body;
+        expect(refused).toMatchObject({ code: 'SPENDING_LIMIT_EXCEEDED', key_id: limited.id, required: 2.5, left: 2 });
+        const retried = await api(server.url).post(`/tasks/${id}/retry`, undefined, withKey(key));
+        expect(expectStatus(retried, 403).body).toMatchObject({ key_id: limited.id, required: 3, left: 2 });
+      }
+      expectStatus(await api(server.url).post('/tasks', later(1), withKey(child.key)), 202);
+      const seen = expectStatus(await api(server.url).get('/ledger/limits', withKey(limited.key)), 200).body.items;
+      expect(seen).toMatchObject([{ key_id: limited.id, key_name: 'robot', spent_today: 1, left_today: 1 }]);
+      expectStatus(await post(`/tasks/${id}/retry`, undefined, user.token), 202);
+      await waitForTask(server.url, user.token, id, 'failed');
+    });
+
+    it('refuses limits that are no amounts, and other people’s keys, and changes nothing', async () => {
+      const [user, stranger] = [await account(), await account()];
+      const { id } = await keyOf(stranger.token);
+      for (const bad of [-1, '0.0000001', 1e12, '1e3', 'NaN', '', {}, [1], true, undefined]) {
+        for (const body of [
+          { per_task: bad, per_day: 1 },
+          { per_task: 1, per_day: bad },
+        ])
+          expectStatus(await put('', body, user.token), 400);
+      }
+      for (const key of [id, user.id, 'nonsense']) expectStatus(await put(`/keys/${key}`, UNLIMITED, user.token), 404);
+      expectStatus(await api(server.url).delete(`/auth/api-keys/${id}`, { token: stranger.token }), 204);
+      expectStatus(await put(`/keys/${id}`, UNLIMITED, stranger.token), 404);
+      for (const { token } of [user, stranger]) {
+        expect(expectStatus(await get('/ledger/limits', token), 200).body).toEqual({ items: [] });
+      }
+    });
+  });
+
   it('adds up at the end of all this', async () => {
     const report = await verifyLedger(<R>(text: string) => ask(database.url, text) as Promise<R[]>);
     expect(report).toMatchObject({ count: 0, findings: [] });

@@ -340,7 +340,13 @@ describe('the OpenAPI document', () => {
       { token },
     );
     const hook: Loose = await api(server.url).post('/webhooks', { url: 'https://hooks.acme.dev/' }, { token });
-    const ids: Record<string, string> = { agents: agent.id, tasks: task.body.id, webhooks: hook.body.id };
+    const key: Loose = await api(server.url).post('/auth/api-keys', { name: 'k', scopes: ['tasks:read'] }, { token });
+    const ids: Record<string, string> = {
+      agents: agent.id,
+      tasks: task.body.id,
+      webhooks: hook.body.id,
+      keys: key.body.id,
+    };
     const wasm = new Blob([Uint8Array.from(await good())], { type: 'application/wasm' });
     const faults: string[] = [];
     for (const { name, method, path, operation } of operations) {
