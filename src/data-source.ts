@@ -16,6 +16,7 @@ import { Questions1796700000000 } from '../migrations/1796700000000-questions.js
 import { Doors1796800000000 } from '../migrations/1796800000000-doors.js';
 import { Queue1796900000000 } from '../migrations/1796900000000-queue.js';
 import { Limits1797000000000 } from '../migrations/1797000000000-limits.js';
+import { Retries1797100000000 } from '../migrations/1797100000000-retries.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -36,6 +37,7 @@ export const MIGRATIONS: Migrations = [
   Doors1796800000000,
   Queue1796900000000,
   Limits1797000000000,
+  Retries1797100000000,
 ];
 
 type Migrations = readonly (new () => MigrationInterface)[];

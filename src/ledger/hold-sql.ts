@@ -73,8 +73,8 @@ export const NEW_HOLD_ID = `nextval('ledger_transfers_id_seq')`;
 
 /**
  * Moves the money of tasks that changed their state. Needs the CTE `moved` with one row a task: `id`, `user_id`, `at`,
- * `to_status`, `held_micro` (the whole hold), `hold_id` as it is now, `opens` (the hold was opened just now, with the API key `key_id`
- * if any), `host_micro` (the cost of host calls), and for a completed task `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
+ * `to_status`, `held_micro` (the whole hold), `hold_id` as it is now, `host_micro` (the cost of host calls), and for a
+ * completed task `last_agent_id`, `agent_owner_id`, `owner_micro` and `fee_micro`, else 0.
  *
  * Host calls are paid whatever the end of the task: the market has paid for them already.
  *
@@ -99,27 +99,18 @@ export const SETTLED = `
      WHERE closes AND part.amount > 0
      ORDER BY id
   ),
-  opening AS (
-    INSERT INTO ledger_transfers
-      (id, hold_id, kind, debit_account, debit_user, credit_account, credit_user, amount_micro, task_id, key_id, at)
-    SELECT hold_id, hold_id, 'hold', 'available', user_id, 'held', user_id, held_micro, id, key_id, at FROM settled WHERE opens
-  ),
   balance AS (
     UPDATE ledger_balances
        SET available_micro = available_micro + delta.available, held_micro = held_micro + delta.held
       FROM (SELECT user_id,
-                   sum(CASE WHEN opens THEN -held_micro ELSE held_micro - owner_micro - fee_micro - host_micro END) AS available,
-                   sum(CASE WHEN opens THEN held_micro ELSE -held_micro END) AS held
+                   sum(held_micro - owner_micro - fee_micro - host_micro) AS available,
+                   sum(-held_micro) AS held
               FROM settled
-             WHERE opens OR closes
+             WHERE closes
              GROUP BY user_id) AS delta
      WHERE ledger_balances.user_id = delta.user_id
   ),
   ${countSpending(`
-    SELECT user_id, key_id, at, held_micro AS amount
-      FROM settled
-     WHERE opens AND ${hasLimits('settled.user_id')}
-    UNION ALL
     SELECT user_id, hold.key_id, settled.at, owner_micro + fee_micro + host_micro - held_micro
       FROM settled, LATERAL spending_hold(-hold_id) AS hold
      WHERE closes AND ${hasLimits('settled.user_id')} AND utc_day(hold.at) = utc_day(settled.at)`)}`;

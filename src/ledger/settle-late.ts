@@ -20,7 +20,7 @@ export const SETTLE_LATE = `
       FROM ended
      WHERE tasks.id = ended.id
     RETURNING tasks.id, user_id, clock_timestamp() AS at, tasks.status AS to_status, budget_micro + max_host_cost_micro AS held_micro,
-              least(host_cost_micro, max_host_cost_micro) AS host_micro, hold_id, false AS opens, NULL::uuid AS key_id,
+              least(host_cost_micro, max_host_cost_micro) AS host_micro, hold_id,
               agent_id AS last_agent_id, owner_id AS agent_owner_id,
               CASE WHEN tasks.status = 'completed' AND owner_id IS NOT NULL THEN cost ELSE 0 END AS owner_micro, 0::bigint AS fee_micro
   ),

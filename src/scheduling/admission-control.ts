@@ -64,15 +64,6 @@ export class AdmissionControl {
     return this.track(marked, loadOf(marked), () => write(marked));
   }
 
-  /** Runs `write` if the task may wait once more. @throws as `submit` */
-  async readmit<T>(task: Waiter, write: () => Promise<T>): Promise<T> {
-    const part = await this.young.shareOf(task.userId);
-    await this.count(() => (this.refusal([task], part) ? 'refused' : 'let_in'));
-    const refusal = this.refusal([task], part);
-    if (refusal) throw refusal;
-    return this.track([task], linesOf([task]), write);
-  }
-
   private async track<T>(tasks: readonly Waiter[], load: Load, write: () => Promise<T>): Promise<T> {
     this.letIn.push(load);
     addTo(this.since, load);

@@ -5,7 +5,7 @@ import { QUEUE_PAGE_PATH, TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import type { DashboardLinkDto, DrainedDto, DrainDto, RetriedDto, RetryFailedDto } from './queue.dto.js';
 import { Enqueuer } from '../scheduling/index.js';
 import { type FailedFilter, TaskBacklog, TaskStore } from '../tasks/index.js';
-import { TaskService } from './task.service.js';
+import { TaskRetries } from './task-retries.js';
 
 /** How long the link to the dashboard is good, seconds. */
 const LINK_TTL = 60;
@@ -18,7 +18,7 @@ export class QueueAdmin {
     private readonly enqueuer: Enqueuer,
     private readonly backlog: TaskBacklog,
     private readonly store: TaskStore,
-    private readonly tasks: TaskService,
+    private readonly retries: TaskRetries,
     private readonly tokens: AccessTokens,
     private readonly oneTime: OneTimeTokens,
     private readonly audit: AuditTrail,
@@ -49,9 +49,9 @@ export class QueueAdmin {
   }
 
   /**
-   * Queues failed tasks once more, oldest first, as their submitters could one by one: each within its submitter's quota, and as
-   * long as the queue has room.
-   * @returns how many were queued, and how many stand failed still that could be
+   * Retries failed tasks that have no retry yet, the oldest first, as their submitters could one by one: each within its
+   * submitter's quota and credits, while the queue has room.
+   * @returns how many new tasks there are, and how many failed tasks could still be retried
    */
   async retryFailed(by: Caller, dto: RetryFailedDto): Promise<RetriedDto> {
     const { since, error_code: errorCode, user_id: userId, limit } = dto;
@@ -74,7 +74,7 @@ export class QueueAdmin {
   /** @returns false where the task may not be retried, or not now */
   private async retry(by: Caller, id: string): Promise<boolean> {
     try {
-      await this.tasks.requeueFailed(by, id);
+      await this.retries.repeat(by, id);
       return true;
     } catch (error) {
       if (error instanceof AppError) return false;

@@ -81,14 +81,14 @@ export class QueueController {
   }
 
   /**
-   * Queues tasks that have failed once more, oldest first: after an outage, say, those that failed by it.
-   * @remarks As `POST /tasks/{id}/retry` of each; one whose deadline has passed is left as it is. At most `limit` by one call. A
-   * task may fail again: look at why before you call again.
+   * Repeats failed tasks as new ones, the oldest first: for example those that failed in an outage.
+   * @remarks As `POST /tasks/{id}/retry` for each task without a retry whose deadline has not passed; at most `limit` per call.
+   * A retry can fail for the same reason: find the cause before you call again.
    */
   @Post('retry')
   @HttpCode(200)
   @ApiOperation({ operationId: 'retryFailedTasks' })
-  @ApiOkResponse({ type: RetriedDto, description: 'How many wait again, and how many are failed still.' })
+  @ApiOkResponse({ type: RetriedDto, description: 'How many were retried, and how many could still be.' })
   @ApiProblems(400, 401, 403, 413, 415)
   retry(@CurrentCaller() caller: Caller, @Body() dto: RetryFailedDto): Promise<RetriedDto> {
     return this.admin.retryFailed(caller, dto);

@@ -128,13 +128,13 @@ export class RetryFailedDto extends ManyTasksDto {
 
 export class RetriedDto {
   /**
-   * Tasks that this call has queued again.
+   * Failed tasks that this call has repeated as new ones.
    * @example 7
    */
   @ApiInteger()
   retried: number;
   /**
-   * Tasks of the kind asked for that are failed still: beyond the limit, or beyond the quota of their submitter or the queue.
+   * Failed tasks of this kind that have no retry yet: beyond the limit, or beyond the quota or credits of their submitter.
    * @example 0
    */
   @ApiInteger()

@@ -12,6 +12,7 @@ import { QueueAdmin } from './queue-admin.service.js';
 import { QueueController } from './queue.controller.js';
 import { TaskInputController } from './task-input.controller.js';
 import { TaskInput } from './task-input.service.js';
+import { TaskRetries } from './task-retries.js';
 import { TaskReader } from './task-reader.js';
 import { TaskService } from './task.service.js';
 import { TaskSubmitter } from './task-submitter.js';
@@ -31,7 +32,7 @@ import { TasksController } from './tasks.controller.js';
     TasksModule,
   ],
   controllers: [TasksController, DocumentsController, QueueController, TaskInputController],
-  providers: [QueueAdmin, TaskInput, TaskReader, TaskService, TaskSubmitter, TaskWaiter],
+  providers: [QueueAdmin, TaskInput, TaskReader, TaskRetries, TaskService, TaskSubmitter, TaskWaiter],
   exports: [TaskService, TaskSubmitter],
 })
 export class TaskApiModule {}

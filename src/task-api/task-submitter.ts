@@ -65,7 +65,7 @@ export class TaskSubmitter {
     if (waitMs > 0) await this.waiter.ready();
     const watch = waitMs > 0 ? this.waiter.watch(task.id) : null;
     try {
-      const stored = await this.write(caller, [task], key && { key, request: ['task', dto] });
+      const stored = await this.write(caller, [task], { repeatable: key && { key, request: ['task', dto] } });
       if (!stored.createdAt) return await this.whenEnded(caller, stored.taskIds[0], waitMs);
       if (watch && (await endsWithin(watch, waitMs))) return await this.tasks.present(caller, task.id);
       return presentTask(asStored(task, stored.createdAt, dto.input), NO_HISTORY, stored.documents);
@@ -74,13 +74,26 @@ export class TaskSubmitter {
     }
   }
 
+  /**
+   * Writes a task that repeats a failed one, whose id serves as the key: a task is repeated once.
+   * @param before called once nothing but the balance can refuse it
+   * @returns the id of the repetition, which an earlier call may have written
+   * @throws AppError as `submit`
+   */
+  async repeat(caller: Caller, task: NewTask & { retryOf: string }, before: () => Promise<void>): Promise<string> {
+    const request = ['retry', task.retryOf];
+    // The space keeps it apart from keys of clients.
+    const repeatable = { key: request.join(' '), request };
+    return (await this.write(caller, [task], { repeatable, before })).taskIds[0];
+  }
+
   /** Writes all of them or none. @throws AppError as `submit`; `errors` name the place in the batch */
   async submitBatch(caller: Caller, { tasks: documents }: SubmitBatchDto, key?: string): Promise<TaskBatchDto> {
     const tasks = documents.map((dto, index) =>
       atIndex(index, () => toNewTask(caller.id, checkedDto(SubmitTaskDto, dto), this.limits, this.sandbox, this.geo)),
     );
     const repeatable = key && { key, request: ['batch', documents] };
-    const { createdAt, taskIds } = await this.write(caller, tasks, repeatable, placeInBatch);
+    const { createdAt, taskIds } = await this.write(caller, tasks, { repeatable, placeOf: placeInBatch });
     if (createdAt) return { items: tasks.map((task) => presentSummary(asStored(task, createdAt))) };
     const rows = await this.database.getRepository(Task).find({ where: { id: In(taskIds) }, select: SUMMARY_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, presentSummary(row)]));
@@ -96,31 +109,31 @@ export class TaskSubmitter {
     return { ...task, inputBytes };
   }
 
-  /**
-   * @param placeOf where in the request a task is, such as `tasks.17.`
-   * @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written
-   */
+  /** @returns without `createdAt`: the tasks that an earlier submission with this key became; nothing was written */
   private async write(
     caller: Caller,
     tasks: NewTask[],
-    repeatable: Repeatable | '' | undefined,
-    placeOf?: (index: number) => string,
+    { repeatable, placeOf, before }: WriteOptions,
   ): Promise<Stored> {
     const { idempotencyTtlMs: ttlMs } = this.limits;
+    // An admin's key has no limits that concern the submitter.
+    const apiKeyId = caller.id === tasks[0].userId ? caller.key?.id : undefined;
     const key = repeatable ? { key: repeatable.key, fingerprint: fingerprintOf(repeatable.request), ttlMs } : undefined;
     try {
       tasks.forEach((task, index) => assertInTime(task, placeOf?.(index)));
-      const documents = await this.documents.namedBy(tasks, placeOf);
+      // The failed task keeps the document that its retry names.
+      const named = tasks.filter(({ retryOf }) => retryOf === null);
+      const documents = await this.documents.namedBy(named, placeOf);
       await this.rows.admit(tasks[0].userId, tasks);
       const { outcome, marked } = await traced('task.submit', submissionSpan(tasks), () =>
-        this.admission.submit(tasks, async (marked) => ({
-          outcome: await this.pay({ tasks: marked, key, traceparent: traceparent(), apiKeyId: caller.key?.id }),
-          marked,
-        })),
+        this.admission.submit(tasks, async (marked) => {
+          await before?.();
+          return { outcome: await this.pay({ tasks: marked, key, traceparent: traceparent(), apiKeyId }), marked };
+        }),
       );
       if (outcome.end === 'account_gone') throw await this.accounts.refusal(tasks[0].userId);
       if (outcome.end === 'over_limit') {
-        throw await this.spending.refusal(tasks[0].userId, caller.key?.id, {
+        throw await this.spending.refusal(tasks[0].userId, apiKeyId, {
           amountMicro: sumOf(tasks),
           largestMicro: tasks.map((task) => sumOf([task])).reduce((most, one) => (one > most ? one : most)),
         });
@@ -180,6 +193,14 @@ interface Repeatable {
   key: string;
   /** What has to be the same when the key is. */
   request: unknown;
+}
+
+interface WriteOptions {
+  repeatable?: Repeatable | '';
+  /** Where in the request a task is, such as `tasks.17.` */
+  placeOf?: (index: number) => string;
+  /** Called once nothing but the balance can refuse the tasks. */
+  before?: () => Promise<void>;
 }
 
 interface Stored {

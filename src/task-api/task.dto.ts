@@ -30,6 +30,9 @@ import { TASK_STATUSES, type TaskStatus } from '../tasks/index.js';
 
 /** How the result of a task is answered. */
 const RESULT_FORMS = ['value', 'ref'] as const;
+/** Names that need no escaping in addresses and logs. */
+const CONTEXT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+const CONTEXT_ID_RULE = 'context_id must be 1 to 64 letters, digits, or . _ : -';
 const DOCUMENT_REF = '93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476';
 
 /** What this task values in its auction: relative weights, of which at least one is above 0. */
@@ -230,6 +233,14 @@ export class SubmitTaskDto {
   @Type(() => AllowDto)
   allow?: AllowDto;
 
+  /**
+   * Groups tasks of one conversation; `GET /tasks?context_id=` lists them. Yours alone: choose any name.
+   * @example "thread-17"
+   */
+  @Optional()
+  @Matches(CONTEXT_ID, { message: CONTEXT_ID_RULE })
+  context_id?: string;
+
   /** The most that the host calls of its agents may cost, on top of the budget. Default: 0. */
   @Optional()
   @IsAmount(0.1)
@@ -261,6 +272,11 @@ export class ListTasksQuery extends PageQuery {
   @Optional()
   @IsIn(TASK_STATUSES)
   status?: TaskStatus;
+
+  /** Only tasks of this conversation. */
+  @Optional()
+  @Matches(CONTEXT_ID, { message: CONTEXT_ID_RULE })
+  context_id?: string;
 
   /** Only for admins: the tasks of this account instead of your own. */
   @ApiId({ required: false })
@@ -376,6 +392,14 @@ export class TaskSummaryDto {
   id: string;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
+  /** The failed task that this one repeats; null: none. It may have been deleted since. */
+  @ApiId()
+  retry_of: string | null;
+  /**
+   * As submitted: groups tasks of one conversation.
+   * @example "thread-17"
+   */
+  context_id: string | null;
   /** @example ["summarise"] */
   required_capabilities: string[];
   /**

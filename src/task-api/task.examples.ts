@@ -41,6 +41,8 @@ export const SUBMISSION_EXAMPLES = {
 export const QUEUED_TASK: TaskDto = {
   id: EXAMPLE_IDS.task,
   status: 'queued',
+  retry_of: null,
+  context_id: null,
   required_capabilities: ['summarise'],
   budget: 1.5,
   priority: 'normal',

@@ -55,6 +55,8 @@ const sizeOf = (documents: Documents, ref: string | null): number | null =>
 export const presentSummary = (task: ShownTask): TaskSummaryDto => ({
   id: task.id,
   status: task.status,
+  retry_of: task.retryOf,
+  context_id: task.contextId,
   required_capabilities: task.requiredCapabilities,
   budget: amountToWire(task.budgetMicro),
   priority: task.priority,
@@ -88,6 +90,8 @@ const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({
 export const SUMMARY_COLUMNS = {
   id: true,
   status: true,
+  retryOf: true,
+  contextId: true,
   requiredCapabilities: true,
   budgetMicro: true,
   priority: true,

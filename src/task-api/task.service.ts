@@ -6,36 +6,24 @@ import { isId } from '../common/ids.js';
 import { type Page, toPage } from '../common/pagination.js';
 import { RawJson } from '../common/raw-json.js';
 import { EventLog } from '../feed/index.js';
-import { insufficientCredits, Ledger, SpendingLimits } from '../ledger/index.js';
 import { traced } from '../observability/index.js';
-import { AdmissionControl, Enqueuer } from '../scheduling/index.js';
-import {
-  type AwardOutcome,
-  cancellation,
-  isTerminal,
-  Task,
-  type TaskDocument,
-  TaskDocuments,
-  TaskStore,
-} from '../tasks/index.js';
+import { Enqueuer } from '../scheduling/index.js';
+import { cancellation, isTerminal, Task, type TaskDocument, TaskDocuments, TaskStore } from '../tasks/index.js';
 import type { ListTasksQuery, TaskDto, TaskResultDto, TaskSummaryDto } from './task.dto.js';
 import { presentSummary, presentTask, SUMMARY_COLUMNS } from './task.presenter.js';
 import { TaskReader, type TaskWithAttempts } from './task-reader.js';
 
-/** What a submitter may do with a task that exists: read, cancel, retry, rate. `TaskSubmitter` writes new ones. */
+/** What a submitter may do with a task that exists: read, cancel, rate. `TaskSubmitter` writes new ones. */
 @Injectable()
 export class TaskService {
   constructor(
     private readonly database: DataSource,
     private readonly store: TaskStore,
     private readonly reader: TaskReader,
-    private readonly admission: AdmissionControl,
     private readonly events: EventLog,
     private readonly documents: TaskDocuments,
     private readonly enqueuer: Enqueuer,
     private readonly audit: AuditTrail,
-    private readonly ledger: Ledger,
-    private readonly spending: SpendingLimits,
   ) {}
 
   /** The caller's tasks, or for an admin those of one account. @throws AppError `forbidden` `ROLE_REQUIRED` */
@@ -45,6 +33,7 @@ export class TaskService {
     await this.audit.recordRead({ type: 'tasks.listed', by: caller, subjectId: userId });
     const where: FindOptionsWhere<Task> = { userId };
     if (query.status) where.status = query.status;
+    if (query.context_id) where.contextId = query.context_id;
     if (query.cursor) where.id = LessThan(query.cursor);
     const tasks = await this.database.getRepository(Task).find({
       where,
@@ -108,7 +97,7 @@ export class TaskService {
   }
 
   /** @throws AppError `not_found` for an unknown task and for somebody else's */
-  private async owned(caller: Caller, id: string): Promise<Task> {
+  async owned(caller: Caller, id: string): Promise<Task> {
     return (await this.read(caller, id)).task;
   }
 
@@ -139,48 +128,6 @@ export class TaskService {
     return traced('task.cancel', { linkTo: traceparent }, () =>
       this.store.transition(cancellation({ id, attempt, agentId, shareLogs }, error)),
     );
-  }
-
-  /**
-   * Queues a failed task once more, for every agent anew.
-   * @throws AppError `conflict` `NOT_RETRYABLE`, and about room, credits and limits as `submit`
-   */
-  async retry(caller: Caller, id: string): Promise<TaskDto> {
-    await this.requeueFailed(caller, id, ({ userId }) => {
-      const entry = { type: 'task.retried', by: caller, subjectId: userId, details: { task_id: id } } as const;
-      return this.audit.recordForOthers(entry);
-    });
-    return this.present(caller, id);
-  }
-
-  /** As `retry`, without reading the task again. @param before called once nothing refuses it @throws AppError as `retry` */
-  async requeueFailed(caller: Caller, id: string, before?: (task: Task) => Promise<void>): Promise<void> {
-    const task = await this.owned(caller, id);
-    // An admin's key has no limits that concern the submitter.
-    const keyId = caller.id === task.userId ? caller.key?.id : undefined;
-    const late = task.deadline !== null && task.deadline.getTime() <= Date.now();
-    if (late) throw notRetryable('Its deadline has passed: submit it anew.');
-    const outcome =
-      task.status === 'failed' &&
-      (await this.admission.readmit(task, async () => {
-        await before?.(task);
-        return traced('task.retry', { linkTo: task.traceparent }, () => this.holdAndQueue(task, keyId));
-      }));
-    if (outcome === 'over_limit') {
-      const amountMicro = task.budgetMicro + task.maxHostCostMicro;
-      throw await this.spending.refusal(task.userId, keyId, { amountMicro, largestMicro: amountMicro });
-    }
-    if (outcome === 'unpaid') {
-      const { availableMicro } = await this.ledger.balanceOf(task.userId);
-      throw insufficientCredits(task.budgetMicro + task.maxHostCostMicro, availableMicro);
-    }
-    if (outcome !== 'changed') throw notRetryable('Only a failed task can be retried.');
-  }
-
-  private holdAndQueue({ id, userId, attempt }: Task, keyId?: string): Promise<AwardOutcome> {
-    const event = { type: 'task.requeued', data: { status: 'queued', reason: 'retry' } } as const;
-    const retry = () => this.store.retry({ taskId: id, to: 'queued', from: ['failed'], attempt, keyId, event });
-    return this.ledger.paying(userId, retry, (outcome) => outcome === 'unpaid');
   }
 
   /** The submitter's verdict on a completed task, once; it moves the agent's rating. */
@@ -223,8 +170,6 @@ export class TaskService {
     return read;
   }
 }
-
-const notRetryable = (detail: string): AppError => new AppError('conflict', 'NOT_RETRYABLE', detail);
 
 /** Reads the agents' table by itself: this module has no entity for it. */
 async function ownerOf(transaction: EntityManager, agentId: string | null): Promise<string | null> {

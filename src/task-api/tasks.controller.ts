@@ -34,6 +34,7 @@ import {
 import { isTerminal, TaskDocument } from '../tasks/index.js';
 import { COMPLETED_TASK, QUEUED_TASK, SUBMISSION_EXAMPLES } from './task.examples.js';
 import { TaskService } from './task.service.js';
+import { TaskRetries } from './task-retries.js';
 import { TaskSubmitter } from './task-submitter.js';
 
 const ApiIdempotencyKey = () =>
@@ -73,6 +74,7 @@ export class TasksController {
   constructor(
     private readonly tasks: TaskService,
     private readonly submitter: TaskSubmitter,
+    private readonly retries: TaskRetries,
     @Inject(BLOB_STORE) private readonly blobs: BlobStore,
   ) {}
 
@@ -224,7 +226,9 @@ export class TasksController {
   }
 
   /**
-   * Queues a failed task once more; every agent may try again. Its budget is held again.
+   * Repeats a failed task as a new one, which every agent may try. Its own budget is held.
+   * @remarks The failed task stays as it is. A task has one retry: the same request again answers that retry and holds nothing.
+   * If the retry fails too, retry the retry.
    * @param id UUID of the task
    */
   @Access('tasks:write')
@@ -234,7 +238,8 @@ export class TasksController {
   @NeedsRoom()
   @ApiAcceptedResponse({
     type: TaskDto,
-    description: 'The task, queued again; its earlier attempts stay in its history.',
+    description: 'The new task; its `retry_of` names the failed one, and `Location` is its address.',
+    headers: { Location: { schema: { type: 'string' } } },
   })
   @ApiProblems(401, 404)
   @ApiOverLimit()
@@ -246,8 +251,14 @@ export class TasksController {
   })
   @ApiProblem(429, SHARE_EXCEEDED)
   @ApiProblem(503, QUEUE_FULL)
-  retry(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TaskDto> {
-    return this.tasks.retry(caller, id);
+  async retry(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TaskDto> {
+    const task = await this.retries.retry(caller, id);
+    response.location(`/api/v1/tasks/${task.id}`);
+    return task;
   }
 
   /**

@@ -62,8 +62,36 @@ export function toNewTask(
     runAt,
     throttled: false,
     deadline: dto.deadline === undefined ? null : new Date(dto.deadline),
+    retryOf: null,
+    contextId: dto.context_id ?? null,
   };
 }
+
+/** A new task that repeats a failed one at once, with the same budget, input and rules. */
+export const repetitionOf = (task: Task): NewTask => ({
+  id: newId(),
+  userId: task.userId,
+  priority: task.priority,
+  description: task.description,
+  requiredCapabilities: task.requiredCapabilities,
+  budgetMicro: task.budgetMicro,
+  inputText: task.input?.text ?? null,
+  inputRef: task.inputRef,
+  resultByRef: task.resultByRef,
+  weights: task.weights,
+  limits: task.limits,
+  region: task.region,
+  regionRequired: task.regionRequired,
+  shareLogs: task.shareLogs,
+  allow: task.allow,
+  maxHostCostMicro: task.maxHostCostMicro,
+  timeoutMs: task.timeoutMs,
+  runAt: null,
+  deadline: task.deadline,
+  retryOf: task.id,
+  contextId: task.contextId,
+  throttled: false,
+});
 
 /**
  * The rule that a request comes to break by being repeated later: to be asked of new submissions alone.

@@ -28,6 +28,10 @@ export interface NewTask {
   timeoutMs: number;
   runAt: Date | null;
   deadline: Date | null;
+  /** The failed task that this one repeats. */
+  retryOf: string | null;
+  /** Groups tasks of one conversation, by a name of the submitter's. */
+  contextId: string | null;
   /** Waits for its turn, outside the queue. */
   throttled: boolean;
 }

@@ -164,6 +164,8 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent, apiKey
   throttled: task.throttled,
   run_at: task.runAt?.toISOString() ?? null,
   deadline: task.deadline?.toISOString() ?? null,
+  retry_of: task.retryOf,
+  context_id: task.contextId,
 });
 
 /**
@@ -188,7 +190,7 @@ const SUBMIT = `
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
                     throttled boolean, run_at timestamptz, deadline timestamptz, key_id uuid,
-                    allow text[], max_host_cost_micro bigint)
+                    allow text[], max_host_cost_micro bigint, retry_of uuid, context_id text)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
        AND (NOT keyed OR submission IN (SELECT submission FROM new_key WHERE NOT taken))
@@ -216,15 +218,15 @@ const SUBMIT = `
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
                        input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-                       run_at, deadline, allow, max_host_cost_micro, hold_id)
+                       run_at, deadline, allow, max_host_cost_micro, retry_of, context_id, hold_id)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
            input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-           run_at, deadline, allow, max_host_cost_micro,
+           run_at, deadline, allow, max_host_cost_micro, retry_of, context_id,
            CASE WHEN budget_micro + max_host_cost_micro > 0 THEN ${NEW_HOLD_ID} END
       FROM new_task
      WHERE submission IN (SELECT number FROM priced WHERE affordable)
        AND (NOT keyed OR submission IN (SELECT submission FROM claim))
-    RETURNING id, user_id, priority, required_capabilities, traceparent, created_at, budget_micro + max_host_cost_micro AS held_micro, hold_id
+    RETURNING id, user_id, priority, required_capabilities, retry_of, context_id, traceparent, created_at, budget_micro + max_host_cost_micro AS held_micro, hold_id
   ),
   hold AS (
     INSERT INTO ledger_transfers
@@ -248,7 +250,8 @@ const SUBMIT = `
   event AS (
     INSERT INTO task_events (type, task_id, user_id, data, traceparent)
     SELECT 'task.queued', id, user_id,
-           json_build_object('status', 'queued', 'priority', priority, 'required_capabilities', required_capabilities),
+           json_strip_nulls(json_build_object('status', 'queued', 'priority', priority,
+             'required_capabilities', required_capabilities, 'retry_of', retry_of, 'context_id', context_id)),
            CASE WHEN traceparent LIKE '%-01' THEN traceparent END
       FROM task
     RETURNING seq

@@ -136,6 +136,7 @@ const FAILED_TASKS = `
     FROM tasks
    WHERE id >= $1 AND status = 'failed' AND completed_at < $2
      AND (deadline IS NULL OR deadline > now())
+     AND NOT EXISTS (SELECT FROM tasks AS retry WHERE retry.retry_of = tasks.id)
      AND ($3::text IS NULL OR error->>'code' = $3)
      AND ($4::uuid IS NULL OR user_id = $4)`;
 

@@ -21,17 +21,11 @@ interface Change<To extends TaskStatus> {
   agentOwnerId?: string;
 }
 
-/** The task waits again: a worker returned it, or somebody retries it. */
+/** The task waits again: a worker returned it. */
 export interface ToQueued extends Change<'queued'> {
   from: readonly TaskStatus[];
   /** Ends the attempt that the task was in. */
   ended?: AttemptEnd;
-  /**
-   * Set by `TaskStore.retry`: earlier attempts no longer count against agents or workers, and the budget is held again.
-   */
-  forgive?: boolean;
-  /** With `forgive`: the API key of the submitter that retries it. */
-  keyId?: string;
   /** The task waits for its turn anew. Otherwise its entry is in the queue, or the worker returns it. */
   throttle?: boolean;
 }

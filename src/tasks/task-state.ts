@@ -15,7 +15,8 @@
  *   runs may use its slot. It cannot complete before it is `running` again; otherwise it ends as a running one.
  *
  * `assigned → assigned` is a worker that took over from one that died before the sandbox began. `queued → failed` is a
- * task nobody may or will work on; `assigned → failed` one whose workers kept dying. `failed → queued` is a retry by hand.
+ * task nobody may or will work on; `assigned → failed` one whose workers kept dying. What has
+ * ended stays as it is: a retry is a new task.
  */
 export const TASK_STATUSES = [
   'queued',
@@ -34,7 +35,7 @@ export const TRANSITIONS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = 
   running: ['queued', 'assigned', 'input_required', 'completed', 'failed', 'cancelled'],
   input_required: ['queued', 'assigned', 'running', 'failed', 'cancelled'],
   completed: [],
-  failed: ['queued'],
+  failed: [],
   cancelled: [],
 };
 
@@ -45,7 +46,7 @@ export const statesBefore = (to: TaskStatus): TaskStatus[] =>
 /** States in which a worker leases the task. */
 export const LEASED = ['assigned', 'running', 'input_required'] as const satisfies TaskStatus[];
 
-/** States in which a task stays unless somebody retries it. */
+/** States in which a task stays. */
 export const ENDS = ['completed', 'failed', 'cancelled'] as const satisfies TaskStatus[];
 
 export const isTerminal = (status: TaskStatus): boolean => (ENDS as readonly TaskStatus[]).includes(status);

@@ -3,12 +3,12 @@ import { firstIdAt } from '../common/ids.js';
 import { sampledTraceparent } from '../common/work-context.js';
 import { MicroBatcher, Sql } from '../database/index.js';
 import { agentOf, EventLog, LOCK_FEED } from '../feed/index.js';
-import { NEW_HOLD_ID, PRICED, SETTLED } from '../ledger/index.js';
+import { SETTLED } from '../ledger/index.js';
 import { taskChanges } from './metrics.js';
 import { bytesOfResult } from './row-quota.js';
 import type { AttemptMetering } from './task-attempt.entity.js';
 import { asText, BATCH, highest } from './task-batch.js';
-import type { AttemptEnd, Award, TaskChange, ToAssigned, ToQueued } from './task-change.js';
+import type { AttemptEnd, Award, TaskChange, ToAssigned } from './task-change.js';
 import { LEASED_STATES, statesBefore } from './task-state.js';
 
 /**
@@ -75,18 +75,6 @@ export class TaskStore {
     return this.transitions.withdraw((handed) => handed.change === change);
   }
 
-  /**
-   * A retry of a failed task: its budget is held again, and it waits for its turn. Unless the answer is `changed`,
-   * nothing was written.
-   */
-  async retry(change: ToQueued): Promise<AwardOutcome> {
-    const outcome = await this.hand({ ...change, forgive: true, throttle: true });
-    if (outcome !== 'unpaid' && outcome !== 'over_limit') return outcome;
-    // Another retry may have taken the money for this very task while this one waited for the feed's lock.
-    const [task] = await this.sql.query<{ status: string }>('task-status', STATUS, [change.taskId]);
-    return task?.status === 'failed' ? outcome : 'moved_on';
-  }
-
   /** A change that begins an attempt. Whatever the answer is but `changed`, nothing was written. */
   award(change: ToAssigned): Promise<AwardOutcome> {
     return this.hand(change);
@@ -135,16 +123,12 @@ interface TracedChange {
 /**
  * - `moved_on`: the task was in no state that allowed it, or in the hands of another attempt;
  * - `agent_changed`: the agent is not what bid any more (paused, another version, another price);
- * - `agent_busy`: it has as many tasks as it takes on at once;
- * - `unpaid`: a retry, and its submitter's balance is less than the budget;
- * - `over_limit`: a retry, and a spending limit of its submitter or of the API key refuses it.
+ * - `agent_busy`: it has as many tasks as it takes on at once.
  *
  * After `agent_changed` or `agent_busy`, the auction is to be held again.
  */
 export type AwardOutcome = 'changed' | 'moved_on' | Refusal;
-type Refusal = 'agent_changed' | 'agent_busy' | 'unpaid' | 'over_limit';
-
-const STATUS = 'SELECT status FROM tasks WHERE id = $1';
+type Refusal = 'agent_changed' | 'agent_busy';
 
 const METER_LATE = `
   WITH metered AS (
@@ -155,7 +139,7 @@ const METER_LATE = `
   )
   UPDATE tasks SET row_bytes = row_bytes + $4::int WHERE $4::int > 0 AND id IN (SELECT task_id FROM metered)`;
 
-/** A task that has ended neither changes nor is referred to, unless it is retried, which locks its row. One with an open hold stays. */
+/** A task that has ended does not change. One with an open hold stays. */
 const deletion = (selection: string): string => `
   WITH old AS MATERIALIZED (
     SELECT id
@@ -206,7 +190,7 @@ const isThroughRunning = (change: TaskChange): boolean => change.to === 'complet
 function columnsOf(change: TaskChange): object {
   switch (change.to) {
     case 'queued':
-      return { ...endColumns(change.ended), forgive: change.forgive, throttle: change.throttle, key_id: change.keyId };
+      return { ...endColumns(change.ended), throttle: change.throttle };
     case 'assigned':
       return {
         ...endColumns(change.ended),
@@ -273,25 +257,14 @@ const TRANSITION = `
     SELECT change.*, feed.at
       FROM feed, json_to_recordset($1::json)
              AS change(id uuid, to_status text, from_statuses text[], through_type text, through_data text, running_ms float8,
-                  forgive boolean, throttle boolean, key_id uuid, held_attempt int, new_attempt int, agent_id uuid,
+                  throttle boolean, held_attempt int, new_attempt int, agent_id uuid,
                   agent_revision bigint, agent_owner_id uuid, version text, price_micro bigint, worker int, lease_ms int, ended_outcome text,
                   ended_error text, metering text, scoreboard text, result text, row_bytes int, result_ref text, error text,
                     cost_micro bigint, owner_micro bigint, fee_micro bigint,
                     event_type text, event_agent_id uuid, event_data text, traceparent text)
   ),
-  -- Retries hold their budgets again.
-  offer AS MATERIALIZED (
-    SELECT tasks.id AS number, user_id, key_id, budget_micro + max_host_cost_micro AS amount,
-           budget_micro + max_host_cost_micro AS largest
-      FROM handed
-      JOIN tasks USING (id)
-     WHERE forgive AND status = 'failed'
-  ),
-  ${PRICED},
   change AS MATERIALIZED (
     SELECT change.*, CASE
-             WHEN forgive AND change.id IN (SELECT number FROM priced WHERE over_limit) THEN 'over_limit'
-             WHEN forgive AND change.id IN (SELECT number FROM priced WHERE NOT affordable) THEN 'unpaid'
              WHEN agent_id IS NULL THEN NULL
              WHEN agents.revision IS DISTINCT FROM agent_revision THEN 'agent_changed'
              WHEN max_concurrency IS NULL THEN NULL
@@ -308,13 +281,8 @@ const TRANSITION = `
            version = CASE WHEN to_status <> 'queued' THEN coalesce(change.version, tasks.version) END,
            throttled = coalesce(throttle, false),
            hold_id = CASE
-             WHEN forgive AND tasks.id IN (SELECT number FROM priced)
-               THEN CASE WHEN budget_micro + max_host_cost_micro > 0 THEN ${NEW_HOLD_ID} END
              WHEN to_status IN ('completed', 'failed', 'cancelled') THEN CASE WHEN hold_id > 0 THEN -hold_id END
              ELSE hold_id END,
-           host_cost_micro = CASE WHEN forgive THEN 0 ELSE host_cost_micro END,
-           forgiven_attempts = CASE WHEN forgive THEN attempt ELSE forgiven_attempts END,
-           retried_at = CASE WHEN forgive THEN at ELSE retried_at END,
            lease_until = CASE
              WHEN to_status IN ('queued', 'completed', 'failed', 'cancelled') THEN NULL
              WHEN lease_ms IS NOT NULL THEN at + lease_ms * interval '1 millisecond'
@@ -346,7 +314,6 @@ const TRANSITION = `
               change.result AS event_result,
               tasks.agent_id AS last_agent_id, tasks.budget_micro + tasks.max_host_cost_micro AS held_micro, tasks.hold_id, change.to_status,
               least(tasks.host_cost_micro, tasks.max_host_cost_micro) AS host_micro,
-              coalesce(change.forgive, false) AND tasks.id IN (SELECT number FROM priced) AS opens, change.key_id,
               coalesce(change.owner_micro, 0) AS owner_micro, coalesce(change.fee_micro, 0) AS fee_micro
   ),
   ${SETTLED},

@@ -24,6 +24,8 @@ import { type TaskStatus, UNFINISHED_STATES } from './task-state.js';
 @Index('tasks_throttled_idx', ['userId', 'priority', 'id'], { where: `throttled AND status = 'queued'` })
 @Index('tasks_input_idx', ['userId', 'inputRef'], { where: 'input_ref IS NOT NULL' })
 @Index('tasks_result_idx', ['userId', 'resultRef'], { where: 'result_ref IS NOT NULL' })
+@Index('tasks_retry_idx', ['retryOf'], { unique: true, where: 'retry_of IS NOT NULL' })
+@Index('tasks_user_context_idx', ['userId', 'contextId', 'id'], { where: 'context_id IS NOT NULL' })
 @Index('tasks_open_idx', ['status', 'leaseUntil'], { where: `status IN ${UNFINISHED_STATES}` })
 export class Task {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'tasks_pkey' })
@@ -120,9 +122,17 @@ export class Task {
   @Column({ type: 'integer', default: 0 })
   attempt: number;
 
-  /** Attempts up to this ordinal no longer count against anybody: the task was retried after them. */
+  /** Attempts up to this ordinal do not count against agents: an earlier release queued the failed task again after them. */
   @Column({ type: 'integer', default: 0 })
   forgivenAttempts: number;
+
+  /** The failed task that this one repeats. It may have been deleted since. */
+  @Column({ type: 'uuid', nullable: true })
+  retryOf: string | null;
+
+  /** Groups tasks of one conversation, by a name of the submitter's. */
+  @Column({ type: 'varchar', length: 64, nullable: true })
+  contextId: string | null;
 
   /** Waits for its turn: a worker that gives the turns puts it into the queue. The award ends the wait. */
   @Column({ type: 'boolean', default: false })
@@ -175,7 +185,7 @@ export class Task {
   @Column({ type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;
 
-  /** When it was last queued once more, having failed; since then it has waited. */
+  /** When an earlier release last queued the failed task again; it has waited since then. */
   @Column({ type: 'timestamptz', nullable: true })
   retriedAt: Date | null;
 

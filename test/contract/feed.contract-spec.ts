@@ -241,6 +241,8 @@ async function submitAndCancel({ submissions, store }: Process, userId: string):
       runAt: null,
       throttled: false,
       deadline: null,
+      retryOf: null,
+      contextId: null,
     } as const;
     await submissions.submit({
       tasks: [{ id, userId, requiredCapabilities, inputText: '{}', inputRef: null, resultByRef: false, ...rest }],

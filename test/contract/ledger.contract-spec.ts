@@ -162,23 +162,20 @@ describe('the ledger', () => {
   });
 
   describe('on a retry', () => {
-    it('holds the budget again, once, and pays out of the new hold', async () => {
-      const [payer, owner] = [await user(CREDIT), await user(0n)];
+    it('holds the budget of one new task, however many processes retry, and pays out of the new hold', async () => {
+      const [payer, owner] = [await user(2n * CREDIT), await user(0n)];
       const task = newTask(payer, CREDIT);
       await submit(task);
       await one.store.transition(ending(task.id, 'failed'));
-      const outcomes = await Promise.all([one, other].map((process) => retry(task.id, process)));
-      expect(outcomes.sort()).toEqual(['changed', 'moved_on']);
-      expect(await balanceOf(payer)).toEqual([0n, CREDIT, 0n]);
-      await complete(task, owner, 400_000n);
-      expect(await balanceOf(payer)).toEqual([600_000n, 0n, 0n]);
-      expect((await transfersOf(task.id)).map(([kind]) => kind)).toEqual([
-        'hold',
-        'release',
-        'hold',
-        'post',
-        'release',
-      ]);
+      const retries = [one, other, one, other].map((process) => ({ process, retry: retryOf(task) }));
+      const ends = await Promise.all(retries.map(({ retry, process }) => submitRetry(retry, process)));
+      expect(ends.sort()).toEqual(['repeated', 'repeated', 'repeated', 'stored']);
+      expect(await balanceOf(payer)).toEqual([CREDIT, CREDIT, 0n]);
+      const [{ id }] = await sql.query<{ id: string }>('retry', 'SELECT id FROM tasks WHERE retry_of = $1', [task.id]);
+      await complete({ ...task, id }, owner, 400_000n);
+      expect(await balanceOf(payer)).toEqual([1_600_000n, 0n, 0n]);
+      expect((await transfersOf(task.id)).map(([kind]) => kind)).toEqual(['hold', 'release']);
+      expect((await transfersOf(id)).map(([kind]) => kind)).toEqual(['hold', 'post', 'release']);
     });
 
     it('is refused when the budget is not there, and leaves the task as it was', async () => {
@@ -187,10 +184,10 @@ describe('the ledger', () => {
       await submit(task);
       await one.store.transition(ending(task.id, 'failed'));
       await submit(rival);
-      expect(await retry(task.id)).toBe('unpaid');
-      expect(await sql.query('status', 'SELECT status FROM tasks WHERE id = $1', [task.id])).toEqual([
-        { status: 'failed' },
-      ]);
+      expect(await submitRetry(retryOf(task))).toBe('unpaid');
+      expect(await sql.query('retry', 'SELECT id FROM tasks WHERE retry_of = $1', [task.id])).toEqual([]);
+      await one.store.transition(ending(rival.id, 'failed'));
+      expect(await submitRetry(retryOf(task))).toBe('stored');
     });
   });
 
@@ -257,11 +254,11 @@ describe('the ledger', () => {
       await one.store.transition(ending(failed.id, 'failed'));
       for (const payer of [userId, limited]) expect(await spentBy(payer)).toBe(500_000n);
       expect(await by(undefined, [newTask(userId, 2n * CREDIT)])).toBe('stored');
-      const again = (keyId?: string) => retry(failed.id, one, keyId);
+      const again = (keyId?: string) => by(keyId, [retryOf(failed)]);
       expect(await again(limited)).toBe('over_limit');
       expect(await again()).toBe('over_limit');
       await sql.query('raise', 'UPDATE spending_limits SET day_micro = 4500000 WHERE payer_id = $1', [userId]);
-      expect(await again(limited)).toBe('changed');
+      expect(await again(limited)).toBe('stored');
       expect([await spentBy(userId), await spentBy(limited)]).toEqual([4_500_000n, 2_500_000n]);
     });
 
@@ -356,7 +353,14 @@ describe('the ledger', () => {
           if (task) await process.store.transition(ending(task.id, random.pick(['failed', 'cancelled'] as const)));
           return;
         case 3:
-          if (task) await retry(task.id, process, random.pick([undefined, ...(keys.get(task.userId) ?? [])]));
+          if (task) {
+            const retry = retryOf(task);
+            if (
+              (await submitRetry(retry, process, random.pick([undefined, ...(keys.get(task.userId) ?? [])]))) ===
+              'stored'
+            )
+              tasks.push(retry);
+          }
           return;
         case 4:
           return void (await process.ripeLedger.fold(owner));
@@ -422,8 +426,13 @@ describe('the ledger', () => {
   const submit = async (task: NewTask, { submissions } = one): Promise<string> =>
     (await submissions.submit({ tasks: [task] })).end;
 
-  const retry = (taskId: string, { store } = one, keyId?: string) =>
-    store.retry({ taskId, to: 'queued', from: ['failed'], keyId, event: EVENT });
+  const retryOf = (task: NewTask): NewTask => ({ ...task, id: newId(), retryOf: task.id });
+
+  /** With the key that recognises the retries of one task. */
+  const submitRetry = async (task: NewTask, { submissions } = one, apiKeyId?: string): Promise<string> => {
+    const key = { key: `retry ${task.retryOf}`, fingerprint: '0'.repeat(64), ttlMs: 60_000 };
+    return (await submissions.submit({ tasks: [task], key, apiKeyId })).end;
+  };
 
   /** Puts a task into the hands of a worker, if it waits. */
   async function run({ id }: NewTask, { store } = one): Promise<void> {
@@ -480,6 +489,8 @@ const newTask = (userId: string, budgetMicro: bigint): NewTask => ({
   runAt: null,
   throttled: false,
   deadline: null,
+  retryOf: null,
+  contextId: null,
 });
 
 const ending = (taskId: string, to: 'failed' | 'cancelled') =>

@@ -187,7 +187,6 @@ describe('the store of tasks', () => {
       const awarded = to === 'assigned';
       expect(row).toMatchObject({
         status: to,
-        // A retry waits for its turn, as a new task does.
         throttled: queued,
         attempt: awarded ? 2 : 1,
         version: queued ? null : awarded ? '2.0.0' : '1.0.0',
@@ -298,7 +297,6 @@ describe('the store of tasks', () => {
           from,
           make: (id: string) => ({ ...change(id, 'queued'), from: ['assigned', 'running'] as const, attempt: 1 }),
         })),
-        { rival: 'a retry', from: 'failed', make: (id) => ({ ...change(id, 'queued'), from: ['failed'] as const }) },
         { rival: 'a cancellation', from: 'running', make: cancel },
       ];
 
@@ -534,6 +532,8 @@ describe('the store of tasks', () => {
     runAt: null,
     throttled: false,
     deadline: null,
+    retryOf: null,
+    contextId: null,
     ...changes,
   });
 
@@ -654,7 +654,7 @@ function fullChange(taskId: string, to: TaskStatus): TaskChange {
   const end = { ended: ended('trapped') };
   switch (least.to) {
     case 'queued':
-      return { ...least, ...common, ...end, forgive: true, throttle: true };
+      return { ...least, ...common, ...end, throttle: true };
     case 'assigned':
       return { ...least, ...common, ...end, scoreboard: EMPTY_SCOREBOARD };
     case 'running':

@@ -328,8 +328,8 @@ describe('a large document', () => {
         expect(task.error).toMatchObject({ code, message: expect.stringContaining('bring it again') });
         expect(task.attempts).toMatchObject([{ outcome: 'handed_back', error: { code } }]);
         expectStatus(await bring(precious), 201);
-        expectStatus(await post(`/tasks/${task.id}/retry`, {}), 202);
-        expect(JSON.stringify((await waitForTask(server.url, token, task.id, 'completed')).result)).toBe(precious);
+        const retry = expectStatus(await post(`/tasks/${task.id}/retry`, {}), 202).body.id;
+        expect(JSON.stringify((await waitForTask(server.url, token, retry, 'completed')).result)).toBe(precious);
       }
       expect(await failures(relayId)).toBe(failedBefore);
     });

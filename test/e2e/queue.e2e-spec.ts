@@ -427,19 +427,38 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       }
     });
 
-    it('takes a failed task once more, and asks every agent anew', async () => {
-      const id = await submit(url, token, 'unsteady');
+    it('repeats a failed task as a new one, once, and asks every agent anew', async () => {
+      const id = await submit(url, token, 'unsteady', { context_id: 'unsteady-work' });
       expect((await waitForTask(url, token, id, 'failed')).error.code).toBe('NO_AGENT_AVAILABLE');
       await publish(url, token, 'unsteady', await agent('unreachable'), { capabilities: ['unsteady'] });
-      const retry = (as: string) => api(url).post(`/tasks/${id}/retry`, undefined, { token: as });
-      expectStatus(await retry((await registerUser(url)).token), 404);
-      for (const [attempt, as] of [token, adminToken].entries()) {
-        expect(expectStatus(await retry(as), 202).body).toMatchObject({ error: null, completed_at: null });
-        const task = await waitForTask(url, token, id, 'failed');
+      const before = (await api(url).get(`/tasks/${id}`, { token })).body;
+      const retry = (of: string, as: string) => api(url).post(`/tasks/${of}/retry`, undefined, { token: as });
+      expectStatus(await retry(id, (await registerUser(url)).token), 404);
+      let last = id;
+      for (const as of [token, adminToken]) {
+        const answer = expectStatus(await retry(last, as), 202);
+        expect(answer.body).toMatchObject({
+          retry_of: last,
+          context_id: 'unsteady-work',
+          error: null,
+          completed_at: null,
+        });
+        expect(answer.headers.get('location')).toBe(`/api/v1/tasks/${answer.body.id}`);
+        const again = await Promise.all([token, adminToken, token].map((one) => retry(last, one)));
+        expect(again.map(({ status, body }) => [status, body.id])).toEqual(again.map(() => [202, answer.body.id]));
+        last = answer.body.id;
+        const task = await waitForTask(url, token, last, 'failed');
         expect(task.error.code).toBe('AGENT_TRAPPED');
-        expect(task.attempts).toHaveLength(attempt + 1);
+        expect(task.attempts).toHaveLength(1);
       }
-      expect(typesOf(await history(url, token, id)).filter((type) => type === 'task.requeued')).toHaveLength(2);
+      expect((await api(url).get(`/tasks/${id}`, { token })).body).toEqual(before);
+      const conversation = (as: string) => api(url).get('/tasks?context_id=unsteady-work', { token: as });
+      expect((await conversation(token)).body.items.map((task: { id: string }) => task.id).at(0)).toBe(last);
+      expect((await conversation(token)).body.items).toHaveLength(3);
+      expect((await conversation((await registerUser(url)).token)).body.items).toEqual([]);
+      for (const bad of ['', 'a b', 'x'.repeat(65), '%00']) {
+        expectStatus(await api(url).get(`/tasks?context_id=${bad}`, { token }), 400);
+      }
       const done = await submit(url, token, 'good');
       await waitForTask(url, token, done, 'completed');
       const refused = await api(url).post(`/tasks/${done}/retry`, undefined, { token });
@@ -468,7 +487,11 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       const code = { error_code: 'NO_AGENT_AVAILABLE' };
       expect(expectStatus(await retry({ ...code, limit: 1 }), 200).body).toEqual({ retried: 1, failed: 1 });
       expect(expectStatus(await retry(code), 200).body).toEqual({ retried: 1, failed: 0 });
-      for (const id of ids) await waitForTask(url, owner, id, 'completed');
+      expect(expectStatus(await retry(code), 200).body).toEqual(nothing);
+      const { items } = (await api(url).get('/tasks', { token: owner })).body;
+      const retries = items.filter(({ retry_of }: { retry_of: string | null }) => retry_of !== null);
+      expect(retries.map(({ retry_of }: { retry_of: string }) => retry_of).sort()).toEqual([...ids].sort());
+      for (const { id } of retries) await waitForTask(url, owner, id, 'completed');
       expect((await api(url).get(`/tasks/${late}`, { token: owner })).body.status).toBe('failed');
     });
   });
@@ -568,13 +591,16 @@ describe.each(['PostgreSQL', 'Redis'])('a queue on %s', (backend) => {
       await admin('pause');
       const tasks = Array.from({ length: 30 }, () => body());
       expectStatus(await post('/tasks/batch', { tasks }), 202);
-      expectStatus(await api(url).post(`/tasks/${retried}/retry`, undefined, { token }), 202);
+      const { id: retry } = expectStatus(
+        await api(url).post(`/tasks/${retried}/retry`, undefined, { token }),
+        202,
+      ).body;
       expect((await stats()).oldest_waiting_ms).toBeLessThan(10 * 60_000);
       const old = await submit(url, token, 'good', { priority: 'low' });
       await ask(database.url, age, [old]);
       await admin('resume');
       const first = await waitForTask(url, token, old, 'completed');
-      const last = await waitForTask(url, token, retried, 'failed');
+      const last = await waitForTask(url, token, retry, 'failed');
       expect(Date.parse(first.completed_at)).toBeLessThan(Date.parse(last.completed_at));
     });
   });

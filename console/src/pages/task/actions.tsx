@@ -22,8 +22,11 @@ export function Actions({ task }: { task: Task }) {
       return renew();
     },
   });
-  const retry = useMutation({ mutationFn: () => unwrap(api.POST('/api/v1/tasks/{id}/retry', path)), onSuccess: renew });
-  const canRetry = task.status === 'failed' || task.status === 'cancelled';
+  const retry = useMutation({
+    mutationFn: () => unwrap(api.POST('/api/v1/tasks/{id}/retry', path)),
+    onSuccess: ({ id }) => navigate({ to: '/tasks/$taskId', params: { taskId: id } }),
+  });
+  const canRetry = task.status === 'failed';
   return (
     <div className="acts">
       <Button small glyph="copy" onClick={() => void navigate({ to: '/new', search: { from: task.id } })}>

@@ -19,7 +19,7 @@ export function Bulk({ selected, onClear }: { selected: readonly TaskSummary[]; 
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const active = selected.filter(({ status }) => !isEnded(status));
-  const retryable = selected.filter(({ status }) => status === 'failed' || status === 'cancelled');
+  const retryable = selected.filter(({ status }) => status === 'failed');
 
   const run = async (tasks: readonly TaskSummary[], verb: 'cancel' | 'retry', said: string): Promise<void> => {
     setBusy(true);

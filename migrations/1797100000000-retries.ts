@@ -1,0 +1,36 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * A retry is a task of its own, and tasks of one conversation share a context.
+ *
+ * It builds indexes while tasks are written, which no transaction can do. So each step is safe to repeat.
+ */
+export class Retries1797100000000 implements MigrationInterface {
+  transaction = false;
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      ALTER TABLE tasks
+        ADD COLUMN IF NOT EXISTS retry_of uuid,
+        ADD COLUMN IF NOT EXISTS context_id varchar(64);
+    `);
+    // A task is retried at most once. Its retry may outlive it, so this is no foreign key.
+    await buildIndex(runner, 'UNIQUE INDEX', 'tasks_retry_idx', '(retry_of) WHERE retry_of IS NOT NULL');
+    await buildIndex(
+      runner,
+      'INDEX',
+      'tasks_user_context_idx',
+      '(user_id, context_id, id) WHERE context_id IS NOT NULL',
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE tasks DROP COLUMN IF EXISTS retry_of, DROP COLUMN IF EXISTS context_id');
+  }
+}
+
+/** A try that broke off may have left an index that is not valid. */
+async function buildIndex(runner: QueryRunner, kind: string, name: string, rows: string): Promise<void> {
+  await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+  await runner.query(`CREATE ${kind.replace('INDEX', 'INDEX CONCURRENTLY')} ${name} ON tasks ${rows}`);
+}
