@@ -5,6 +5,7 @@ import { onOwnEvents } from './feed';
 
 export type Dispute = Schemas['DisputeDto'];
 export type Payout = Schemas['PayoutDto'];
+export type SpendingLimit = Schemas['SpendingLimitDto'];
 export type Transfer = Schemas['TransferDto'];
 
 /** Money is read again at most so often while tasks settle, ms. */
@@ -12,6 +13,10 @@ const REFRESH_MS = 1000;
 
 export const useBalance = () =>
   useQuery({ queryKey: ['ledger', 'balance'], queryFn: () => unwrap(api.GET('/api/v1/ledger/balance')) });
+
+/** Limits of the account and of its API keys. */
+export const useSpendingLimits = () =>
+  useQuery({ queryKey: ['ledger', 'limits'], queryFn: () => unwrap(api.GET('/api/v1/ledger/limits')) });
 
 /** The user's own transfers, newest first, page by page. */
 export const useTransfers = (kind: Transfer['kind'] | undefined) =>

@@ -4,6 +4,7 @@ import { credits } from '../lib/format';
 import { Facts, Loading } from '../ui/basics';
 import { ProblemPanel } from '../ui/problem';
 import { DisputesPanel } from './wallet/disputes';
+import { LimitsPanel } from './wallet/limits';
 import { PayoutsPanel } from './wallet/payouts';
 import { StatementPanel } from './wallet/statement';
 import { TransfersPanel } from './wallet/transfers';
@@ -45,6 +46,7 @@ export function Wallet() {
           <TransfersPanel />
         </div>
         <div className="stack">
+          <LimitsPanel />
           <StatementPanel />
           <PayoutsPanel available={balance.data?.available ?? 0} />
           <DisputesPanel />

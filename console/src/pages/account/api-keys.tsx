@@ -1,12 +1,14 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { api, type Schemas, unwrap } from '../../api/client';
+import { useSpendingLimits } from '../../api/ledger';
 import { useUser } from '../../api/session';
 import { shortDate } from '../../lib/format';
 import { Ago, Button, Copy, Empty, Field, Loading, Panel, Tag } from '../../ui/basics';
 import { Confirm } from '../../ui/dialog';
 import { ProblemPanel } from '../../ui/problem';
 import { toast } from '../../ui/toasts';
+import { LimitForm, limitText } from '../wallet/limits';
 
 type Scope = Schemas['CreateApiKeyDto']['scopes'][number];
 type ApiKey = Schemas['ApiKeyDto'];
@@ -21,6 +23,9 @@ export function ApiKeys() {
   const queries = useQueryClient();
   const [isNew, setNew] = useState(false);
   const [revoking, setRevoking] = useState<ApiKey>();
+  const [limiting, setLimiting] = useState<ApiKey>();
+  const limits = useSpendingLimits();
+  const limitOf = (key: ApiKey) => limits.data?.items.find(({ key_id }) => key_id === key.id);
   const keys = useQuery({
     queryKey: ['api-keys'],
     queryFn: () => unwrap(api.GET('/api/v1/auth/api-keys', { params: { query: { limit: 100 } } })),
@@ -83,6 +88,7 @@ export function ApiKeys() {
                 <th>Made</th>
                 <th>Expires</th>
                 <th>Last used</th>
+                <th>May spend</th>
                 <th>
                   <span className="sr">Act</span>
                 </th>
@@ -97,13 +103,19 @@ export function ApiKeys() {
                   <td>{shortDate(key.created_at)}</td>
                   <td>{key.expires_at ? shortDate(key.expires_at) : 'Never'}</td>
                   <td>{key.last_used_at ? <Ago at={key.last_used_at} /> : 'Never'}</td>
+                  <td>{!key.revoked_at && limits.data && limitText(limitOf(key))}</td>
                   <td className="num">
                     {key.revoked_at ? (
                       <Tag>Revoked</Tag>
                     ) : (
-                      <Button look="quiet" small className="danger" onClick={() => setRevoking(key)}>
-                        Revoke
-                      </Button>
+                      <>
+                        <Button look="quiet" small onClick={() => setLimiting(key)}>
+                          Limit
+                        </Button>
+                        <Button look="quiet" small className="danger" onClick={() => setRevoking(key)}>
+                          Revoke
+                        </Button>
+                      </>
                     )}
                   </td>
                 </tr>
@@ -111,6 +123,16 @@ export function ApiKeys() {
             </tbody>
           </table>
         </div>
+      )}
+      {limits.error && <ProblemPanel error={limits.error} />}
+      {limiting && (
+        <LimitForm
+          key={limiting.id}
+          title={`What the key “${limiting.name}” may spend`}
+          keyId={limiting.id}
+          limit={limitOf(limiting)}
+          onDone={() => setLimiting(undefined)}
+        />
       )}
       {revoking && (
         <Confirm
