@@ -56,6 +56,7 @@ const MAY_IMPORT = {
     'contracts',
   ],
   'agent-cli': ['contracts', 'execution', 'host-calls', 'models', 'validation'],
+  mcp: ['auth', 'agents', 'auction', 'feed', 'gateway', 'protection', 'queue', 'task-api', 'tasks'],
   gateway: ['auth', 'agents', 'tasks', 'task-api', 'feed', 'protection'],
 };
 
@@ -71,6 +72,7 @@ const VENDORS = {
   '@fastify/busboy': '^src/upload/',
   'socket.io': '^src/gateway/',
   'proxy-addr': '^src/gateway/',
+  '@modelcontextprotocol/server': '^src/mcp/',
   undici: '^src/egress/',
   'ipaddr.js': '^src/egress/',
   '@aws-sdk/client-s3': '^src/storage/drivers/s3',

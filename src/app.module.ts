@@ -14,6 +14,7 @@ import { GatewayModule } from './gateway/index.js';
 import { HostCallsApiModule } from './host-calls/index.js';
 import { Health, ObservabilityModule } from './observability/index.js';
 import { AuctionApiModule } from './auction/index.js';
+import { McpModule } from './mcp/index.js';
 import { ModelsApiModule } from './models/index.js';
 import { OrchestrationModule } from './orchestration/index.js';
 import { SecretsApiModule } from './secrets/index.js';
@@ -53,6 +54,7 @@ export class AppModule {
               ModelsApiModule,
               SecretsApiModule,
               WebhooksApiModule,
+              McpModule,
             ]
           : []),
         ...(roles.includes('worker') ? [OrchestrationModule, WebhooksModule] : []),

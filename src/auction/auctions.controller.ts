@@ -3,21 +3,14 @@ import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Caller, CurrentCaller } from '../auth/index.js';
 import { Access } from '../common/access.js';
 import { ApiProblem, ApiProblems } from '../common/api-problems.js';
-import { SUBMISSION_EXAMPLES, SubmitTaskDto, TaskService, TaskSubmitter } from '../task-api/index.js';
-import { AuctionRecords } from './auction-records.js';
-import { MetaAgent } from './meta-agent.js';
+import { SUBMISSION_EXAMPLES, SubmitTaskDto } from '../task-api/index.js';
+import { Auctions } from './auctions.service.js';
 import { AuctionQuery, SimulatedAuctionDto, TaskAuctionDto } from './explanation.dto.js';
-import { explain, verify } from './explanation.js';
 
 @ApiTags('auctions')
 @Controller()
 export class AuctionsController {
-  constructor(
-    private readonly tasks: TaskService,
-    private readonly submitter: TaskSubmitter,
-    private readonly records: AuctionRecords,
-    private readonly metaAgent: MetaAgent,
-  ) {}
+  constructor(private readonly auctions: Auctions) {}
 
   /**
    * Why this agent: every bid with every term of its score, who was excluded for what reason, and at which price the
@@ -35,22 +28,12 @@ export class AuctionsController {
     code: 'NO_AUCTION_YET',
     detail: 'This task has not been auctioned yet.',
   })
-  async auction(
+  auction(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Query() query: AuctionQuery,
   ): Promise<TaskAuctionDto> {
-    await this.tasks.looked(caller, id, 'auction');
-    const auctions = await this.records.of(id);
-    return {
-      rounds: auctions.map(({ round, firstAttempt, scoreboard, createdAt }) => ({
-        ...explain(scoreboard),
-        round,
-        first_attempt: firstAttempt,
-        decided_at: createdAt.toISOString(),
-        verification: query.verify ? verify(scoreboard) : null,
-      })),
-    };
+    return this.auctions.of(caller, id, query.verify);
   }
 
   /**
@@ -69,13 +52,7 @@ export class AuctionsController {
     code: 'INPUT_UNKNOWN',
     detail: 'You have brought no such input, or its time is over: bring it to POST /tasks/inputs.',
   })
-  async simulate(@CurrentCaller() caller: Caller, @Body() dto: SubmitTaskDto): Promise<SimulatedAuctionDto> {
-    const task = await this.submitter.draft(caller, dto);
-    const untilDeadlineMs = task.deadline ? task.deadline.getTime() - (task.runAt?.getTime() ?? Date.now()) : Infinity;
-    const limitMs = Math.max(1, Math.min(task.timeoutMs, untilDeadlineMs));
-    // The draw for exploration depends on the task's id, which does not exist yet: 1 means no exploration.
-    const request = { ...task, luck: 1, limitMs };
-    const { scoreboard, failure } = await this.metaAgent.simulate(request, task.inputText);
-    return { ...explain(scoreboard), failure };
+  simulate(@CurrentCaller() caller: Caller, @Body() dto: SubmitTaskDto): Promise<SimulatedAuctionDto> {
+    return this.auctions.simulate(caller, dto);
   }
 }

@@ -32,11 +32,11 @@ export class RequestLimits {
   }
 
   /**
-   * Counts what a user reads by a message of a socket, beside what they read by requests.
+   * Counts what a user does by a message inside a connection or a request, beside their requests to routes of that class.
    * @throws AppError `exhausted` `RATE_LIMITED`
    */
-  async takeRead(userId: string): Promise<void> {
-    const verdict = await this.count('read', userId);
+  async takeMessage(name: 'read' | 'simulate', userId: string): Promise<void> {
+    const verdict = await this.count(name, userId);
     if (verdict && !verdict.allowed) throw limited(verdict);
   }
 

@@ -7,6 +7,7 @@ import { stringify } from '../common/raw-json.js';
 import { spending } from '../common/work-context.js';
 import type { Environment } from '../config/index.js';
 import { WebSocketAdapter } from '../gateway/index.js';
+import { guardMcp, MCP_PATH, METADATA_PATH } from '../mcp/index.js';
 import { measureRequests, traceAndLog } from '../observability/index.js';
 import {
   admitEveryRequest,
@@ -50,11 +51,11 @@ const READABLE = [
  */
 export async function configureHttp(
   app: NestExpressApplication,
-  { server, tasks, protection }: Environment,
+  { mcp, server, tasks, protection }: Environment,
 ): Promise<ConsoleFiles | undefined> {
   limitConnections(app.getHttpServer(), protection);
   admitEveryRequest(app.getHttpServer());
-  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics'] });
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics', MCP_PATH, METADATA_PATH] });
   app.disable('x-powered-by');
   app.set('trust proxy', protection.trustProxy);
   app.use(nameSender);
@@ -71,6 +72,7 @@ export async function configureHttp(
   app.use(shedLoad(app.getHttpServer(), protection.maxLagMs, costs));
   if (server.corsOrigins.length > 0) app.use(endPreflight);
   serveQueueDashboard(app);
+  app.use(MCP_PATH, guardMcp(mcp));
   app.use(refuseOtherBodies);
   if (protection.rateLimits) app.use(limitBodiesUnderWay(maxBodyBytes(tasks)));
   const problems = new ProblemFilter();

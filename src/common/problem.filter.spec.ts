@@ -99,6 +99,13 @@ describe('the problem filter', () => {
     });
   });
 
+  it('says that credentials were refused, and what a door adds', () => {
+    const sent = { headers: { 'x-api-key': 'zs_wrong' }, locals: { challenge: 'resource_metadata="https://m.test"' } };
+    expect(respond(new AppError('unauthorised', 'API_KEY_INVALID', 'Wrong.'), sent).headers).toEqual({
+      'WWW-Authenticate': 'Bearer error="invalid_token", resource_metadata="https://m.test"',
+    });
+  });
+
   it('logs a fault with its stack under the trace id the client got, and an error of the client’s not at all', () => {
     const log = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     respond(notFound('task'));
@@ -118,7 +125,7 @@ describe('the problem filter', () => {
   });
 
   it('cuts the connection when half an answer is out already', () => {
-    expect(respond(notFound('task'), true)).toMatchObject({ destroyed: true, sent: null });
+    expect(respond(notFound('task'), { headersSent: true })).toMatchObject({ destroyed: true, sent: null });
   });
 });
 
@@ -131,10 +138,11 @@ interface Answer {
 }
 
 /** Hands the error to the filter with just as much of Express as it uses. */
-function respond(error: unknown, headersSent = false): Answer {
+function respond(error: unknown, { headersSent = false, headers = {}, locals = {} } = {}): Answer {
   if (!jest.isMockFunction(Logger.prototype.error)) jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
   const answer: Answer = { status: 0, type: '', headers: {}, sent: null, destroyed: false };
   const response = {
+    locals,
     headersSent,
     destroy: () => void (answer.destroyed = true),
     setHeader: (name: string, value: string) => void (answer.headers[name] = value),
@@ -142,7 +150,7 @@ function respond(error: unknown, headersSent = false): Answer {
     type: (type: string) => ((answer.type = type), response),
     send: (text: string) => void (answer.sent = JSON.parse(text) as Answer['sent']),
   };
-  const request = { method: 'GET', path: '/', accepts: () => 'application/json' };
+  const request = { method: 'GET', path: '/', headers, accepts: () => 'application/json' };
   const http = { getRequest: () => request, getResponse: () => response };
   new ProblemFilter().catch(error, { switchToHttp: () => http } as unknown as ArgumentsHost);
   return answer;

@@ -71,7 +71,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (TEMPORARY.has(problem.status) && request.method === 'GET' && wantsEventStream(request)) {
       return reconnectLater(problem, retryAfterOf(error) ?? UNKNOWN_WAIT, response);
     }
-    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', challengeOf(request, problem, response));
     const retryAfter = retryAfterOf(error);
     if (retryAfter !== undefined || problem.status === 429 || problem.status === 503) {
       response.setHeader('Retry-After', String(retryAfter ?? UNKNOWN_WAIT));
@@ -99,6 +99,14 @@ const CONTENTION: [code: string, detail: string] = [
   'DATABASE_CONTENTION',
   'Other requests changed the same rows, and nothing was written: try again.',
 ];
+
+/** RFC 6750: an error is named only if the request carried credentials. A door adds parameters of its own. */
+function challengeOf({ headers }: Request, { code }: Problem, { locals }: Response): string {
+  const isRefused = (headers.authorization ?? headers['x-api-key']) !== undefined && code !== 'TOKEN_MISSING';
+  const { challenge } = locals as { challenge?: string };
+  const parameters = [isRefused && 'error="invalid_token"', challenge].filter(Boolean);
+  return parameters.length > 0 ? `Bearer ${parameters.join(', ')}` : 'Bearer';
+}
 
 export function toProblem(error: unknown): Problem & Record<string, unknown> {
   if (error instanceof AppError) {

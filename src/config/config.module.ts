@@ -23,6 +23,7 @@ export abstract class LedgerConfig extends slice<Installation['ledger']>() {}
 export abstract class AuctionConfig extends slice<Installation['auction']>() {}
 export abstract class SandboxConfig extends slice<Installation['sandbox']>() {}
 export abstract class ValidationConfig extends slice<Installation['validation']>() {}
+export abstract class McpConfig extends slice<Installation['mcp']>() {}
 export abstract class WebhookConfig extends slice<Installation['webhooks']>() {}
 export abstract class EgressConfig extends slice<Installation['egress']>() {}
 export abstract class ModelConfig extends slice<Installation['llm']>() {}
@@ -50,6 +51,7 @@ const TOKENS: Tokens = {
   auction: AuctionConfig,
   sandbox: SandboxConfig,
   validation: ValidationConfig,
+  mcp: McpConfig,
   webhooks: WebhookConfig,
   egress: EgressConfig,
   llm: ModelConfig,

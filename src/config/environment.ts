@@ -40,6 +40,7 @@ const toSlices = (env: Variables) => ({
   auction: slices.auction(env),
   sandbox: slices.sandbox(env),
   validation: slices.validation(env),
+  mcp: slices.mcp(env),
   webhooks: slices.webhooks(env),
   egress: slices.egress(env),
   llm: slices.llm(env),

@@ -287,6 +287,15 @@ export const validation = (env: Variables) => ({
   validator: env.VALIDATOR_URL === undefined ? undefined : { url: env.VALIDATOR_URL, secret: env.VALIDATOR_SECRET },
 });
 
+/** The Model Context Protocol. */
+export const mcp = (env: Variables) => ({
+  enabled: env.MCP_ENABLED,
+  /** Address of the endpoint as clients reach it. Unset: the address that each client names. */
+  url: env.MCP_URL === undefined ? undefined : new URL(env.MCP_URL),
+  /** Web pages of these origins may call it. */
+  origins: env.CORS_ORIGINS,
+});
+
 /** Events that are sent to servers of users. */
 export const webhooks = (env: Variables) => ({
   perUser: env.MAX_WEBHOOKS_PER_USER,

@@ -19,6 +19,7 @@ import { TopicAccess } from './topic-access.js';
   imports: [AuthModule, AgentsModule, FeedModule, ProtectionModule, TaskApiModule],
   controllers: [EventsController, GatewayController],
   providers: [Hub, SocketCredentials, SocketGateway, TopicAccess, ConnectionLimits, EventFeed],
+  exports: [ConnectionLimits, Hub],
 })
 export class GatewayModule {
   constructor(sockets: SocketGateway, feed: EventFeed, hub: Hub) {

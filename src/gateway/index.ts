@@ -1,2 +1,4 @@
+export { ConnectionLimits } from './connection-limits.js';
 export { GatewayModule } from './gateway.module.js';
+export { Hub, type Replay, type Subscriber } from './hub.js';
 export { WebSocketAdapter } from './websocket.adapter.js';

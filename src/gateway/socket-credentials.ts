@@ -24,7 +24,7 @@ export class SocketCredentials {
       if (error instanceof AppError) await this.failures.count(address);
       throw error;
     });
-    await this.requests.takeRead(caller.id);
+    await this.requests.takeMessage('read', caller.id);
     return caller;
   }
 

@@ -229,7 +229,7 @@ export class SocketGateway implements OnGatewayInit<Server>, OnGatewayConnection
     answer: (acknowledgement: Acknowledgement) => void,
   ): Promise<void> {
     const { caller } = listener;
-    await this.requests.takeRead(caller.id);
+    await this.requests.takeMessage('read', caller.id);
     await this.topicAccess.authorise(caller, topic);
     // Unsubscribed while it waited.
     if (!listener.topics.has(topicName(topic))) return answer({ ok: true, events: [], complete: false });

@@ -1,4 +1,5 @@
 export { TaskApiModule } from './task-api.module.js';
+export { MAX_WAIT_S } from './submission-headers.js';
 export { SubmitTaskDto, TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { TaskService } from './task.service.js';
