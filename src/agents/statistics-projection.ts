@@ -6,6 +6,7 @@ import {
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
 import { type EntityManager, In } from 'typeorm';
+import { firstIdAt, timeOf } from '../common/ids.js';
 import { Recurring } from '../common/recurring.js';
 import { EVENT_STREAM, type EventStream, type FeedEvent, Projector } from '../feed/index.js';
 import { AgentStatistics } from './agent-statistics.entity.js';
@@ -82,8 +83,8 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
 const isOwnTask = ({ user_id, agent_owner_id }: FeedEvent): boolean => user_id !== null && user_id === agent_owner_id;
 
 /**
- * An account counts once, by its newest vote, however many tasks it pays for. Rows of earlier releases hold the sum of
- * several votes, until the account votes again.
+ * An account counts once, by its newest vote, however many tasks it pays for. So do accounts that were opened in a burst:
+ * within a day, from one network. Rows of earlier releases hold the sum of several votes, until the account votes again.
  */
 async function countRater(
   transaction: EntityManager,
@@ -92,7 +93,9 @@ async function countRater(
 ): Promise<void> {
   if (user_id === null) return;
   const rating = Number(data.rating);
-  const key = [statistics.agentId, user_id];
+  const bounds = [DAY_MS, -DAY_MS].map((ms) => firstIdAt(timeOf(user_id) - ms));
+  const [twin] = await transaction.query<{ rater_id: string }[]>(TWIN, [statistics.agentId, user_id, ...bounds]);
+  const key = [statistics.agentId, twin?.rater_id ?? user_id];
   const [before] = await transaction.query<{ votes: number; rating_sum: number }[]>(EARLIER_VOTES, key);
   await transaction.query(VOTE, [...key, rating]);
   statistics.ratingSum += rating - (before?.rating_sum ?? 0);
@@ -100,6 +103,24 @@ async function countRater(
   statistics.raterMeanSum += rating - (before ? before.rating_sum / before.votes : 0);
   if (!before) statistics.raters += 1;
 }
+
+const DAY_MS = 86_400_000;
+
+/**
+ * The earliest account that has voted on the agent and was opened in one burst with the voter, if the voter has no vote yet.
+ * Ids of accounts tell when they were opened. Accounts that admins opened stand for themselves.
+ */
+const TWIN = `
+  SELECT vote.rater_id
+    FROM users voter
+    JOIN agent_ratings vote ON vote.agent_id = $1 AND vote.rater_id > $3 AND vote.rater_id < $4
+    JOIN users twin ON twin.id = vote.rater_id
+   WHERE voter.id = $2 AND voter.self_registered AND twin.self_registered
+     AND NOT EXISTS (SELECT FROM agent_ratings WHERE agent_id = $1 AND rater_id = $2)
+     AND EXISTS (SELECT FROM known_networks a JOIN known_networks b USING (network)
+                  WHERE a.user_id = voter.id AND b.user_id = twin.id)
+   ORDER BY vote.rater_id
+   LIMIT 1`;
 
 const EARLIER_VOTES = 'SELECT votes, rating_sum FROM agent_ratings WHERE agent_id = $1 AND rater_id = $2';
 const VOTE = `

@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { until } from '../support/until.js';
 import { echo, good, history, publish, submit } from './agents.js';
+import { ask } from './rows.js';
 
 describe('the rules of the market', () => {
   let database: TestDatabase;
@@ -217,5 +218,41 @@ describe('the rules of the market', () => {
     expectStatus(await api(url).post(uphold, { text: 'It was wrong.' }, { token: admin }), 200);
     await completed(0);
     expect((await card()).success_rate).toBeNull();
+  });
+
+  it('count accounts that were opened in a burst from one network as one rater, by its newest vote', async () => {
+    const agentId = await offer(0, 'rated', await good(), '0.10', 'rated');
+    const vote = async (rating: number, user: { token: string }) => {
+      const id = await submit(url, user.token, 'rated');
+      await waitForTask(url, user.token, id, 'completed');
+      expectStatus(await api(url).post(`/tasks/${id}/rating`, { rating }, { token: user.token }), 200);
+    };
+    const counted = () =>
+      ask<{ raters: number; rating_sum: number }>(
+        database.url,
+        'SELECT raters, rating_sum FROM agent_statistics WHERE agent_id = $1',
+        [agentId],
+      ).then(([row]) => [row.raters, row.rating_sum]);
+    const settles = (what: string, expected: number[]) =>
+      until(what, async () => String(await counted()) === String(expected));
+    const accounts = await Promise.all([1, 2, 3, 4].map(() => registerUser(url)));
+    const leaves = (email: string) =>
+      ask(
+        database.url,
+        `UPDATE known_networks SET network = $1 WHERE user_id = (SELECT id FROM users WHERE email = $1)`,
+        [email.slice(0, 45)],
+      );
+    await vote(5, accounts[0]);
+    await settles('the first vote counts', [1, 5]);
+    await vote(4, accounts[1]);
+    await settles('an account of the burst changes that vote', [1, 4]);
+    await leaves(accounts[2].email);
+    await vote(2, accounts[2]);
+    await settles('an account of another network has a vote of its own', [2, 6]);
+    await ask(database.url, 'UPDATE users SET self_registered = false WHERE email = $1', [accounts[3].email]);
+    await vote(1, accounts[3]);
+    await settles('an account that an admin opened has a vote of its own', [3, 7]);
+    await vote(3, accounts[2]);
+    await settles('a second vote replaces the first', [3, 8]);
   });
 });
