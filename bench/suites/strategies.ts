@@ -17,7 +17,6 @@ const FEE = 50_000n;
 const IDENTITIES = 10;
 /** Tasks that a self-dealer submits before the first round. */
 const BOUGHT_TASKS = 50;
-const SECOND_ACCOUNTS = 3;
 
 /** How the one owner that is watched plays. All others ask their cost. */
 interface Strategy {
@@ -26,7 +25,7 @@ interface Strategy {
   markup?: number;
   agents?: number;
   declaredMs?: number;
-  /** Submits tasks to its own agent and rates them best: as its owner, or by further accounts. */
+  /** Submits tasks to its own agent and rates them best: as its owner, or by accounts that it opened in a burst. */
   buys?: 'as owner' | 'by accounts';
 }
 
@@ -36,7 +35,7 @@ const STRATEGIES: Strategy[] = [
   { name: 'asks a fifth less than its cost', markup: 0.8 },
   { name: `${IDENTITIES} identities`, agents: IDENTITIES },
   { name: `rates ${BOUGHT_TASKS} own tasks`, buys: 'as owner' },
-  { name: `buys ${BOUGHT_TASKS} tasks and votes by ${SECOND_ACCOUNTS} accounts`, buys: 'by accounts' },
+  { name: `buys ${BOUGHT_TASKS} tasks and votes by a burst of accounts`, buys: 'by accounts' },
   { name: 'declares 1 ms', declaredMs: 1 },
 ];
 
@@ -190,10 +189,10 @@ function rate({ votes, candidate }: Player, account: string, vote: number, rules
 /** @returns what it costs, micro-credits: the runs, and the market's fee on what the owner pays itself */
 function buyReputation(player: Player, buys: NonNullable<Strategy['buys']>, rules: AuctionConfig): bigint {
   const fee = chargeOf({ priceMicro: player.candidate.pricing.baseMicro, budgetMicro: BUDGET }, FEE).feeMicro;
-  // Tasks of the owner itself change no statistics.
+  // Tasks of the owner itself change no statistics. Accounts of a burst are one rater.
   for (let task = 0; task < BOUGHT_TASKS && buys === 'by accounts'; task++) {
     finish(player, { succeeds: 0, duration: 0 }, rules);
-    rate(player, `bought-${task % SECOND_ACCOUNTS}`, 5, rules);
+    rate(player, 'bought', 5, rules);
   }
   return BigInt(BOUGHT_TASKS) * (player.costMicro + fee);
 }
