@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A retry is a task of its own, and tasks of one conversation share a context.
+ * A retry is a task of its own, tasks of one conversation share a context, and a task may name the agent that does it.
  *
  * It builds indexes while tasks are written, which no transaction can do. So each step is safe to repeat.
  */
@@ -12,7 +12,8 @@ export class Retries1797100000000 implements MigrationInterface {
     await runner.query(`
       ALTER TABLE tasks
         ADD COLUMN IF NOT EXISTS retry_of uuid,
-        ADD COLUMN IF NOT EXISTS context_id varchar(64);
+        ADD COLUMN IF NOT EXISTS context_id varchar(64),
+        ADD COLUMN IF NOT EXISTS only_agent_id uuid;
     `);
     // A task is retried at most once. Its retry may outlive it, so this is no foreign key.
     await buildIndex(runner, 'UNIQUE INDEX', 'tasks_retry_idx', '(retry_of) WHERE retry_of IS NOT NULL');
@@ -25,7 +26,12 @@ export class Retries1797100000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('ALTER TABLE tasks DROP COLUMN IF EXISTS retry_of, DROP COLUMN IF EXISTS context_id');
+    await runner.query(`
+      ALTER TABLE tasks
+        DROP COLUMN IF EXISTS retry_of,
+        DROP COLUMN IF EXISTS context_id,
+        DROP COLUMN IF EXISTS only_agent_id;
+    `);
   }
 }
 

@@ -131,6 +131,7 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   status: 'queued',
   attempt: 0,
   requiredCapabilities,
+  onlyAgentId: null,
   budgetMicro: 10_000_000n,
   input: '{}',
   resultByRef: false,

@@ -54,7 +54,7 @@ export class MetaAgent {
   }
 
   /** The auction that would be held now for a task that is not submitted. Records nothing. */
-  async simulate(request: AuctionRequest, input: string | null): Promise<Auction> {
+  async simulate(request: DirectedRequest, input: string | null): Promise<Auction> {
     const asked = { ...request, allow: this.offered(request.allow) };
     const offering = await this.catalog.offering(request.requiredCapabilities);
     const auction = await this.holdAmongFitting(() => offering, asked, input);
@@ -85,10 +85,11 @@ export class MetaAgent {
    * @param input JSON text; null: a document of its own, which no schema is compared with
    */
   private async holdAmongFitting(
-    candidates: () => Iterable<Candidate>,
-    request: AuctionRequest,
+    offering: () => Iterable<Candidate>,
+    request: DirectedRequest,
     input: string | null,
   ): Promise<Auction> {
+    const candidates = () => (request.onlyAgentId ? only(request.onlyAgentId, offering()) : offering());
     let auction = spending(() => holdAuction(candidates(), request, this.rules));
     if (input === null || request.inputBytes > MAX_CHECKED_BYTES || !auction.ranking.some(declaresInput))
       return auction;
@@ -120,6 +121,9 @@ export class MetaAgent {
   }
 }
 
+/** With the only agent that may bid; null: any. */
+type DirectedRequest = AuctionRequest & { onlyAgentId: string | null };
+
 const MAX_CHECK_ROUNDS = 3;
 
 const declaresInput = ({ contract }: Candidate): boolean => contract?.input === true;
@@ -133,6 +137,10 @@ function count({ scoreboard, failure }: Auction): void {
 
 function* without(agentIds: ReadonlySet<string>, candidates: Iterable<Candidate>): Iterable<Candidate> {
   for (const candidate of candidates) if (!agentIds.has(candidate.agentId)) yield candidate;
+}
+
+function* only(agentId: string, candidates: Iterable<Candidate>): Iterable<Candidate> {
+  for (const candidate of candidates) if (candidate.agentId === agentId) yield candidate;
 }
 
 /** What one attempt may take: its timeout, or what is left until the deadline, ms. */

@@ -1,6 +1,6 @@
 import { IsInt, IsUUID, Matches, Max, Min } from 'class-validator';
 import { Optional } from '../common/validators.js';
-import { MAX_WAIT_S, SubmitTaskDto } from '../task-api/index.js';
+import { AnswerQuestionDto, MAX_WAIT_S, SubmitTaskDto } from '../task-api/index.js';
 
 // Arguments of the built-in tools. `market-schemas.ts` has the same rules as JSON Schema, for clients.
 
@@ -17,6 +17,11 @@ export class SubmitCallDto extends SubmitTaskDto {
 }
 
 export class TaskCallDto {
+  @IsUUID()
+  id: string;
+}
+
+export class AnswerCallDto extends AnswerQuestionDto {
   @IsUUID()
   id: string;
 }

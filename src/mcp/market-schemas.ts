@@ -18,6 +18,7 @@ const TASK_MEMBERS = {
   description: text('For people.', { maxLength: 2000 }),
   priority: { enum: [...TASK_PRIORITIES] },
   context_id: text('Groups tasks of one conversation: 1 to 64 letters, digits, or . _ : -'),
+  only_agent_id: text('Only this agent may bid, at its price: UUID, see find_agents.', { format: 'uuid' }),
   timeout_ms: { type: 'integer', minimum: 1, description: 'Wall time of one attempt, ms.' },
   deadline: text('By when the task must have ended (RFC 3339).'),
   run_at: text('Do not start before this (RFC 3339).'),
@@ -67,6 +68,17 @@ export const TASK_ID_INPUT: ObjectSchema = {
   type: 'object',
   properties: { id: text('UUID of the task.', { format: 'uuid' }) },
   required: ['id'],
+  additionalProperties: false,
+};
+
+export const ANSWER_INPUT: ObjectSchema = {
+  type: 'object',
+  properties: {
+    id: text('UUID of the task.', { format: 'uuid' }),
+    question_id: text('question.id of the task.', { format: 'uuid' }),
+    answer: { description: 'Any JSON value that fits question.schema.' },
+  },
+  required: ['id', 'question_id', 'answer'],
   additionalProperties: false,
 };
 

@@ -4,11 +4,12 @@ import { Auctions } from '../auction/index.js';
 import { RequestLimits } from '../auth/index.js';
 import { checkedDto } from '../common/dto.pipe.js';
 import { FreeDisk } from '../observability/index.js';
-import { SubmitTaskDto, TaskService, TaskSubmitter } from '../task-api/index.js';
-import { SubmitCallDto, TaskCallDto } from './call.dto.js';
+import { SubmitTaskDto, TaskInput, TaskService, TaskSubmitter } from '../task-api/index.js';
+import { AnswerCallDto, SubmitCallDto, TaskCallDto } from './call.dto.js';
 import {
   AGENT_LIST_INPUT,
   AGENT_LIST_OUTPUT,
+  ANSWER_INPUT,
   AUCTION_OUTPUT,
   SUBMISSION_INPUT,
   TASK_ID_INPUT,
@@ -65,6 +66,16 @@ export class MarketTools {
       run: ({ caller, arguments: task }) => this.tasks.get(caller, checkedDto(TaskCallDto, task).id),
     },
     {
+      name: 'answer_question',
+      title: 'Answer an agent',
+      description: 'Answers the question of an agent, on one of your tasks whose status is input_required.',
+      inputSchema: ANSWER_INPUT,
+      outputSchema: TASK_OUTPUT,
+      annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true },
+      scope: 'tasks:write',
+      run: (call) => this.answer(call),
+    },
+    {
       name: 'cancel_task',
       title: 'Cancel a task',
       description: 'Ends one of your tasks that has not ended: a run under way is stopped, and the budget is released.',
@@ -81,6 +92,7 @@ export class MarketTools {
     private readonly auctions: Auctions,
     private readonly tasks: TaskService,
     private readonly submitter: TaskSubmitter,
+    private readonly input: TaskInput,
     private readonly limits: RequestLimits,
     private readonly disk: FreeDisk,
   ) {}
@@ -88,6 +100,12 @@ export class MarketTools {
   private async simulate({ caller, arguments: task }: ToolCall): Promise<object> {
     await this.limits.takeMessage('simulate', caller.id);
     return this.auctions.simulate(caller, checkedDto(SubmitTaskDto, task));
+  }
+
+  private async answer({ caller, arguments: document }: ToolCall): Promise<object> {
+    this.disk.assertRoom();
+    const { id, ...answer } = checkedDto(AnswerCallDto, document);
+    return this.input.answer(caller, id, answer);
   }
 
   private async submit({ caller, arguments: submission }: ToolCall): Promise<object> {

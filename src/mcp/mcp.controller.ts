@@ -9,6 +9,7 @@ import { AppError, notFound } from '../common/app-error.js';
 import { RawJson } from '../common/raw-json.js';
 import { McpConfig } from '../config/index.js';
 import { ConnectionLimits } from '../gateway/index.js';
+import { type AgentSelection, selectionOf } from './agent-selection.js';
 import type { Exchange } from './exchange.js';
 import { MCP_PATH, METADATA_PATH, resourceOf } from './origin-guard.js';
 import type { Door } from './protocol.js';
@@ -82,6 +83,7 @@ export class McpController implements OnApplicationShutdown {
 
   private async serve(caller: Caller, request: HttpRequest, response: HttpResponse): Promise<void> {
     if (!this.config.enabled) throw disabled();
+    const selection = selectionOf(new URL(request.originalUrl, 'http://localhost').searchParams);
     const address = request.ip ?? '';
     this.connections.check(caller.id, address);
     const gone = new AbortController();
@@ -97,16 +99,22 @@ export class McpController implements OnApplicationShutdown {
     const door = await this.open();
     const answer = await door.answer(
       asWebRequest(request, resourceOf(this.config, request), gone.signal),
-      this.exchange(caller, body, gone.signal),
+      this.exchange(caller, selection, body, gone.signal),
       body?.parse(),
     );
     await send(answer, response, gone.signal);
   }
 
-  private exchange(caller: Caller, body: RawJson | undefined, signal: AbortSignal): Exchange {
+  private exchange(
+    caller: Caller,
+    selection: AgentSelection,
+    body: RawJson | undefined,
+    signal: AbortSignal,
+  ): Exchange {
     const { tools, resources } = this;
     return {
       caller,
+      selection,
       arguments: body?.members()?.get('params')?.members()?.get('arguments') ?? new RawJson('{}'),
       signal,
       tools,

@@ -6,9 +6,13 @@ import {
   ProtocolErrorCode,
   ResourceNotFoundError,
   Server,
+  type ServerContext,
 } from '@modelcontextprotocol/server';
+import { AppError } from '../common/app-error.js';
 import { VERSION } from '../common/version.js';
+import { answerAgentCall, type ClientAbilities } from './agent-calls.js';
 import type { Exchange } from './exchange.js';
+import { capabilitiesOf, serveTasks, TASKS } from './mcp-tasks.js';
 
 /**
  * The protocol itself, in its revisions 2026-07-28 and 2025-11-25. No state outlives a request, so any process of the
@@ -41,25 +45,54 @@ const authInfoOf = (exchange: Exchange): McpHandlerRequestOptions['authInfo'] =>
   extra: { exchange },
 });
 
-function serverFor({ authInfo }: McpRequestContext): Server {
+function serverFor({ era, authInfo }: McpRequestContext): Server {
   const { exchange } = authInfo!.extra as unknown as { exchange: Exchange };
+  const { tools, caller, selection } = exchange;
+  const isModern = era === 'modern';
   const server = new Server(
     { name: 'zerostate', title: 'ZeroState', version: VERSION },
-    { capabilities: { tools: {}, resources: {} }, instructions: INSTRUCTIONS },
+    {
+      capabilities: { tools: {}, resources: {}, ...(isModern && { extensions: { [TASKS]: {} } }) },
+      instructions: INSTRUCTIONS,
+    },
   );
-  server.setRequestHandler('tools/list', () => ({ tools: exchange.tools.list() }));
-  server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
-    const signal = AbortSignal.any([mcpReq.signal, exchange.signal]);
-    const result = await exchange.tools.call(params.name, { ...exchange, signal });
-    if (!result) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name.slice(0, 200)}`);
-    return result;
+  server.setRequestHandler('tools/list', async () => ({ tools: await refusedAsError(tools.list(caller, selection)) }));
+  server.setRequestHandler('tools/call', async ({ params: { name } }, context) => {
+    const signal = AbortSignal.any([context.mcpReq.signal, exchange.signal]);
+    const result =
+      (await tools.callMarket(name, { ...exchange, signal })) ??
+      (await refusedAsError(answerAgentCall(name, exchange, context, abilitiesOf(isModern, context))));
+    if (!result) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${name.slice(0, 200)}`);
+    // The library's type leaves out the results of the tasks extension.
+    return result as { content: [] };
   });
+  if (isModern) serveTasks(server, exchange);
   server.setRequestHandler('resources/list', () => ({ resources: [] }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: exchange.resources.templates }));
   server.setRequestHandler('resources/read', async ({ params: { uri } }) => {
-    const content = await exchange.read(uri);
+    const content = await refusedAsError(exchange.read(uri));
     if (!content) throw new ResourceNotFoundError(uri.slice(0, 200));
     return { contents: [{ uri, ...content }] };
   });
   return server;
+}
+
+/** The older revision asks its user over a stream that other nodes do not have, so its clients answer by a tool. */
+function abilitiesOf(isModern: boolean, { mcpReq }: ServerContext): ClientAbilities {
+  const { elicitation, extensions } = isModern ? capabilitiesOf(mcpReq) : {};
+  return {
+    isModern,
+    canElicit: elicitation !== undefined,
+    followsTasks: extensions !== undefined && TASKS in extensions,
+  };
+}
+
+/** What a request outside tools is refused for, in the protocol's form. */
+async function refusedAsError<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${error.code}: ${error.message}`);
+  }
 }

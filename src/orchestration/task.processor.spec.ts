@@ -363,6 +363,7 @@ function next<T>(script: T[]): T {
 }
 
 const TASK: UnfinishedTask = {
+  onlyAgentId: null,
   id: 'task',
   userId: 'submitter',
   status: 'queued',

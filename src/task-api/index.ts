@@ -1,6 +1,7 @@
 export { TaskApiModule } from './task-api.module.js';
 export { MAX_WAIT_S } from './submission-headers.js';
-export { SubmitTaskDto, TaskDto, TaskErrorDto } from './task.dto.js';
+export { AnswerQuestionDto, QuestionDto, SubmitTaskDto, TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
+export { TaskInput } from './task-input.service.js';
 export { TaskService } from './task.service.js';
 export { TaskSubmitter } from './task-submitter.js';

@@ -33,6 +33,6 @@ import { TasksController } from './tasks.controller.js';
   ],
   controllers: [TasksController, DocumentsController, QueueController, TaskInputController],
   providers: [QueueAdmin, TaskInput, TaskReader, TaskRetries, TaskService, TaskSubmitter, TaskWaiter],
-  exports: [TaskService, TaskSubmitter],
+  exports: [TaskInput, TaskService, TaskSubmitter],
 })
 export class TaskApiModule {}

@@ -241,6 +241,12 @@ export class SubmitTaskDto {
   @Matches(CONTEXT_ID, { message: CONTEXT_ID_RULE })
   context_id?: string;
 
+  /** Only this agent may bid, at its price. If it is not on the market or cannot take the task, the task fails. */
+  @ApiId({ required: false })
+  @Optional()
+  @IsUUID()
+  only_agent_id?: string;
+
   /** The most that the host calls of its agents may cost, on top of the budget. Default: 0. */
   @Optional()
   @IsAmount(0.1)
@@ -482,6 +488,9 @@ export class TaskDto extends TaskSummaryDto {
   /** Its size, bytes. */
   @ApiInteger()
   input_size: number | null;
+  /** As submitted: the only agent that may bid; null: any. */
+  @ApiId()
+  only_agent_id: string | null;
   /** As submitted. */
   @ApiProperty({ enum: RESULT_FORMS })
   result_as: (typeof RESULT_FORMS)[number];

@@ -59,6 +59,7 @@ export const QUEUED_TASK: TaskDto = {
   started_at: null,
   completed_at: null,
   question: null,
+  only_agent_id: null,
   input: { text: TEXT },
   input_ref: null,
   input_size: null,

@@ -14,6 +14,7 @@ export const presentTask = (
   input: task.input,
   input_ref: task.inputRef,
   input_size: sizeOf(documents, task.inputRef),
+  only_agent_id: task.onlyAgentId,
   result_as: task.resultByRef ? 'ref' : 'value',
   limits: task.limits,
   region: task.region,

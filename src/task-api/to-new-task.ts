@@ -64,6 +64,7 @@ export function toNewTask(
     deadline: dto.deadline === undefined ? null : new Date(dto.deadline),
     retryOf: null,
     contextId: dto.context_id ?? null,
+    onlyAgentId: dto.only_agent_id?.toLowerCase() ?? null,
   };
 }
 
@@ -90,6 +91,7 @@ export const repetitionOf = (task: Task): NewTask => ({
   deadline: task.deadline,
   retryOf: task.id,
   contextId: task.contextId,
+  onlyAgentId: task.onlyAgentId,
   throttled: false,
 });
 

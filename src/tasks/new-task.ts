@@ -32,6 +32,8 @@ export interface NewTask {
   retryOf: string | null;
   /** Groups tasks of one conversation, by a name of the submitter's. */
   contextId: string | null;
+  /** The only agent that may bid; null: any. */
+  onlyAgentId: string | null;
   /** Waits for its turn, outside the queue. */
   throttled: boolean;
 }

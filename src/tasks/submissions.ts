@@ -166,6 +166,7 @@ const toTaskRow = (task: NewTask, submission: number, { key, traceparent, apiKey
   deadline: task.deadline?.toISOString() ?? null,
   retry_of: task.retryOf,
   context_id: task.contextId,
+  only_agent_id: task.onlyAgentId,
 });
 
 /**
@@ -190,7 +191,8 @@ const SUBMIT = `
                     weights text, limits text,
                     region text, region_required boolean, share_logs boolean, timeout_ms int, traceparent text,
                     throttled boolean, run_at timestamptz, deadline timestamptz, key_id uuid,
-                    allow text[], max_host_cost_micro bigint, retry_of uuid, context_id text)
+                    allow text[], max_host_cost_micro bigint, retry_of uuid, context_id text,
+                    only_agent_id uuid)
      -- A missing account's foreign key would refuse the whole batch; a suspended one may submit nothing.
      WHERE EXISTS (SELECT FROM users WHERE users.id = new_task.user_id AND suspended_at IS NULL)
        AND (NOT keyed OR submission IN (SELECT submission FROM new_key WHERE NOT taken))
@@ -218,10 +220,10 @@ const SUBMIT = `
   task AS (
     INSERT INTO tasks (id, user_id, status, priority, description, required_capabilities, budget_micro, input, row_bytes,
                        input_ref, result_by_ref, weights, limits, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-                       run_at, deadline, allow, max_host_cost_micro, retry_of, context_id, hold_id)
+                       run_at, deadline, allow, max_host_cost_micro, retry_of, context_id, only_agent_id, hold_id)
     SELECT id, user_id, 'queued', priority, description, required_capabilities, budget_micro, input::json, row_bytes,
            input_ref, result_by_ref, weights::json, limits::json, region, region_required, share_logs, timeout_ms, traceparent, throttled,
-           run_at, deadline, allow, max_host_cost_micro, retry_of, context_id,
+           run_at, deadline, allow, max_host_cost_micro, retry_of, context_id, only_agent_id,
            CASE WHEN budget_micro + max_host_cost_micro > 0 THEN ${NEW_HOLD_ID} END
       FROM new_task
      WHERE submission IN (SELECT number FROM priced WHERE affordable)

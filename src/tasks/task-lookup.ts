@@ -80,6 +80,8 @@ export interface UnfinishedTask {
   /** Ordinal of its latest attempt, 0 before the first. */
   attempt: number;
   requiredCapabilities: string[];
+  /** The only agent that may bid; null: any. */
+  onlyAgentId: string | null;
   budgetMicro: bigint;
   /** JSON text, or a document that has it. */
   input: string | StoredDocument;
@@ -123,6 +125,7 @@ interface UnfinishedRow {
   status: TaskStatus;
   attempt: number;
   required_capabilities: string[];
+  only_agent_id: string | null;
   budget_micro: string;
   input: string | null;
   input_ref: string | null;
@@ -152,6 +155,7 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   status: row.status,
   attempt: row.attempt,
   requiredCapabilities: row.required_capabilities,
+  onlyAgentId: row.only_agent_id,
   budgetMicro: BigInt(row.budget_micro),
   input: row.input ?? documentOf(row),
   resultByRef: row.result_by_ref,
@@ -185,7 +189,7 @@ const documentOf = (row: UnfinishedRow): StoredDocument => ({
  */
 const UNFINISHED = `
   WITH named AS MATERIALIZED (SELECT * FROM tasks WHERE id = ANY ($1::uuid[]))
-  SELECT id, tasks.user_id, status, attempt, required_capabilities, budget_micro, input::text AS input, input_ref,
+  SELECT id, tasks.user_id, status, attempt, required_capabilities, only_agent_id, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
          region_required, share_logs, allow, timeout_ms, traceparent,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,

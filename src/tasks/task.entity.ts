@@ -134,6 +134,10 @@ export class Task {
   @Column({ type: 'varchar', length: 64, nullable: true })
   contextId: string | null;
 
+  /** The only agent that may bid; null: any. It need not exist. */
+  @Column({ type: 'uuid', nullable: true })
+  onlyAgentId: string | null;
+
   /** Waits for its turn: a worker that gives the turns puts it into the queue. The award ends the wait. */
   @Column({ type: 'boolean', default: false })
   throttled: boolean;

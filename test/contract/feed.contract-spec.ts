@@ -243,6 +243,7 @@ async function submitAndCancel({ submissions, store }: Process, userId: string):
       deadline: null,
       retryOf: null,
       contextId: null,
+      onlyAgentId: null,
     } as const;
     await submissions.submit({
       tasks: [{ id, userId, requiredCapabilities, inputText: '{}', inputRef: null, resultByRef: false, ...rest }],

@@ -491,6 +491,7 @@ const newTask = (userId: string, budgetMicro: bigint): NewTask => ({
   deadline: null,
   retryOf: null,
   contextId: null,
+  onlyAgentId: null,
 });
 
 const ending = (taskId: string, to: 'failed' | 'cancelled') =>

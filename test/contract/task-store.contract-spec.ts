@@ -534,6 +534,7 @@ describe('the store of tasks', () => {
     deadline: null,
     retryOf: null,
     contextId: null,
+    onlyAgentId: null,
     ...changes,
   });
 

@@ -37,9 +37,9 @@ export async function connectMcp(
   return client;
 }
 
-/** A JSON-RPC message sent by hand. */
+/** A JSON-RPC message sent by hand. @param url of the server, or of its endpoint */
 export const postMcp = (url: string, headers: Record<string, string>, message: unknown): Promise<Response> =>
-  fetch(new URL('/mcp', url), {
+  fetch(url.includes('/mcp') ? url : new URL('/mcp', url), {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
     body: typeof message === 'string' ? message : JSON.stringify(message),

@@ -87,6 +87,9 @@ export interface UploadForm {
   limits?: object;
   /** JSON. */
   permissions?: string;
+  /** JSON Schema, as text. */
+  input_schema?: string;
+  output_schema?: string;
 }
 
 /** Uploads a binary as `POST /agents/<agent>/binary`; `agent` is a slug or an id. */
@@ -104,6 +107,8 @@ export function uploadAgent(
     surge,
     limits,
     permissions,
+    input_schema,
+    output_schema,
   }: UploadForm = {},
 ) {
   const form = new FormData();
@@ -114,7 +119,9 @@ export function uploadAgent(
   form.set('price', price);
   if (surge !== undefined) form.set('surge', String(surge));
   if (limits) form.set('limits', JSON.stringify(limits));
-  if (permissions !== undefined) form.set('permissions', permissions);
+  for (const [field, text] of Object.entries({ permissions, input_schema, output_schema })) {
+    if (text !== undefined) form.set(field, text);
+  }
   form.set('wasm_binary', new Blob([Uint8Array.from(wasm)], { type: 'application/wasm' }), `${agent}.wasm`);
   return api(url).post(`/agents/${agent}/binary`, form, { token });
 }

@@ -1,0 +1,53 @@
+import type { DetailedCardDto } from '../agents/index.js';
+import type { ObjectSchema, ToolCard } from './tool.js';
+
+const MOST_DESCRIPTION = 500;
+/** A larger schema is left out: the agent's own check of the input stays. */
+const MOST_SCHEMA_BYTES = 32 * 1024;
+
+/** How arguments become the input of the agent, and how its result becomes structured content. */
+export interface AgentToolCard extends ToolCard {
+  /** The arguments are the input; otherwise their member `input` is. */
+  takesInputAsIs: boolean;
+  /** The result is the structured content; otherwise it is its member `result`. */
+  givesResultAsIs: boolean;
+}
+
+/**
+ * An agent as a tool. Everything that its owner wrote is data: it is bounded, and named as theirs. The prefix and the end
+ * of the id keep the name apart from built-in tools and from agents with the same slug.
+ */
+export function toolCardOf(agent: DetailedCardDto): AgentToolCard {
+  const input = bounded(agent.input_schema);
+  const output = bounded(agent.output_schema);
+  const takesInputAsIs = isObjectSchema(input);
+  const givesResultAsIs = isObjectSchema(output);
+  return {
+    name: `agent_${agent.slug.slice(0, 40)}_${agent.id.slice(-12)}`,
+    title: oneLine(agent.name, 100),
+    description:
+      `Gives a task to this agent of the market (from ${agent.price} credits). Its owner describes it so: ` +
+      `"${oneLine(agent.description, MOST_DESCRIPTION)}"`,
+    inputSchema: takesInputAsIs ? input : { type: 'object', properties: { input: input ?? ANY }, required: ['input'] },
+    outputSchema: givesResultAsIs
+      ? output
+      : { type: 'object', properties: { result: output ?? {} }, required: ['result'] },
+    annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+    takesInputAsIs,
+    givesResultAsIs,
+  };
+}
+
+const ANY = { description: 'Any JSON value but null: what the agent reads.' };
+
+const bounded = (schema: object | null): object | null =>
+  schema && JSON.stringify(schema).length <= MOST_SCHEMA_BYTES ? schema : null;
+
+const isObjectSchema = (schema: object | null): schema is ObjectSchema =>
+  schema !== null && 'type' in schema && schema.type === 'object';
+
+/** Without line breaks and control characters, by which a text could pass itself off as another part of a prompt. */
+const oneLine = (text: string, most: number): string => {
+  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+  return line.length > most ? `${line.slice(0, most)}…` : line;
+};
