@@ -178,8 +178,8 @@ describe('the environment', () => {
 
   it('limits binaries by default to what real ones need', () => {
     expect(parseEnvironment({}).validation).toEqual({
-      maxFunctions: 10_000,
-      maxTableElements: 16_384,
+      maxFunctions: 20_000,
+      maxTableElements: 24_576,
       maxMemoryPages: 2048,
       maxLocals: 10_000,
       maxFunctionBytes: 1_048_576,

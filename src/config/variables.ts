@@ -444,8 +444,8 @@ export const variables = z
       'Walls around agents that may be missing when NODE_ENV=production, e.g. `user,network`; with any other missing the server refuses to start',
     ),
 
-    VALIDATION_MAX_FUNCTIONS: integer(10_000, 1).describe('Functions an agent binary may have'),
-    VALIDATION_MAX_TABLE_ELEMENTS: integer(16_384, 0).describe(
+    VALIDATION_MAX_FUNCTIONS: integer(20_000, 1).describe('Functions an agent binary may have'),
+    VALIDATION_MAX_TABLE_ELEMENTS: integer(24_576, 0).describe(
       'Initial elements of its tables together; Go has 4,096 more than functions',
     ),
     VALIDATION_MAX_MEMORY_PAGES: integer(16_384, 1, 65_536).describe('Pages its memory may start with'),

@@ -39,7 +39,7 @@ describe('programs of real toolchains', () => {
   beforeAll(async () => {
     checkout = await createCheckout();
     for (const [name, file] of Object.entries(PACKAGES)) ensureInstalled(name, () => existsSync(file));
-    server = await startServer({ env: { VALIDATION_MAX_FUNCTIONS: '20000' } });
+    server = await startServer();
     user = await registerUser(server.url);
   }, 300_000);
   afterAll(async () => {
