@@ -33,6 +33,7 @@ const SCRIPTS = [
   './sandbox/component/heap.js',
   './sandbox/component/host-interface.js',
   './sandbox/component/instantiate.js',
+  './sandbox/component/memories.js',
   './sandbox/component/prepared.js',
   './sandbox/component/resources.js',
   './sandbox/component/scalar-types.js',

@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import {
   component,
   componentAgent as agent,
@@ -10,6 +11,7 @@ import {
 } from '../../../test/support/components.js';
 import { prepareComponent, runComponent, type ComponentRun } from './component-run.js';
 import type { PreparedComponent } from './component/prepared.js';
+import { limitMemory } from './engine.js';
 import { HostCalls } from './host-calls.js';
 
 const LIMITS = {
@@ -60,6 +62,12 @@ describe('an agent as a component', () => {
     expect(lines).toEqual(['{"n":1}']);
   });
 
+  it.each(['command.wasm', 'rust.wasm'])('may come from a compiler: %s', async (name) => {
+    const bytes = await readFile(new URL(`../../../../test/fixtures/components/${name}`, import.meta.url));
+    const limits = { ...LIMITS, maxTableElements: 10_000 };
+    expect(JSON.parse(run(bytes, { limits }).output ?? '')).toEqual({ bytes: 7, input: { n: 1 } });
+  });
+
   it('starts anew in every run', () => {
     const prepared = prepareComponent(
       agent({
@@ -90,6 +98,37 @@ describe('an agent as a component', () => {
       (call $answer (i32.const 32) (i32.const ${size}))`;
     expect(run(agent({ run: answer(1001) })).outcome).toEqual({ end: 'output_too_large', limitBytes: 1000 });
     expect(run(agent({ run: answer(5) })).outcome).toMatchObject({ end: 'invalid_output' });
+  });
+});
+
+describe('a component of several core modules with a memory each', () => {
+  afterAll(() => limitMemory(65_536));
+
+  /** Agents whose second module grows its memory by as many pages as it can, and fails if those are not `gets`. */
+  const growing = (pages: number, gets: number) =>
+    agent({
+      imports: `(core module $other (memory (export "memory") ${pages})
+          (func (export "grow") (result i32) (local $pages i32)
+            (loop $more (if (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))
+              (then (local.set $pages (i32.add (local.get $pages) (i32.const 1))) (br $more))))
+            (local.get $pages)))
+        (core instance $other (instantiate $other))`,
+      args: '(with "other" (instance $other))',
+      coreImports: '(import "other" "grow" (func $grow (result i32)))',
+      run: `(if (i32.ne (call $grow) (i32.const ${gets})) (then unreachable)) ${ECHO}`,
+    });
+  // Assembled first: the assembler needs more memory than these limits leave to this process.
+  const [small, large] = [growing(1, 9), growing(15, 0)];
+  const limits = { ...LIMITS, maxMemoryPages: 20 };
+
+  it('shares the limit of one memory between them, and is metered for their sum', () => {
+    const { outcome, output, peakMemoryBytes } = run(small, { limits });
+    expect({ outcome, output }).toEqual({ outcome: { end: 'completed' }, output: '{"n":1}' });
+    expect(peakMemoryBytes).toBe((2 + 10) * 65_536);
+  });
+
+  it('cannot start with more than its share', () => {
+    expect(run(large, { limits }).outcome).toMatchObject({ end: 'out_of_memory' });
   });
 });
 
@@ -127,6 +166,27 @@ describe('a component that breaks a rule', () => {
     expect(run(bytes).outcome).toMatchObject(broken(/called out while it allocated/));
   });
 
+  it('traps when it calls itself through its own exports', () => {
+    const bytes = component(`(component
+      (core module $shim (type $f (func)) (table (export "table") 1 funcref)
+        (func (export "again") (call_indirect (type $f) (i32.const 0))))
+      (core instance $shim (instantiate $shim))
+      (core module $m (import "shim" "again" (func $again)) (func (export "nothing"))
+        (func (export "run") (result i32) (call $again) (i32.const 0)))
+      (core instance $main (instantiate $m (with "shim" (instance $shim))))
+      (func $nothing (canon lift (core func $main "nothing")))
+      (core func $lowered (canon lower (func $nothing)))
+      (core module $fill (import "shim" "table" (table 1 funcref)) (import "shim" "f" (func $f))
+        (elem (i32.const 0) func $f))
+      (alias core export $shim "table" (core table $table))
+      (core instance $given (export "table" (table $table)) (export "f" (func $lowered)))
+      (core instance (instantiate $fill (with "shim" (instance $given))))
+      (func $run (result (result)) (canon lift (core func $main "run")))
+      (instance $exported (export "run" (func $run)))
+      (export "wasi:cli/run@0.2.6" (instance $exported)))`);
+    expect(run(bytes).outcome).toMatchObject(broken(/called while it was in a call/));
+  });
+
   describe('with resources', () => {
     /** Handles of two resources of its own; `$new` makes 7 of the first. */
     const resources = {
@@ -155,6 +215,35 @@ describe('a component that breaks a rule', () => {
       expect(outcomeOf('(call $drop (i32.const -1))')).toMatchObject(broken(/no handle/));
       expect(outcomeOf('(call $drop (i32.const 0))')).toMatchObject(broken(/no handle/));
       expect(outcomeOf('(drop (call $rep-other (local.get $handle)))')).toMatchObject(broken(/another resource/));
+    });
+
+    it('traps when it keeps a handle that a call has lent to it', () => {
+      const lending = `
+        (component $maker
+          (type $of-maker (resource (rep i32)))
+          (export $thing "thing" (type $of-maker))
+          (core func $new (canon resource.new $of-maker))
+          (core module $m (import "host" "new" (func $new (param i32) (result i32)))
+            (func (export "make") (result i32) (call $new (i32.const 5))))
+          (core instance $i (instantiate $m (with "host" (instance (export "new" (func $new))))))
+          (func (export "make") (result (own $thing)) (canon lift (core func $i "make"))))
+        (instance $maker (instantiate $maker))
+        (alias export $maker "thing" (type $thing))
+        (component $keeper
+          (import "thing" (type $thing (sub resource)))
+          (core module $m (func (export "keep") (param i32)))
+          (core instance $i (instantiate $m))
+          (func (export "keep") (param "it" (borrow $thing)) (canon lift (core func $i "keep"))))
+        (instance $keeper (instantiate $keeper (with "thing" (type $thing))))
+        (core func $make (canon lower (func $maker "make")))
+        (core func $keep (canon lower (func $keeper "keep")))
+        (core instance $host (export "make" (func $make)) (export "keep" (func $keep)))`;
+      const coreImports = `(import "host" "make" (func $make (result i32)))
+        (import "host" "keep" (func $keep (param i32)))`;
+      const parts = { imports: lending, args: '(with "host" (instance $host))', coreImports };
+      expect(run(agent({ ...parts, run: `(drop (call $make)) ${ECHO}` })).outcome).toEqual({ end: 'completed' });
+      const keeping = run(agent({ ...parts, run: `(call $keep (call $make)) ${ECHO}` }));
+      expect(keeping.outcome).toMatchObject(broken(/borrowed handle that was not dropped/));
     });
 
     it('traps when it has more handles than a run may have', () => {
@@ -206,7 +295,10 @@ describe('a hostile component', () => {
   });
 
   it('is refused when it multiplies memories, instances, types or nesting', () => {
-    expect(run(memoryBomb()).outcome).toMatchObject(refused(/several memories/));
+    const nine = `(core module $m (memory (export "memory") 1)) ${'(core instance (instantiate $m))'.repeat(9)}`;
+    expect(run(component(`(component ${nine})`)).outcome).toMatchObject(refused(/more than 8 memories/));
+    const bomb = memoryBomb();
+    expect(run(bomb, { limits: { ...LIMITS, maxMemoryPages: 3000 } }).outcome).toMatchObject({ end: 'out_of_memory' });
     const many = `(core module $m) ${'(core instance (instantiate $m))'.repeat(65)}`;
     expect(run(component(`(component ${many})`)).outcome).toMatchObject(refused(/more than 64 core modules/));
     expect(run(tupleBomb()).outcome).toMatchObject(refused(/more than 100000 parts/));

@@ -9,7 +9,7 @@ import { beginLinking, instantiate, type Linking } from './component/instantiate
 import type { PreparedComponent } from './component/prepared.js';
 import type { Case } from './component/value-type.js';
 import { outputFault } from './json-output.js';
-import { explained, outcomeOf } from './post-mortem.js';
+import { explained, outcomeOf, unstartable } from './post-mortem.js';
 import { withLessStack } from './stack.js';
 import type { WasiRun } from './wasi-host.js';
 import { Wasi2Host } from './wasi2/wasi2-host.js';
@@ -29,11 +29,12 @@ export interface ComponentRun extends WasiRun {
  */
 export function runComponent(run: ComponentRun): AgentResult {
   const host = new Wasi2Host(run);
-  const linking = beginLinking(run.prepared, host.interfaces);
+  const linking = beginLinking(run.prepared, host.interfaces, run.limits.maxMemoryPages);
   const ending = start(run, host, linking);
   host.stderr.finish();
+  linking.memories.release();
   const usage = {
-    peakMemoryBytes: linking.memoryOwner?.memory.buffer.byteLength ?? 0,
+    peakMemoryBytes: linking.memories.bytes,
     bytesOut: host.stdout.length,
     hostCalls: host.interfaces.calls,
   };
@@ -57,17 +58,19 @@ function start(run: ComponentRun, host: Wasi2Host, linking: Linking): ReportedOu
     return explainedBy(linking, exited(1), run);
   } catch (thrown) {
     const error = linking.machine.ended ?? thrown;
-    if (error instanceof Unlinkable) return { end: 'refused', reason: printable(error.message) };
+    if (error instanceof Unlinkable) return unstartable(printable(error.message), run.limits);
     if (error instanceof ComponentTrap) host.stderr.write(new TextEncoder().encode(`${error.rule}\n`));
     return explainedBy(linking, outcomeOf(error, host.stderr.tail, run.limits), run);
   }
 }
 
 function explainedBy(linking: Linking, outcome: ReportedOutcome, { limits }: ComponentRun): ReportedOutcome {
-  if (!linking.memoryOwner) return outcome;
-  const { exports, module, memory, firstBytes, tables } = linking.memoryOwner;
-  const lastBytes = memory.buffer.byteLength;
-  return explained(outcome, { exports, observation: module, limits, firstBytes, lastBytes, tables });
+  const { owners, firstBytes, bytes: lastBytes } = linking.memories;
+  for (const { exports, module: observation, tables } of owners) {
+    const cause = explained(outcome, { exports, observation, limits, firstBytes, lastBytes, tables });
+    if (cause !== outcome) return cause;
+  }
+  return outcome;
 }
 
 interface Entry {

@@ -5,7 +5,7 @@ import type { ModuleLimits } from './limits.js';
 import { type Refusal, RefusalSignal, refuse, type WalkRefusalCode } from './refusal.js';
 import { walkModule } from './section-walker.js';
 import { withinLimit } from './types.js';
-import { blankModule, type ComponentKind, type WalkedModule } from './walked-module.js';
+import { blankModule, type ComponentKind, type MemoryShape, type WalkedModule } from './walked-module.js';
 
 export interface ComponentWalk {
   /** Undefined when it could not be decoded. */
@@ -82,8 +82,8 @@ function walkDefinitions({ definitions }: Component, walking: Walking, around: r
   }
 }
 
-/** One memory has one limit; several would have it several times. */
-const MOST_MEMORIES = 1;
+/** As many as composed components have. The limit of pages holds for all of them together. */
+const MOST_MEMORIES = 8;
 const MOST_CORE_INSTANCES = 64;
 const MOST_CORE_MODULES = 64;
 
@@ -114,8 +114,18 @@ function walkCoreModule(definition: Extract<Definition, { kind: 'core module' }>
   if (definesMemory && !module.exports.some(({ kind }) => kind === 'memory')) {
     refuse('CORE_MEMORY_NOT_EXPORTED', `The core module at byte ${offset} does not export its memory.`, offset);
   }
-  if (definesMemory) walk.module.memory = module.memory;
+  if (definesMemory) {
+    walk.module.memory = bothMemories(walk.module.memory, module.memory!);
+    withinLimit('MEMORY_TOO_LARGE', walk.module.memory.minPages, limits.memoryPages, 'initial pages of memory', offset);
+  }
   return { memories: definesMemory ? 1 : 0 };
+}
+
+/** The sizes of memories together. */
+function bothMemories(one: WalkedModule['memory'], other: MemoryShape): MemoryShape {
+  if (!one) return other;
+  const maxPages = one.maxPages === null || other.maxPages === null ? null : one.maxPages + other.maxPages;
+  return { ...one, minPages: one.minPages + other.minPages, maxPages };
 }
 
 function addUp(total: WalkedModule, module: WalkedModule, size: number): void {

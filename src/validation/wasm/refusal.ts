@@ -50,7 +50,7 @@ export const MODULE_ADVICE = {
   TABLE_TOO_LARGE:
     'Each function that is called indirectly has an entry: remove what is not needed, or split the agent. In Go every ' +
     'function has one: import fewer packages (net/http and html/template are large), or use TinyGo.',
-  TOO_MANY_MEMORIES: 'Use one memory.',
+  TOO_MANY_MEMORIES: 'Use one memory. Only a component may have more, one in each core module, and 8 in all.',
   MEMORY_TOO_LARGE: 'Lower the initial memory, for example with -Wl,--initial-memory, and let the agent grow it.',
   TOO_MANY_TAGS: 'Use fewer kinds of exceptions.',
   TOO_MANY_GLOBALS: 'Keep constants in memory instead.',

@@ -7,11 +7,11 @@ import type {
   Sort,
 } from '../../../common/component/definitions.js';
 import { engine, type LinearMemory } from '../engine.js';
-import { exportedTables, type Growing } from '../post-mortem.js';
 import { type Canonical, type ComponentFunction, type CoreFunction, lift, lower, Machine } from './canonical.js';
 import { unlinkable } from './faults.js';
 import { Heap, type Reallocate } from './heap.js';
 import type { Exported, Exports, HostInterfaces } from './host-interface.js';
+import { Memories } from './memories.js';
 import type { PreparedComponent, PreparedModule } from './prepared.js';
 import { dropHandle, InstanceState, type ResourceType } from './resources.js';
 import { type AnyType, compileType, type FunctionType, type InstanceType, resourceType } from './type-code.js';
@@ -20,18 +20,6 @@ import { type AnyType, compileType, type FunctionType, type InstanceType, resour
 const MOST_STEPS = 50_000;
 /** Core modules that are instantiated for one run. */
 const MOST_CORE_INSTANCES = 64;
-/** One memory has one limit; several would have it several times. */
-const MOST_MEMORIES = 1;
-
-/** The core instance that has the memory of the run. */
-export interface MemoryOwner {
-  memory: LinearMemory;
-  /** Bytes at the start of the run. */
-  firstBytes: number;
-  exports: Record<string, unknown>;
-  module: PreparedModule;
-  tables: Growing[];
-}
 
 /** A component on its way into life, or alive. Nothing of it is ever awaited. */
 export interface Linking {
@@ -40,17 +28,21 @@ export interface Linking {
   machine: Machine;
   steps: number;
   coreInstances: { exports: Record<string, unknown>; module: PreparedModule }[];
-  memories: number;
-  memoryOwner?: MemoryOwner;
+  memories: Memories;
 }
 
-export const beginLinking = (prepared: PreparedComponent, host: HostInterfaces): Linking => ({
+/** @param maxMemoryPages of all its memories together */
+export const beginLinking = (
+  prepared: PreparedComponent,
+  host: HostInterfaces,
+  maxMemoryPages: number,
+): Linking => ({
   prepared,
   host,
   machine: new Machine(),
   steps: 0,
   coreInstances: [],
-  memories: 0,
+  memories: new Memories(maxMemoryPages),
 });
 
 /**
@@ -253,13 +245,12 @@ class Instantiation {
     if (linking.coreInstances.length === MOST_CORE_INSTANCES) {
       unlinkable(`it instantiates more than ${MOST_CORE_INSTANCES} core modules`);
     }
-    linking.memories += module.memories;
-    if (linking.memories > MOST_MEMORIES) unlinkable('it has several memories: link it into one core module');
+    linking.memories.expect(module);
     const imports = Object.create(null) as Record<string, CoreExports>;
     for (const { name, instance } of args) imports[name] = this.get('core instance', instance);
     const { exports } = new engine.Instance(module.module, imports);
     linking.coreInstances.push({ exports, module });
-    if (module.memories > 0) linking.memoryOwner = memoryOwner(exports, module);
+    if (module.memories > 0) linking.memories.add(exports, module);
     return exports;
   }
 
@@ -314,15 +305,4 @@ function isA(sort: Sort, value: unknown): boolean {
     default:
       return false;
   }
-}
-
-/** @throws Unlinkable when the memory cannot be seen, and so not be metered */
-function memoryOwner(exports: Record<string, unknown>, module: PreparedModule): MemoryOwner {
-  const name = engine.Module.exports(module.module).find(({ kind }) => kind === 'memory')?.name;
-  const memory = name === undefined ? undefined : (exports[name] as LinearMemory);
-  if (!memory) unlinkable('a core module does not export its memory');
-  const { buffer } = memory as LinearMemory;
-  if ((buffer as unknown) instanceof SharedArrayBuffer) unlinkable('its memory is shared');
-  const tables = exportedTables(module.module, exports);
-  return { memory: memory as LinearMemory, firstBytes: buffer.byteLength, exports, module, tables };
 }
