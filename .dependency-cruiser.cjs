@@ -1,5 +1,5 @@
 /**
- * Who may import whom, as `depcruise src migrations --config .dependency-cruiser.cjs` checks it.
+ * Who may import whom, as `depcruise src migrations sdk/src --config .dependency-cruiser.cjs` checks it.
  *
  * A module is a folder of `src/`; its door is its `index.ts`. `common` needs none: each of its files is
  * one. Specs may look behind doors.
@@ -94,6 +94,8 @@ const VENDORS = {
 };
 
 const SPEC = String.raw`\.(spec|contract-spec|e2e-spec)\.ts$`;
+/** The build generates it, so it is missing in a fresh clone. */
+const SDK_SCHEMA = '^[.]/schema[.]js$';
 const DOOR = '^src/([^/]+/index[.]ts$|common/)';
 const ROOT = '^src/([^/]+[.]ts$|(boot|operator)/)';
 const modules = [...Object.keys(FOUNDATION), ...Object.keys(MAY_IMPORT)];
@@ -157,10 +159,24 @@ module.exports = {
       to: { path: '^src/' },
     },
     {
+      name: 'sdk-alone',
+      severity: 'error',
+      comment: 'The SDK is a package without dependencies.',
+      from: { path: '^sdk/' },
+      to: { pathNot: ['^sdk/', SDK_SCHEMA], dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'sdk-in-browsers',
+      severity: 'error',
+      comment: 'Browsers have no modules of Node.js: only the command line may use them.',
+      from: { path: '^sdk/src/', pathNot: '^sdk/src/cli/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
       name: 'no-cycles',
       severity: 'error',
       comment: 'Files that need each other are one part, or the shared piece belongs in a file below both.',
-      from: { path: '^src/' },
+      from: { path: '^(src|sdk)/' },
       to: { circular: true },
     },
     {
@@ -168,7 +184,7 @@ module.exports = {
       severity: 'error',
       comment: 'An import that cannot be found would escape every other rule.',
       from: {},
-      to: { couldNotResolve: true },
+      to: { couldNotResolve: true, pathNot: SDK_SCHEMA },
     },
   ],
   options: {

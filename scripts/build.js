@@ -9,6 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, wri
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildConsole, CONSOLE_SOURCES } from './build-console.js';
+import { writeSdkTypes } from './build-sdk.js';
 import { bundlePackages, bundlePrograms } from './bundle.js';
 import { checkNode, checkPackages, endOnSignals, fail, ROOT, surviveClosedOutput } from './preflight.js';
 
@@ -57,6 +58,7 @@ export async function buildServer() {
 export async function buildTests() {
   const folder = join(ROOT, TESTS.folder);
   if (latest(ROOT, TOOLS) > changedAt(join(folder, COMPLETE))) rmSync(folder, { recursive: true, force: true });
+  await writeSdkTypes(); // the tests compile the SDK with them
   await compile(TESTS);
   removeOrphans('');
   groupUnitSpecs();
@@ -68,7 +70,7 @@ export async function buildTests() {
  */
 function groupUnitSpecs() {
   const groups = new Map();
-  for (const part of ['src', 'test', 'bench']) {
+  for (const part of ['src', 'sdk', 'test', 'bench']) {
     for (const name of readdirSync(join(ROOT, TESTS.folder, part), { recursive: true }).sort()) {
       if (!name.endsWith('.spec.js')) continue;
       const group = part === 'src' ? name.split('/')[0] : part;

@@ -34,7 +34,7 @@ const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`,
 const lock: { packages: Record<string, Locked> } = JSON.parse(readFileSync(file('package-lock.json'), 'utf8'));
 const installed = Object.entries(lock.packages)
   // The repository itself and its workspaces have no version to pin.
-  .filter(([path]) => path !== '' && path !== 'console' && path !== 'node_modules/@zerostate/console')
+  .filter(([path]) => path.includes('node_modules/') && !path.startsWith('node_modules/@zerostate/'))
   .map(([path, locked]) => ({ name: path.replace(/^.*node_modules\//, ''), ...locked }));
 
 /** Those of which there is a variant for each machine are described by the one for Linux on x64, which every registry has. */

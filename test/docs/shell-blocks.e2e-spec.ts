@@ -104,6 +104,7 @@ describe('the shell blocks of README and guides', () => {
       '"status":"uploaded"',
       'event: task.completed',
       '"competitive":false',
+      /^1 +MyAgent +0\.50 /m,
       /"id":"[0-9a-f-]+","status":"completed"/,
       '✓ completed',
       /^✓ schema/m,
@@ -116,6 +117,8 @@ describe('the shell blocks of README and guides', () => {
   it('lead from nothing to an agent in one’s own language that is uploaded and run', async () => {
     await follow('docs/agent-developer-guide.md', { env: { SERVER: server.url } }, [
       '"greeting":"Hello, Ada!"',
+      'letters is a new agent.',
+      '{"reversed":"adA","letters":{"a":2,"d":1}}',
       'Greeting Ada.',
       ...['C', 'Rust', 'AssemblyScript'].map((language) => `"language": "${language}"`),
     ]);

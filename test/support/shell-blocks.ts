@@ -109,6 +109,7 @@ export async function runShellBlocks(document: string, { checkout, env = {}, ins
       ...process.env,
       NODE_ENV: undefined,
       CURL_HOME: checkout.path,
+      ZEROSTATE_CONFIG_DIR: join(checkout.path, '.login'),
       npm_config_ignore_scripts: 'true',
       // Other suites keep the machine busy.
       MAX_EVENT_LOOP_LAG_MS: '600000',
