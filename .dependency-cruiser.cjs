@@ -36,6 +36,7 @@ const MAY_IMPORT = {
     'execution',
     'feed',
     'models',
+    'scheduling',
     'secrets',
     'task-api',
     'tasks',

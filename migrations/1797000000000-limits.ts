@@ -40,9 +40,18 @@ export class Limits1797000000000 implements MigrationInterface {
         SELECT owner UNION ALL SELECT id FROM chain
       $$;
 
-      -- The key that opened a hold, and when.
-      CREATE FUNCTION spending_hold(hold bigint, OUT key_id uuid, OUT at timestamptz) LANGUAGE sql VOLATILE
-        AS $$ SELECT key_id, at FROM ledger_transfers WHERE id = hold $$;
+      -- The key that opened a hold, and when. A sub-task counts with the task at the top, whose hold has lent to it.
+      CREATE FUNCTION spending_hold(hold bigint, OUT key_id uuid, OUT at timestamptz) LANGUAGE sql VOLATILE AS $$
+        WITH RECURSIVE chain AS (
+          SELECT 0 AS depth, task_id, key_id, at FROM ledger_transfers WHERE id = hold
+           UNION ALL
+          SELECT depth + 1, lender.task_id, lender.key_id, lender.at
+            FROM chain
+            JOIN ledger_transfers lend ON lend.task_id = chain.task_id AND lend.kind = 'lend'
+            JOIN ledger_transfers lender ON lender.id = lend.hold_id
+        )
+        SELECT key_id, at FROM chain ORDER BY depth DESC LIMIT 1
+      $$;
 
       -- What an account's tasks of today hold or have cost; with a key only those of the key and of keys made with it.
       CREATE FUNCTION spending_today(owner uuid, key uuid) RETURNS bigint LANGUAGE sql VOLATILE AS $$
@@ -57,15 +66,25 @@ export class Limits1797000000000 implements MigrationInterface {
           SELECT made.id FROM family JOIN api_keys made ON made.user_id = owner AND made.made_with_id = family.id
         ),
         moved AS MATERIALIZED (
-          SELECT kind, hold_id, amount_micro, key_id FROM ledger_transfers
-           WHERE debit_user = owner AND id > (SELECT id FROM before) AND kind IN ('hold', 'release')
+          SELECT kind, hold_id, task_id, amount_micro, key_id FROM ledger_transfers
+           WHERE debit_user = owner AND id > (SELECT id FROM before) AND kind IN ('hold', 'lend', 'release')
         ),
         opened AS (
           SELECT hold_id, amount_micro FROM moved
            WHERE kind = 'hold' AND (key IS NULL OR key_id IN (SELECT id FROM family))
+             AND task_id NOT IN (SELECT task_id FROM moved WHERE kind = 'lend')
+        ),
+        -- With the holds of sub-tasks.
+        tree AS (
+          SELECT hold_id FROM opened
+           UNION
+          SELECT child.hold_id
+            FROM tree
+            JOIN moved lend ON lend.kind = 'lend' AND lend.hold_id = tree.hold_id
+            JOIN moved child ON child.kind = 'hold' AND child.task_id = lend.task_id
         )
         SELECT (coalesce((SELECT sum(amount_micro) FROM opened), 0)
-              - coalesce((SELECT sum(moved.amount_micro) FROM moved JOIN opened USING (hold_id) WHERE kind = 'release'), 0))::bigint
+              - coalesce((SELECT sum(moved.amount_micro) FROM moved JOIN tree USING (hold_id) WHERE kind = 'release'), 0))::bigint
       $$;
 
       -- Decides on the offers of an account that has limits, smallest first. offers: [{number, key_id, amount, largest}].

@@ -17,6 +17,7 @@ import { Doors1796800000000 } from '../migrations/1796800000000-doors.js';
 import { Queue1796900000000 } from '../migrations/1796900000000-queue.js';
 import { Limits1797000000000 } from '../migrations/1797000000000-limits.js';
 import { Retries1797100000000 } from '../migrations/1797100000000-retries.js';
+import { SubTasks1797200000000 } from '../migrations/1797200000000-sub-tasks.js';
 import { Agent, AgentBinary, AgentRating, AgentStatistics } from './agents/index.js';
 import { ApiKey, AuditEvent, KnownNetwork, OneTimeToken, Session, User } from './auth/index.js';
 import { DatabaseClient, LOCKS, SnakeNaming } from './database/index.js';
@@ -38,6 +39,7 @@ export const MIGRATIONS: Migrations = [
   Queue1796900000000,
   Limits1797000000000,
   Retries1797100000000,
+  SubTasks1797200000000,
 ];
 
 type Migrations = readonly (new () => MigrationInterface)[];

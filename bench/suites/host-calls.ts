@@ -89,13 +89,14 @@ function brokered(sql: Sql): () => AttemptCalls {
         agentOwnerId: newId(),
         attempt: 1,
         shareLogs: false,
+        allow: [],
       },
       permissions: { kv: {} },
       methods: ['kv.get'],
       // The only method that it may call.
       handlers: { 'kv.get': get } as Handlers,
       records: { reserve: () => Promise.resolve(true), end: () => Promise.resolve() },
-      parkingOf: () => ({ whileParked: (_question, wait) => wait() }),
+      parkingOf: () => ({ whileAsking: (_question, wait) => wait(), whileWaiting: (_mostMs, wait) => wait() }),
       config,
       logger: new Logger('bench'),
     });

@@ -145,6 +145,8 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   startsInMs: 0,
   leasedForMs: 0,
   deadlineAt: Infinity,
+  isParked: false,
+  ancestorAgents: [],
   failedAgentIds: [],
   lostAttempts: 0,
   releasedAttempts: 0,

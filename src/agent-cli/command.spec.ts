@@ -32,7 +32,7 @@ describe('the command line of npm run agent', () => {
   });
 
   it.each([
-    [['run', 'a.wasm', '--permissions', '{}', '--allow', 'files'], 'some of http,llm,kv,ask; not "files"'],
+    [['run', 'a.wasm', '--permissions', '{}', '--allow', 'files'], 'some of http,llm,kv,ask,tasks; not "files"'],
     [['run', 'a.wasm', '--mock', 'm.json'], '--mock needs --permissions'],
     [['validate', 'a.wasm', '--permissions', '{}'], 'validate takes no --permissions.'],
     [['build', 'a.wasm'], 'Unknown command "build".'],

@@ -51,7 +51,7 @@ export const USAGE = `Usage: npm run agent -- <command> FILE.wasm [options]
   --timeout MS              wall time of the run (default: TASK_TIMEOUT_MS)
   --limits JSON             limits of the version, as an upload takes them, for run
   --permissions FILE|JSON   what the agent may ask of the host, as an upload takes it, for run
-  --allow KIND,…|none       what the task allows, of http, llm, kv, ask (default: all that the permissions name)
+  --allow KIND,…|none       what the task allows, of http, llm, kv, ask, tasks (default: all that the permissions name)
   --answer JSON|TEXT        answer to a question of input.ask; once for each question, in their order
   --mock FILE               answers to host calls: [{"method", "request"?, "answer"}, …]
   --record FILE             writes the host calls with their answers; --mock can read that file

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import type { Permissions } from '../common/permissions.dto.js';
-import { kindsOf } from '../common/permissions.js';
+import { CONSENT_KINDS, kindsOf } from '../common/permissions.js';
 import type { Environment } from '../config/index.js';
 import type { RunRequest } from '../execution/index.js';
 import type { AttemptCalls } from '../host-calls/index.js';
@@ -75,12 +75,13 @@ export async function openLocalHost(
       end: async ({ context, target }) => void targets.set(context.n, target),
     },
     // The time limit stands still while a person types.
-    parkingOf: (place) => ({
-      whileParked: async (_question, wait) => {
+    parkingOf: (place) => {
+      const parked = <T>(wait: () => Promise<T>): Promise<T> => {
         place.park();
         return wait().finally(() => place.unpark());
-      },
-    }),
+      };
+      return { whileAsking: (_question, wait) => parked(wait), whileWaiting: (_mostMs, wait) => parked(wait) };
+    },
     config,
     logger: new Logger('HostCalls'),
   });
@@ -102,6 +103,7 @@ const LOCAL_ATTEMPT = {
   ...{ taskId: LOCAL, userId: LOCAL, agentId: LOCAL, agentOwnerId: LOCAL },
   attempt: 1,
   shareLogs: false,
+  allow: CONSENT_KINDS,
 };
 
 /** Serves as `served` does, and notes each call with its answer. */

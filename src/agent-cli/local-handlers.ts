@@ -34,7 +34,7 @@ export interface LocalServices {
 
 /**
  * A handler for each method, without a server: state in memory, partial results and questions to the terminal, an echo in
- * the place of models, and nothing from the web. A method that has canned answers takes them, and only them.
+ * the place of models, and nothing from the web or from other agents. A method that has canned answers takes them, and only them.
  */
 export function localHandlers(services: LocalServices) {
   const { config, state, mocks, onOutput } = services;
@@ -54,6 +54,8 @@ export function localHandlers(services: LocalServices) {
     'kv.delete': kv.delete,
     'kv.list': kv.list,
     'output.emit': new OutputEmit(feed, config),
+    'task.submit': { prepare: (request, context) => withoutAnswer(subTaskTarget(request, context)) },
+    'task.wait': { prepare: () => withoutAnswer({ name: null, text: 'task.wait' }) },
     'input.ask': { prepare: (request, context) => question(request, context, services) },
   };
   for (const method of Object.keys(handlers) as HostCallMethod[]) {
@@ -65,6 +67,10 @@ export function localHandlers(services: LocalServices) {
 const schemas = {
   fetch: z.looseObject({ url: z.url({ protocol: /^https?$/ }), method: z.string().toUpperCase().default('GET') }),
   model: z.looseObject({ model: z.string() }),
+  subTask: z.looseObject({
+    required_capabilities: z.array(z.string()).min(1),
+    budget: z.union([z.number(), z.string()]),
+  }),
   chat: z.looseObject({
     model: z.string(),
     messages: z.array(z.strictObject({ role: z.enum(['system', 'user', 'assistant']), content: z.string() })).min(1),
@@ -84,7 +90,18 @@ interface Target {
 function targetOf(method: HostCallMethod, request: unknown, context: CallContext): Target {
   if (method === 'http.fetch') return fetchTarget(request, context);
   if (method === 'llm.chat' || method === 'llm.embed') return modelTarget(request, context);
+  if (method === 'task.submit') return subTaskTarget(request, context);
   return { name: null, text: method };
+}
+
+function subTaskTarget(request: unknown, { permissions }: CallContext): Target {
+  const { required_capabilities } = parseRequest(schemas.subTask, request);
+  const { capabilities = [] } = permissions.tasks ?? {};
+  const foreign = required_capabilities.find((name) => !capabilities.includes(name));
+  if (foreign !== undefined) {
+    throw new HostCallError('CAPABILITY_NOT_ALLOWED', `"${foreign}" is not among permissions.tasks.capabilities.`);
+  }
+  return { name: null, text: `task.submit for ${required_capabilities.join(', ')}` };
 }
 
 function fetchTarget(request: unknown, { permissions }: CallContext): Target {
@@ -127,7 +144,7 @@ function question(request: unknown, { parking }: CallContext, { answers, ask }: 
   };
   const answer = async (): Promise<unknown> => {
     const value = jsonOrText(
-      await parking.whileParked({ ...asked, leftMs: timeoutMs, answer: null, isOpen: true }, wait),
+      await parking.whileAsking({ ...asked, leftMs: timeoutMs, answer: null, isOpen: true }, wait),
     );
     const verdict = schema && Schema.read(schema).check(value, stepsFor(Buffer.byteLength(JSON.stringify(value))));
     if (!verdict || verdict.end === 'fits') return value;

@@ -60,8 +60,10 @@ export class StatisticsProjection implements OnApplicationBootstrap, BeforeAppli
 }
 
 async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Promise<void> {
-  const relevant = events.filter((event) => event.type in CHANGES && event.data.agent_id && !isOwnTask(event));
-  if (relevant.length === 0) return;
+  const related = events.filter((event) => event.type in CHANGES && event.data.agent_id && !isOwnTask(event));
+  if (related.length === 0) return;
+  const isOwnHire = await ownHires(transaction, related);
+  const relevant = related.filter((event) => !isOwnHire(event));
   const repository = transaction.getRepository(AgentStatistics);
   const ids = [...new Set(relevant.flatMap(({ data }) => [data.agent_id as string, ...contradictedBy(data)]))];
   // In the order of ids: transactions that change several rows then wait for each other without a deadlock.
@@ -81,6 +83,24 @@ async function applyEvents(transaction: EntityManager, events: FeedEvent[]): Pro
 
 /** The owner of the agent submitted the task itself. Otherwise an owner could buy its agents a reputation from itself. */
 const isOwnTask = ({ user_id, agent_owner_id }: FeedEvent): boolean => user_id !== null && user_id === agent_owner_id;
+
+/**
+ * Sub-tasks that an agent of the same owner submitted, directly or further up. A submitter pays for them, but the owner
+ * chose its own agent.
+ */
+async function ownHires(
+  transaction: EntityManager,
+  events: readonly FeedEvent[],
+): Promise<(event: FeedEvent) => boolean> {
+  const ids = [...new Set(events.map(({ task_id }) => task_id).filter((id) => id !== null))];
+  const rows = await transaction.query<{ id: string; ancestor_owners: string[] }[]>(HIRERS, [ids]);
+  const hirers = new Map(rows.map(({ id, ancestor_owners }) => [id, ancestor_owners]));
+  return ({ task_id, agent_owner_id }) =>
+    agent_owner_id !== null && hirers.get(task_id ?? '')?.includes(agent_owner_id) === true;
+}
+
+/** The module of tasks is above this one. */
+const HIRERS = 'SELECT id, ancestor_owners FROM tasks WHERE id = ANY ($1::uuid[]) AND parent_id IS NOT NULL';
 
 /**
  * An account counts once, by its newest vote, however many tasks it pays for. So do accounts that were opened in a burst:

@@ -21,6 +21,7 @@ export class MetaAgent {
   ) {}
 
   /**
+   * Agents of the tasks above this one are not asked, so that none hires itself.
    * @param failed agents that are not asked: they have failed this task
    * @param stale whether the catalogue has just been shown to be
    */
@@ -69,11 +70,11 @@ export class MetaAgent {
   }
 
   private hold(task: UnfinishedTask, failed: readonly string[], offering: Iterable<Candidate>): Promise<Auction> {
-    const excluded = new Set(failed);
+    const excluded = new Set([...failed, ...task.ancestorAgents]);
     const input = typeof task.input === 'string' ? task.input : null;
     const inputBytes = typeof task.input === 'string' ? Buffer.byteLength(task.input) : task.input.size;
     return this.holdAmongFitting(
-      () => (failed.length > 0 ? without(excluded, offering) : offering),
+      () => (excluded.size > 0 ? without(excluded, offering) : offering),
       { ...task, allow: this.offered(task.allow), inputBytes, luck: luckOf(task.id), limitMs: limitMsOf(task) },
       input,
     );

@@ -13,7 +13,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { isPublicHostName } from './public-host.js';
-import { Optional } from './validators.js';
+import { IsCapabilities, Optional } from './validators.js';
 
 /** Methods of HTTP that an agent may use. */
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -80,6 +80,17 @@ export class LlmPermissionDto {
   models: string[];
 }
 
+/** Sub-tasks for other agents. */
+export class TasksPermissionDto {
+  /**
+   * Capabilities that sub-tasks may require.
+   * @example ["summarise"]
+   */
+  @ArrayMinSize(1)
+  @IsCapabilities()
+  capabilities: string[];
+}
+
 /** What a version may ask of the host. What it does not name is refused. */
 export class PermissionsDto {
   /** Requests to hosts on the web. */
@@ -109,6 +120,13 @@ export class PermissionsDto {
   @Optional()
   @Equals(true, { message: 'ask must be true or be left out' })
   ask?: boolean;
+
+  /** Sub-tasks for other agents. */
+  @Optional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => TasksPermissionDto)
+  tasks?: TasksPermissionDto;
 
   /**
    * Partial results and progress, shown to the submitter. Tasks need not allow it.

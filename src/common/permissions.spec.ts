@@ -62,6 +62,10 @@ describe('permissions', () => {
     [{ kv: { keys: 3 } }, 'kv'],
     [{ kv: true }, 'kv'],
     [{ output: false }, 'output'],
+    [{ tasks: {} }, 'tasks.capabilities'],
+    [{ tasks: { capabilities: [] } }, 'tasks.capabilities'],
+    [{ tasks: { capabilities: ['*'] } }, 'tasks.capabilities'],
+    [{ tasks: true }, 'tasks'],
     [{ files: {} }, 'files'],
   ])('refuse %j at %s', (value, path) => {
     expect(faults(value)[0]).toBe(path);
@@ -77,6 +81,8 @@ describe('permissions', () => {
     ['another host', { http: { hosts: ['c.com'] } }, base, true],
     ['another model', { llm: { models: ['large'] } }, base, true],
     ['another kind', { kv: {} }, base, true],
+    ['fewer capabilities', { tasks: { capabilities: ['a'] } }, { tasks: { capabilities: ['a', 'b'] } }, false],
+    ['another capability', { tasks: { capabilities: ['c'] } }, { tasks: { capabilities: ['a', 'b'] } }, true],
     ['anything where there was nothing', { output: true }, null, true],
   ] as [string, Permissions | null, Permissions | null, boolean][])(
     'are wider or not by %s',

@@ -1,7 +1,7 @@
 import { HTTP_METHODS, type HttpMethod, type Permissions } from './permissions.dto.js';
 
 /** Kinds of permission that a task has to allow, because they can cost money, carry its input to the agent's owner, or wait for its submitter. */
-export const CONSENT_KINDS = ['http', 'llm', 'kv', 'ask'] as const;
+export const CONSENT_KINDS = ['http', 'llm', 'kv', 'ask', 'tasks'] as const;
 export type ConsentKind = (typeof CONSENT_KINDS)[number];
 
 /** Every kind of permission. `output` reaches the submitter alone, so tasks need not allow it. */
@@ -18,12 +18,14 @@ export const lacking = (permissions: Permissions | null, granted: readonly strin
 
 export const methodsOf = (http: { methods?: HttpMethod[] }): HttpMethod[] => http.methods ?? [HTTP_METHODS[0]];
 
-/** Whether `wanted` allows anything that `had` does not: a kind, a host, a method or a model. */
+/** Whether `wanted` allows anything that `had` does not: a kind, a host, a method, a model or a capability. */
 export function isWider(wanted: Permissions | null, had: Permissions | null): boolean {
   if (kindsOf(wanted).some((kind) => had?.[kind] === undefined)) return true;
   const http = wanted?.http && had?.http ? { wanted: wanted.http, had: had.http } : null;
   const llm = wanted?.llm && had?.llm ? { wanted: wanted.llm, had: had.llm } : null;
+  const tasks = wanted?.tasks && had?.tasks ? { wanted: wanted.tasks, had: had.tasks } : null;
   return (
+    (tasks !== null && !isWithin(tasks.wanted.capabilities, tasks.had.capabilities)) ||
     (http !== null &&
       (!isWithin(http.wanted.hosts, http.had.hosts) || !isWithin(methodsOf(http.wanted), methodsOf(http.had)))) ||
     (llm !== null && !isWithin(llm.wanted.models, llm.had.models))

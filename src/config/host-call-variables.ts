@@ -12,7 +12,7 @@ export const hostCallVariables = {
       }
       return known;
     })
-    .describe('What agents may ask of the host at most: `http`, `llm`, `kv`, `ask`, `output`; or `none`'),
+    .describe('What agents may ask of the host at most: `http`, `llm`, `kv`, `ask`, `tasks`, `output`; or `none`'),
   HOST_CALLS_PER_ATTEMPT: integer(1000, 0, 100_000).describe('Host calls of one attempt'),
   HOST_CALL_REQUEST_BYTES: integer(MB, 1024, 16 * MB).describe('Largest request of a host call'),
   HOST_CALL_ANSWER_BYTES: integer(4 * MB, 1024, 64 * MB).describe('Largest answer of a host call'),
@@ -31,6 +31,9 @@ export const hostCallVariables = {
   ),
   PARKED_AGENTS_PER_ACCOUNT: integer(8, 0, 10_000).describe(
     'How many of these may belong to one account, as submitter or as owner of the agent',
+  ),
+  SUB_TASKS_PER_TASK: integer(50, 0, 10_000).describe(
+    'Sub-tasks below one task, at all depths together, until it is retried by hand',
   ),
   AGENT_STATE_ENTRIES: integer(10_000, 1).describe('Entries in the state of one agent'),
   AGENT_STATE_BYTES: integer(16 * MB, 1024).describe('Keys and values in the state of one agent together, bytes'),

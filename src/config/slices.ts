@@ -71,6 +71,9 @@ export const queue = (env: Variables) => ({
   sweepIntervalMs: env.SWEEP_INTERVAL_MS,
 });
 
+/** Tasks above a sub-task, at most. */
+const MAX_SUB_TASK_DEPTH = 5;
+
 /** Calls of agents to the host. */
 export const hostCalls = (env: Variables) => ({
   /** Kinds of permission that versions may have and agents may use. */
@@ -86,6 +89,7 @@ export const hostCalls = (env: Variables) => ({
     maxWaitMs: env.QUESTION_WAIT_MS,
     maxAnswerBytes: env.QUESTION_ANSWER_BYTES,
   },
+  subTasks: { depth: MAX_SUB_TASK_DEPTH, below: env.SUB_TASKS_PER_TASK },
   parked: { most: env.PARKED_AGENTS, perAccount: env.PARKED_AGENTS_PER_ACCOUNT },
   state: { entries: env.AGENT_STATE_ENTRIES, bytes: env.AGENT_STATE_BYTES, valueBytes: env.AGENT_STATE_VALUE_BYTES },
 });

@@ -26,6 +26,8 @@ export interface CallingAttempt {
   attempt: number;
   /** Whether the owner of the agent may see the calls. */
   shareLogs: boolean;
+  /** Kinds of permission that the task allows. */
+  allow: readonly string[];
 }
 
 interface Host {
@@ -62,6 +64,9 @@ export class AttemptCalls {
     this.maxRequestBytes = host.config.maxRequestBytes;
   }
 
+  /** Whether the attempt has tried to submit sub-tasks. */
+  mayHaveSubTasks = false;
+
   /** What partial results, questions and records of calls take, bytes: it counts for the submitter's quota. */
   get storedBytes(): number {
     return this.emitted.bytes + this.asked.bytes + this.recorded.length * RECORD_BYTES;
@@ -97,6 +102,7 @@ export class AttemptCalls {
       parking: this.host.parkingOf(place),
       signal,
     };
+    if (method === 'task.submit') this.mayHaveSubTasks = true;
     const ended: EndedCall = {
       context,
       shareLogs: this.host.attempt.shareLogs,
@@ -129,9 +135,9 @@ export class AttemptCalls {
     return bytes;
   }
 
-  /** A person may take longer to answer than a service: questions end by their own time. */
+  /** People and other agents may take longer than a service: these calls end by their own time. */
   private signalFor(method: HostCallMethod): AbortSignal {
-    if (method === 'input.ask') return this.abort.signal;
+    if (method === 'input.ask' || method === 'task.wait') return this.abort.signal;
     return AbortSignal.any([this.abort.signal, AbortSignal.timeout(this.host.config.timeoutMs)]);
   }
 

@@ -12,6 +12,8 @@ export const HOST_CALL_METHODS = {
   'kv.list': 'kv',
   'output.emit': 'output',
   'input.ask': 'ask',
+  'task.submit': 'tasks',
+  'task.wait': 'tasks',
 } as const satisfies Record<string, keyof Permissions>;
 
 export type HostCallMethod = keyof typeof HOST_CALL_METHODS;
@@ -27,6 +29,10 @@ export interface CallContext {
   attempt: number;
   /** Number of the call in its attempt, from 0. */
   n: number;
+  /** Kinds of permission that the task allows. */
+  allow: readonly string[];
+  /** Whether the owner of the agent may read the log. */
+  shareLogs: boolean;
   /** The version's permissions, as far as operator and task allow them. */
   permissions: Permissions;
   /** The same for each repetition of this call, for services that recognise repetitions. */
@@ -49,7 +55,13 @@ export interface Parking {
    * @throws HostCallError `TOO_MANY_PARKED` when as many agents wait as may, `CALL_ENDED` when the attempt no longer counts,
    *   and whatever `wait` throws
    */
-  whileParked<T>(question: AskedQuestion, wait: () => Promise<T>): Promise<T>;
+  whileAsking<T>(question: AskedQuestion, wait: () => Promise<T>): Promise<T>;
+
+  /**
+   * As `whileAsking`, but the task is shown as `running`.
+   * @param mostMs how long `wait` takes at most
+   */
+  whileWaiting<T>(mostMs: number, wait: () => Promise<T>): Promise<T>;
 }
 
 /** One method's implementation. */

@@ -3,6 +3,7 @@
  * - `signup`, `grant`, `topup`: credits were issued to a user; `correction`: an admin added or removed some;
  * - `hold`: a budget and the most that host calls may cost were reserved. `post`, `fee`, `host_calls` and `release` close the
  *   hold: to the owner, to the market, to the market for host calls, and back;
+ * - `lend`: a part of a task's hold was given to the hold of its sub-task, which the same statement opened;
  * - `payout_request`: earnings were reserved for a payout; `payout` paid them, `payout_rejected` returned them;
  * - `reversal`, `fee_reversal`: an upheld dispute returned earnings and fee to the submitter.
  */
@@ -16,6 +17,7 @@ export const TRANSFER_KINDS = [
   'fee',
   'host_calls',
   'release',
+  'lend',
   'payout_request',
   'payout',
   'payout_rejected',

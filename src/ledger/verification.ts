@@ -62,7 +62,11 @@ const VERIFY = `
       FULL JOIN rebuilt ON rebuilt.user_id = b.user_id
       LEFT JOIN pending ON pending.user_id = b.user_id
   ),
-  hold AS (
+  -- A transfer that lends names the sub-task, and the hold of the parent.
+  lent AS (
+    SELECT hold_id, sum(amount_micro) AS lent FROM ledger_transfers WHERE kind = 'lend' GROUP BY hold_id
+  ),
+  opened AS (
     SELECT hold_id, task_id,
            sum(amount_micro) FILTER (WHERE kind = 'hold') AS opened,
            sum(amount_micro) FILTER (WHERE kind IN ('post', 'fee', 'host_calls', 'release')) AS closed,
@@ -71,6 +75,12 @@ const VERIFY = `
       FROM ledger_transfers
      WHERE kind IN ('hold', 'post', 'fee', 'host_calls', 'release')
      GROUP BY hold_id, task_id
+  ),
+  hold AS (
+    SELECT opened.*, coalesce(lent, 0) AS lent,
+           -- All of it was lent, so nothing was left to close it with.
+           closed IS NULL AND lent.lent = opened AS spent
+      FROM opened LEFT JOIN lent USING (hold_id)
   ),
   task_hold AS (
     SELECT hold.*, tasks.hold_id AS own_hold_id, cost_micro, least(host_cost_micro, max_host_cost_micro) AS host_cost_micro, tasks.id IS NULL AS gone, status,
@@ -88,21 +98,21 @@ const VERIFY = `
       FROM balance WHERE held <> own_held
     UNION ALL
     SELECT 'a hold is open although its task has ended', task_id::text, format('hold %s of %s, %s', hold_id, opened, status)
-      FROM task_hold WHERE closed IS NULL AND ended
+      FROM task_hold WHERE closed IS NULL AND NOT coalesce(spent, false) AND ended
     UNION ALL
     SELECT 'a hold is open although its task is gone', task_id::text, format('hold %s of %s', hold_id, opened)
-      FROM task_hold WHERE closed IS NULL AND gone
+      FROM task_hold WHERE closed IS NULL AND NOT coalesce(spent, false) AND gone
     UNION ALL
     SELECT 'an open hold is not the one that its task names', task_id::text,
            format('hold %s, task names %s', hold_id, own_hold_id)
-      FROM task_hold WHERE closed IS NULL AND NOT gone AND own_hold_id IS DISTINCT FROM hold_id
+      FROM task_hold WHERE closed IS NULL AND NOT coalesce(spent, false) AND NOT gone AND own_hold_id IS DISTINCT FROM hold_id
     UNION ALL
     SELECT 'a task names an open hold that is closed or missing', tasks.id::text, format('hold %s', tasks.hold_id)
       FROM tasks LEFT JOIN hold ON hold.hold_id = tasks.hold_id AND closed IS NULL
      WHERE tasks.hold_id > 0 AND hold.hold_id IS NULL
     UNION ALL
-    SELECT 'a closed hold does not add up', task_id::text, format('hold %s of %s, closed %s', hold_id, opened, closed)
-      FROM task_hold WHERE closed IS NOT NULL AND closed IS DISTINCT FROM opened
+    SELECT 'a closed hold does not add up', task_id::text, format('hold %s of %s, closed %s, lent %s', hold_id, opened, closed, lent)
+      FROM task_hold WHERE (closed IS NOT NULL AND closed + lent IS DISTINCT FROM opened) OR lent > opened
     UNION ALL
     SELECT 'a completed task was paid another amount than its cost', task_id::text,
            format('cost %s, paid %s', cost_micro, paid)

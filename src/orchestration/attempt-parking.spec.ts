@@ -21,6 +21,10 @@ function world({ most = 1, fails = (_to: string): boolean => false, entered = tr
         return true;
       },
     },
+    subTasks: {
+      park: async () => notes.push('waiting') > 0,
+      unpark: async () => notes.push('going on') > 0,
+    },
     lot,
     intake: { setParked: (parked) => void notes.push(parked ? 'place given' : 'place taken') },
     entered: async () => entered,
@@ -32,17 +36,25 @@ function world({ most = 1, fails = (_to: string): boolean => false, entered = tr
     unpark: async () => void notes.push('unparked'),
   };
   const wait = (answer: () => Promise<string>) =>
-    parking.of(place).whileParked(QUESTION as unknown as AskedQuestion, answer);
-  return { notes, kill, lot, parking, wait };
+    parking.of(place).whileAsking(QUESTION as unknown as AskedQuestion, answer);
+  const waitForTask = (answer: () => Promise<string>) => parking.of(place).whileWaiting(1000, answer);
+  return { notes, kill, lot, parking, wait, waitForTask };
 }
 
-describe('an attempt that asks its submitter', () => {
+describe('an attempt that asks its submitter or waits for a sub-task', () => {
   it('gives its slot away once the task waits, and has it again before the task runs', async () => {
     const { notes, wait, parking, lot } = world();
     expect(await wait(async () => 'because')).toBe('because');
     expect(notes).toEqual(['input_required', 'parked', 'place given', 'unparked', 'place taken', 'running']);
     expect(parking.isParked).toBe(false);
     expect(lot.enter(['submitter', 'owner'])).toBeInstanceOf(Function);
+  });
+
+  it('gives its slot away in the same way while it waits for a sub-task, but stays running', async () => {
+    const { notes, waitForTask, parking } = world();
+    expect(await waitForTask(async () => 'done')).toBe('done');
+    expect(notes).toEqual(['waiting', 'parked', 'place given', 'unparked', 'place taken', 'going on']);
+    expect(parking.isParked).toBe(false);
   });
 
   it('runs on when the wait itself fails', async () => {

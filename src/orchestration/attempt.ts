@@ -7,11 +7,13 @@ import { sampledTraceparent } from '../common/work-context.js';
 import { lowestOf, type RunReport, type RunRequest, SandboxService, toRunLimits } from '../execution/index.js';
 import { type CallingAttempt, HostCallBroker } from '../host-calls/index.js';
 import { markEndedBy, outageLog, tellRoutine, traced } from '../observability/index.js';
+import { Orphans } from '../scheduling/index.js';
 import { EVENT_STREAM, EventLog, type EventStream } from '../feed/index.js';
 import {
   type AttemptMetering,
   DEADLINE_EXCEEDED,
   MAX_ROW_RESULT_BYTES,
+  SubTasks,
   TaskDocuments,
   TaskLookup,
   TaskStore,
@@ -58,6 +60,8 @@ export class AttemptRunner implements OnApplicationShutdown {
     private readonly broker: HostCallBroker,
     private readonly contracts: VersionContracts,
     private readonly lot: ParkingLot,
+    private readonly orphans: Orphans,
+    private readonly subTasks: SubTasks,
     @Inject(EVENT_STREAM) stream: EventStream,
   ) {
     this.unsubscribe = stream.subscribe(({ signals }) => {
@@ -91,7 +95,16 @@ export class AttemptRunner implements OnApplicationShutdown {
     const place = this.intake.enter(() => kill(abort, 'crowded'));
     let started: { at: number; change: ToRunning; entered: Promise<boolean> } | undefined;
     const parking = new AttemptParking({
-      ...{ task, agent, ordinal, intake: place, store: this.store, lot: this.lot, signal: abort.signal },
+      ...{
+        task,
+        agent,
+        ordinal,
+        intake: place,
+        store: this.store,
+        subTasks: this.subTasks,
+        lot: this.lot,
+        signal: abort.signal,
+      },
       entered: async () => (await started?.entered) ?? false,
       onParked: () => this.draining && kill(abort, 'stopped'),
     });
@@ -140,6 +153,7 @@ export class AttemptRunner implements OnApplicationShutdown {
       clearTimeout(deadline);
       place.leave();
       await calls?.close();
+      if (calls?.mayHaveSubTasks) await this.orphans.cancelOf({ taskId: task.id, attempt: ordinal });
       this.running.delete(task.id);
       await log.close();
     }
@@ -239,6 +253,7 @@ const callingAttempt = (task: UnfinishedTask, agent: Candidate, ordinal: number)
   agentOwnerId: agent.ownerId,
   attempt: ordinal,
   shareLogs: task.shareLogs,
+  allow: task.allow,
 });
 
 /** Environment variables of the agent. */

@@ -123,7 +123,7 @@ export const resumed = (task: UnfinishedTask, agent: RunningAgent, ordinal: numb
   agentOwnerId: agent.ownerId,
 });
 
-const leaseOf = ({ timeoutMs }: UnfinishedTask): number => timeoutMs + LEASE_MARGIN_MS;
+export const leaseOf = ({ timeoutMs }: UnfinishedTask): number => timeoutMs + LEASE_MARGIN_MS;
 
 /**
  * The agent did the task: its owner is paid out of the hold, and the rest is released.

@@ -48,14 +48,8 @@ export class TaskRun {
    */
   get unwrittenEnd(): AttemptEnd | undefined {
     if (this.lastFailure) return this.lastFailure.record;
-    switch (this.task.status) {
-      case 'queued':
-        return undefined;
-      case 'input_required':
-        return LOST_WHILE_PARKED;
-      default:
-        return LOST_ATTEMPT;
-    }
+    if (this.task.status === 'queued') return undefined;
+    return this.task.isParked ? LOST_WHILE_PARKED : LOST_ATTEMPT;
   }
 
   get isPastDeadline(): boolean {
@@ -77,7 +71,7 @@ const LOST_ATTEMPT: AttemptEnd = {
   metering: null,
 };
 
-/** An agent that only waits for an answer did not kill its worker. */
+/** An agent that only waits for an answer or a sub-task did not kill its worker. */
 const LOST_WHILE_PARKED: AttemptEnd = { ...LOST_ATTEMPT, outcome: RELEASED };
 
 const WORKERS_LOST: TaskError = {

@@ -161,7 +161,7 @@ describe('a task in a worker’s hands', () => {
     });
 
     it('is no loss if the agent only waited for an answer', async () => {
-      const task: Partial<UnfinishedTask> = { ...abandoned, status: 'input_required', lostAttempts: 0 };
+      const task: Partial<UnfinishedTask> = { ...abandoned, status: 'input_required', isParked: true, lostAttempts: 0 };
       const { changes } = await processed({ task, auctions: [['a']], results: [completed('1')] });
       expect(changes[0]).toMatchObject({ ended: { outcome: 'handed_back', error: { code: 'WORKER_LOST' } } });
     });
@@ -384,6 +384,8 @@ const TASK: UnfinishedTask = {
   traceparent: null,
   dueSince: 0,
   deadlineAt: Infinity,
+  isParked: false,
+  ancestorAgents: [],
   failedAgentIds: [],
   lostAttempts: 0,
   releasedAttempts: 0,

@@ -51,7 +51,7 @@ describe('the giver of turns', () => {
   });
 
   it('gives a user further turns while its tasks wait for answers', async () => {
-    const parked = tasks('a1 a2').map((task) => ({ ...task, status: 'input_required' as const }));
+    const parked = tasks('a1 a2').map((task) => ({ ...task, parked: true }));
     const { calls } = await runFor(200, { waiting: tasks('a3 a4 a5'), working: parked, takes: true, userWindow: 2 });
     expect(calls).toEqual(['a3', 'a4']);
   });
@@ -77,7 +77,7 @@ describe('the giver of turns', () => {
 
   interface Scenario {
     waiting: Task[];
-    working?: (Task & { status?: 'input_required' })[];
+    working?: (Task & { parked?: boolean })[];
     /** Workers take each entry at once, and never end it. */
     takes?: boolean;
     fairness?: boolean;
@@ -97,11 +97,11 @@ describe('the giver of turns', () => {
     const reader: Pick<TurnReader, 'waiting' | 'progress'> = {
       waiting: async (except) => world.waiting.filter(({ id }) => !except.includes(id)),
       progress: async (known) => [
-        ...world.working.map((task) => ({ status: 'running' as const, ...task, used_ms: 100 })),
+        ...world.working.map((task) => ({ status: 'running' as const, parked: false, ...task, used_ms: 100 })),
         ...world.waiting
           .filter(({ id }) => known.includes(id))
-          .map((task) => ({ ...task, status: 'queued' as const, used_ms: 0 })),
-        ...cancelled.filter(({ id }) => known.includes(id)).map((task) => ({ ...task, used_ms: 0 })),
+          .map((task) => ({ ...task, status: 'queued' as const, parked: false, used_ms: 0 })),
+        ...cancelled.filter(({ id }) => known.includes(id)).map((task) => ({ ...task, parked: false, used_ms: 0 })),
       ],
     };
     const queue: Partial<TaskQueue> = {

@@ -124,7 +124,7 @@ export class FairShare {
     // A task that no turn of this holder led to has used its time before: only what follows is charged.
     const charged = this.working.get(id)?.usedMs ?? (this.called.has(id) ? 0 : used_ms);
     this.fair.charge(user, used_ms - charged);
-    this.working.set(id, { user, owner: user_id, usedMs: used_ms, isParked: row.status === 'input_required' });
+    this.working.set(id, { user, owner: user_id, usedMs: used_ms, isParked: row.parked });
     this.called.delete(id);
   }
 
@@ -235,7 +235,7 @@ interface Working {
   owner: string;
   /** Slot time that was charged, ms. */
   usedMs: number;
-  /** It waits for an answer of its submitter and takes no slot. */
+  /** It takes no slot. */
   isParked: boolean;
 }
 

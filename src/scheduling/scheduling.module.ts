@@ -8,14 +8,15 @@ import { AdmissionControl } from './admission-control.js';
 import { Enqueuer } from './enqueuer.js';
 import { FairShare } from './fair-share.js';
 import { watchLine } from './metrics.js';
+import { Orphans } from './orphans.js';
 import { ShutOutAccounts } from './shut-out-accounts.js';
 import { TurnReader } from './turn-reader.js';
 
 /** Which tasks may wait, and in which order they reach a worker. Processes of every role have it. */
 @Module({
   imports: [AuthModule, DatabaseModule, QueueModule, TasksModule],
-  providers: [AdmissionControl, Enqueuer, FairShare, ShutOutAccounts, TurnReader],
-  exports: [AdmissionControl, Enqueuer, FairShare, ShutOutAccounts],
+  providers: [AdmissionControl, Enqueuer, FairShare, Orphans, ShutOutAccounts, TurnReader],
+  exports: [AdmissionControl, Enqueuer, FairShare, Orphans, ShutOutAccounts],
 })
 export class SchedulingModule implements BeforeApplicationShutdown {
   constructor(

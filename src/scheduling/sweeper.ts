@@ -5,6 +5,7 @@ import { QueueConfig } from '../config/index.js';
 import { TASK_QUEUE, type TaskQueue } from '../queue/index.js';
 import { sweeperFinds } from './metrics.js';
 import { DEADLINE_EXCEEDED, TaskLookup, TaskStore } from '../tasks/index.js';
+import { Orphans } from './orphans.js';
 import { ShutOutAccounts } from './shut-out-accounts.js';
 import { Enqueuer } from './enqueuer.js';
 
@@ -20,7 +21,7 @@ const NIL = '00000000-0000-0000-0000-000000000000';
 /**
  * Finds tasks that the queue has lost (Redis wiped, a crash between the row and its entry) or whose worker died with
  * its entry, and queues them again; fails tasks whose deadline passed while they waited; cancels those of suspended
- * accounts.
+ * accounts, and sub-tasks whose parents have ended.
  *
  * A row is written before its entry and ends before it, so a task without an entry may be on its way into the queue, or
  * out of it. One that still has none at the next look, and still is to be worked on, has lost it. Should another
@@ -41,6 +42,7 @@ export class Sweeper {
     private readonly enqueuer: Enqueuer,
     private readonly lookup: TaskLookup,
     private readonly shutOut: ShutOutAccounts,
+    private readonly orphans: Orphans,
     private readonly presence: Presence,
     @Inject(TASK_QUEUE) private readonly queue: TaskQueue,
     { sweepIntervalMs }: QueueConfig,
@@ -67,6 +69,7 @@ export class Sweeper {
     await Promise.all(expired.map((task) => this.expire(task)));
     sweeperFinds.inc({ kind: 'expired' }, expired.length);
     await this.shutOut.sweep();
+    await this.orphans.sweep();
     if (this.missed.length > 0) await this.queueLost(this.missed);
     this.missed = await this.lookForMissing(stopping);
     if (this.missed.length > 0) return this.lookAgainMs;

@@ -38,6 +38,8 @@ export interface ProgressRow {
   /** As in `WaitingRow`. */
   weight: number;
   status: TaskStatus;
+  /** Its agent waits for an answer or a sub-task, and takes no slot. */
+  parked: boolean;
   /** Time in sandboxes, ms: as metered when an attempt has ended, so far while one runs. Waits for answers do not count. */
   used_ms: number;
 }
@@ -83,13 +85,13 @@ const USED_MS = `
    WHERE task_id = tasks.id AND ordinal > forgiven_attempts`;
 
 const PROGRESS = `
-  SELECT tasks.id, user_id, users.queue_weight AS weight, status, used_ms
+  SELECT tasks.id, user_id, users.queue_weight AS weight, status, parked_at IS NOT NULL AS parked, used_ms
     FROM tasks
     JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used
    WHERE status IN ${LEASED_STATES}
   UNION ALL
-  SELECT tasks.id, user_id, users.queue_weight AS weight, status, used_ms
+  SELECT tasks.id, user_id, users.queue_weight AS weight, status, parked_at IS NOT NULL AS parked, used_ms
     FROM tasks
     JOIN users ON users.id = user_id
    CROSS JOIN LATERAL (${USED_MS}) AS used

@@ -38,6 +38,7 @@ export class TaskRetries {
    */
   async repeat(caller: Caller, id: string, before?: (task: Task) => Promise<void>): Promise<string> {
     const task = await this.tasks.owned(caller, id);
+    if (task.parentId !== null) throw notRetryable('An agent submitted this sub-task: retry the task above it.');
     if (task.status !== 'failed') throw notRetryable('Only a failed task can be retried.');
     const earlier = await this.earlierRetry(task.id);
     if (earlier) return earlier;

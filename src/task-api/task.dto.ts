@@ -65,7 +65,7 @@ export class WeightsDto {
 /** Less than the server and the version of the agent allow one run; what is left out counts as theirs. */
 export class TaskLimitsDto extends RunLimitsDto {}
 
-/** What a submitter lets agents do. `http`, `llm` and `kv` can carry the task's input to the agent's owner. */
+/** What a submitter lets agents do. `http`, `llm`, `kv` and `tasks` can carry the task's input to the agent's owner. */
 export class AllowDto {
   /**
    * Requests to the hosts that the version names.
@@ -98,6 +98,14 @@ export class AllowDto {
   @Optional()
   @IsBoolean()
   ask?: boolean;
+
+  /**
+   * Sub-tasks for other agents, paid out of `max_host_cost`. Their owners may read what your agent passes on.
+   * @example false
+   */
+  @Optional()
+  @IsBoolean()
+  tasks?: boolean;
 }
 
 export class SubmitTaskDto {
@@ -284,6 +292,12 @@ export class ListTasksQuery extends PageQuery {
   @Matches(CONTEXT_ID, { message: CONTEXT_ID_RULE })
   context_id?: string;
 
+  /** Only sub-tasks of this task. */
+  @ApiId({ required: false })
+  @Optional()
+  @IsUUID()
+  parent_id?: string;
+
   /** Only for admins: the tasks of this account instead of your own. */
   @ApiId({ required: false })
   @Optional()
@@ -396,6 +410,9 @@ export class AttemptDto {
 export class TaskSummaryDto {
   @ApiId()
   id: string;
+  /** The task whose agent submitted this one; null: you did. */
+  @ApiId()
+  parent_id: string | null;
   @ApiProperty({ enum: TASK_STATUSES })
   status: TaskStatus;
   /** The failed task that this one repeats; null: none. It may have been deleted since. */

@@ -40,6 +40,7 @@ export const SUBMISSION_EXAMPLES = {
 
 export const QUEUED_TASK: TaskDto = {
   id: EXAMPLE_IDS.task,
+  parent_id: null,
   status: 'queued',
   retry_of: null,
   context_id: null,

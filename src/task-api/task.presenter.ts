@@ -21,7 +21,7 @@ export const presentTask = (
   region_required: task.regionRequired,
   share_logs: task.shareLogs,
   allow: Object.fromEntries(task.allow.map((kind) => [kind, true])),
-  max_host_cost: amountToWire(task.maxHostCostMicro),
+  max_host_cost: amountToWire(task.maxHostCostMicro + task.lentMicro),
   host_cost: amountToWire(task.hostCostMicro),
   attempts: attempts.map(presentAttempt),
   result: task.result,
@@ -41,6 +41,10 @@ type ShownTask = Omit<
   | 'traceparent'
   | 'retriedAt'
   | 'leaseUntil'
+  | 'parentAttempt'
+  | 'rootId'
+  | 'ancestorAgents'
+  | 'ancestorOwners'
   | 'parkedAt'
   | 'parkedMs'
   | 'worker'
@@ -55,6 +59,7 @@ const sizeOf = (documents: Documents, ref: string | null): number | null =>
 
 export const presentSummary = (task: ShownTask): TaskSummaryDto => ({
   id: task.id,
+  parent_id: task.parentId,
   status: task.status,
   retry_of: task.retryOf,
   context_id: task.contextId,
@@ -90,6 +95,7 @@ const presentAttempt = (attempt: TaskAttempt): AttemptDto => ({
 /** What `presentSummary` needs of a row. Inputs and results may be megabytes each, so lists leave them out. */
 export const SUMMARY_COLUMNS = {
   id: true,
+  parentId: true,
   status: true,
   retryOf: true,
   contextId: true,

@@ -34,6 +34,7 @@ export class TaskService {
     const where: FindOptionsWhere<Task> = { userId };
     if (query.status) where.status = query.status;
     if (query.context_id) where.contextId = query.context_id;
+    if (query.parent_id) where.parentId = query.parent_id.toLowerCase();
     if (query.cursor) where.id = LessThan(query.cursor);
     const tasks = await this.database.getRepository(Task).find({
       where,
@@ -140,6 +141,12 @@ export class TaskService {
           'conflict',
           'NOT_RATEABLE',
           'Your own agent did this task: only tasks of others can rate it.',
+        );
+      if (agent_owner_id !== null && task.ancestorOwners.includes(agent_owner_id))
+        throw new AppError(
+          'conflict',
+          'NOT_RATEABLE',
+          'An agent of the same owner submitted this sub-task: only tasks that others submit can rate the agent.',
         );
       const { affected } = await transaction
         .createQueryBuilder()

@@ -4,6 +4,14 @@ export { IdempotencyKey } from './idempotency-key.entity.js';
 export type { NewTask } from './new-task.js';
 export { RowQuota } from './row-quota.js';
 export { type Submission, type SubmissionKey, type SubmissionOutcome, Submissions } from './submissions.js';
+export {
+  type OpenSubTask,
+  type ParentAttempt,
+  type SubTask,
+  type SubTaskLimits,
+  type SubTaskOutcome,
+  SubTasks,
+} from './sub-tasks.js';
 export { type AttemptMetering, TaskAttempt } from './task-attempt.entity.js';
 export { type FailedFilter, TaskBacklog, type UserLoad, type Waiting } from './task-backlog.js';
 export {

@@ -82,7 +82,7 @@ export interface UserLoad {
   waiting: number;
   /** Waiting, submitted with a start of their own, even when it has passed. */
   delayed: number;
-  /** Due, in the queue without having waited for a turn, or with a worker. A task that waits for an answer needs no slot. */
+  /** Due, in the queue without having waited for a turn, or with a worker. A task whose agent waits for an answer needs no slot. */
   admitted: number;
   /** Due, and waiting for their turn. */
   throttled: number;
@@ -103,7 +103,7 @@ const LOAD_BY_USER = `
   SELECT user_id,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NULL))::int AS waiting,
          (count(*) FILTER (WHERE status = 'queued' AND run_at IS NOT NULL))::int AS delayed,
-         (count(*) FILTER (WHERE NOT throttled AND status <> 'input_required' AND ${IS_DUE}))::int AS admitted,
+         (count(*) FILTER (WHERE NOT throttled AND parked_at IS NULL AND ${IS_DUE}))::int AS admitted,
          (count(*) FILTER (WHERE throttled AND status = 'queued' AND ${IS_DUE}))::int AS throttled
     FROM tasks
    WHERE status IN ${UNFINISHED_STATES} AND id NOT IN (SELECT unnest($1::uuid[]))

@@ -111,7 +111,12 @@ export class TaskDocuments {
    */
   async resultOf({ result, resultRef, resultByRef }: Task, documents: ByRef): Promise<RawJson | null> {
     const document = resultByRef ? undefined : documents.get(resultRef ?? '');
-    return document ? new RawJson((await this.read(document, RESULT)).toString()) : result;
+    return document ? this.readResult(document) : result;
+  }
+
+  /** @throws AppError as `resultOf` */
+  async readResult(document: StoredDocument): Promise<RawJson> {
+    return new RawJson((await this.read(document, RESULT)).toString());
   }
 
   /**

@@ -106,6 +106,10 @@ export interface UnfinishedTask {
   dueSince: number;
   /** Its deadline by the database's clock, on the scale of `performance.now()`. Infinity: it has none. */
   deadlineAt: number;
+  /** Its agent waits for an answer or a sub-task, without a slot. */
+  isParked: boolean;
+  /** Agents of the tasks above it: none of them may do it. */
+  ancestorAgents: string[];
   /** Agents that failed it. An agent whose attempt was lost or released did not fail it. */
   failedAgentIds: string[];
   /** Number of attempts whose worker died while the agent worked. An agent that waits for an answer kills no worker. */
@@ -144,6 +148,8 @@ interface UnfinishedRow {
   traceparent: string | null;
   waited_ms: number;
   remaining_ms: number | null;
+  parked: boolean;
+  ancestor_agents: string[];
   failed: string[];
   lost: number;
   released: number;
@@ -171,6 +177,8 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   traceparent: row.traceparent,
   dueSince: Date.now() - row.waited_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
+  isParked: row.parked,
+  ancestorAgents: row.ancestor_agents,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
   releasedAttempts: row.released,
@@ -191,7 +199,7 @@ const UNFINISHED = `
   WITH named AS MATERIALIZED (SELECT * FROM tasks WHERE id = ANY ($1::uuid[]))
   SELECT id, tasks.user_id, status, attempt, required_capabilities, only_agent_id, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
-         region_required, share_logs, allow, timeout_ms, traceparent,
+         region_required, share_logs, allow, timeout_ms, traceparent, parked_at IS NOT NULL AS parked, ancestor_agents,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})
@@ -202,7 +210,7 @@ const UNFINISHED = `
     FROM named AS tasks
     CROSS JOIN LATERAL (
       SELECT coalesce(array_agg(agent_id) FILTER (WHERE outcome NOT IN ('${LOST}', '${RELEASED}')), '{}') AS failed,
-             (count(*) FILTER (WHERE (outcome IS NULL AND status <> 'input_required') OR outcome = '${LOST}'))::int AS lost,
+             (count(*) FILTER (WHERE (outcome IS NULL AND parked_at IS NULL) OR outcome = '${LOST}'))::int AS lost,
              (count(*) FILTER (WHERE outcome = '${RELEASED}' AND error->>'code' <> '${WORKER_BUSY}'))::int AS released
         FROM task_attempts
        WHERE attempt > 0 AND task_id = tasks.id AND ordinal > forgiven_attempts

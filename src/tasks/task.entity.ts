@@ -18,6 +18,8 @@ import { type TaskStatus, UNFINISHED_STATES } from './task-state.js';
 @Index('tasks_deadline_idx', ['deadline'], {
   where: `deadline IS NOT NULL AND status IN ('queued', 'assigned', 'running')`,
 })
+@Index('tasks_parent_idx', ['parentId', 'id'], { where: 'parent_id IS NOT NULL' })
+@Index('tasks_root_idx', ['rootId'], { where: 'root_id IS NOT NULL' })
 @Index('tasks_user_idx', ['userId', 'id'])
 @Index('tasks_user_bytes_idx', ['userId', 'rowBytes'])
 @Index('tasks_user_status_idx', ['userId', 'status', 'id'])
@@ -90,13 +92,37 @@ export class Task {
   @Column({ type: 'text', array: true, default: '{}' })
   allow: ConsentKind[];
 
-  /** The most its agents' host calls may cost. */
+  /** The most its agents' host calls may cost: what the submitter allowed, without what was lent to sub-tasks. */
   @Column({ ...bigintColumn, default: 0 })
   maxHostCostMicro: bigint;
 
   /** Spent and reserved by host calls since the hold was opened. */
   @Column({ ...bigintColumn, default: 0 })
   hostCostMicro: bigint;
+
+  /** What its hold has lent to the holds of its sub-tasks since it was opened. */
+  @Column({ ...bigintColumn, default: 0 })
+  lentMicro: bigint;
+
+  /** The task whose agent submitted this one; null: a user did. */
+  @Column({ type: 'uuid', nullable: true })
+  parentId: string | null;
+
+  /** The attempt of the parent that submitted it. */
+  @Column({ type: 'integer', nullable: true })
+  parentAttempt: number | null;
+
+  /** The task at the top, which a user submitted; null: this one. */
+  @Column({ type: 'uuid', nullable: true })
+  rootId: string | null;
+
+  /** Agents of the tasks above it, the first task's first: none of them may do this task. */
+  @Column({ type: 'uuid', array: true, default: '{}' })
+  ancestorAgents: string[];
+
+  /** Owners of these agents: a task gives an agent of theirs no reputation. */
+  @Column({ type: 'uuid', array: true, default: '{}' })
+  ancestorOwners: string[];
 
   /** Where it would rather be done; null: anywhere. */
   @Column({ type: 'varchar', length: 32, nullable: true })
@@ -156,11 +182,11 @@ export class Task {
   @Column({ type: 'timestamptz', nullable: true })
   leaseUntil: Date | null;
 
-  /** Since when its agent waits for an answer of the submitter; null: it does not. */
+  /** Since when its agent waits for an answer of the submitter or for a sub-task; null: it does not. */
   @Column({ type: 'timestamptz', nullable: true })
   parkedAt: Date | null;
 
-  /** How long its attempt has waited for answers before that, ms. */
+  /** How long its attempt has waited before that, ms. */
   @Column({ type: 'double precision', default: 0 })
   parkedMs: number;
 

@@ -7,6 +7,7 @@ import { BlobLedgerModule, StorageModule } from '../storage/index.js';
 import { AccountErasure } from './account-erasure.js';
 import { RowQuota } from './row-quota.js';
 import { Submissions } from './submissions.js';
+import { SubTasks } from './sub-tasks.js';
 import { TaskBacklog } from './task-backlog.js';
 import { TaskDocuments } from './task-documents.js';
 import { TaskLookup } from './task-lookup.js';
@@ -16,7 +17,27 @@ import { TaskStore } from './task-store.js';
 /** The record of tasks. Processes of every role have it. */
 @Module({
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, LedgerModule, StorageModule],
-  providers: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup, TaskQuestions],
-  exports: [AccountErasure, RowQuota, Submissions, TaskBacklog, TaskDocuments, TaskStore, TaskLookup, TaskQuestions],
+  providers: [
+    AccountErasure,
+    RowQuota,
+    Submissions,
+    TaskBacklog,
+    TaskDocuments,
+    TaskStore,
+    TaskLookup,
+    TaskQuestions,
+    SubTasks,
+  ],
+  exports: [
+    AccountErasure,
+    RowQuota,
+    Submissions,
+    TaskBacklog,
+    TaskDocuments,
+    TaskStore,
+    TaskLookup,
+    TaskQuestions,
+    SubTasks,
+  ],
 })
 export class TasksModule {}

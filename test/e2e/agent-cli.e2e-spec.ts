@@ -400,6 +400,13 @@ describe('npm run agent', () => {
         'METHOD_NOT_ALLOWED',
       ],
       ['llm.embed', { model: 'large', input: ['a'] }, { llm: { models: ['small'] } }, 'MODEL_NOT_ALLOWED'],
+      [
+        'task.submit',
+        { required_capabilities: ['b'], budget: 1, input: {} },
+        { tasks: { capabilities: ['a'] } },
+        'CAPABILITY_NOT_ALLOWED',
+      ],
+      ['task.wait', { id: 'a' }, { tasks: { capabilities: ['a'] } }, 'NO_MOCK'],
       ['kv.get', { key: 'a' }, { output: true }, 'NOT_PERMITTED'],
     ])('answers with an error that the agent reads: %s %j', async (method, request, permissions, code) => {
       const { answer, code: exitCode } = await call(method, request, permissions);
@@ -451,6 +458,7 @@ describe('npm run agent', () => {
             zerostate.fetch('https://example.com/', { method: 'POST', body: 'x' }).body.length,
             zerostate.llm.chat({ model: 'm', messages: [{ role: 'user', content: 'Hi' }] }).content,
             failed(() => zerostate.kv.put('größe', 1, { if_revision: 7 })), failed(() => zerostate.call('http.fetchh')),
+            zerostate.wait(zerostate.submit({ required_capabilities: ['a'], budget: 1, input: {} }), { timeout_ms: 5 }).status,
           ];
         }`,
       ],
@@ -470,6 +478,7 @@ def agent(input):
         len(zerostate.fetch('https://example.com/', method='POST', body='x')['body']),
         zerostate.llm.chat('m', [{'role': 'user', 'content': 'Hi'}])['content'],
         failed('kv.put', {'key': 'größe', 'value': 1, 'if_revision': 7}), failed('http.fetchh', {}),
+        zerostate.wait(zerostate.submit(['a'], 1, {}), timeout_ms=5)['status'],
     ]
 `,
       ],
@@ -477,9 +486,16 @@ def agent(input):
       await writeFile(path(`calling.${ending}`), script);
       expect((await run(['bundle', `calling.${ending}`])).code).toBe(0);
       const page = { method: 'http.fetch', request: { body: 'x' }, answer: { status: 200, body: 'x'.repeat(200_000) } };
-      await writeFile(path('page.json'), JSON.stringify([page]));
+      const hired = [
+        { method: 'task.submit', request: { required_capabilities: ['a'], budget: 1 }, answer: { id: 't' } },
+        { method: 'task.wait', request: { id: 't', timeout_ms: 5 }, answer: { id: 't', status: 'completed' } },
+      ];
+      await writeFile(path('page.json'), JSON.stringify([page, ...hired]));
       const http = { hosts: ['example.com'], methods: ['POST'] };
-      const permissions = JSON.stringify({ http, llm: { models: ['m'] }, kv: {}, output: true });
+      const permissions = JSON.stringify({
+        ...{ http, llm: { models: ['m'] }, kv: {}, output: true },
+        tasks: { capabilities: ['a'] },
+      });
       const args = ['run', 'calling.wasm', '--json', '--mock', 'page.json', '--permissions', permissions];
       const { out, error } = await run(args);
       expect([JSON.parse(JSON.parse(out).outcome.output), error]).toEqual([
@@ -489,6 +505,7 @@ def agent(input):
             ['REVISION_CONFLICT', true],
             ['NOT_PERMITTED', true],
           ],
+          'completed',
         ],
         expect.stringMatching(/^output\.emit: \{"percent": ?50\}\n$/),
       ]);
@@ -523,15 +540,19 @@ def agent(input):
 
     it('asks for answers on the command line, then at the terminal', async () => {
       expect((await run(['bundle', `${CALLING}researcher.js`, 'asking.wasm'])).code).toBe(0);
-      const permissions = JSON.stringify({ llm: { models: ['small'] }, ask: true });
+      const permissions = JSON.stringify({
+        llm: { models: ['small'] },
+        ask: true,
+        tasks: { capabilities: ['summarise'] },
+      });
       const options = ['--json', '--input', '{"topic":"Mercury"}', '--mock', `${CALLING}mocks.json`];
       const args = ['run', 'asking.wasm', ...options, '--permissions', permissions];
       const researched = async (more: string[], terminal: object = {}) => {
         const { out } = await run([...args, ...more], terminal);
-        const { meaning, asked, text: words } = JSON.parse(JSON.parse(out).outcome.output);
-        return [meaning, asked, words];
+        const { meaning, asked, text: words, summary } = JSON.parse(JSON.parse(out).outcome.output);
+        return [meaning, asked, words, summary];
       };
-      const metal = ['the metal', true, 'It is liquid at room temperature.'];
+      const metal = ['the metal', true, 'It is liquid at room temperature.', 'A liquid metal.'];
       expect(await researched(['--answer', 'the metal'])).toEqual(metal);
       const questions: string[] = [];
       const answer = async (question: string) => {

@@ -16,6 +16,7 @@ import { HostCallsPanel, OutputPanel } from './task/host-calls';
 import { Lead } from './task/lead';
 import { Question } from './task/question';
 import { LogPanel } from './task/log-panel';
+import { SubTasksPanel } from './task/sub-tasks';
 import { Rounds, useAuction } from './task/rounds';
 import { useTaskHistory } from './task/task-events';
 
@@ -65,6 +66,14 @@ function Loaded({ task }: { task: Task }) {
           <nav className="crumb" aria-label="Where this is">
             <Link to="/tasks">My tasks</Link>
             <span>/</span>
+            {task.parent_id && (
+              <>
+                <Link to="/tasks/$taskId" params={{ taskId: task.parent_id }}>
+                  Task above
+                </Link>
+                <span>/</span>
+              </>
+            )}
             <Id id={task.id} what="the task’s id" />
           </nav>
           <div className="title">
@@ -124,6 +133,7 @@ function Loaded({ task }: { task: Task }) {
           <Details task={task} events={history.events} nameOf={nameOf} />
         </div>
       </div>
+      <SubTasksPanel task={task} />
       <HostCallsPanel events={history.events} />
       <LogPanel history={history} begun={task.created_at} />
     </main>

@@ -61,6 +61,8 @@
     },
     emit: (data, options = {}) => call('output.emit', { data, ...options }),
     ask: (question, options = {}) => call('input.ask', { question, ...options }).answer,
+    submit: (task) => call('task.submit', task).id,
+    wait: (id, options = {}) => call('task.wait', { id, ...options }),
   };
 
   globalThis.queueMicrotask = (work) => void Promise.resolve().then(work);

@@ -51,6 +51,17 @@ def ask(question, **options):
     return call('input.ask', {'question': question, **options})['answer']
 
 
+def submit(required_capabilities, budget, input, **options):
+    """task.submit: a sub-task for another agent; returns its id. Options: max_host_cost, allow, deadline and so on."""
+    task = {'required_capabilities': required_capabilities, 'budget': budget, 'input': input, **options}
+    return call('task.submit', task)['id']
+
+
+def wait(id, **options):
+    """task.wait: waits for the end of a sub-task and returns how it stands; options: timeout_ms."""
+    return call('task.wait', {'id': id, **options})
+
+
 class llm:
     @staticmethod
     def chat(model, messages, **options):

@@ -86,7 +86,7 @@ export class InputAsk implements HostCallHandler {
     const asked = await this.questions.ask(asking);
     if (!asked) throw new HostCallError('CALL_ENDED', 'The attempt ended.');
     const wait = async (): Promise<string | null> =>
-      context.parking.whileParked(asked, () => this.answers.wait(asking.taskId, asked, context.signal));
+      context.parking.whileAsking(asked, () => this.answers.wait(asking.taskId, asked, context.signal));
     const answer = asked.isOpen
       ? await wait().catch(async (error: Error) => {
           // A question that nobody waits for must not be shown. One whose attempt ended may be asked again by the next.

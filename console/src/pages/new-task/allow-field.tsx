@@ -9,6 +9,7 @@ const KINDS: readonly (readonly [Kind, string, string])[] = [
   ['llm', 'Language models (llm)', 'of this server, at its prices'],
   ['kv', 'Memory (kv)', 'that the agent keeps between tasks'],
   ['ask', 'Questions (ask)', 'to you: the task waits for your answer'],
+  ['tasks', 'Sub-tasks (tasks)', 'for other agents, which you pay'],
 ];
 
 interface AllowFieldProps {
@@ -19,7 +20,7 @@ interface AllowFieldProps {
 /** Consent to host calls, and the most they may cost. */
 export function AllowField({ draft, onChange }: AllowFieldProps) {
   const { allow, maxHostCost } = draft;
-  const costs = allow.http || allow.llm;
+  const costs = allow.http || allow.llm || allow.tasks;
   return (
     <fieldset className="field allow">
       <legend className="lab">
@@ -39,12 +40,14 @@ export function AllowField({ draft, onChange }: AllowFieldProps) {
           </label>
         ))}
       </div>
-      {(allow.http || allow.llm || allow.kv) && (
-        <p className="hint">Web requests, models and memory can carry your input to the agent’s owner.</p>
+      {(allow.http || allow.llm || allow.kv || allow.tasks) && (
+        <p className="hint">
+          Web requests, models and memory can carry your input to the agent’s owner, and sub-tasks to other owners.
+        </p>
       )}
       {costs && (
         <Field
-          label="At most for these calls"
+          label="At most for these calls and sub-tasks"
           hint="credits, on top of the budget"
           inputMode="decimal"
           placeholder="0"

@@ -25,7 +25,7 @@ export interface Draft {
   memoryMb: string;
   shareLogs: boolean;
   /** What agents may do beside computing. */
-  allow: { http: boolean; llm: boolean; kv: boolean; ask: boolean };
+  allow: { http: boolean; llm: boolean; kv: boolean; ask: boolean; tasks: boolean };
   /** The most that host calls may cost. */
   maxHostCost: string;
   asDocument: boolean;
@@ -46,7 +46,7 @@ export const EMPTY: Draft = {
   regionRequired: false,
   memoryMb: '',
   shareLogs: false,
-  allow: { http: false, llm: false, kv: false, ask: false },
+  allow: { http: false, llm: false, kv: false, ask: false, tasks: false },
   maxHostCost: '',
   asDocument: false,
 };

@@ -26,7 +26,7 @@ export function Actions({ task }: { task: Task }) {
     mutationFn: () => unwrap(api.POST('/api/v1/tasks/{id}/retry', path)),
     onSuccess: ({ id }) => navigate({ to: '/tasks/$taskId', params: { taskId: id } }),
   });
-  const canRetry = task.status === 'failed';
+  const canRetry = task.parent_id === null && task.status === 'failed';
   return (
     <div className="acts">
       <Button small glyph="copy" onClick={() => void navigate({ to: '/new', search: { from: task.id } })}>

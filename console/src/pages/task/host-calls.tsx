@@ -20,7 +20,7 @@ export function HostCallsPanel({ events }: { events: readonly FeedEvent[] }) {
               <th>Time</th>
               <th className="num">Attempt</th>
               <th>Method</th>
-              <th>Host or model</th>
+              <th>Host, model or task</th>
               <th>Outcome</th>
               <th className="num">Sent</th>
               <th className="num">Received</th>

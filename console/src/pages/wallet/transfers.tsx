@@ -14,6 +14,7 @@ const WORDS: Record<Kind, string> = {
   topup: 'Top-up',
   correction: 'Correction by an admin',
   hold: 'Held for a task',
+  lend: 'Lent to a sub-task',
   post: 'Paid for a task',
   fee: 'Market’s fee',
   host_calls: 'Host calls of a task',
