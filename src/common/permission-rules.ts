@@ -19,18 +19,23 @@ export function assertOffered(permissions: Permissions | undefined, offered: rea
   );
 }
 
-/** @throws AppError `unprocessable` `PERMISSIONS_MISSING` for a module that imports host calls and may make none */
+/** @throws AppError `unprocessable` `PERMISSIONS_MISSING` for a binary that imports host calls and may make none */
 export function assertMayCall(imports: readonly Import[], permissions: Permissions | undefined): void {
-  if (kindsOf(permissions ?? null).length > 0 || !importsHostCalls(imports)) return;
+  const imported = imports.find(isHostCallImport)?.module;
+  if (kindsOf(permissions ?? null).length > 0 || imported === undefined) return;
+  const binary = imported === HOST_CALL_MODULE ? 'module' : 'component';
   const message =
-    `The module imports "${HOST_CALL_MODULE}", but the upload names no permissions: ` +
-    'name what it may call in the field permissions, or remove the import.';
+    `The ${binary} imports "${imported}", but the upload names no permissions. ` +
+    'Name what it may call in the field permissions, or remove the import.';
   throw new AppError('unprocessable', 'PERMISSIONS_MISSING', message);
 }
 
-/** Whether a module uses the import face of host calls, which needs permissions at the upload. */
-export const importsHostCalls = (imports: readonly Import[]): boolean =>
-  imports.some(({ module }) => module === HOST_CALL_MODULE || nameAndVersion(module).name === HOST_INTERFACE);
+/** Whether a binary imports host calls, which need permissions at the upload. */
+export const importsHostCalls = (imports: readonly Import[]): boolean => imports.some(isHostCallImport);
+
+/** `wasi:http` needs no permission at the upload: JavaScript toolchains import it for programs that never use it. */
+const isHostCallImport = ({ module }: Import): boolean =>
+  module === HOST_CALL_MODULE || nameAndVersion(module).name === HOST_INTERFACE;
 
 /** The module of the import face of host calls. */
 export const HOST_CALL_MODULE = 'zerostate';

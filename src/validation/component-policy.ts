@@ -48,10 +48,7 @@ function importAdvice(fullName: string): string {
 }
 
 const ORIGINS: readonly (readonly [RegExp, string])[] = [
-  [
-    /^wasi:http\//,
-    `Call the web by the method http.fetch of "${HOST_INTERFACE}", and build without HTTP (componentize-js: --disable http --disable fetch-event).`,
-  ],
+  [/^wasi:http\//, 'Agents send requests by wasi:http/outgoing-handler and serve none: build without the interface.'],
   [/^wasi:sockets\//, 'Agents have no sockets: build without networking.'],
   [/^wasi:(keyvalue|config|blobstore|logging|messaging|nn)\//, `Use the methods of "${HOST_INTERFACE}" instead.`],
   [/^wasi:/, 'Build for the world wasi:cli/command of WASI 0.2, without the interface.'],

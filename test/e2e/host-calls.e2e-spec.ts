@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { brotliDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyLedger } from '../../src/ledger/verification.js';
 import {
@@ -126,7 +127,8 @@ describe('host calls', () => {
   it('come from components, which import them as an interface and need permissions as well', async () => {
     const wasm = componentCaller('kv.put');
     const refused = expectStatus(await uploadAgent(server.url, owner.token, 'component', wasm), 422);
-    expect(refused.body).toMatchObject({ code: 'PERMISSIONS_MISSING' });
+    const detail = expect.stringContaining('The component imports "zerostate:agent/host@1.2.3"');
+    expect(refused.body).toMatchObject({ code: 'PERMISSIONS_MISSING', detail });
     const form = { capabilities: ['component'], permissions: '{"kv":{}}' };
     const uploaded = expectStatus(await uploadAgent(server.url, owner.token, 'component', wasm, form), 201).body;
     expect(uploaded.validation).toMatchObject({
@@ -155,6 +157,43 @@ describe('host calls', () => {
     expect(done.attempts[0].metering).toMatchObject({ peak_memory_bytes: 327_680, host_calls: expect.any(Number) });
     expect((await run('trap', 'failed')).attempts[0].error.code).toBe('AGENT_TRAPPED');
     expect((await run('fail', 'failed')).attempts[0].error.message).toContain('told to fail');
+  });
+
+  it('come from components with models and partial results, too', async () => {
+    const answers = async (slug: string, method: string, permissions: string, input: unknown, allow: object) => {
+      const form = { capabilities: [slug], permissions };
+      await publish(server.url, owner.token, slug, Buffer.from(componentCaller(method)), form);
+      return run(slug, input, allow, { max_host_cost: 1 });
+    };
+    const chat = { model: 'small', messages: [{ role: 'user', content: 'hello' }] };
+    const written = await answers('model-component', 'llm.chat', '{"llm":{"models":["small"]}}', chat, { llm: true });
+    expect(written).toMatchObject({ result: { content: 'hi' }, host_cost: COST });
+    const told = await answers('output-component', 'output.emit', '{"output":true}', { data: 1 }, {});
+    const outputs = (await eventsOf(told.id, user.token)).filter(({ type }) => type === 'task.output');
+    expect(outputs).toMatchObject([{ data: { n: 0, data: 1 } }]);
+  });
+
+  it('are behind fetch of a JavaScript component, which uploads with the default limits', async () => {
+    const packed = await readFile(new URL('../../../test/fixtures/components/javascript.wasm.br', import.meta.url));
+    await publish(server.url, owner.token, 'javascript', brotliDecompressSync(packed), {
+      capabilities: ['javascript'],
+      permissions: '{"http":{"hosts":["service.example.com"],"methods":["GET","POST"]}}',
+    });
+    const run = async (more: object) => {
+      const input = { text: 'Ada', ...more };
+      const task = { required_capabilities: ['javascript'], budget: 1, input, allow: { http: true } };
+      const { id } = expectStatus(await post('/tasks', task, user.token), 202).body;
+      return waitForTask(server.url, user.token, id, 'completed');
+    };
+    const done = await run({ url: 'http://service.example.com/fetched' });
+    expect(done.result).toMatchObject({ reversed: 'adA', status: 200, type: 'application/json' });
+    expect(JSON.parse(done.result.answer)).toMatchObject({ 'x-mine': 'yes', 'content-length': '3' });
+    expect(expectStatus(await get(`/tasks/${done.id}/host-calls`, user.token), 200).body.items).toMatchObject([
+      { method: 'http.fetch' },
+    ]);
+    expect((await run({ url: 'http://elsewhere.example.com/' })).result).toMatchObject({
+      failed: expect.stringContaining('Error'),
+    });
   });
 
   it('are out of reach of a component that the check refuses, which says what to do', async () => {

@@ -11,7 +11,7 @@ if (!output) {
 const { component } = await componentize(await readFile(script, 'utf8'), {
   witPath: fileURLToPath(new URL('../wit/agent.wit', import.meta.url)),
   worldName,
-  // The server provides neither: an agent calls the web by the method http.fetch of the host.
-  disableFeatures: ['http', 'fetch-event'],
+  // An agent serves no requests.
+  disableFeatures: ['fetch-event'],
 });
 await writeFile(output, component);

@@ -14,6 +14,8 @@ export const WASI_INTERFACES = [
   'wasi:clocks/wall-clock',
   'wasi:filesystem/preopens',
   'wasi:filesystem/types',
+  'wasi:http/outgoing-handler',
+  'wasi:http/types',
   'wasi:io/error',
   'wasi:io/poll',
   'wasi:io/streams',

@@ -107,6 +107,11 @@ export function returnLoans(scope: CallScope): void {
   scope.lent.length = 0;
 }
 
+/** A resource of the host that must know when the guest has dropped it. */
+export interface Droppable {
+  dropped(): void;
+}
+
 /** `resource.drop` */
 export function dropHandle(instance: InstanceState, type: ResourceType, index: number): void {
   instance.assertMayLeave();
@@ -117,7 +122,9 @@ export function dropHandle(instance: InstanceState, type: ResourceType, index: n
     entry.scope.borrowed--;
     return;
   }
-  if (!entry.owns || !type.destructor) return;
+  if (!entry.owns) return;
+  if (type.hostClass) (entry.representation as Partial<Droppable>).dropped?.();
+  if (!type.destructor) return;
   const destroy = (): void => type.destructor!(entry.representation as number);
   if (type.owner === instance || !type.owner) destroy();
   else type.owner.enter(destroy);

@@ -12,7 +12,7 @@ const MOST_POLLABLES = 1024;
 export const ok = (value?: Value): Case => ({ case: 0, value });
 export const none: Case = { case: 0 };
 /** `stream-error` of `wasi:io/streams`; nothing here ever fails in another way. */
-const CLOSED: Case = { case: 1, value: { case: 1 } };
+export const CLOSED: Case = { case: 1, value: { case: 1 } };
 const STREAM_ERROR = 'variant{last-operation-failed(own<error>), closed}';
 
 /** `error` of `wasi:io/error`: guests can name it, and never have one. */
@@ -33,8 +33,13 @@ export class Pollable {
 
   block(): void {
     const { waitMs } = this;
-    if (waitMs > 0) this.clock.sleep(waitMs);
+    if (waitMs > 0) wait(this.clock, waitMs);
   }
+}
+
+function wait(clock: HostClock, ms: number): void {
+  if (ms === Infinity) trap('it waits for the response to a request whose body it has not finished');
+  clock.sleep(ms);
 }
 
 /** The whole input is there from the start, so nothing ever waits. */
@@ -97,7 +102,7 @@ const pollFunctions = (clock: HostClock): Entries => [
         if (pollables.length > MOST_POLLABLES) trap(`poll got more than ${MOST_POLLABLES} pollables`);
         const waits = pollables.map((pollable) => pollable.waitMs);
         const shortest = Math.min(...waits);
-        if (shortest > 0) clock.sleep(shortest);
+        if (shortest > 0) wait(clock, shortest);
         return [...waits.keys()].filter((index) => waits[index] <= shortest);
       },
     },

@@ -8,11 +8,13 @@ import { HostClock } from '../host-clock.js';
 import { RunEnded } from '../run-ended.js';
 import { StandardError } from '../standard-error.js';
 import type { WasiRun } from '../wasi-host.js';
+import { httpInterfaces } from './http.js';
 import { CLOCK, InputStream, ioInterfaces, none, OutputStream, Pollable } from './streams.js';
 
 /**
  * What a component sees of the world: WASI 0.2 with three standard streams, environment variables, clocks, randomness, an
- * empty filesystem, and the host calls that its run allows. One object per run, so that nothing of a run outlives it.
+ * empty filesystem, requests to the web, and the host calls that its run allows. Each run has an object of its own, so
+ * nothing of a run outlives it.
  *
  * Source: https://github.com/WebAssembly/WASI/tree/main/wasip2
  */
@@ -33,6 +35,7 @@ export class Wasi2Host {
         ...clocks(clock),
         ...randomness(),
         ...emptyFilesystem(),
+        ...httpInterfaces({ clock, calls: run.calls, explain: this.explain }),
         ['zerostate:agent/host', functions({ call: { type: '(string, string) -> string', call: this.hostCall } })],
       ]),
     );
@@ -87,6 +90,8 @@ export class Wasi2Host {
       ['wasi:cli/terminal-stderr', terminal('get-terminal-stderr', 'terminal-output')],
     ];
   }
+
+  private readonly explain = (line: string): void => this.stderr.write(new TextEncoder().encode(`${line}\n`));
 
   private readonly hostCall = (method: string, request: string): string => {
     const answer = this.run.calls?.call(method, new TextEncoder().encode(request)) ?? notPermitted(method);
