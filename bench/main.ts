@@ -7,6 +7,7 @@ import { type Bench, FULL, QUICK, type Report, type Suite } from './bench.js';
 import { renderDocument, type Run } from './report/document.js';
 import { renderSizing } from './report/sizing.js';
 import { backlog } from './suites/backlog.js';
+import { components } from './suites/components.js';
 import { cancellation } from './suites/cancellation.js';
 import { endToEnd } from './suites/end-to-end.js';
 import { flood } from './suites/flood.js';
@@ -54,6 +55,7 @@ const SUITES: Suite[] = [
   // One of its peers needs Redis; it needs no queue.
   { name: 'sandbox', run: sandbox, backends: ['redis'] },
   { name: 'languages', run: languages, backends: ['postgres'] },
+  { name: 'components', run: components, backends: ['postgres'] },
   { name: 'host-calls', run: hostCalls, backends: ['postgres'] },
   { name: 'soak', run: soak, backends: ['postgres'], onRequest: true },
 ];
