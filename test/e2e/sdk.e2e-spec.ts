@@ -6,9 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
 import { type FeedEvent, hasCode, TaskError, ZeroState } from '../../sdk/src/index.js';
-import { launchBrowser } from '../support/browser.js';
 import { api, expectStatus, registerUser, type TestUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -139,32 +137,6 @@ describe('the SDK and the command zerostate', () => {
     expect((await client.tasks.get(brought.id)).input_ref).toBe(input_ref);
     await client.tasks.wait(brought.id);
   });
-
-  it('runs tasks and uploads with progress in a browser', async () => {
-    const bundle = await build({
-      ...{ entryPoints: [`${ROOT}sdk/src/index.ts`], bundle: true, write: false },
-      ...{ format: 'iife', globalName: 'sdk', platform: 'browser' },
-    });
-    const browser = await launchBrowser();
-    try {
-      const page = await browser.newPage();
-      await page.goto(server.url);
-      // A text: the tests are compiled without the types of a browser.
-      const seen = await page.evaluate(`(async () => {
-        ${bundle.outputFiles[0].text}
-        const client = new sdk.ZeroState({ url: location.origin, credentials: ${JSON.stringify(user)} });
-        const shares = [];
-        const onProgress = (sent, total) => shares.push(sent / total);
-        const { size } = await client.tasks.uploadInput(JSON.stringify('x'.repeat(1e6)), { onProgress });
-        const { result } = await client.tasks.run({ required_capabilities: ['echo'], budget: 1, input: [1] });
-        const refusal = await client.tasks.uploadInput('no JSON', { onProgress }).catch((error) => error);
-        return { size, share: shares[0] > 0 && Math.max(...shares), result, code: refusal.code, status: refusal.status };
-      })()`);
-      expect(seen).toEqual({ size: 1_000_002, share: 1, result: [1], code: expect.any(String), status: 400 });
-    } finally {
-      await browser.close();
-    }
-  }, 60_000);
 
   it('submits once under an idempotency key, and follows the account from a cursor', async () => {
     const task = { required_capabilities: ['echo'], budget: 1, input: 1 };
