@@ -570,6 +570,8 @@ describe('bad input', () => {
         email: ['nope', '', '%00', `'@'`],
         owner_id: ['nope', '', `'`],
         user_id: ['nope', '', `'`],
+        parent_id: ['nope', '', `'`],
+        context_id: ['', '%00', 'a b', `'`, 'a'.repeat(65)],
         key_id: ['nope', '', `'`, '%00'],
         address: ['nope', '', '1.2.3', `'`],
         expires: ['nope', '-1', '1e400'],
