@@ -111,6 +111,6 @@ export const SETTLED = `
      WHERE ledger_balances.user_id = delta.user_id
   ),
   ${countSpending(`
-    SELECT user_id, hold.key_id, settled.at, owner_micro + fee_micro + host_micro - held_micro
+    SELECT user_id, hold.key_id, settled.at, owner_micro + fee_micro + host_micro - held_micro AS amount
       FROM settled, LATERAL spending_hold(-hold_id) AS hold
      WHERE closes AND ${hasLimits('settled.user_id')} AND utc_day(hold.at) = utc_day(settled.at)`)}`;
