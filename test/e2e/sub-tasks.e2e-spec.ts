@@ -45,6 +45,8 @@ describe('a sub-task', () => {
       startServer({ roles: ['worker'], env }),
     ]);
     [owner, other, user] = await Promise.all([1, 2, 3].map(() => registerUser(server.url)));
+    const limits = { per_task: null, per_day: 1000 };
+    expectStatus(await api(server.url).put('/ledger/limits', limits, { token: user.token }), 200);
     const permissions = JSON.stringify({ tasks: { capabilities: MAY_HIRE } });
     const offer = async (by: TestUser, name: string, wasm: Uint8Array, form: object = {}) => {
       agentIds[name] = await publish(server.url, by.token, name, wasm, {
@@ -255,6 +257,17 @@ describe('a sub-task', () => {
     expect(await card('echo')).toBe(before.echo);
     expect(expectStatus(await post(`/tasks/${own.id}/rating`, { rating: 5 }), 409).body.code).toBe('NOT_RATEABLE');
     expectStatus(await post(`/tasks/${theirs.id}/rating`, { rating: 5 }), 200);
+  });
+
+  it('counts against the spending limits of the submitter at what it cost', async () => {
+    const { available } = (await get('/ledger/balance')).body;
+    const [{ spent_today: spent }] = (await get('/ledger/limits')).body.items;
+    expect(spent).toBeCloseTo(1000 - available, 6);
+    const [{ micro }] = await ask<{ micro: string }>(
+      database.url,
+      `SELECT spending_today(user_id, NULL) AS micro FROM spending_limits`,
+    );
+    expect(Number(micro) / 1e6).toBe(spent);
   });
 
   it('leaves no money held, and a ledger that adds up', async () => {
