@@ -32,11 +32,7 @@ export interface Linking {
 }
 
 /** @param maxMemoryPages of all its memories together */
-export const beginLinking = (
-  prepared: PreparedComponent,
-  host: HostInterfaces,
-  maxMemoryPages: number,
-): Linking => ({
+export const beginLinking = (prepared: PreparedComponent, host: HostInterfaces, maxMemoryPages: number): Linking => ({
   prepared,
   host,
   machine: new Machine(),
