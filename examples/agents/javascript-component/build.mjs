@@ -9,7 +9,7 @@ if (!output) {
   process.exit(2);
 }
 const { component } = await componentize(await readFile(script, 'utf8'), {
-  witPath: fileURLToPath(new URL('../wit/agent.wit', import.meta.url)),
+  witPath: fileURLToPath(new URL('../../../sdk/wit/agent.wit', import.meta.url)),
   worldName,
   // An agent serves no requests.
   disableFeatures: ['fetch-event'],
