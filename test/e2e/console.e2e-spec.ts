@@ -370,7 +370,7 @@ describe('the console', () => {
     ]);
     const api404 = [
       '/api/v1/nothing',
-      '/mcp',
+      '/mcp/x',
       '/a2a/x',
       '/.well-known/agent-card.json',
       '/assets/none.js',
