@@ -13,7 +13,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { DEBIAN_PACKAGES } from './debian-packages.js';
 import { checkNode, checkPackages, fail, PreflightError, ROOT } from './preflight.js';
 
-const CHECKS = ['lint', 'format:check', 'rules', 'build:all'];
+/** What comes before the suites. Formatting is checked beside the build: each keeps one core busy. */
+const CHECKS = [[['lint']], [['rules']], [['build:all'], ['format:check']]];
 const FOLDERS = ['src', 'migrations', 'test', 'bench'];
 
 /** Settles when the packages are there that suites need; the checks and the build run meanwhile. */
@@ -28,7 +29,7 @@ try {
   fail(error);
 }
 
-/** @returns the steps: each an npm script with its arguments */
+/** @returns the steps: each some npm scripts that run side by side, with their arguments */
 async function choose([first, ...rest]) {
   if (first === '--changed') return suitesStep(changedSuites(rest[0]), []);
   if (first !== undefined && !first.startsWith('-')) {
@@ -38,7 +39,7 @@ async function choose([first, ...rest]) {
     return suitesStep(suitesAt(paths), args.slice(paths.length));
   }
   installing = installPackages();
-  return [...CHECKS.map((name) => [name]), ['test:whole', ...process.argv.slice(2)]];
+  return [...CHECKS, [['test:whole', ...process.argv.slice(2)]]];
 }
 
 function suitesStep(suites, options) {
@@ -46,8 +47,10 @@ function suitesStep(suites, options) {
   const unit = suites.filter((path) => path.endsWith('.spec.ts'));
   const built = suites.filter((path) => !path.endsWith('.spec.ts'));
   return [
-    ...(unit.length ? [['test:unit', '--runTestsByPath', ...unit, ...options]] : []),
-    ...(built.length ? [['build:all'], ['test:built', '--runTestsByPath', ...built.map(compiled), ...options]] : []),
+    ...(unit.length ? [[['test:unit', '--runTestsByPath', ...unit, ...options]]] : []),
+    ...(built.length
+      ? [[['build:all']], [['test:built', '--runTestsByPath', ...built.map(compiled), ...options]]]
+      : []),
   ];
 }
 
@@ -127,22 +130,29 @@ function elevation() {
   return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;
 }
 
-/** Ends at the first step that fails, with its exit code. */
+/** Ends at the first step that fails, with the exit code of its script. */
 async function runSteps(steps) {
   const begun = Date.now();
   const took = [];
-  for (const [name, ...args] of steps) {
-    const stepBegun = Date.now();
-    if (name === 'test:built' || name === 'test:whole') await installing;
-    console.log(`\n▶ ${took.length + 1}/${steps.length} ${name}`);
-    const code = await run(['npm', 'run', '-s', name, ...(args.length ? ['--', ...args] : [])]);
-    took.push(`${name} ${seconds(stepBegun)}`);
-    console.log(`${code === 0 ? '✓' : '✗'} ${took.at(-1)}`);
-    if (code === 0) continue;
+  for (const [index, scripts] of steps.entries()) {
+    if (scripts.some(([name]) => name === 'test:built' || name === 'test:whole')) await installing;
+    console.log(`\n▶ ${index + 1}/${steps.length} ${scripts.map(([name]) => name).join(' and ')}`);
+    const codes = await Promise.all(scripts.map((script) => runScript(script, took)));
+    const failed = codes.find((code) => code !== 0);
+    if (failed === undefined) continue;
     await installing.catch(() => undefined); // an interrupted dpkg would need repair
-    process.exit(typeof code === 'number' ? code : 1);
+    process.exit(typeof failed === 'number' ? failed : 1);
   }
   if (took.length > 1) console.log(`\nAll passed in ${seconds(begun)}: ${took.join(', ')}.`);
+}
+
+/** @param took gets the name of the script and its time @returns the exit code, null after a signal */
+async function runScript([name, ...args], took) {
+  const begun = Date.now();
+  const code = await run(['npm', 'run', '-s', name, ...(args.length ? ['--', ...args] : [])]);
+  took.push(`${name} ${seconds(begun)}`);
+  console.log(`${code === 0 ? '✓' : '✗'} ${took.at(-1)}`);
+  return code;
 }
 
 function seconds(since) {
