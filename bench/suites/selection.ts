@@ -146,6 +146,7 @@ const taskFor = (requiredCapabilities: string[]): UnfinishedTask => ({
   leasedForMs: 0,
   deadlineAt: Infinity,
   isParked: false,
+  isOrphaned: false,
   ancestorAgents: [],
   failedAgentIds: [],
   lostAttempts: 0,

@@ -24,6 +24,7 @@ export async function answerAgentCall(
   can: ClientAbilities,
 ): Promise<object | undefined> {
   const call = callOf(exchange, context, can);
+  if (call === 'unreadable') return errorResult(UNREADABLE_STATE);
   const tool = await exchange.tools.findAgent(name, call);
   if (!tool) return undefined;
   return exchange.tools.measured('agent', async () => {
@@ -40,9 +41,17 @@ export async function answerAgentCall(
   });
 }
 
-function callOf(exchange: Exchange, { mcpReq }: ServerContext, can: ClientAbilities): AgentCall {
+/** Taken for a new call, it would submit a second task. */
+const UNREADABLE_STATE = {
+  code: 'BAD_REQUEST_STATE',
+  detail: 'requestState is none that this server gave: repeat the one of the last answer, or call without one.',
+};
+
+function callOf(exchange: Exchange, { mcpReq }: ServerContext, can: ClientAbilities): AgentCall | 'unreadable' {
   const token = mcpReq._meta?.progressToken;
-  const [, taskId, seq] = /^([0-9a-f-]{36}) (\d{1,15})$/.exec(String(mcpReq.requestState() ?? '')) ?? [];
+  const state = mcpReq.requestState();
+  const [, taskId, seq] = /^([0-9a-f-]{36}) (\d{1,15})$/.exec(String(state ?? '')) ?? [];
+  if (state !== undefined && taskId === undefined) return 'unreadable';
   return {
     caller: exchange.caller,
     arguments: exchange.arguments,

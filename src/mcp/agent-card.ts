@@ -24,10 +24,10 @@ export function toolCardOf(agent: DetailedCardDto): AgentToolCard {
   const givesResultAsIs = isObjectSchema(output);
   return {
     name: `agent_${agent.slug.slice(0, 40)}_${agent.id.slice(-12)}`,
-    title: oneLine(agent.name, 100),
+    title: `${oneLine(agent.name, 100)} (an agent of the market)`,
     description:
       `Gives a task to this agent of the market (from ${agent.price} credits). Its owner describes it so: ` +
-      `"${oneLine(agent.description, MOST_DESCRIPTION)}"`,
+      JSON.stringify(oneLine(agent.description, MOST_DESCRIPTION)),
     inputSchema: takesInputAsIs ? input : { type: 'object', properties: { input: input ?? ANY }, required: ['input'] },
     outputSchema: givesResultAsIs
       ? output
@@ -40,14 +40,22 @@ export function toolCardOf(agent: DetailedCardDto): AgentToolCard {
 
 const ANY = { description: 'Any JSON value but null: what the agent reads.' };
 
-const bounded = (schema: object | null): object | null =>
-  schema && JSON.stringify(schema).length <= MOST_SCHEMA_BYTES ? schema : null;
+function bounded(schema: object | null): object | null {
+  if (!schema || JSON.stringify(schema).length > MOST_SCHEMA_BYTES) return null;
+  return JSON.parse(JSON.stringify(schema), (name, value: unknown) =>
+    TEXTS.has(name) && typeof value === 'string' ? oneLine(value, MOST_SCHEMA_TEXT) : value,
+  ) as object;
+}
+
+/** What an owner may write for readers of a schema. */
+const TEXTS = new Set(['title', 'description', '$comment']);
+const MOST_SCHEMA_TEXT = 200;
 
 const isObjectSchema = (schema: object | null): schema is ObjectSchema =>
   schema !== null && 'type' in schema && schema.type === 'object';
 
 /** Without line breaks and control characters, by which a text could pass itself off as another part of a prompt. */
-const oneLine = (text: string, most: number): string => {
+export const oneLine = (text: string, most: number): string => {
   const line = text.replace(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
   return line.length > most ? `${line.slice(0, most)}…` : line;
 };

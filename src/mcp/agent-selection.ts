@@ -28,6 +28,10 @@ export function selectionOf(query: URLSearchParams): AgentSelection {
   const allow = listOf(query.get('allow'));
   const unknown = allow.find((kind) => !isConsentKind(kind));
   if (unknown) throw bad(`allow takes ${CONSENT_KINDS.join(', ')}.`);
+  for (const name of ['budget', 'max_host_cost']) {
+    const amount = query.get(name);
+    if (amount !== null && !isAmount(amount)) throw bad(`${name} must be credits of 0 or more, such as 1.5.`);
+  }
   return {
     agents: agents.length === 1 && agents[0] === 'mine' ? 'mine' : agents,
     budget: query.get('budget') ?? DEFAULT_BUDGET,
@@ -38,4 +42,6 @@ export function selectionOf(query: URLSearchParams): AgentSelection {
 
 const listOf = (text: string | null): string[] => [...new Set((text ?? '').split(',').filter(Boolean))];
 const isConsentKind = (kind: string): kind is ConsentKind => (CONSENT_KINDS as readonly string[]).includes(kind);
+/** As a submission takes it: up to six decimals. */
+const isAmount = (text: string): boolean => /^\d{1,12}(\.\d{1,6})?$/.test(text);
 const bad = (detail: string): AppError => new AppError('invalid', 'BAD_SELECTION', detail);

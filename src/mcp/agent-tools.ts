@@ -64,7 +64,8 @@ export class AgentTools {
     assertScope(caller, 'agents:read');
     const references = agents === 'mine' ? await this.ownAgents(caller) : agents;
     const tools = await Promise.all(references.map((reference) => this.find(caller, reference)));
-    return tools.filter((tool) => tool !== undefined);
+    // An agent may be named by its id and by its slug.
+    return [...new Map(tools.flatMap((tool) => (tool ? [[tool.agentId, tool]] : []))).values()];
   }
 
   /** Submits the task of a call, without waiting for it. @throws AppError as a submission */

@@ -1,4 +1,5 @@
 import type { QuestionDto } from '../task-api/index.js';
+import { oneLine } from './agent-card.js';
 
 /** A form as MCP shows it: members that are texts, numbers or truths. */
 export interface Form {
@@ -15,7 +16,7 @@ const MOST_SCHEMA = 1000;
 /** A question of an agent as a form. An answer that no form can hold is asked for as JSON text. */
 export function formOf({ question, schema }: Pick<QuestionDto, 'question' | 'schema'>): Form {
   return {
-    message: `An agent of the market asks: ${question.slice(0, MOST_QUESTION)}`,
+    message: `An agent of the market asks: ${oneLine(question, MOST_QUESTION)}`,
     requestedSchema: { type: 'object', properties: { answer: fieldOf(schema) }, required: ['answer'] },
   };
 }

@@ -1,3 +1,4 @@
+import { CONSENT_KINDS } from '../common/permissions.js';
 import { TASK_PRIORITIES } from '../queue/index.js';
 import type { ObjectSchema } from './tool.js';
 
@@ -37,7 +38,7 @@ const TASK_MEMBERS = {
   allow: {
     type: 'object',
     description: 'What agents may do beside computing. Default: nothing.',
-    properties: Object.fromEntries(['http', 'llm', 'kv', 'ask'].map((name) => [name, { type: 'boolean' }])),
+    properties: Object.fromEntries(CONSENT_KINDS.map((name) => [name, { type: 'boolean' }])),
     additionalProperties: false,
   },
   max_host_cost: credits('The most that host calls may cost, on top of the budget. Default: 0.'),

@@ -178,6 +178,7 @@ describe('a task in a worker’s hands', () => {
     ['early', { startsInMs: 1234 }, 1234],
     ['while another worker leases the task', { leasedForMs: 900 }, 900],
     ['while another worker leases the task for long', { leasedForMs: 60_000 }, 5_000],
+    ['after the attempt that submitted it lost its worker', { isOrphaned: true }, 5_000],
   ])('is looked at again later when its entry came %s', async (_, task, againInMs) => {
     expect(await processed({ task })).toEqual({ changes: [], auctions: [], handled: { againInMs } });
   });
@@ -385,6 +386,7 @@ const TASK: UnfinishedTask = {
   dueSince: 0,
   deadlineAt: Infinity,
   isParked: false,
+  isOrphaned: false,
   ancestorAgents: [],
   failedAgentIds: [],
   lostAttempts: 0,

@@ -67,6 +67,8 @@ export class TaskProcessor {
     const { task } = run;
     if (task.startsInMs > 0) return { againInMs: task.startsInMs };
     if (task.leasedForMs > 0) return { againInMs: Math.min(task.leasedForMs, LOOK_AGAIN_MS) };
+    // Either its parent runs anew, and the sweep cancels this task, or the worker of its parent comes back.
+    if (task.isOrphaned) return { againInMs: LOOK_AGAIN_MS };
     if (run.refusal) return this.writes.settle(failed(run, run.refusal));
     // A result could not be stored. The task waits, and nothing counts against an agent.
     if (this.disk.isLow) return { againInMs: LOOK_AGAIN_MS };

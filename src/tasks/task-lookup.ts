@@ -108,6 +108,8 @@ export interface UnfinishedTask {
   deadlineAt: number;
   /** Its agent waits for an answer or a sub-task, without a slot. */
   isParked: boolean;
+  /** It is a sub-task, and the attempt that submitted it has ended or lost its worker. */
+  isOrphaned: boolean;
   /** Agents of the tasks above it: none of them may do it. */
   ancestorAgents: string[];
   /** Agents that failed it. An agent whose attempt was lost or released did not fail it. */
@@ -149,6 +151,7 @@ interface UnfinishedRow {
   waited_ms: number;
   remaining_ms: number | null;
   parked: boolean;
+  orphaned: boolean;
   ancestor_agents: string[];
   failed: string[];
   lost: number;
@@ -178,6 +181,7 @@ const toUnfinishedTask = (row: UnfinishedRow): UnfinishedTask => ({
   dueSince: Date.now() - row.waited_ms,
   deadlineAt: row.remaining_ms === null ? Infinity : performance.now() + row.remaining_ms,
   isParked: row.parked,
+  isOrphaned: row.orphaned,
   ancestorAgents: row.ancestor_agents,
   failedAgentIds: row.failed,
   lostAttempts: row.lost,
@@ -200,6 +204,11 @@ const UNFINISHED = `
   SELECT id, tasks.user_id, status, attempt, required_capabilities, only_agent_id, budget_micro, input::text AS input, input_ref,
          document.size AS input_size, document.storage_ref AS input_storage_ref, result_by_ref, weights, limits, region,
          region_required, share_logs, allow, timeout_ms, traceparent, parked_at IS NOT NULL AS parked, ancestor_agents,
+         CASE WHEN parent_id IS NULL THEN false ELSE NOT EXISTS (
+           SELECT FROM tasks AS parent
+            WHERE parent.id = tasks.parent_id AND parent.attempt = parent_attempt AND parent.status IN ${LEASED_STATES}
+              AND parent.lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('parent.worker')}))
+         END AS orphaned,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
          -- A worker is asked for only while its lease lasts, and most tasks have none.
          CASE WHEN lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('worker')})

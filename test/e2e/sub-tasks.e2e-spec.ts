@@ -78,7 +78,7 @@ describe('a sub-task', () => {
     expect(result).toMatchObject({
       status: 'completed',
       result: { text: 'Grüße', number: 1.5 },
-      error: null,
+      failure: null,
       cost: 0.25,
     });
     // Two prices of 0.25: what the sub-task had more than that is released to the submitter.
@@ -119,6 +119,8 @@ describe('a sub-task', () => {
       [child('good', { share_logs: true }), 'CONSENT_EXCEEDED', 'share_logs'],
       [child('good', { priority: 'critical' }), 'INVALID_REQUEST', 'priority'],
       [child('good', { delay_ms: 10 }), 'INVALID_REQUEST', 'delay_ms'],
+      [child('good', { context_id: 'thread-17' }), 'INVALID_REQUEST', 'context_id'],
+      [child('good', { only_agent_id: agentIds.good }), 'INVALID_REQUEST', 'only_agent_id'],
       [child('good', { user_id: '01900000-0000-7000-8000-000000000000' }), 'INVALID_REQUEST', 'user_id'],
       [child('good', { parent_id: null }), 'INVALID_REQUEST', 'parent_id'],
       [child('good', { deadline: '2020-01-01T00:00:00Z' }), 'INVALID_REQUEST', 'deadline'],

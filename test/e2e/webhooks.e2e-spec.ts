@@ -71,13 +71,15 @@ describe('webhooks', () => {
     const hook = await create(user, '/own');
     const id = await task('own');
     const events = await feedOf(user, id);
-    const sent = await until('all events arrived', () => enough('/own', id, events.length));
+    const sent = await until('all events arrived', () => {
+      const firsts = withoutRepeats(enough('/own', id, events.length) || []);
+      return firsts.length >= events.length && firsts;
+    });
     expect(sent.map(({ body }) => body.data)).toEqual(events);
     for (const { headers, text, body } of sent) {
       expect(new Webhook(hook.secret).verify(text, headers as Record<string, string>)).toEqual(body);
       expect(body).toMatchObject({ type: body.data.type, timestamp: body.data.at });
     }
-    expect(new Set(sent.map(({ headers }) => headers['webhook-id'])).size).toBe(events.length);
     const page = expectStatus(await get(`/webhooks/${hook.id}/deliveries?state=delivered`, user), 200).body;
     expect(page.items[0]).toMatchObject({
       type: 'task.completed',
@@ -270,6 +272,10 @@ describe('webhooks', () => {
     return all;
   };
   const feedOf = async (by: TestUser, id: string) => (await events(by)).filter(({ task_id }) => task_id === id);
+
+  /** A busy machine may answer too late, and then an event is sent again, with the same id. */
+  const withoutRepeats = (all: readonly Received[]): Received[] =>
+    [...new Map(all.toReversed().map((one) => [one.headers['webhook-id'], one])).values()].toReversed();
 
   /** What arrived at a path about a task (undefined: without one), once there are so many. */
   function enough(path: string, taskId: string | undefined, count: number): Received[] | false {

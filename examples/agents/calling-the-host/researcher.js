@@ -51,9 +51,9 @@ function chosenBySubmitter(topic, meanings) {
 function summaryOf(text) {
   try {
     const id = zerostate.submit({ required_capabilities: ['summarise'], budget: SUMMARY_BUDGET, input: { text } });
-    const { status, result, error } = zerostate.wait(id);
+    const { status, result, failure } = zerostate.wait(id);
     if (typeof result?.summary === 'string') return result.summary;
-    console.log(`No summary: the sub-task ${status}${error ? ` (${error.code})` : ''}`);
+    console.log(`No summary: the sub-task ${status}${failure ? ` (${failure.code})` : ''}`);
   } catch (error) {
     console.log(`Going on without a summary: ${error.code}`);
   }

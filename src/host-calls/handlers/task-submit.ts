@@ -7,8 +7,19 @@ import { assertInTime, SubmitTaskDto, toNewTask } from '../../task-api/index.js'
 import { type NewTask, RowQuota, SubTasks, type SubTaskOutcome } from '../../tasks/index.js';
 import { type CallContext, HostCallError, type HostCallHandler, type PreparedCall } from '../host-call.js';
 
-/** Members of a submission that agents may not use: documents of the submitter, and starts and priorities of their own. */
-const REFUSED_MEMBERS = ['input_ref', 'result_as', 'run_at', 'delay_ms', 'priority'] as const;
+/**
+ * Members of a submission that agents may not use: documents and conversations of the submitter, one certain agent, and
+ * starts and priorities of their own.
+ */
+const REFUSED_MEMBERS = [
+  'input_ref',
+  'result_as',
+  'run_at',
+  'delay_ms',
+  'priority',
+  'only_agent_id',
+  'context_id',
+] as const;
 
 /**
  * `task.submit`: a sub-task on this market, for the submitter of the agent's own task. It is paid out of what that task

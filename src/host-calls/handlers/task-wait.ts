@@ -46,7 +46,8 @@ export class TaskWait implements HostCallHandler {
 
   private async present(id: string, { status, error, costMicro, result, document }: SubTask): Promise<object> {
     const cost = costMicro === null ? null : amountToWire(costMicro);
-    return { id, status, result: document ? await this.read(document) : result, error, cost };
+    // Not `error`: in every answer, that member says that the call itself was refused.
+    return { id, status, result: document ? await this.read(document) : result, failure: error, cost };
   }
 
   private async read(document: NonNullable<SubTask['document']>): Promise<RawJson> {
