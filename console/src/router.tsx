@@ -30,6 +30,14 @@ export interface NewTaskSearch {
   from?: string;
 }
 
+/** Which deliveries the page of a webhook shows. */
+export interface WebhookSearch {
+  /** Only deliveries in this state. */
+  state?: string;
+  /** Id of the one that is open. */
+  delivery?: string;
+}
+
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value ? value : undefined);
 
 const home = createRoute({ ...at('/'), component: Home });
@@ -76,6 +84,15 @@ const account = createRoute({
   ...at('/account'),
   component: lazyRouteComponent(() => import('./pages/account'), 'Account'),
 });
+const webhooks = createRoute({
+  ...at('/account/webhooks'),
+  component: lazyRouteComponent(() => import('./pages/webhooks'), 'Webhooks'),
+});
+const webhook = createRoute({
+  ...at('/account/webhooks/$webhookId'),
+  component: lazyRouteComponent(() => import('./pages/webhook'), 'WebhookPage'),
+  validateSearch: (search): WebhookSearch => ({ state: text(search.state), delivery: text(search.delivery) }),
+});
 const firstTask = createRoute({
   ...at('/first-task'),
   component: lazyRouteComponent(() => import('./pages/first-task'), 'FirstTask'),
@@ -109,7 +126,9 @@ const adminSystem = createRoute({
   component: lazyRouteComponent(() => import('./pages/admin/health'), 'Health'),
 });
 
-const routes = [home, market, agent, newTask, tasks, task, agents, upload, myAgent, wallet, account, firstTask];
+const agentRoutes = [market, agent, agents, upload, myAgent];
+const accountRoutes = [wallet, account, webhooks, webhook];
+const routes = [home, newTask, tasks, task, firstTask, ...agentRoutes, ...accountRoutes];
 const adminRoutes = [admin, adminQueue, adminUsers, adminAgents, adminMoney, adminAudit, adminSystem];
 
 function PageError({ error }: ErrorComponentProps) {

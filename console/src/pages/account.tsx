@@ -71,6 +71,16 @@ export function Account() {
           </div>
         </Panel>
         <ApiKeys />
+        <Panel
+          title="Webhooks"
+          end={
+            <Link className="btn small" to="/account/webhooks">
+              To your webhooks
+            </Link>
+          }
+        >
+          <p className="in mute">A webhook sends your events to a server of yours, signed, as they happen.</p>
+        </Panel>
         <Password />
         <Sessions />
         <Deletion />

@@ -120,6 +120,7 @@ function useCommands(query: string, onClose: () => void): Command[] {
     { key: 'upload', glyph: 'put', text: 'Upload an agent', run: go('/agents/upload') },
     { key: 'wallet', glyph: 'swap', text: 'Wallet', run: go('/wallet') },
     { key: 'account', glyph: 'person', text: 'Account and API keys', run: go('/account') },
+    { key: 'webhooks', glyph: 'flow', text: 'Webhooks', run: go('/account/webhooks') },
     ...(role === 'admin'
       ? [
           { key: 'admin', glyph: 'flow', text: 'Admin: overview', run: go('/admin') } as const,

@@ -41,6 +41,9 @@ export function UserMenu() {
         <Link to="/account" onClick={close}>
           Account and API keys
         </Link>
+        <Link to="/account/webhooks" onClick={close}>
+          Webhooks
+        </Link>
         <a href="/docs">API reference</a>
         <button type="button" onClick={() => void signOut()}>
           Sign out

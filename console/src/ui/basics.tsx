@@ -208,19 +208,20 @@ export function Id({ id, what }: { id: string; what: string }) {
 
 /** The time, how long ago, and the full date in the tooltip. */
 export function Time({ at, ms, ago = true }: { at: string; ms?: boolean; ago?: boolean }) {
-  const now = useNow(30_000);
+  useNow(30_000);
   return (
     <time dateTime={at} title={fullTime(at)}>
-      {clock(at, ms)} {ago && <span className="dim">· {relative(at, now)}</span>}
+      {clock(at, ms)} {ago && <span className="dim">· {relative(at, Date.now())}</span>}
     </time>
   );
 }
 
+/** How long ago. The clock is read anew with each time that arrives, so that news is not in the future. */
 export function Ago({ at }: { at: string }) {
-  const now = useNow(30_000);
+  useNow(30_000);
   return (
     <time dateTime={at} title={fullTime(at)}>
-      {relative(at, now)}
+      {relative(at, Date.now())}
     </time>
   );
 }
