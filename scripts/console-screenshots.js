@@ -3,9 +3,11 @@
  *
  *   node scripts/console-screenshots.js http://localhost:8080 admin@zerostate.local PASSWORD
  *
- * It submits a few tasks as that account. Needs Debian's `chromium`.
+ * It submits a few tasks as that account, and makes a webhook to a receiver of its own: start the server with
+ * EGRESS_PRIVATE_HOSTS=hooks.acme.dev:80=127.0.0.1:8099. Needs Debian's `chromium`.
  */
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { fail, ROOT } from './preflight.js';
@@ -32,14 +34,24 @@ const PICTURES = [
   ['task-small', 'task', '.st.pill.completed', { width: 360, height: 740 }],
   ['market', '/market', 'tbody tr', { width: 1280, height: 620 }],
   ['tasks', '/tasks', '[data-task]', { width: 1280, height: 620 }],
+  ['webhook', 'webhook', '.delivery-more .tbl', { width: 1280, height: 800 }],
   ['admin', '/admin', '.sheet svg', { width: 1280, height: 800, dark: true }],
 ];
+
+/** Requests of the webhook. */
+let answered = 0;
 
 try {
   const [url, email, password] = process.argv.slice(2);
   if (!password) throw new Error('Usage: node scripts/console-screenshots.js URL EMAIL PASSWORD');
   mkdirSync(FOLDER, { recursive: true });
+  const receiver = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => response.writeHead(++answered % 9 === 0 ? 503 : 204).end());
+  }).listen(8099, '127.0.0.1');
+  const hook = await makeWebhook(url, email, password);
   const first = await submitTasks(url, email, password);
+  const paths = { task: `/tasks/${first}`, webhook: `/account/webhooks/${hook}` };
   const browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu'],
@@ -53,7 +65,8 @@ try {
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.locator('header.top').waitFor();
-    await page.goto(url + (path === 'task' ? `/tasks/${first}` : path));
+    await page.goto(url + (paths[path] ?? path));
+    if (name === 'webhook') await page.locator('.delivery').first().click();
     await page.locator(loaded).first().waitFor();
     if (name === 'new-task') await page.getByLabel('Text', { exact: true }).fill(TEXT);
     if (name === 'admin') await submitTasks(url, email, password);
@@ -63,26 +76,39 @@ try {
     await context.close();
   }
   await browser.close();
+  receiver.close();
 } catch (error) {
   fail(error);
 }
 
 /** @returns the id of the first, when all have ended */
 async function submitTasks(url, email, password) {
-  const call = async (path, options = {}) => {
-    const response = await fetch(`${url}/api/v1${path}`, options);
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
-    return response.json();
-  };
-  const json = { 'content-type': 'application/json' };
-  const body = JSON.stringify({ email, password });
-  const { access_token } = await call('/auth/login', { method: 'POST', headers: json, body });
-  const headers = { ...json, authorization: `Bearer ${access_token}` };
+  const post = await signIn(url, email, password);
   const ids = [];
   for (const [description, required_capabilities, budget, input] of TASKS) {
-    const task = JSON.stringify({ description, required_capabilities, budget, input });
-    const { id } = await call('/tasks', { method: 'POST', headers: { ...headers, Prefer: 'wait=30' }, body: task });
+    const { id } = await post('/tasks', { description, required_capabilities, budget, input });
     ids.push(id);
   }
   return ids[0];
+}
+
+/** @returns the id of a webhook that gets what happens to tasks from now on */
+async function makeWebhook(url, email, password) {
+  const post = await signIn(url, email, password);
+  const events = ['task.queued', 'task.assigned', 'task.completed', 'task.failed'];
+  const body = { url: 'http://hooks.acme.dev/zerostate', description: 'Pages the night shift', events };
+  return (await post('/webhooks', body)).id;
+}
+
+/** @returns how to post a body as that account. A task is answered when it has ended */
+async function signIn(url, email, password) {
+  const headers = { 'content-type': 'application/json', prefer: 'wait=30' };
+  const post = async (path, content) => {
+    const response = await fetch(`${url}/api/v1${path}`, { method: 'POST', headers, body: JSON.stringify(content) });
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  };
+  const { access_token } = await post('/auth/login', { email, password });
+  headers.authorization = `Bearer ${access_token}`;
+  return post;
 }
