@@ -1,11 +1,15 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { Webhook } from 'standardwebhooks';
 import { inaccessible, launchBrowser, openPage, type WatchedPage } from '../support/browser.js';
-import { ADMIN, api, expectStatus, loginAdmin, waitForTask } from '../support/client.js';
+import { ADMIN, api, expectStatus, loginAdmin, registerUser, waitForTask } from '../support/client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { publish, submit } from './agents.js';
@@ -23,6 +27,7 @@ const PAGES = {
   '/agents/upload': 'form',
   '/wallet': 'tbody tr',
   '/account': 'form',
+  '/account/webhooks': '.empty',
   '/admin': '.sheet svg',
   '/admin/queue': 'form',
   '/admin/users': 'tbody tr',
@@ -39,8 +44,19 @@ describe('the console', () => {
   let server: ServerProcess;
   let browser: Browser;
   let watched: WatchedPage | undefined;
+  /** Of webhooks: it answers with `answer`. */
+  let receiver: Server;
+  let answer = 204;
+  const received: { headers: IncomingHttpHeaders; text: string }[] = [];
 
   beforeAll(async () => {
+    receiver = createServer(async (request, response) => {
+      let text = '';
+      for await (const chunk of request) text += String(chunk);
+      received.push({ headers: request.headers, text });
+      response.writeHead(answer).end();
+    }).listen(0, '127.0.0.1');
+    await once(receiver, 'listening');
     folder = await mkdtemp(join(tmpdir(), 'zerostate-console-'));
     database = await createTestDatabase();
     [server, browser] = await Promise.all([start(), launchBrowser()]);
@@ -54,6 +70,7 @@ describe('the console', () => {
         DATA_DIR: folder,
         PORT: port,
         EXAMPLE_AGENTS: 'compiled',
+        EGRESS_PRIVATE_HOSTS: `hooks.example.com:80=127.0.0.1:${(receiver.address() as AddressInfo).port}`,
         JWT_SECRET: 'a secret of the tests, long enough',
       },
     });
@@ -81,6 +98,8 @@ describe('the console', () => {
   afterAll(async () => {
     await browser?.close();
     await server?.stop();
+    receiver?.closeAllConnections();
+    receiver?.close();
     await database?.drop();
     await rm(folder, { recursive: true, force: true });
   });
@@ -268,6 +287,81 @@ describe('the console', () => {
     await admin.goto(`${server.url}/wallet`);
     await admin.getByRole('cell', { name: 'Returned by a dispute', exact: true }).waitFor();
     await admin.getByText('Admin: “The count is wrong.”').waitFor();
+    expectNoFaults();
+  });
+
+  it('makes a webhook, follows its deliveries, rotates its secret, sees it disabled, and deletes it', async () => {
+    const user = await registerUser(server.url);
+    const id = await submit(server.url, user.token, 'word-count', { budget: 1, input: { text: 'to be' } });
+    await waitForTask(server.url, user.token, id, 'completed');
+    const page = await open('/account');
+    await signIn(page, user);
+    const press = (name: string): Promise<void> => page.getByRole('button', { name, exact: true }).click();
+    const ping = (state: string) => page.getByRole('button', { name: new RegExp(`${state}.*webhook\\.ping`) }).first();
+    await page.getByRole('link', { name: 'To your webhooks' }).click();
+    await press('Make the first webhook');
+    await page.getByLabel('URL').fill('https://127.0.0.1/');
+    await page.getByLabel('Description').fill('Wakes <b>me</b>');
+    await press('Only some types');
+    await page.getByLabel('task.completed').check();
+    await press('Make the webhook');
+    await page.getByRole('alert').getByText('url', { exact: true }).waitFor();
+    expect(watched?.faults.splice(0)).toEqual([expect.stringContaining('400')]);
+    await page.getByLabel('URL').fill('http://hooks.example.com/console');
+    await press('Make the webhook');
+    const secret = (await page.locator('.shown-once code').textContent())!;
+    expect(await inaccessible(page)).toEqual([]);
+
+    await page.getByRole('link', { name: 'send a test message' }).click();
+    await page.getByText('Wakes <b>me</b>').waitFor();
+    await press('Send a ping');
+    await ping('Delivered').waitFor();
+    await page.getByRole('cell', { name: '204' }).waitFor();
+    const [{ headers, text }] = received;
+    expect(new Webhook(secret).verify(text, headers as Record<string, string>)).toMatchObject({ type: 'webhook.ping' });
+
+    answer = 503;
+    await press('Send a ping');
+    await page.getByRole('cell', { name: '503' }).waitFor();
+    await page.getByText('Next try').waitFor();
+    await press('Failed');
+    await page.getByText('No delivery is failed').waitFor();
+    await press('Waiting');
+    await ping('Waiting').click();
+    // The address keeps the filter and the open delivery.
+    await page.reload();
+    await ping('Waiting').waitFor();
+    answer = 204;
+    await press('Try now');
+    await ping('Delivered').waitFor();
+    await press('All');
+    await page.getByLabel('After event').fill('0');
+    await press('Replay these events');
+    await page.getByText(/\d events? will be sent again/).waitFor();
+    await page
+      .getByRole('button', { name: /Delivered.*task\.completed/ })
+      .first()
+      .waitFor();
+
+    await press('Rotate');
+    await press('Make a new secret');
+    await page.getByText(/each request has two signatures/).waitFor();
+    expect(await page.locator('.shown-once code').textContent()).not.toBe(secret);
+    await press('Pause');
+    await page.getByText('It is paused').waitFor();
+    await press('Activate');
+    answer = 410;
+    await press('Send a ping');
+    await page.getByText('Its receiver answered 410').waitFor();
+    expect(await inaccessible(page)).toEqual([]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
+    expect(await inaccessible(page)).toEqual([]);
+
+    await press('Delete');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete the webhook' }).click();
+    await page.getByText('No webhooks').waitFor();
     expectNoFaults();
   });
 
