@@ -122,6 +122,7 @@ const DETAIL = [
   'zerostate_feed_last_seq',
   'zerostate_gateway_subscriptions',
   'zerostate_host_call_duration_seconds',
+  'zerostate_mcp_tool_calls_total',
   'zerostate_sandbox_runs_parked',
   'zerostate_sandbox_wall_up',
   'zerostate_upload_size_bytes',
