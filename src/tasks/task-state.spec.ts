@@ -20,12 +20,12 @@ describe('the life of a task', () => {
     expect(statesBefore('running')).toEqual(['assigned', 'input_required']);
   });
 
-  it('returns to the queue from a worker that hands it back, and from a failure by hand', () => {
-    expect(statesBefore('queued')).toEqual(['assigned', 'running', 'input_required', 'failed']);
+  it('returns to the queue from a worker that releases it, and from nowhere else', () => {
+    expect(statesBefore('queued')).toEqual(['assigned', 'running', 'input_required']);
   });
 
-  it('stays completed or cancelled for ever', () => {
-    expect([...TRANSITIONS.completed, ...TRANSITIONS.cancelled]).toEqual([]);
+  it('stays as it has ended', () => {
+    expect([...TRANSITIONS.completed, ...TRANSITIONS.failed, ...TRANSITIONS.cancelled]).toEqual([]);
   });
 
   it('reaches every state from the first', () => {

@@ -37,11 +37,11 @@ describe('the systemd unit', () => {
   it('starts what the build makes, and kills it later than it drains by default', async () => {
     const text = await readFile(UNIT, 'utf8');
     const [, main] = /^ExecStart=\/usr\/bin\/node --enable-source-maps (\S+)$/m.exec(text)!;
-    // The tests run without a build of the server: its configuration says where the compiled file goes.
+    // The tests run without a build of the server, but theirs bundles the same programs.
     const { compilerOptions } = JSON.parse(await readFile(`${ROOT}tsconfig.build.json`, 'utf8'));
     const [folder, ...path] = main.split('/');
     expect(folder).toBe(compilerOptions.outDir);
-    expect(existsSync(ROOT + path.join('/').replace(/\.js$/, '.ts'))).toBe(true);
+    expect(existsSync(`${ROOT}dist-test/${path.join('/')}`)).toBe(true);
     const { server, queue } = parseEnvironment({});
     const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(text)!;
     expect(Number(seconds) * 1000).toBeGreaterThan(server.shutdownDelayMs + queue.shutdownGraceMs);
