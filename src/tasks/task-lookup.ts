@@ -206,7 +206,7 @@ const UNFINISHED = `
          region_required, share_logs, allow, timeout_ms, traceparent, parked_at IS NOT NULL AS parked, ancestor_agents,
          CASE WHEN parent_id IS NULL THEN false ELSE NOT EXISTS (
            SELECT FROM tasks AS parent
-            WHERE parent.id = tasks.parent_id AND parent.attempt = parent_attempt AND parent.status IN ${LEASED_STATES}
+            WHERE parent.id = tasks.parent_id AND parent.attempt = tasks.parent_attempt AND parent.status IN ${LEASED_STATES}
               AND parent.lease_until > clock_timestamp() AND (NOT $2 OR ${isPresent('parent.worker')}))
          END AS orphaned,
          (extract(epoch FROM run_at - clock_timestamp()) * 1000)::float8 AS starts_in_ms,
