@@ -81,3 +81,8 @@ export class AppError extends Error {
 
 export const notFound = (what: string): AppError =>
   new AppError('not_found', 'NOT_FOUND', `There is no such ${what}, or it is not yours.`);
+
+/** For a catch: takes what is not there, or not the caller's, for undefined. @throws any other error again */
+export function undefinedIfNotFound(error: unknown): undefined {
+  if (!(error instanceof AppError) || error.kind !== 'not_found') throw error;
+}

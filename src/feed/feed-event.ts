@@ -41,6 +41,9 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** Events that end a task. */
+export const END_EVENTS: ReadonlySet<string> = new Set<EventType>(['task.completed', 'task.failed', 'task.cancelled']);
+
 /** One event as subscribers receive it, over WebSocket, SSE and REST alike. */
 export class FeedEvent {
   /**

@@ -2,7 +2,7 @@ export { agentOf, EventLog } from './event-log.js';
 export { EVENT_STREAM, type EventStream, type FeedNotice } from './event-stream.js';
 export { LOCK_FEED, underFeedLock } from './feed-lock.js';
 export { FeedModule } from './feed.module.js';
-export { EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';
+export { END_EVENTS, EVENT_TYPES, FeedEvent, type EventType, type NewFeedEvent } from './feed-event.js';
 export { FeedEventRow } from './feed-event.entity.js';
 export { type FeedListener, FeedTail } from './feed-tail.js';
 export { FeedCursor } from './feed-cursor.entity.js';

@@ -14,8 +14,8 @@ export interface AgentToolCard extends ToolCard {
 }
 
 /**
- * An agent as a tool. Everything that its owner wrote is data: it is bounded, and named as theirs. The prefix and the end
- * of the id keep the name apart from built-in tools and from agents with the same slug.
+ * An agent as a tool. Texts of its owner are cut, and marked as the owner's. The prefix of the name sets it apart from
+ * built-in tools, and the end of the id from agents with the same slug.
  */
 export function toolCardOf(agent: DetailedCardDto): AgentToolCard {
   const input = bounded(agent.input_schema);

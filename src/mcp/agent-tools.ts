@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { AgentPresenter, AgentService, ListAgentsQuery } from '../agents/index.js';
 import { assertScope, type Caller } from '../auth/index.js';
-import { AppError, notFound } from '../common/app-error.js';
+import { AppError, notFound, undefinedIfNotFound } from '../common/app-error.js';
 import { checkedDto, malformed } from '../common/dto.pipe.js';
+import { isId } from '../common/ids.js';
 import { RawJson } from '../common/raw-json.js';
 import { FreeDisk } from '../observability/index.js';
 import {
@@ -59,11 +60,28 @@ export class AgentTools {
   ) {}
 
   /** The chosen agents that the caller may see and that have an active version. @throws AppError `forbidden` */
-  async list(caller: Caller, { agents }: AgentSelection): Promise<AgentTool[]> {
+  async list(caller: Caller, selection: AgentSelection): Promise<AgentTool[]> {
+    return this.among(caller, selection, () => true);
+  }
+
+  /** The chosen agent whose tool has this name. @throws AppError `forbidden` */
+  async named(caller: Caller, selection: AgentSelection, name: string): Promise<AgentTool | undefined> {
+    // The name ends as the id does, so agents that are chosen by other ids need not be read.
+    const mayMean = (reference: string): boolean =>
+      !isId(reference) || name.endsWith(reference.slice(-12).toLowerCase());
+    return (await this.among(caller, selection, mayMean)).find(({ card }) => card.name === name);
+  }
+
+  private async among(
+    caller: Caller,
+    { agents }: AgentSelection,
+    isWanted: (reference: string) => boolean,
+  ): Promise<AgentTool[]> {
     if (agents.length === 0) return [];
     assertScope(caller, 'agents:read');
     const references = agents === 'mine' ? await this.ownAgents(caller) : agents;
-    const tools = await Promise.all(references.map((reference) => this.find(caller, reference)));
+    const wanted = references.filter(isWanted);
+    const tools = await Promise.all(wanted.map((reference) => this.find(caller, reference)));
     // An agent may be named by its id and by its slug.
     return [...new Map(tools.flatMap((tool) => (tool ? [[tool.agentId, tool]] : []))).values()];
   }
@@ -144,16 +162,14 @@ export class AgentTools {
     return (await this.agents.list(caller, query)).items.map(({ id }) => id);
   }
 
-  private async find(caller: Caller, reference: string): Promise<AgentTool | undefined> {
-    try {
-      const agent = await this.agents.visible(caller, reference);
-      const card = await this.presenter.card(agent);
-      return card.version === null ? undefined : { agentId: card.id, card: toolCardOf(card) };
-    } catch (error) {
-      // It may have left the market since the client was configured.
-      if (error instanceof AppError && error.kind === 'not_found') return undefined;
-      throw error;
-    }
+  /** @returns undefined for an agent without an active version, and one that has left the market */
+  private find(caller: Caller, reference: string): Promise<AgentTool | undefined> {
+    return this.toolOf(caller, reference).catch(undefinedIfNotFound);
+  }
+
+  private async toolOf(caller: Caller, reference: string): Promise<AgentTool | undefined> {
+    const card = await this.presenter.card(await this.agents.visible(caller, reference));
+    return card.version === null ? undefined : { agentId: card.id, card: toolCardOf(card) };
   }
 }
 

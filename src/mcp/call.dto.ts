@@ -1,6 +1,12 @@
 import { IsInt, IsUUID, Matches, Max, Min } from 'class-validator';
 import { Optional } from '../common/validators.js';
-import { AnswerQuestionDto, MAX_WAIT_S, SubmitTaskDto } from '../task-api/index.js';
+import {
+  AnswerQuestionDto,
+  IDEMPOTENCY_KEY,
+  IDEMPOTENCY_KEY_RULE,
+  MAX_WAIT_S,
+  SubmitTaskDto,
+} from '../task-api/index.js';
 
 // Arguments of the built-in tools. `market-schemas.ts` has the same rules as JSON Schema, for clients.
 
@@ -12,7 +18,7 @@ export class SubmitCallDto extends SubmitTaskDto {
   wait_seconds?: number;
 
   @Optional()
-  @Matches(/^[\x21-\x7e]{1,255}$/, { message: 'idempotency_key must be 1 to 255 visible ASCII characters' })
+  @Matches(IDEMPOTENCY_KEY, { message: `idempotency_key ${IDEMPOTENCY_KEY_RULE}` })
   idempotency_key?: string;
 }
 

@@ -15,6 +15,4 @@ export interface Exchange {
   signal: AbortSignal;
   tools: ToolCalls;
   resources: McpResources;
-  /** @returns a resource; undefined for one that is not there or not the caller's */
-  read(uri: string): ReturnType<McpResources['read']>;
 }

@@ -2,17 +2,16 @@ import {
   CLIENT_CAPABILITIES_META_KEY,
   inputRequired,
   MissingRequiredClientCapabilityError,
-  ProtocolError,
   ProtocolErrorCode,
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { assertScope } from '../auth/index.js';
-import { AppError } from '../common/app-error.js';
 import type { TaskDto } from '../task-api/index.js';
 import { formOf } from './elicitation.js';
 import type { Exchange } from './exchange.js';
+import { asProtocolError } from './protocol-error.js';
 import { resultOfTask } from './tool-calls.js';
 
 /** The extension by which a call answers a task at once, and its client asks for the result later. */
@@ -91,10 +90,5 @@ async function refused<T>({ mcpReq }: ServerContext, work: () => Promise<T>): Pr
   if (!(TASKS in extensions)) {
     throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS]: {} } } });
   }
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `${error.code}: ${error.message}`);
-  }
+  return work().catch(asProtocolError(ProtocolErrorCode.InvalidParams));
 }

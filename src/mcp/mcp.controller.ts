@@ -119,7 +119,6 @@ export class McpController implements OnApplicationShutdown {
       signal,
       tools,
       resources,
-      read: (uri) => resources.read(caller, uri).catch((error: unknown) => noneIfHidden(error)),
     };
   }
 
@@ -132,12 +131,6 @@ export class McpController implements OnApplicationShutdown {
 }
 
 const disabled = (): AppError => notFound('endpoint');
-
-/** @throws unless the resource is not there or is another user's */
-function noneIfHidden(error: unknown): undefined {
-  if (error instanceof AppError && error.kind === 'not_found') return undefined;
-  throw error;
-}
 
 /** Without the body, which is parsed already. */
 function asWebRequest({ method, headers }: HttpRequest, url: URL, signal: AbortSignal): Request {

@@ -8,11 +8,11 @@ import {
   Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { AppError } from '../common/app-error.js';
 import { VERSION } from '../common/version.js';
 import { answerAgentCall, type ClientAbilities } from './agent-calls.js';
 import type { Exchange } from './exchange.js';
 import { capabilitiesOf, serveTasks, TASKS } from './mcp-tasks.js';
+import { asProtocolError } from './protocol-error.js';
 
 /**
  * The protocol itself, in its revisions 2026-07-28 and 2025-11-25. No state outlives a request, so any process of the
@@ -70,7 +70,7 @@ function serverFor({ era, authInfo }: McpRequestContext): Server {
   server.setRequestHandler('resources/list', () => ({ resources: [] }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: exchange.resources.templates }));
   server.setRequestHandler('resources/read', async ({ params: { uri } }) => {
-    const content = await refusedAsError(exchange.read(uri));
+    const content = await refusedAsError(exchange.resources.read(caller, uri));
     if (!content) throw new ResourceNotFoundError(uri.slice(0, 200));
     return { contents: [{ uri, ...content }] };
   });
@@ -88,11 +88,5 @@ function abilitiesOf(isModern: boolean, { mcpReq }: ServerContext): ClientAbilit
 }
 
 /** What a request outside tools is refused for, in the protocol's form. */
-async function refusedAsError<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `${error.code}: ${error.message}`);
-  }
-}
+const refusedAsError = <T>(answer: Promise<T>): Promise<T> =>
+  answer.catch(asProtocolError(ProtocolErrorCode.InvalidRequest));

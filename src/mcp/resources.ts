@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Auctions } from '../auction/index.js';
 import { assertScope, type Caller } from '../auth/index.js';
+import { undefinedIfNotFound } from '../common/app-error.js';
 import { stringify } from '../common/raw-json.js';
 import { asSeenBy, type FeedEvent } from '../feed/index.js';
 import { Hub } from '../gateway/index.js';
@@ -39,10 +40,14 @@ export class McpResources {
   ) {}
 
   /**
-   * @returns undefined when no resource has this address
+   * @returns undefined when no resource has this address, or another user's has
    * @throws AppError as the routes of tasks
    */
-  async read(caller: Caller, uri: string): Promise<{ mimeType: string; text: string } | undefined> {
+  read(caller: Caller, uri: string): Promise<Content | undefined> {
+    return this.find(caller, uri).catch(undefinedIfNotFound);
+  }
+
+  private async find(caller: Caller, uri: string): Promise<Content | undefined> {
     const [, id, part] = URI.exec(uri) ?? [];
     if (!id) return undefined;
     assertScope(caller, 'tasks:read');
@@ -68,6 +73,11 @@ export class McpResources {
     }
     return lines.join('\n').slice(0, MOST_LOG_CHARACTERS);
   }
+}
+
+interface Content {
+  mimeType: string;
+  text: string;
 }
 
 function logLinesOf(event: FeedEvent | null): string[] {

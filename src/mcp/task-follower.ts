@@ -1,16 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller } from '../auth/index.js';
-import { asSeenBy, type FeedEvent } from '../feed/index.js';
+import { asSeenBy, END_EVENTS, type FeedEvent } from '../feed/index.js';
 import { Hub, type Replay, type Subscriber, type Topic } from '../gateway/index.js';
 
 const PAGE = 200;
 /** Events that wait for a slow client; further partial output is left out, as the result has the whole. */
 const MOST_WAITING = 1000;
 
-const ENDS = new Set(['task.completed', 'task.failed', 'task.cancelled']);
 const SHOWN = new Set([
   ...['task.assigned', 'task.running', 'task.failover', 'task.requeued', 'task.output', 'task.input_required'],
-  ...ENDS,
+  ...END_EVENTS,
 ]);
 
 /** Lets a call follow its task by the feed, on whichever node the task runs. */
@@ -43,7 +42,7 @@ export class TaskFollower {
         const event = waiting.shift();
         if (event) {
           yield event;
-          if (ENDS.has(event.type)) return;
+          if (END_EVENTS.has(event.type)) return;
         } else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {

@@ -41,8 +41,8 @@ export class ToolCalls {
   }
 
   /** @returns undefined when the caller has chosen no such agent @throws AppError `forbidden` */
-  async findAgent(name: string, { caller, selection }: AgentCall): Promise<AgentTool | undefined> {
-    return (await this.agents.list(caller, selection)).find(({ card }) => card.name === name);
+  findAgent(name: string, { caller, selection }: AgentCall): Promise<AgentTool | undefined> {
+    return this.agents.named(caller, selection, name);
   }
 
   /** Counts a call, and turns its error into a result, as a REST route would answer it by a problem document. */

@@ -1,5 +1,5 @@
 export { TaskApiModule } from './task-api.module.js';
-export { MAX_WAIT_S } from './submission-headers.js';
+export { IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_RULE, MAX_WAIT_S } from './submission-headers.js';
 export { AnswerQuestionDto, QuestionDto, SubmitTaskDto, TaskDto, TaskErrorDto } from './task.dto.js';
 export { SUBMISSION_EXAMPLES } from './task.examples.js';
 export { TaskInput } from './task-input.service.js';

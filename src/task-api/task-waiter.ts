@@ -1,7 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
-import { FeedTail } from '../feed/index.js';
-
-const ENDS = new Set(['task.completed', 'task.failed', 'task.cancelled']);
+import { END_EVENTS, FeedTail } from '../feed/index.js';
 
 /**
  * Lets requests wait for the end of tasks. The feed tells of it: a waiter costs an entry in a map, and no
@@ -18,7 +16,7 @@ export class TaskWaiter implements BeforeApplicationShutdown {
   async ready(): Promise<void> {
     this.following ??= this.tail.follow({
       deliver: (events) => {
-        for (const { type, task_id } of events) if (task_id && ENDS.has(type)) this.release(task_id);
+        for (const { type, task_id } of events) if (task_id && END_EVENTS.has(type)) this.release(task_id);
       },
       wants: () => this.waiting.size > 0,
     });
