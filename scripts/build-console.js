@@ -5,10 +5,12 @@
  *   node scripts/build-console.js   only the types of the API, and the check
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { writeApiTypes } from './api-types.js';
+import { changedAt, latest } from './changed-at.js';
 import { fail, ROOT } from './preflight.js';
 
 const CONSOLE = join(ROOT, 'console');
@@ -19,7 +21,7 @@ export const CONSOLE_SOURCES = [
   ...['console/src', 'console/index.html', 'console/package.json', 'console/tsconfig.json', 'console/vite.config.ts'],
   'docs/openapi.json',
 ];
-const TOOLS = ['package-lock.json', 'scripts/build-console.js'];
+const TOOLS = ['package-lock.json', 'scripts/build-console.js', 'scripts/api-types.js'];
 
 /** JavaScript that a browser loads before the first page shows, bytes after gzip. */
 const MAX_FIRST_VIEW = 170 * 1024;
@@ -29,8 +31,8 @@ export async function buildConsole(folder) {
   if (!existsSync(CONSOLE)) return; // tests of the build make trees without it
   const target = join(ROOT, folder, 'public');
   const complete = join(target, '.complete');
-  if (existsSync(complete) && latest([...CONSOLE_SOURCES, ...TOOLS]) < statSync(complete).mtimeMs) return;
-  await writeApiTypes();
+  if (existsSync(complete) && latest(ROOT, [...CONSOLE_SOURCES, ...TOOLS]) < changedAt(complete)) return;
+  await writeConsoleTypes();
   await Promise.all([
     checkTypes(),
     node(
@@ -52,14 +54,7 @@ export async function buildConsole(folder) {
 const checkTypes = () => node('node_modules/typescript/bin/tsc', '--noEmit', '-p', 'console');
 
 /** Writes the types of requests and answers, unless they are up to date. */
-export async function writeApiTypes() {
-  const { default: openapi, astToString } = await import('openapi-typescript');
-  const document = JSON.parse(readFileSync(join(ROOT, 'docs/openapi.json'), 'utf8'));
-  const text = `/** Generated from docs/openapi.json by scripts/build-console.js. */\n${astToString(await openapi(document))}`;
-  if (existsSync(SCHEMA) && readFileSync(SCHEMA, 'utf8') === text) return;
-  mkdirSync(dirname(SCHEMA), { recursive: true });
-  writeFileSync(SCHEMA, text);
-}
+export const writeConsoleTypes = () => writeApiTypes(SCHEMA);
 
 function checkSize(target) {
   const manifest = JSON.parse(readFileSync(join(target, '.vite/manifest.json'), 'utf8'));
@@ -100,17 +95,9 @@ function node(script, ...args) {
   });
 }
 
-const latest = (names) => Math.max(...names.map((name) => changedAt(join(ROOT, name))));
-
-function changedAt(path) {
-  const found = statSync(path);
-  if (!found.isDirectory()) return found.mtimeMs;
-  return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))));
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    await writeApiTypes();
+    await writeConsoleTypes();
     await checkTypes();
   } catch (error) {
     fail(error);

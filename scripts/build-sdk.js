@@ -5,9 +5,11 @@
  *   node scripts/build-sdk.js [--types]   with --types: writes the types of the API, and checks all types instead
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeApiTypes } from './api-types.js';
+import { changedAt, latest } from './changed-at.js';
 import { fail, ROOT } from './preflight.js';
 
 const SDK = join(ROOT, 'sdk');
@@ -18,16 +20,12 @@ const SOURCES = ['sdk/src', 'package-lock.json', 'scripts/build-sdk.js'];
 /** Writes the types of requests and answers, unless they are up to date. */
 export async function writeSdkTypes() {
   if (!existsSync(SDK)) return; // tests of the build make trees without it
-  const document = join(ROOT, 'docs/openapi.json');
-  if (changedAt(SCHEMA) > Math.max(changedAt(document), changedAt(fileURLToPath(import.meta.url)))) return;
-  const { default: openapi, astToString } = await import('openapi-typescript');
-  const text = astToString(await openapi(JSON.parse(readFileSync(document, 'utf8'))));
-  writeFileSync(SCHEMA, `/** Generated from docs/openapi.json by scripts/build-sdk.js. */\n${text}`);
+  await writeApiTypes(SCHEMA);
 }
 
 /** @throws Error when a source cannot be read; esbuild has already printed why */
 export async function buildSdk() {
-  if (changedAt(COMPLETE) > Math.max(...SOURCES.map((name) => changedAt(join(ROOT, name))))) return;
+  if (changedAt(COMPLETE) > latest(ROOT, SOURCES)) return;
   const { build } = await import('esbuild');
   const sources = readdirSync(join(SDK, 'src'), { recursive: true }).filter((name) => name.endsWith('.ts'));
   const { outputFiles } = await build({
@@ -73,13 +71,6 @@ function compile(...options) {
       else reject(new Error('The build of the SDK failed: the lines above say why.'));
     });
   });
-}
-
-/** Gives the latest change in a folder, or of a file. 0 where there is nothing. */
-function changedAt(path) {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found?.isDirectory()) return found?.mtimeMs ?? 0;
-  return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -5,12 +5,13 @@
  *   node scripts/build.js --tests    server, tests and benchmarks into `dist-test`; compiles only what has changed
  */
 import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildConsole, CONSOLE_SOURCES } from './build-console.js';
 import { writeSdkTypes } from './build-sdk.js';
 import { bundlePackages, bundlePrograms } from './bundle.js';
+import { changedAt, latest } from './changed-at.js';
 import { checkNode, checkPackages, endOnSignals, fail, ROOT, surviveClosedOutput } from './preflight.js';
 
 const SERVER = { config: 'tsconfig.build.json', folder: 'dist' };
@@ -36,16 +37,6 @@ const PROGRESS_MS = 5000;
 export function isStale(root) {
   if (!changedAt(join(root, 'src'))) return false;
   return latest(root, SOURCES) > changedAt(join(root, SERVER.folder, COMPLETE));
-}
-
-const latest = (root, names) => Math.max(...names.map((name) => changedAt(join(root, name))));
-
-/** Gives the latest change in a folder: one that lost a file is newer itself. 0 where there is nothing. */
-function changedAt(path) {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) return 0;
-  const inside = found.isDirectory() ? readdirSync(path).map((name) => changedAt(join(path, name))) : [];
-  return Math.max(found.mtimeMs, ...inside);
 }
 
 /** Builds the server. @throws Error when that fails; the compiler has already printed why */

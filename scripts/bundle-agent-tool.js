@@ -7,7 +7,8 @@
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
+import { NODE_BUNDLE, ownPlaces, PACKAGES_INSIDE } from './bundle.js';
 import { ROOT } from './preflight.js';
 
 /** Serve databases, queues, stores, mail and telemetry. No run of an agent on its author's machine uses them. */
@@ -41,20 +42,11 @@ export async function bundleAgentTool(dist, target) {
       sourcefile: 'main.js',
     },
     entryNames: 'main',
-    plugins: [{ name: 'agent-tool', setup: (esbuild) => plugin(esbuild, dist) }],
+    // The bundle takes the place of the folder `dist`.
+    plugins: [{ name: 'agent-tool', setup: (esbuild) => plugin(esbuild, dist) }, ownPlaces(dist, dist)],
     outdir: folder,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    keepNames: true,
-    minifySyntax: true,
-    minifyWhitespace: true,
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
-    },
-    logLevel: 'error',
+    ...NODE_BUNDLE,
+    ...PACKAGES_INSIDE,
   });
   for (const name of scriptsOfChildren(dist)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
@@ -77,10 +69,6 @@ function plugin({ onResolve, onLoad, resolve }, dist) {
   });
   const imported = importedNames(dist);
   onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: standIn(imported.get(path) ?? []) }));
-  onLoad({ filter: new RegExp(`^${RegExp.escape?.(dist) ?? dist}/src/`) }, ({ path }) => {
-    const place = `new URL(${JSON.stringify(`./${relative(dist, path)}`)}, import.meta.url).href`;
-    return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', place) };
-  });
 }
 
 /** @returns the names that the compiled code imports of each package */

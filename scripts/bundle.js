@@ -28,6 +28,26 @@ const require = createRequire(import.meta.url);
 /** Imported at run time, by names that esbuild does not see. A second copy of these would not share their state. */
 const ALSO_BUNDLED = ['@nestjs/platform-express', 'class-transformer/cjs/storage'];
 
+/** How esbuild bundles for Node.js. */
+export const NODE_BUNDLE = {
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  keepNames: true, // NestJS names providers and schemas after their classes
+  logLevel: 'error',
+};
+
+/** For a bundle that contains packages. */
+export const PACKAGES_INSIDE = {
+  minifyWhitespace: true, // to read and compile them is most of a start; names stay, for stack traces
+  minifySyntax: true,
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
+  },
+};
+
 /** What `dist/bin` has, by the compiled code it comes from. */
 const PROGRAMS = { server: 'src/main.js', operator: 'src/operator/main.js', agent: 'src/agent-cli/main.js' };
 
@@ -41,28 +61,26 @@ export async function bundlePrograms(folder) {
   const { build } = await import('esbuild'); // not there where nothing is built
   await build({
     entryPoints: Object.entries(PROGRAMS).map(([out, path]) => ({ in: join(ROOT, folder, path), out })),
-    plugins: [ownPlaces(target)],
+    plugins: [ownPlaces(join(ROOT, folder), target)],
     outdir: target,
     chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
+    ...NODE_BUNDLE,
     packages: 'external',
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    keepNames: true, // NestJS names providers and schemas after their classes
     sourcemap: true,
     sourcesContent: false,
-    logLevel: 'error',
   });
 }
 
-/** Lets a bundled module find files by its own place as before: `import.meta.url` names the compiled module. */
-function ownPlaces(target) {
+/**
+ * Lets bundled modules of the compiled code in `dist` find files by their own places as before.
+ * @param target where the bundle goes: `import.meta.url` in a module leads from there to the module
+ */
+export function ownPlaces(dist, target) {
   return {
     name: 'own-places',
     setup({ onLoad }) {
       onLoad({ filter: /\.js$/ }, ({ path }) => {
+        if (!path.startsWith(join(dist, 'src/'))) return undefined;
         const code = readFileSync(path, 'utf8');
         if (!code.includes('import.meta.url')) return undefined;
         const place = JSON.stringify(relative(target, path));
@@ -91,18 +109,8 @@ export async function bundlePackages(folder) {
     plugins: [await entries(names)],
     outdir: target,
     chunkNames: '.chunks/[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    keepNames: true, // NestJS names providers and schemas after their classes
-    minifyWhitespace: true, // to read and compile them is most of a start; names stay, for stack traces
-    minifySyntax: true,
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
-    },
-    logLevel: 'error',
+    ...NODE_BUNDLE,
+    ...PACKAGES_INSIDE,
   });
   writeFileSync(join(target, '.chunks/package.json'), '{"type":"module"}');
   for (const name of new Set(names.map(packageOf))) {

@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { copyAssets } from './build.js';
-import { writeApiTypes } from './build-console.js';
+import { writeConsoleTypes } from './build-console.js';
 import * as preflight from './preflight.js';
 
 const VITE = ['node_modules/vite/bin/vite.js', 'console', '--clearScreen', 'false'];
@@ -22,7 +22,7 @@ try {
   await preflight.checkPlace(preflight.loadEnvironment());
   // By default without the demonstration task, which each restart would submit again.
   const env = { ...process.env, DEMO: process.env.DEMO || 'false' };
-  await writeApiTypes();
+  await writeConsoleTypes();
   copyAssets('dist-dev');
   const vite = spawn(process.execPath, VITE, { stdio: ['ignore', 'inherit', 'inherit'], env });
   process.once('exit', () => vite.kill());
