@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { buildIndex } from './build-index.js';
 
 /**
  * Questions that agents ask the submitters of their tasks, and the status `input_required` of tasks that wait for an answer.
@@ -55,9 +56,7 @@ export class Questions1796700000000 implements MigrationInterface {
   }
 }
 
-/** A try that broke off may have left an index that is not valid. */
 async function replaceIndex(runner: QueryRunner, old: string, name: string, states: string): Promise<void> {
-  await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-  await runner.query(`CREATE INDEX CONCURRENTLY ${name} ON tasks (status, lease_until) WHERE status IN (${states})`);
+  await buildIndex(runner, name, `(status, lease_until) WHERE status IN (${states})`);
   await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${old}`);
 }

@@ -15,7 +15,7 @@ export class Limits1797000000000 implements MigrationInterface {
         day_micro bigint,
         -- The day, UTC, that spent_micro is about.
         day date NOT NULL DEFAULT '-infinity',
-        -- What tasks submitted or retried on that day hold or have cost.
+        -- What tasks submitted on that day hold or have cost.
         spent_micro bigint NOT NULL DEFAULT 0,
         -- spent_micro contains what was spent on the day before the row existed.
         counted boolean NOT NULL DEFAULT false,

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { buildIndex } from './build-index.js';
 
 /**
  * A retry is a task of its own, tasks of one conversation share a context, and a task may name the agent that does it.
@@ -16,13 +17,8 @@ export class Retries1797100000000 implements MigrationInterface {
         ADD COLUMN IF NOT EXISTS only_agent_id uuid;
     `);
     // A task is retried at most once. Its retry may outlive it, so this is no foreign key.
-    await buildIndex(runner, 'UNIQUE INDEX', 'tasks_retry_idx', '(retry_of) WHERE retry_of IS NOT NULL');
-    await buildIndex(
-      runner,
-      'INDEX',
-      'tasks_user_context_idx',
-      '(user_id, context_id, id) WHERE context_id IS NOT NULL',
-    );
+    await buildIndex(runner, 'tasks_retry_idx', '(retry_of) WHERE retry_of IS NOT NULL', 'UNIQUE INDEX');
+    await buildIndex(runner, 'tasks_user_context_idx', '(user_id, context_id, id) WHERE context_id IS NOT NULL');
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -33,10 +29,4 @@ export class Retries1797100000000 implements MigrationInterface {
         DROP COLUMN IF EXISTS only_agent_id;
     `);
   }
-}
-
-/** A try that broke off may have left an index that is not valid. */
-async function buildIndex(runner: QueryRunner, kind: string, name: string, rows: string): Promise<void> {
-  await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-  await runner.query(`CREATE ${kind.replace('INDEX', 'INDEX CONCURRENTLY')} ${name} ON tasks ${rows}`);
 }

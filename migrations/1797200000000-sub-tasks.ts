@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { buildIndex } from './build-index.js';
 
 /**
  * Sub-tasks: tasks that the agent of another task has submitted.
@@ -22,8 +23,8 @@ export class SubTasks1797200000000 implements MigrationInterface {
         -- What its hold has lent to the holds of its sub-tasks since it was opened; max_host_cost_micro is without it.
         ADD COLUMN IF NOT EXISTS lent_micro bigint NOT NULL DEFAULT 0;
     `);
-    await createIndex(runner, 'tasks_parent_idx', '(parent_id, id) WHERE parent_id IS NOT NULL');
-    await createIndex(runner, 'tasks_root_idx', '(root_id) WHERE root_id IS NOT NULL');
+    await buildIndex(runner, 'tasks_parent_idx', '(parent_id, id) WHERE parent_id IS NOT NULL');
+    await buildIndex(runner, 'tasks_root_idx', '(root_id) WHERE root_id IS NOT NULL');
     await runner.query(`
       -- Tasks below a task. Volatile, so that it sees what was committed while its caller waited for the feed's lock.
       CREATE OR REPLACE FUNCTION tasks_below(root uuid, besides uuid) RETURNS bigint LANGUAGE sql VOLATILE
@@ -44,10 +45,4 @@ export class SubTasks1797200000000 implements MigrationInterface {
         DROP COLUMN IF EXISTS ancestor_agents, DROP COLUMN IF EXISTS ancestor_owners, DROP COLUMN IF EXISTS lent_micro;
     `);
   }
-}
-
-/** A try that broke off may have left an index that is not valid. */
-async function createIndex(runner: QueryRunner, name: string, definition: string): Promise<void> {
-  await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-  await runner.query(`CREATE INDEX CONCURRENTLY ${name} ON tasks ${definition}`);
 }
