@@ -36,7 +36,7 @@ export class ZeroState extends Api {
     options: UploadOptions = {},
   ): Promise<Schemas['UploadedDto']> {
     const path = `/agents/${encodeURIComponent(agent)}/binary`;
-    // The same bytes as the same version are the same upload. Without a version, a second one might become the next patch.
+    // The server recognises the same bytes under the same version. Without a version, a second upload becomes the next patch.
     const isRepeatable = form.version !== undefined;
     return upload(this.transport, { method: 'POST', path, body: versionForm(wasm, form), isRepeatable }, options);
   }

@@ -10,7 +10,10 @@ export type NewTask = Schemas['SubmitTaskDto'];
 export type Question = Schemas['QuestionDto'];
 
 export interface SubmitOptions {
-  /** The same key gives the same task again. Default: a new one for each call, so that retries submit once. */
+  /**
+   * A submission with a key that was used before answers the earlier task. By default each call has a new key, so a
+   * request that is sent again after a fault submits one task.
+   */
   idempotencyKey?: string;
   /** The input as JSON text, in place of `input`: agents read it byte for byte, and parsing rounds large numbers. */
   inputText?: string;
@@ -78,18 +81,12 @@ export class Tasks {
 
   /** @returns the task after its end, whatever that is. @throws ApiError */
   async wait(id: string, { signal, onEvent, onQuestion }: WaitOptions = {}): Promise<Task> {
-    let afterSeq = 0;
-    for (;;) {
-      for await (const event of this.events(id, { afterSeq, signal })) {
-        afterSeq = event.seq;
-        onEvent?.(event);
-        if (event.type === 'task.input_required' && onQuestion) await this.answerIfOpen(id, onQuestion, signal);
-        if (ENDED.has(event.type.slice('task.'.length))) break;
-      }
-      const task = await this.get(id, signal);
-      if (ENDED.has(task.status)) return task;
-      // It was retried: its next events follow.
+    for await (const event of this.events(id, { signal })) {
+      onEvent?.(event);
+      if (event.type === 'task.input_required' && onQuestion) await this.answerIfOpen(id, onQuestion, signal);
+      if (ENDED.has(event.type.slice('task.'.length))) break;
     }
+    return this.get(id, signal);
   }
 
   /** @throws ApiError */

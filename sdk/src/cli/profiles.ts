@@ -20,7 +20,7 @@ interface Stored {
 
 export const PROFILE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Holds keys and tokens, so nobody but its owner may read it. */
+/** Holds keys and tokens, so only its owner may read it. */
 const FILE_MODE = 0o600;
 
 export const profilesFile = (env = process.env): string =>
