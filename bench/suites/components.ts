@@ -75,5 +75,5 @@ export async function components(bench: Bench): Promise<Report> {
 const fixture = (name: string): Promise<Buffer> =>
   readFile(new URL(`../../../test/fixtures/components/${name}`, import.meta.url));
 
-/** The same component as another version: with a custom section that no other has. */
+/** Appends a custom section with random bytes, so that the server takes the same component for a new version. */
 const another = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Uint8Array.of(0, 10, 1, 0x78), randomBytes(8)]);

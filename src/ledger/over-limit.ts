@@ -18,7 +18,7 @@ export interface SpendingLimit {
 /** What a submission would hold, micro-credits. */
 export interface Wanted {
   amountMicro: bigint;
-  /** Of its dearest task. */
+  /** What the dearest task of the submission would hold. */
   largestMicro: bigint;
 }
 
@@ -28,14 +28,14 @@ export interface Wanted {
  */
 export function overLimit(limits: readonly SpendingLimit[], wanted: Wanted): AppError {
   for (const limit of limits) {
-    const { perTaskMicro, perDayMicro, spentMicro, renewsAt } = limit;
+    const { perTaskMicro, renewsAt } = limit;
     if (perTaskMicro !== null && wanted.largestMicro > perTaskMicro) {
       const detail =
         `This needs ${amountToDecimal(wanted.largestMicro)} credits for one task, and ${subject(limit)} may spend ` +
         `${amountToDecimal(perTaskMicro)} on each. Nothing was stored. Lower the budget, or log in and raise the limit.`;
       return refused(detail, limit, 'per_task', wanted.largestMicro, perTaskMicro);
     }
-    const leftMicro = perDayMicro === null ? null : perDayMicro > spentMicro ? perDayMicro - spentMicro : 0n;
+    const leftMicro = leftToday(limit);
     if (leftMicro === null || wanted.amountMicro <= leftMicro) continue;
     const detail =
       `This needs ${amountToDecimal(wanted.amountMicro)} credits, and ${subject(limit)} may spend ` +
@@ -48,6 +48,12 @@ export function overLimit(limits: readonly SpendingLimit[], wanted: Wanted): App
     CODE,
     'A spending limit refused this a moment ago, and leaves enough now. Nothing was stored. Send it again.',
   );
+}
+
+/** What the limit of a day leaves, micro-credits; null without one. */
+export function leftToday({ perDayMicro, spentMicro }: SpendingLimit): bigint | null {
+  if (perDayMicro === null) return null;
+  return perDayMicro > spentMicro ? perDayMicro - spentMicro : 0n;
 }
 
 const CODE = 'SPENDING_LIMIT_EXCEEDED';

@@ -25,7 +25,7 @@ export class SpendingLimitsController {
   /**
    * Limits what your account may spend on tasks. Needs a login: an API key cannot change limits.
    * @remarks A limit refuses submissions and retries (403 `SPENDING_LIMIT_EXCEEDED`); tasks that were accepted go on. Days
-   * begin at midnight UTC. A task counts on the day of its submission or last retry.
+   * begin at midnight UTC. A task counts on the day of its submission.
    */
   @Put()
   @ApiOperation({ operationId: 'setSpendingLimits' })

@@ -1,7 +1,7 @@
 import { ApiId, ApiTime } from '../common/api-schema.js';
 import { amountToWire, parseAmount } from '../common/money.js';
 import { IsAmount } from '../common/validators.js';
-import type { SpendingLimit } from './over-limit.js';
+import { leftToday, type SpendingLimit } from './over-limit.js';
 import type { NewLimits } from './spending-limits.js';
 
 export class SetLimitsDto {
@@ -31,7 +31,7 @@ export class SpendingLimitDto {
    */
   per_day: number | null;
   /**
-   * What tasks submitted or retried on this day hold or have cost, credits. What they release is subtracted.
+   * What tasks submitted on this day hold or have cost, credits. What they release is subtracted.
    * @example 12.5
    */
   spent_today: number;
@@ -57,13 +57,14 @@ export const toNewLimits = ({ per_task, per_day }: SetLimitsDto): NewLimits => (
 
 export const presentLimit = (limit: SpendingLimit): SpendingLimitDto => {
   const { keyId, keyName, perTaskMicro, perDayMicro, spentMicro, renewsAt } = limit;
+  const leftMicro = leftToday(limit);
   return {
     key_id: keyId,
     key_name: keyName,
     per_task: perTaskMicro === null ? null : amountToWire(perTaskMicro),
     per_day: perDayMicro === null ? null : amountToWire(perDayMicro),
     spent_today: amountToWire(spentMicro),
-    left_today: perDayMicro === null ? null : amountToWire(perDayMicro > spentMicro ? perDayMicro - spentMicro : 0n),
+    left_today: leftMicro === null ? null : amountToWire(leftMicro),
     renews_at: renewsAt.toISOString(),
   };
 };

@@ -43,7 +43,7 @@ export class SpendingLimits {
     });
   }
 
-  /** The refusal of a submission or retry, as the limits stand now. */
+  /** The refusal of a submission, as the limits stand now. */
   async refusal(userId: string, keyId: string | undefined, wanted: Wanted): Promise<Error> {
     const rows = await this.database.query<LimitRow[]>(
       `${SELECT} AND l.payer_id IN (SELECT spending_payers($1, $2)) ORDER BY l.key_id NULLS LAST`,

@@ -18,8 +18,8 @@ import { LEASED_STATES, type TaskStatus, UNFINISHED_STATES } from './task-state.
  *
  * The hold of the parent pays for them: one statement lends a part of that hold to the hold of the sub-task. So the submitter
  * never pays more than it agreed to. What a sub-task does not spend is released to the submitter, and not to the parent: no
- * credit is spent twice, whichever of the two ends first. What is lent leaves `max_host_cost_micro` of the parent, so workers
- * of a release without sub-tasks settle the parent correctly during an update.
+ * credit is spent twice, whichever of the two ends first. The statement also takes what it lends out of the
+ * parent's `max_host_cost_micro`. So a worker of an earlier release, which knows no sub-tasks, settles the parent correctly.
  */
 @Injectable()
 export class SubTasks {

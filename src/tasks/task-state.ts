@@ -14,9 +14,9 @@
  * - input_required: the agent has asked the submitter a question. Its process is parked: it keeps its memory, and other
  *   runs may use its slot. It cannot complete before it is `running` again; otherwise it ends as a running one.
  *
- * `assigned → assigned` is a worker that took over from one that died before the sandbox began. `queued → failed` is a
- * task nobody may or will work on; `assigned → failed` one whose workers kept dying. What has
- * ended stays as it is: a retry is a new task.
+ * `assigned → assigned` is a worker that took over from one that died before the sandbox began. A task goes from `queued`
+ * to `failed` when no agent can do it, and from `assigned` to `failed` when its workers kept dying. A task that has ended
+ * does not change: a retry is a new task.
  */
 export const TASK_STATUSES = [
   'queued',

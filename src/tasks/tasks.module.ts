@@ -14,30 +14,22 @@ import { TaskLookup } from './task-lookup.js';
 import { TaskQuestions } from './task-questions.js';
 import { TaskStore } from './task-store.js';
 
+const PARTS = [
+  AccountErasure,
+  RowQuota,
+  Submissions,
+  SubTasks,
+  TaskBacklog,
+  TaskDocuments,
+  TaskLookup,
+  TaskQuestions,
+  TaskStore,
+];
+
 /** The record of tasks. Processes of every role have it. */
 @Module({
   imports: [AuthModule, BlobLedgerModule, DatabaseModule, FeedModule, LedgerModule, StorageModule],
-  providers: [
-    AccountErasure,
-    RowQuota,
-    Submissions,
-    TaskBacklog,
-    TaskDocuments,
-    TaskStore,
-    TaskLookup,
-    TaskQuestions,
-    SubTasks,
-  ],
-  exports: [
-    AccountErasure,
-    RowQuota,
-    Submissions,
-    TaskBacklog,
-    TaskDocuments,
-    TaskStore,
-    TaskLookup,
-    TaskQuestions,
-    SubTasks,
-  ],
+  providers: PARTS,
+  exports: PARTS,
 })
 export class TasksModule {}

@@ -121,7 +121,7 @@ function sent({ calls, explain }: HttpHost, request: OutgoingRequest, fieldBytes
   return ok(new IncomingResponse(read.status, Fields.received(fieldBytes, read.headers), bytes));
 }
 
-/** Of the host call. */
+/** What the host call `http.fetch` answers. */
 interface Answer {
   error?: { code: string; message: string };
   status: number;
